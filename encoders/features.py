@@ -1,0 +1,108 @@
+"""What crosses the border of this room: NumPy arrays in small frozen dataclasses.
+
+Letters, here and in every docstring of the project:
+B batch, T tokens, P regions, C channels of a region or token state, D embedding size, N corpus, K hits.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+_HEADER = struct.Struct("<HH")
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What the image tower says about a batch of pictures.
+
+    Shape:
+        - vectors: (B, D), rows of length 1.
+        - regions: (B, P, C), a row-major square grid; P is a square number.
+    """
+
+    vectors: Floats
+    regions: Floats
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """What the text tower says about a batch of sentences.
+
+    Shape:
+        - vectors: (B, D), rows of length 1.
+        - tokens: B arrays of (T, C), each as long as its sentence.
+    """
+
+    vectors: Floats
+    tokens: tuple[Floats, ...]
+
+
+@dataclass(frozen=True)
+class MatchScores:
+    """What the reranker says about K pairs of a sentence and a picture.
+
+    Shape:
+        - scores: (K,), higher is better; comparable within one query.
+        - probabilities: (K,), calibrated probability in [0, 1] that the sentence describes the picture.
+    """
+
+    scores: Floats
+    probabilities: Floats
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Where each word of a sentence looked in a picture.
+
+    Shape:
+        - words: W words, as written.
+        - weights: (W, H, W'), non-negative, each word's grid sums to 1.
+    """
+
+    words: tuple[str, ...]
+    weights: Floats
+
+
+def pack_states(states: Floats) -> bytes:
+    """Quantise region or token states to int8, one scale a row, for storage.
+
+    Args:
+        states: region grid or token states.
+
+    Shape:
+        - states: (P, C) or (T, C), float32.
+
+    Returns:
+        Two uint16 (rows, columns), then the float32 scales, then the int8 codes, little-endian.
+    """
+    rows, columns = states.shape
+    scales = np.maximum(np.abs(states).max(axis=1), 1e-8).astype("<f4") / np.float32(127)
+    codes = np.rint(states / scales[:, None]).astype(np.int8)
+    return _HEADER.pack(rows, columns) + scales.tobytes() + codes.tobytes()
+
+
+def unpack_states(blob: bytes) -> Floats:
+    """Read what `pack_states` wrote.
+
+    Returns:
+        States (P, C) or (T, C), float32, each value within half a quantisation step of the original.
+
+    Raises:
+        ValueError: the bytes are not a packed state grid.
+    """
+    if len(blob) < _HEADER.size:
+        raise ValueError(f"a packed state grid has at least {_HEADER.size} bytes, this has {len(blob)}")
+    rows, columns = _HEADER.unpack_from(blob)
+    expected = _HEADER.size + 4 * rows + rows * columns
+    if len(blob) != expected:
+        raise ValueError(f"a packed state grid of {rows}x{columns} has {expected} bytes, this has {len(blob)}")
+    scales = np.frombuffer(blob, "<f4", rows, _HEADER.size)
+    codes = np.frombuffer(blob, np.int8, rows * columns, _HEADER.size + 4 * rows).reshape(rows, columns)
+    return codes * scales[:, None]

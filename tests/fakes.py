@@ -1,0 +1,91 @@
+"""A model made of colours: quick, deterministic, and good enough to be searched with.
+
+A picture's regions are the mean colours of a 4x4 grid; a word that names a colour has that colour as its
+state, any other word a faint grey. So "red" finds red pictures, and tests need no trained weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from encoders.features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
+
+COLOURS = {
+    "red": (255, 0, 0),
+    "green": (0, 255, 0),
+    "blue": (0, 0, 255),
+    "yellow": (255, 255, 0),
+    "white": (255, 255, 255),
+    "black": (0, 0, 0),
+}
+SIDE = 4
+
+
+def _states(rgb: Floats) -> Floats:
+    """(…, 3) colours in [0, 255] → (…, 8) centred states of length 1."""
+    centred = rgb / 127.5 - 1
+    padded = np.concatenate([centred, np.full((*rgb.shape[:-1], 5), 0.1, np.float32)], axis=-1)
+    return (padded / np.linalg.norm(padded, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def _unit(rows: Floats) -> Floats:
+    return (rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-8)).astype(np.float32)
+
+
+class FakeEncoder:
+    """The interface of `encoders.Encoder`, with colours for meaning."""
+
+    def __init__(self, *, name: str = "fake", fingerprint: str = "f" * 64, reverse_rerank: bool = False) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self.dimension = 8
+        self.input_size = 32
+        self.device = "cpu"
+        self.reverse_rerank = reverse_rerank
+        self.images_encoded = 0
+        self.texts_encoded = 0
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """Resize to the input square."""
+        return np.asarray(image.convert("RGB").resize((self.input_size, self.input_size)), np.uint8)
+
+    def encode_images(self, pixels: Pixels) -> ImageFeatures:
+        """Mean colours of a 4x4 grid."""
+        self.images_encoded += len(pixels)
+        cell = self.input_size // SIDE
+        grid = pixels.reshape(len(pixels), SIDE, cell, SIDE, cell, 3).astype(np.float32).mean(axis=(2, 4))
+        regions = _states(grid.reshape(len(pixels), SIDE * SIDE, 3))
+        return ImageFeatures(vectors=_unit(regions.mean(axis=1)), regions=regions)
+
+    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """Colours of the words that name one."""
+        self.texts_encoded += len(texts)
+        tokens = []
+        for text in texts:
+            rgb = np.array([COLOURS.get(w.lower(), (128, 128, 128)) for w in text.split()], np.float32)
+            tokens.append(_states(rgb))
+        return TextFeatures(vectors=_unit(np.stack([t.sum(axis=0) for t in tokens])), tokens=tuple(tokens))
+
+    def match(self, tokens: Sequence[Floats], regions: Sequence[Floats], similarities: Floats) -> MatchScores:
+        """Each word's best region, averaged over words, plus the retrieval score."""
+        k = len(similarities)
+        tokens = list(tokens) * k if len(tokens) == 1 else list(tokens)
+        regions = list(regions) * k if len(regions) == 1 else list(regions)
+        local = np.array([(t @ r.T).max(axis=1).mean() for t, r in zip(tokens, regions, strict=True)], np.float32)
+        scores = local + similarities
+        if self.reverse_rerank:
+            scores = -scores
+        return MatchScores(
+            scores=scores.astype(np.float32), probabilities=(1 / (1 + np.exp(-4 * (scores - 1)))).astype(np.float32)
+        )
+
+    def attend(self, text: str, regions: Floats) -> Attention:
+        """Softmax of word-region products."""
+        words = tuple(text.split())
+        logits = self.encode_texts([text]).tokens[0] @ regions.T * 8
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+        return Attention(words=words, weights=weights.reshape(len(words), SIDE, SIDE).astype(np.float32))
