@@ -1,0 +1,57 @@
+"""How the reranker's logit and the contrastive score are joined, and what probability the sum stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .features import Floats
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Measured on validation lists; travels in the checkpoint's JSON.
+
+    score = similarity_weight · cosine + match_weight · match logit; probability = sigmoid(slope · score + intercept).
+    """
+
+    similarity_weight: float
+    match_weight: float
+    slope: float
+    intercept: float
+
+    def scores(self, similarities: Floats, logits: Floats) -> Floats:
+        """Join cosines (K,) and match logits (K,) into scores (K,)."""
+        return (self.similarity_weight * similarities + self.match_weight * logits).astype(np.float32)
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """Scores (K,) → probabilities (K,) in [0, 1]."""
+        return (1 / (1 + np.exp(-np.clip(self.slope * scores + self.intercept, -60, 60)))).astype(np.float32)
+
+
+def fit_probability(scores: npt.NDArray[np.floating], correct: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit slope and intercept of a logistic curve by Newton's method.
+
+    Shape:
+        - scores, correct: (N,).
+
+    Source: Platt, "Probabilistic Outputs for Support Vector Machines", 1999, with his smoothed targets.
+    """
+    positives = int(correct.sum())
+    high = (positives + 1) / (positives + 2)
+    low = 1 / (len(correct) - positives + 2)
+    target = np.where(correct, high, low)
+    mean, spread = float(scores.mean()), float(scores.std()) or 1.0
+    x = np.stack([(scores - mean) / spread, np.ones(len(scores))], axis=1).astype(np.float64)
+    beta = np.zeros(2)
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(x @ beta, -60, 60)))
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + 1e-6 * np.eye(2)
+        step = np.linalg.solve(hessian, x.T @ (target - p))
+        beta += step
+        if np.abs(step).max() < 1e-8:
+            break
+    slope = beta[0] / spread
+    return float(slope), float(beta[1] - slope * mean)

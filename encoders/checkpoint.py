@@ -1,0 +1,169 @@
+"""A model on disk: `model.safetensors` and, beside it, `model.json`. Reading one runs nothing and needs no network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from .calibration import Calibration
+from .errors import CheckpointError
+from .model import CrosslookModel, ModelConfig
+from .tokenizer import Tokenizer
+
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+FORMAT, VERSION = "crosslook-model", 1
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with all it needs to be used, and what is known about it.
+
+    `metadata` is free: training data and its terms, metrics, base parts and their licences.
+    """
+
+    name: str
+    model: CrosslookModel
+    tokenizer: Tokenizer
+    calibration: Calibration
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `model.json` says, checked against the weights beside it."""
+
+    directory: Path
+    name: str
+    fingerprint: str
+    config: ModelConfig
+    tokenizer: Tokenizer
+    calibration: Calibration
+    metadata: dict[str, Any]
+
+    def load(self, prefix: str, build: Callable[[], Module]) -> Module:
+        """Build a part of the model and fill it with its weights, in float32, ready for inference.
+
+        Args:
+            prefix: name of the part within the model, `""` for all of it.
+            build: makes the module; its initial weights are never computed.
+
+        Raises:
+            CheckpointError: weights and description do not fit together.
+        """
+        path = self.directory / WEIGHTS
+        try:
+            with safe_open(path, "pt") as file:
+                names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  not a dict
+                tensors = {name[len(prefix) :]: file.get_tensor(name) for name in names}
+            with torch.device("meta"):  # no time spent on weights about to be replaced
+                module = build()
+            module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, assign=True)
+        except (SafetensorError, OSError, RuntimeError) as exc:
+            raise CheckpointError(f"{path}: its weights do not fit {DESCRIPTION} ({_first_line(exc)})") from exc
+        return module.eval().requires_grad_(requires_grad=False)
+
+
+def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
+    """Write a model in half precision, each file first under a temporary name.
+
+    Returns:
+        The fingerprint: SHA-256 over both files.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    weights, description = directory / WEIGHTS, directory / DESCRIPTION
+    tensors = {
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in checkpoint.model.state_dict().items()
+    }
+    save_file(tensors, weights.with_suffix(".tmp"))
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": checkpoint.name,
+        "weights_sha256": _sha256(weights.with_suffix(".tmp")),
+        "architecture": asdict(checkpoint.model.config),
+        "preprocessing": "EXIF orientation applied, alpha over white, whole picture resized to the input square (bicubic)",
+        "calibration": asdict(checkpoint.calibration),
+        **checkpoint.metadata,
+        "vocabulary": list(checkpoint.tokenizer.vocabulary),
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    description.with_suffix(".tmp").write_text(text, encoding="utf-8")
+    weights.with_suffix(".tmp").replace(weights)
+    description.with_suffix(".tmp").replace(description)
+    return read_description(directory).fingerprint
+
+
+def read_description(directory: Path) -> Description:
+    """Read and check a model's description, without loading its weights.
+
+    Raises:
+        CheckpointError: a file is missing, cut short, altered, or of a format this version does not know.
+    """
+    weights, description = directory / WEIGHTS, directory / DESCRIPTION
+    for path in (weights, description):
+        if not path.is_file():
+            raise CheckpointError(f"{directory} is not a model: {path.name} is missing")
+    try:
+        raw = description.read_bytes()
+        document = json.loads(raw)
+    except (OSError, ValueError) as exc:
+        raise CheckpointError(f"{description} cannot be read ({_first_line(exc)}); copy the model again") from exc
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise CheckpointError(f"{description} does not describe a crosslook model")
+    if document.get("version") != VERSION:
+        raise CheckpointError(
+            f"{description} is of format version {document.get('version')}; this crosslook reads version {VERSION}"
+        )
+    digest = _sha256(weights)
+    if digest != document.get("weights_sha256"):
+        raise CheckpointError(f"{weights} is cut short or altered: its checksum differs from {DESCRIPTION}; copy the model again")
+    try:
+        known = {f.name for f in fields(ModelConfig)}
+        config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in known})
+        tokenizer = Tokenizer(document["vocabulary"], config.max_tokens)
+        calibration = Calibration(**document["calibration"])
+        name = str(document["name"])
+    except (KeyError, TypeError, ValueError) as exc:
+        raise CheckpointError(f"{description}: a part is missing or of the wrong form ({_first_line(exc)})") from exc
+    own = {"format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration", "vocabulary"}
+    return Description(
+        directory=directory,
+        name=name,
+        fingerprint=hashlib.sha256(digest.encode() + raw).hexdigest(),
+        config=config,
+        tokenizer=tokenizer,
+        calibration=calibration,
+        metadata={k: v for k, v in document.items() if k not in own},
+    )
+
+
+def read_checkpoint(directory: Path) -> Checkpoint:
+    """Read a whole model, to train it further.
+
+    Raises:
+        CheckpointError: as `read_description`, or weights that do not fit.
+    """
+    found = read_description(directory)
+    model = found.load("", lambda: CrosslookModel(found.config)).requires_grad_(requires_grad=True)
+    return Checkpoint(found.name, model, found.tokenizer, found.calibration, found.metadata)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(exc: BaseException) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]

@@ -1,0 +1,36 @@
+"""Where tensors live, and whether this machine has bf16 arithmetic worth using."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import EncodersError
+
+
+def pick_device(wish: str = "auto") -> str:
+    """The device to run on: what was asked for, or the GPU where there is one.
+
+    Raises:
+        EncodersError: the device asked for is not there.
+    """
+    if wish == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wish)
+    except (RuntimeError, AssertionError) as exc:
+        raise EncodersError(f"device {wish!r} is not available on this machine; use --device cpu") from exc
+    return wish
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bf16 is computed by the hardware rather than emulated, which would be slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    flags = torch.cpu.get_capabilities()
+    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Mixed precision: `bfloat16`, `float32`, or `auto`, which uses bf16 where it is fast."""
+    enabled = precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

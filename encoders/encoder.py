@@ -1,0 +1,153 @@
+"""A trained model ready for use: pictures and sentences in, NumPy out.
+
+Each part loads when it is first needed: a search by words never builds the CNN.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .checkpoint import read_description
+from .device import autocast, pick_device
+from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
+from .model import ImageSide, TextSide, create_reranker
+from .preprocess import to_square
+from .reranker import Reranker
+
+MATCH_BATCH = 512
+
+
+class TorchEncoder:
+    """The model in a directory. Safe to share between threads."""
+
+    def __init__(self, directory: Path, *, device: str = "auto") -> None:
+        self._description = read_description(directory)
+        self.name = self._description.name
+        self.fingerprint = self._description.fingerprint
+        self.dimension = self._description.config.dimension
+        self.input_size = self._description.config.input_size
+        self.device = pick_device(device)
+        self.metadata = self._description.metadata
+        self._device = torch.device(self.device)
+        self._lock = threading.RLock()
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """Resize an upright picture to the input square: (S, S, 3) uint8."""
+        return to_square(image, self.input_size)
+
+    def encode_images(self, pixels: Pixels) -> ImageFeatures:
+        """Encode prepared pictures.
+
+        Shape:
+            - pixels: (B, S, S, 3), uint8.
+        """
+        x = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
+        with torch.inference_mode(), autocast(self._device, "auto"):
+            encoded = self._image_side(x)
+        return ImageFeatures(vectors=_array(encoded.vectors), regions=_array(encoded.states))
+
+    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """Encode sentences; what lies beyond the tower's longest sentence is left out."""
+        tokens = self._description.tokenizer(texts)
+        ids, mask, attended = (torch.from_numpy(a).to(self._device) for a in (tokens.ids, tokens.mask, tokens.attended))
+        with torch.inference_mode():
+            encoded = self._text_side(ids, mask, attended)
+        states = _array(encoded.states)
+        return TextFeatures(
+            vectors=_array(encoded.vectors), tokens=tuple(s[m] for s, m in zip(states, tokens.mask, strict=True))
+        )
+
+    def match(self, tokens: Sequence[Floats], regions: Sequence[Floats], similarities: Floats) -> MatchScores:
+        """Score K pairs with the reranker, the contrastive score in the sum.
+
+        Args:
+            tokens: token states of K sentences, or of one that all pairs share.
+            regions: region grids of K pictures, or of one that all pairs share.
+            similarities: cosine of each pair's vectors.
+
+        Shape:
+            - tokens: each (T, C); regions: each (P, C); similarities: (K,).
+        """
+        count = len(similarities)
+        logits = [
+            self._match_logits(
+                tokens if len(tokens) == 1 else tokens[start : start + MATCH_BATCH],
+                regions if len(regions) == 1 else regions[start : start + MATCH_BATCH],
+            )
+            for start in range(0, count, MATCH_BATCH)
+        ]
+        calibration = self._description.calibration
+        joined = np.concatenate(logits) if logits else np.empty(0, np.float32)
+        scores = calibration.scores(np.asarray(similarities, np.float32), joined)
+        return MatchScores(scores=scores, probabilities=calibration.probabilities(scores))
+
+    def attend(self, text: str, regions: Floats) -> Attention:
+        """Where each word of a sentence looks in a picture; pieces of one word are averaged.
+
+        Shape:
+            - regions: (P, C).
+        """
+        words, owner = self._description.tokenizer.words(text)
+        states = self.encode_texts([text]).tokens[0]
+        weights = self._attention(states, regions)[: len(owner)]
+        count = owner[len(weights) - 1] + 1 if len(weights) else 0
+        grid = np.zeros((count, weights.shape[1]), np.float32)
+        np.add.at(grid, np.array(owner[: len(weights)], np.int64), weights)
+        grid /= np.maximum(grid.sum(axis=1, keepdims=True), 1e-8)
+        side = round(weights.shape[1] ** 0.5)
+        return Attention(words=words[:count], weights=grid.reshape(count, side, side))
+
+    def _attention(self, states: Floats, regions: Floats) -> Floats:
+        mask = torch.ones(1, len(states), dtype=torch.bool, device=self._device)
+        with torch.inference_mode():
+            found = self._reranker(self._tensor(regions)[None], self._tensor(states)[None], mask).attention
+        if found is None:  # a fusion without attention looks everywhere alike
+            return np.full((len(states), len(regions)), 1 / len(regions), np.float32)
+        return _array(found[0])
+
+    def _match_logits(self, tokens: Sequence[Floats], regions: Sequence[Floats]) -> Floats:
+        count = max(len(tokens), len(regions))
+        longest = max(len(t) for t in tokens)
+        padded = np.zeros((len(tokens), longest, tokens[0].shape[1]), np.float32)
+        mask = np.zeros((len(tokens), longest), np.bool_)
+        for i, states in enumerate(tokens):
+            padded[i, : len(states)] = states
+            mask[i, : len(states)] = True
+        x, m = self._tensor(padded).expand(count, -1, -1), torch.from_numpy(mask).to(self._device).expand(count, -1)
+        grid = self._tensor(np.stack(regions)).expand(count, -1, -1)
+        with torch.inference_mode():
+            return _array(self._reranker(grid, x, m).logit)
+
+    def _tensor(self, array: Floats) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
+
+    @cached_property
+    def _image_side(self) -> ImageSide:
+        with self._lock:
+            config = self._description.config
+            side = self._description.load("image.", lambda: ImageSide(config))
+            return side.to(self._device, memory_format=torch.channels_last)
+
+    @cached_property
+    def _text_side(self) -> TextSide:
+        with self._lock:
+            config = self._description.config
+            return self._description.load("text.", lambda: TextSide(config)).to(self._device)
+
+    @cached_property
+    def _reranker(self) -> Reranker:
+        with self._lock:
+            config = self._description.config
+            return self._description.load("reranker.", lambda: create_reranker(config)).to(self._device)
+
+
+def _array(tensor: Tensor) -> Floats:
+    return np.ascontiguousarray(tensor.float().cpu().numpy())

@@ -1,0 +1,134 @@
+"""Fusion: a picture's regions and a sentence's words made into one joint vector. Three strategies, one interface.
+
+Every strategy works on N pairs at once and can be put under the reranker by its name; only `AttentionFusion`
+compares words with regions one by one, so only it has an attention map to show.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
+from torch import Tensor, nn
+
+
+class Fused(NamedTuple):
+    """The outcome of a fusion.
+
+    Shape:
+        - joint: (N, J).
+        - attention: (N, T, P), each word's weights over the regions sum to 1; None where the strategy has none.
+    """
+
+    joint: Tensor
+    attention: Tensor | None
+
+
+class Fusion(nn.Module):
+    """What every fusion strategy offers.
+
+    Shape:
+        - regions: (N, P, C); tokens: (N, T, C); mask: (N, T), bool, true on words.
+        - joint: (N, J), J = `joint_size`.
+    """
+
+    joint_size: int
+
+    def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Fused:
+        """Fuse N pairs."""
+        raise NotImplementedError
+
+
+def _pool(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the words: (N, T, C) → (N, C)."""
+    weight = mask.unsqueeze(-1).to(tokens.dtype)
+    return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+class ConcatFusion(Fusion):
+    """Pooled picture and pooled sentence side by side, mixed by one hidden layer."""
+
+    def __init__(self, channels: int, joint_size: int, dropout: float) -> None:
+        super().__init__()
+        self.joint_size = joint_size
+        self.mix = nn.Sequential(nn.Linear(2 * channels, joint_size), nn.GELU(), nn.Dropout(dropout))
+
+    def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Fused:
+        """Fuse N pairs."""
+        return Fused(self.mix(torch.cat([regions.mean(1), _pool(tokens, mask)], dim=-1)), None)
+
+
+class GatedFusion(Fusion):
+    """A weighted sum of the two sides, the weights a gate that sees both.
+
+    Source: Arevalo et al., "Gated Multimodal Units", https://arxiv.org/abs/1702.01992.
+    """
+
+    def __init__(self, channels: int, joint_size: int, dropout: float) -> None:
+        super().__init__()
+        self.joint_size = joint_size
+        self.from_image = nn.Linear(channels, joint_size)
+        self.from_text = nn.Linear(channels, joint_size)
+        self.gate = nn.Linear(2 * channels, joint_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Fused:
+        """Fuse N pairs."""
+        image, text = regions.mean(1), _pool(tokens, mask)
+        gate = torch.sigmoid(self.gate(torch.cat([image, text], dim=-1)))
+        joint = gate * torch.tanh(self.from_image(image)) + (1 - gate) * torch.tanh(self.from_text(text))
+        return Fused(self.dropout(joint), None)
+
+
+class AttentionFusion(Fusion):
+    """Words attend to regions and regions to words; what is compared becomes a vector of similarities.
+
+    Each word is held against the regions it attends to, and each region against the words it attends to. The
+    joint vector is the two pooled similarity vectors and the two pooled cosines.
+
+    Source: cross attention after Lee et al., "Stacked Cross Attention", https://arxiv.org/abs/1803.08024;
+    similarity vectors after Diao et al., "Similarity Reasoning and Filtration", https://arxiv.org/abs/2101.01368.
+    """
+
+    def __init__(self, channels: int, joint_size: int, dropout: float) -> None:
+        super().__init__()
+        self.joint_size = 2 * joint_size + 2
+        self.log_sharpness = nn.Parameter(torch.tensor([2.2, 2.2]))
+        self.compare_words = nn.Linear(channels, joint_size)
+        self.compare_regions = nn.Linear(channels, joint_size)
+        self.weigh_words = nn.Linear(channels + joint_size, 1)
+        self.weigh_regions = nn.Linear(channels + joint_size, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Fused:
+        """Fuse N pairs."""
+        regions, tokens = F.normalize(regions, dim=-1), F.normalize(tokens, dim=-1)
+        products = tokens @ regions.transpose(1, 2)  # (N, T, P)
+        sharpness = self.log_sharpness.exp()
+        attention = (products * sharpness[0]).softmax(dim=-1)
+        seen = F.normalize(attention @ regions, dim=-1)  # (N, T, C)
+        back = (products * sharpness[1]).masked_fill(~mask.unsqueeze(-1), -1e4).softmax(dim=1)
+        read = F.normalize(back.transpose(1, 2) @ tokens, dim=-1)  # (N, P, C)
+        words = self._compare(tokens, seen, self.compare_words, self.weigh_words, mask)
+        everywhere = torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device)
+        places = self._compare(regions, read, self.compare_regions, self.weigh_regions, everywhere)
+        return Fused(torch.cat([*words, *places], dim=-1), attention)
+
+    def _compare(
+        self, ours: Tensor, theirs: Tensor, compare: nn.Linear, weigh: nn.Linear, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Pool what (N, L, C) and its attended counterpart have in common: (N, 1) cosine, (N, J) similarities."""
+        product = ours * theirs
+        cosine = product.sum(-1, keepdim=True)
+        similarity = torch.tanh(cast(Tensor, compare(self.dropout(product) * ours.shape[-1] ** 0.5)))
+        logits = weigh(torch.cat([ours, similarity], dim=-1)).masked_fill(~mask.unsqueeze(-1), -1e4)
+        weight = logits.softmax(dim=1)
+        return (cosine * weight).sum(1), (similarity * weight).sum(1)
+
+
+FUSIONS: dict[str, type[ConcatFusion | GatedFusion | AttentionFusion]] = {
+    "concatenation": ConcatFusion,
+    "gated": GatedFusion,
+    "attention": AttentionFusion,
+}

@@ -1,0 +1,68 @@
+"""The way to a model for the rest of crosslook. Importing this costs nothing; torch loads with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
+
+BASE_MODEL = Path(__file__).parent / "base"
+"""The model that ships with crosslook."""
+
+
+class Encoder(Protocol):
+    """A model in use. `dimension` is D, `input_size` S in pixels, `fingerprint` 64 hexadecimal digits."""
+
+    name: str
+    fingerprint: str
+    dimension: int
+    input_size: int
+    device: str
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """Upright picture → (S, S, 3) uint8."""
+        ...
+
+    def encode_images(self, pixels: Pixels) -> ImageFeatures:
+        """(B, S, S, 3) uint8 → vectors (B, D), regions (B, P, C)."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """B sentences → vectors (B, D), token states B x (T, C)."""
+        ...
+
+    def match(self, tokens: Sequence[Floats], regions: Sequence[Floats], similarities: Floats) -> MatchScores:
+        """Score K pairs; `tokens` and `regions` have length K, or 1 and are shared."""
+        ...
+
+    def attend(self, text: str, regions: Floats) -> Attention:
+        """Where each word of `text` looks in a picture with `regions` (P, C)."""
+        ...
+
+
+def load_encoder(model: Path | None = None, *, device: str = "auto") -> Encoder:
+    """Load a model.
+
+    Args:
+        model: directory with `model.safetensors` and `model.json`; None for the base model.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+
+    Raises:
+        CheckpointError: the directory holds no usable model.
+        EncodersError: the device is not there.
+    """
+    from .encoder import TorchEncoder  # noqa: PLC0415  brings torch, two seconds that listings should not pay
+
+    return TorchEncoder(BASE_MODEL if model is None else model, device=device)
+
+
+@cache
+def caption_bank() -> tuple[str, ...]:
+    """Captions that ship with the base model, for collections that have none of their own."""
+    lines = (BASE_MODEL / "captions.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))

@@ -1,0 +1,87 @@
+"""The text towers: token ids to token states. A recurrent network and a transformer behind one interface."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+
+class TextTower(nn.Module):
+    """What every text tower offers.
+
+    Shape:
+        - ids: (B, T), int64; attended: (B, T), bool, false on padding.
+        - output: (B, T, C) token states.
+    """
+
+    channels: int
+
+    def forward(self, ids: Tensor, attended: Tensor) -> Tensor:
+        """Read a batch of sentences."""
+        raise NotImplementedError
+
+    def freeze(self, layers: int) -> None:
+        """Keep the embedding and the first `layers` layers as they are; 0 lets everything train."""
+        raise NotImplementedError
+
+
+class RecurrentTextTower(TextTower):
+    """Word embeddings under a bidirectional LSTM or GRU."""
+
+    def __init__(
+        self, vocabulary_size: int, *, embedding_size: int, hidden_size: int, cell: Literal["lstm", "gru"], dropout: float
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=0)
+        self.dropout = nn.Dropout(dropout)
+        network = nn.LSTM if cell == "lstm" else nn.GRU
+        self.network = network(embedding_size, hidden_size, batch_first=True, bidirectional=True)
+        self.channels = 2 * hidden_size
+
+    def forward(self, ids: Tensor, attended: Tensor) -> Tensor:
+        """Read the sentences both ways."""
+        lengths = attended.sum(1).cpu()
+        states = self.dropout(self.embedding(ids))
+        packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
+        output, _ = self.network(packed)
+        return pad_packed_sequence(output, batch_first=True, total_length=ids.shape[1])[0]
+
+    def freeze(self, layers: int) -> None:
+        """Keep the word embeddings if `layers` is above 0."""
+        self.embedding.requires_grad_(requires_grad=layers == 0)
+
+
+class TransformerTextTower(TextTower):
+    """BERT's encoder (https://arxiv.org/abs/1810.04805), built from torch's own layers."""
+
+    def __init__(
+        self, vocabulary_size: int, *, width: int, layers: int, heads: int, feed_forward: int, max_tokens: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=0)
+        self.positions = nn.Embedding(max_tokens, width)
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, heads, feed_forward, dropout, activation="gelu", layer_norm_eps=1e-12, batch_first=True
+            )
+            for _ in range(layers)
+        )
+        self.channels = width
+
+    def forward(self, ids: Tensor, attended: Tensor) -> Tensor:
+        """Embed words and positions, then let every layer look at the whole sentence."""
+        places = torch.arange(ids.shape[1], device=ids.device)
+        states = self.dropout(self.norm(self.embedding(ids) + self.positions(places)))
+        for layer in self.layers:
+            states = layer(states, src_key_padding_mask=~attended)
+        return cast(Tensor, states)
+
+    def freeze(self, layers: int) -> None:
+        """Keep the embeddings and the first `layers` layers if `layers` is above 0."""
+        for module in (self.embedding, self.positions, self.norm, *self.layers[:layers]):
+            module.requires_grad_(requires_grad=layers == 0)

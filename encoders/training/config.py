@@ -1,0 +1,48 @@
+"""What a training run is told; written beside its checkpoints, so that a run can be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import TrainingError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one run.
+
+    Learning rates are peaks of a one-cycle schedule. `image_cut` and `text_cut` say how many stages of the CNN and
+    layers of the text tower stay frozen; what they give for each view and caption is computed once and kept.
+    """
+
+    epochs: int = 15
+    batch_size: int = 128
+    captions_per_image: int = 2
+    learning_rate: float = 1e-3
+    image_rate: float = 0.3
+    text_rate: float = 0.1
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    label_smoothing: float = 0.05
+    matching_weight: float = 0.5
+    hard_negatives: int = 12
+    average: float = 0.995
+    image_cut: int = 5
+    text_cut: int = 4
+    views: int = 4
+    patience: int = 5
+    seed: int = 0
+    precision: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, before any time is spent."""
+        for field in ("epochs", "captions_per_image", "views", "patience", "hard_negatives"):
+            if getattr(self, field) < 1:
+                raise TrainingError(f"{field} must be at least 1, not {getattr(self, field)}")
+        if self.batch_size < 2:
+            raise TrainingError(f"batch_size must be at least 2, not {self.batch_size}: a contrast needs two pictures")
+        if not 0 < self.learning_rate < 1:
+            raise TrainingError(f"learning_rate must lie between 0 and 1, not {self.learning_rate}")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise TrainingError(f"precision must be auto, float32 or bfloat16, not {self.precision!r}")

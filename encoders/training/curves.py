@@ -1,0 +1,33 @@
+"""The curves of a run: every epoch's losses and recalls as a CSV and a picture."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def write_curves(history: Sequence[dict[str, float]], directory: Path) -> None:
+    """Write `curves.csv` and `curves.png`, replacing what an earlier epoch wrote."""
+    with (directory / "curves.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[-1]))
+        writer.writeheader()
+        writer.writerows(history)
+
+    from matplotlib.figure import Figure  # noqa: PLC0415  half a second that only training should pay
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    losses, recalls = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in history]
+    for name in ("loss", "contrastive", "matching"):
+        losses.plot(epochs, [row[name] for row in history], marker="o", markersize=3, label=name)
+    for name, style in (("retrieval", "--"), ("reranked", "-")):
+        for way, colour in (("t2i", "tab:blue"), ("i2t", "tab:orange")):
+            values = [row[f"{name}_{way}_r1"] for row in history]
+            recalls.plot(epochs, values, style, color=colour, label=f"{way} R@1, {name}")
+    losses.set(xlabel="epoch", title="training loss")
+    recalls.set(xlabel="epoch", title="validation recall (%)")
+    for axes in (losses, recalls):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(directory / "curves.png", dpi=110)

@@ -1,0 +1,287 @@
+"""The training loop: one fused objective, an averaged model, a checkpoint each epoch, an exact resume."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ..checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from ..datasets import Dataset
+from ..device import autocast, pick_device
+from ..errors import TrainingError
+from ..losses import hard_candidates, info_nce, listwise_match
+from ..model import CrosslookModel
+from .config import TrainConfig
+from .curves import write_curves
+from .data import Batch, PairSet, prepare_pairs
+from .validation import Validation, encode_pairs, validate
+
+Report = Callable[[str, int, int], None]
+"""Called with what is going on, how much of it is done, and out of how much."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where the best model is, and what it reached."""
+
+    model: Path
+    epochs: int
+    best_epoch: int
+    metrics: dict[str, Any]
+    stopped_early: bool
+
+
+def train(
+    start: Checkpoint,
+    training: Dataset,
+    validation: Dataset,
+    out: Path,
+    *,
+    config: TrainConfig,
+    resume: bool = False,
+    report: Report = lambda *_: None,
+) -> TrainResult:
+    """Train both towers and the reranker together, and keep the epoch that validates best.
+
+    Args:
+        start: what to start from; its metadata goes into the result.
+        training: pictures with captions.
+        validation: pictures with captions, none of them in `training`.
+        out: gets `model/` (the best epoch), `last.pt` (to resume), `curves.csv`, `curves.png`, `cache/`.
+        config: settings; a resumed run takes them from `out` and refuses others.
+        resume: go on after the last finished epoch, exactly as if never stopped.
+        report: progress.
+
+    Raises:
+        TrainingError: nothing to resume, other settings, or a loss that is no longer a number.
+    """
+    run = _Run(start, training, validation, out, config, report)
+    first = run.restore() if resume else run.begin()
+    for epoch in range(first, config.epochs):
+        if run.exhausted:
+            break
+        run.train_epoch(epoch)
+        run.finish_epoch(epoch)
+    return run.result()
+
+
+class _Run:
+    """The state of one training run."""
+
+    def __init__(
+        self,
+        start: Checkpoint,
+        training: Dataset,
+        validation: Dataset,
+        out: Path,
+        config: TrainConfig,
+        report: Report,
+    ) -> None:
+        self.start, self.out, self.config, self.report = start, out, config, report
+        self.device = torch.device(pick_device(config.device))
+        self.model = start.model.to(self.device)
+        self.history: list[dict[str, float]] = []
+        self.datasets = (training, validation)
+        self.pairs = self._prepare(training, "training pictures", config.views)
+        self.held_out = self._prepare(validation, "validation pictures", 1)
+        self._freeze()
+        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+        self.steps_per_epoch = math.ceil(len(self.pairs.activations) / config.batch_size)
+        self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._one_cycle)
+
+    def _prepare(self, dataset: Dataset, what: str, views: int) -> PairSet:
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            self.report(what, done, len(dataset.examples))
+
+        return prepare_pairs(
+            dataset,
+            self.model.image.tower,
+            self.start.tokenizer,
+            self.out / "cache",
+            cut=self.config.image_cut,
+            views=views,
+            advance=advance,
+        )
+
+    def _freeze(self) -> None:
+        for stage in self.model.image.tower.stages[: self.config.image_cut]:
+            stage.requires_grad_(requires_grad=False)
+        self.model.text.tower.freeze(self.config.text_cut)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Parameters by their learning rate; norms and biases are not decayed."""
+        rates = {"image.tower": self.config.image_rate, "text.tower": self.config.text_rate}
+        groups: dict[tuple[float, float], list[Tensor]] = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                rate = self.config.learning_rate * rates.get(".".join(name.split(".")[:2]), 1.0)
+                decay = self.config.weight_decay if parameter.ndim > 1 else 0.0
+                groups.setdefault((rate, decay), []).append(parameter)
+        return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+    def _one_cycle(self, step: int) -> float:
+        total = self.config.epochs * self.steps_per_epoch
+        rise = max(1.0, self.config.warmup * total)
+        if step < rise:
+            return (step + 1) / rise
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1.0, total - rise))))
+
+    def begin(self) -> int:
+        """Start afresh, over nothing."""
+        if (self.out / "last.pt").exists():
+            raise TrainingError(f"{self.out} already holds a run; go on with --resume, or give another --out")
+        (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        return 0
+
+    def restore(self) -> int:
+        """Load the last finished epoch."""
+        path = self.out / "last.pt"
+        if not path.exists():
+            raise TrainingError(f"{self.out} holds no run to resume: {path.name} is missing")
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except (RuntimeError, EOFError, OSError, ValueError) as exc:
+            raise TrainingError(f"{path} is damaged ({exc.__class__.__name__}); start again in another --out") from exc
+        if state["config"] != asdict(self.config):
+            before, now = state["config"], asdict(self.config)
+            changed = ", ".join(f"{k} was {before.get(k)} and is {now[k]}" for k in now if before.get(k) != now[k])
+            raise TrainingError(f"{self.out} was trained with other settings: {changed}; resume with the same ones")
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.history = state["history"]
+        return len(self.history)
+
+    def train_epoch(self, epoch: int) -> None:
+        """One pass over the pictures. Every random choice follows from the seed and the epoch alone."""
+        torch.manual_seed(self.config.seed * 100_003 + epoch)
+        self.model.train()
+        sums: dict[str, float] = {}
+        count = 0
+        for batch in self._batches(epoch):
+            losses = self._losses(batch)
+            loss = losses["contrastive"] + self.config.matching_weight * losses["matching"]
+            if not torch.isfinite(loss):
+                raise TrainingError(
+                    f"the loss became {loss.item()} in epoch {epoch + 1}, step {count + 1}; "
+                    f"a lower learning rate than {self.config.learning_rate} usually helps"
+                )
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.schedule.step()
+            self.average.update_parameters(self.model)
+            count += 1
+            for name, value in (*losses.items(), ("loss", loss)):
+                sums[name] = sums.get(name, 0.0) + float(value.detach())
+            self.report(f"epoch {epoch + 1}/{self.config.epochs}", count, self.steps_per_epoch)
+        self.history.append({"epoch": epoch + 1, **{name: value / count for name, value in sums.items()}})
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        return self.pairs.batches(
+            self.config.batch_size, self.config.captions_per_image, (self.config.seed, epoch)
+        )
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Both parts of the objective for one batch."""
+        model, config = self.model, self.config
+        activations, ids, mask, attended, image_of = (
+            x.to(self.device) for x in (batch.activations, batch.ids, batch.mask, batch.attended, batch.image_of)
+        )
+        with autocast(self.device, config.precision):
+            images = model.image.head(model.image.tower.crown(activations, config.image_cut))
+            texts = model.text(ids, mask, attended)
+            similarities = images.vectors.float() @ texts.vectors.float().T
+            contrastive = info_nce(
+                similarities, image_of, model.scale, label_smoothing=config.label_smoothing
+            )
+            by_text, by_image = hard_candidates(similarities, image_of, config.hard_negatives)
+            pairs_image = torch.cat([by_text.flatten(), image_of[:, None].expand_as(by_image).flatten()])
+            own = torch.arange(len(image_of), device=self.device)[:, None]
+            pairs_text = torch.cat([own.expand_as(by_text).flatten(), by_image.flatten()])
+            logits = model.reranker(
+                images.states[pairs_image], texts.states[pairs_text], mask[pairs_text]
+            ).logit.float()
+            to_image = logits[: by_text.numel()].reshape(by_text.shape)
+            to_text = logits[by_text.numel() :].reshape(by_image.shape)
+            matching = (listwise_match(to_image) + listwise_match(to_text)) / 2
+        return {"contrastive": contrastive, "matching": matching}
+
+    def finish_epoch(self, epoch: int) -> None:
+        """Validate the averaged model, keep it if it is the best, and write everything down."""
+        averaged: CrosslookModel = self.average.module
+        self.report("validation", 0, 1)
+        result = validate(averaged, encode_pairs(averaged, self.held_out, cut=self.config.image_cut))
+        self.history[-1] |= _row(result)
+        best = max(row["total"] for row in self.history[:-1]) if len(self.history) > 1 else -1.0
+        if self.history[-1]["total"] > best:
+            self._keep(averaged, result, epoch)
+        write_curves(self.history, self.out)
+        state = {
+            "config": asdict(self.config),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "history": self.history,
+        }
+        torch.save(state, self.out / "last.pt.tmp")
+        (self.out / "last.pt.tmp").replace(self.out / "last.pt")
+        self.report("validation", 1, 1)
+
+    def _keep(self, model: CrosslookModel, result: Validation, epoch: int) -> None:
+        training, validation = self.datasets
+        metadata = self.start.metadata | {
+            "training": {
+                "dataset": training.name,
+                "images": len(training.examples),
+                "captions": sum(len(e.captions) for e in training.examples),
+                "epoch": epoch + 1,
+                "config": asdict(self.config),
+            },
+            "metrics": {"dataset": validation.name, "images": len(validation.examples)} | _row(result),
+        }
+        write_checkpoint(
+            Checkpoint(self.start.name, model, self.start.tokenizer, result.calibration, metadata), self.out / "model"
+        )
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, from 1, whose reranked recalls sum highest."""
+        return int(max(self.history, key=lambda row: row["total"])["epoch"])
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether validation has not improved for `patience` epochs."""
+        return bool(self.history) and len(self.history) - self.best_epoch >= self.config.patience
+
+    def result(self) -> TrainResult:
+        """What came of it."""
+        best = self.history[self.best_epoch - 1]
+        read_checkpoint(self.out / "model")
+        return TrainResult(
+            self.out / "model", len(self.history), self.best_epoch, dict(best), len(self.history) < self.config.epochs
+        )
+
+
+def _row(result: Validation) -> dict[str, float]:
+    row = {}
+    for stage, recalls in (("retrieval", result.retrieval), ("reranked", result.reranked)):
+        for way, values in (("t2i", recalls.text_to_image), ("i2t", recalls.image_to_text)):
+            row |= {f"{stage}_{way}_r{k}": round(v, 2) for k, v in zip((1, 5, 10), values, strict=True)}
+    return row | {"match_weight": result.calibration.match_weight, "total": round(result.reranked.total, 2)}

@@ -1,0 +1,133 @@
+"""Recall on the validation split, of the towers alone and after reranking, and the weights that join the two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..calibration import Calibration, fit_probability
+from ..features import Floats
+from ..model import CrosslookModel, Encoded
+from ..reranker import Reranker
+from .data import PairSet
+
+MATCH_WEIGHTS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Recalls:
+    """Recall at 1, 5 and 10 in percent, both ways."""
+
+    text_to_image: tuple[float, float, float]
+    image_to_text: tuple[float, float, float]
+
+    @property
+    def total(self) -> float:
+        """The sum of all six, the figure that early stopping watches."""
+        return sum(self.text_to_image) + sum(self.image_to_text)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The towers' recalls, the reranked ones, and the calibration that gave them."""
+
+    retrieval: Recalls
+    reranked: Recalls
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class EncodedPairs:
+    """A split, encoded: pictures (N, …), captions in one padded block (M, …)."""
+
+    images: Encoded
+    texts: Encoded
+    mask: Tensor
+    image_of: npt.NDArray[np.int64]
+
+
+@torch.inference_mode()
+def encode_pairs(model: CrosslookModel, pairs: PairSet, *, cut: int) -> EncodedPairs:
+    """Encode a validation split from its cached activations (the plain view of each picture)."""
+    model.eval()
+    device = model.log_scale.device
+    images = []
+    for start in range(0, len(pairs.activations), 64):
+        part = torch.from_numpy(np.array(pairs.activations[start : start + 64, 0])).float().to(device)
+        images.append(model.image.head(model.image.tower.crown(part, cut)))
+    width = pairs.captions.ids.shape[1]
+    texts, masks = [], []
+    for start in range(0, len(pairs.image_of), 256):
+        rows = np.arange(start, min(start + 256, len(pairs.image_of)))
+        ids, mask, attended = (x.to(device) for x in pairs.tokens_of(rows))
+        vectors, states = model.text(ids, mask, attended)
+        pad = width - ids.shape[1]
+        texts.append(Encoded(vectors, torch.nn.functional.pad(states, (0, 0, 0, pad))))
+        masks.append(torch.nn.functional.pad(mask, (0, pad)))
+    return EncodedPairs(_join(images), _join(texts), torch.cat(masks), pairs.image_of)
+
+
+def _join(parts: list[Encoded]) -> Encoded:
+    return Encoded(torch.cat([p.vectors for p in parts]), torch.cat([p.states for p in parts]))
+
+
+@torch.inference_mode()
+def match_lists(reranker: Reranker, pairs: EncodedPairs, images: Tensor, captions: Tensor) -> Floats:
+    """Match logits of pairs given by their rows.
+
+    Shape:
+        - images, captions: (L, K), row numbers.
+
+    Returns:
+        Logits (L, K).
+    """
+    logits = []
+    flat_images, flat_captions = images.flatten(), captions.flatten()
+    for start in range(0, len(flat_images), 1024):
+        i, c = flat_images[start : start + 1024], flat_captions[start : start + 1024]
+        longest = int(pairs.mask[c].sum(1).max()) + 1
+        logits.append(
+            reranker(pairs.images.states[i], pairs.texts.states[c][:, :longest], pairs.mask[c][:, :longest]).logit
+        )
+    return torch.cat(logits).reshape(images.shape).float().cpu().numpy()
+
+
+def validate(model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16) -> Validation:
+    """Recalls of a split before and after reranking, with the match weight that served best."""
+    similarities = pairs.texts.vectors @ pairs.images.vectors.T  # (M, N)
+    image_of = torch.from_numpy(pairs.image_of).to(similarities.device)
+    by_text = similarities.topk(min(depth, similarities.shape[1]), dim=1)
+    by_image = similarities.topk(min(depth, similarities.shape[0]), dim=0)
+    rows = torch.arange(len(similarities), device=similarities.device)[:, None]
+    columns = torch.arange(similarities.shape[1], device=similarities.device)[:, None]
+    image_logits = match_lists(model.reranker, pairs, by_text.indices, rows.expand_as(by_text.indices))
+    found = by_image.indices.T
+    text_logits = match_lists(model.reranker, pairs, columns.expand_as(found), found)
+    scale = float(model.scale.detach())
+    correct_images = (by_text.indices == image_of[:, None]).cpu().numpy()
+    correct_texts = (image_of[found] == columns).cpu().numpy()
+    image_scores = scale * by_text.values.cpu().numpy()
+    text_scores = scale * by_image.values.T.cpu().numpy()
+
+    def recalls(weight: float) -> Recalls:
+        return Recalls(
+            _recalls(image_scores + weight * image_logits, correct_images),
+            _recalls(text_scores + weight * text_logits, correct_texts),
+        )
+
+    retrieval = recalls(0.0)
+    best = max(MATCH_WEIGHTS, key=lambda w: recalls(w).total)
+    scores = np.concatenate([(s + best * m).ravel() for s, m in ((image_scores, image_logits), (text_scores, text_logits))])
+    slope, intercept = fit_probability(scores, np.concatenate([correct_images.ravel(), correct_texts.ravel()]))
+    return Validation(retrieval, recalls(best), Calibration(scale, best, slope, intercept))
+
+
+def _recalls(scores: Floats, correct: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Recall at 1, 5, 10 in percent of lists (L, K) that hold only the retrieved candidates."""
+    ranked = np.take_along_axis(correct, np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    r1, r5, r10 = (100 * float(ranked[:, :k].any(axis=1).mean()) for k in (1, 5, 10))
+    return r1, r5, r10

@@ -1,0 +1,117 @@
+"""Views of a training picture, and the activations of the frozen stages for each, kept on disk.
+
+The early stages of a pretrained CNN stay as they are, so their output for a view never changes: it is computed
+once and read every epoch. A handful of fixed views (the picture, its mirror image, random crops) stands in for
+fresh augmentation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageEnhance
+
+from ..errors import TrainingError
+from ..features import Pixels
+from ..image_tower import ImageTower
+from ..preprocess import to_square
+
+Halves = npt.NDArray[np.float16]
+Advance = Callable[[int], None]
+
+
+def make_view(image: Image.Image, size: int, view: int, rng: np.random.Generator) -> Pixels:
+    """View 0 is the picture, 1 its mirror image, any other a random crop with changed light.
+
+    Returns:
+        Pixels (size, size, 3), uint8.
+    """
+    if view == 0:
+        return to_square(image, size)
+    if view == 1:
+        return to_square(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), size)
+    width, height = image.size
+    scale, ratio = rng.uniform(0.55, 0.95), np.exp(rng.uniform(-0.25, 0.25))
+    w, h = (int(side * min(1.0, np.sqrt(scale) * r)) for side, r in ((width, ratio), (height, 1 / ratio)))
+    left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+    crop = image.crop((left, top, left + max(w, 1), top + max(h, 1)))
+    if view % 2:
+        crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        crop = change(crop).enhance(float(rng.uniform(0.7, 1.3)))
+    return to_square(crop, size)
+
+
+def _read_view(path: Path, size: int, view: int, seed: int) -> Pixels:
+    digest = hashlib.sha256(f"{seed}/{view}/{path.name}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+    try:
+        with Image.open(path) as image:
+            return make_view(image.convert("RGB"), size, view, rng)
+    except (OSError, ValueError, SyntaxError) as exc:
+        raise TrainingError(f"{path}: cannot be read as a picture ({exc}); mend it or take it out of the dataset") from exc
+
+
+def cached_activations(
+    tower: ImageTower,
+    paths: Sequence[Path],
+    directory: Path,
+    *,
+    cut: int,
+    views: int,
+    seed: int = 0,
+    batch_size: int = 32,
+    advance: Advance = lambda _: None,
+) -> Halves:
+    """Activations after the first `cut` stages for every view of every picture, computed at most once.
+
+    An interrupted run goes on where it stopped. The files are named by what they depend on: frozen weights,
+    pictures, views, seed.
+
+    Returns:
+        Memory-mapped array (N, views, c, h, w), float16.
+
+    Raises:
+        TrainingError: a picture cannot be read.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    key = _key(tower, paths, cut, views, seed)
+    progress_file, array_file = directory / f"{key}.json", directory / f"{key}.npy"
+    done = json.loads(progress_file.read_text())["done"] if progress_file.exists() else 0
+    with torch.inference_mode():
+        sample = tower.trunk(torch.zeros(1, 3, tower.input_size, tower.input_size), cut)
+    shape = (len(paths), views, *sample.shape[1:])
+    array: np.memmap[tuple[int, ...], np.dtype[np.float16]] = np.lib.format.open_memmap(
+        array_file, mode="r+" if array_file.exists() else "w+", dtype=np.float16, shape=shape
+    )
+    advance(done)
+    tower.eval()
+    with ThreadPoolExecutor(2) as pool, torch.inference_mode():
+        step = max(1, batch_size // views)
+        for start in range(done, len(paths), step):
+            part = paths[start : start + step]
+            jobs = [pool.submit(_read_view, p, tower.input_size, v, seed) for p in part for v in range(views)]
+            pixels = np.stack([job.result() for job in jobs])
+            x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+            array[start : start + len(part)] = tower.trunk(x, cut).numpy().reshape(len(part), *shape[1:])
+            if (start // step) % 20 == 0 or start + step >= len(paths):
+                array.flush()
+                progress_file.write_text(json.dumps({"done": start + len(part)}))
+            advance(len(part))
+    return array
+
+
+def _key(tower: ImageTower, paths: Sequence[Path], cut: int, views: int, seed: int) -> str:
+    digest = hashlib.sha256()
+    for name, weight in tower.stages[:cut].state_dict().items():
+        digest.update(name.encode())
+        digest.update(weight.cpu().numpy().tobytes())
+    digest.update(json.dumps([[str(p) for p in paths], cut, views, seed, tower.input_size]).encode())
+    return digest.hexdigest()[:16]
