@@ -81,17 +81,17 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
         The fingerprint: SHA-256 over both files.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    weights, description = directory / WEIGHTS, directory / DESCRIPTION
+    weights, description = directory / f"{WEIGHTS}.tmp", directory / f"{DESCRIPTION}.tmp"
     tensors = {
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in checkpoint.model.state_dict().items()
     }
-    save_file(tensors, weights.with_suffix(".tmp"))
+    save_file(tensors, weights)
     document = {
         "format": FORMAT,
         "version": VERSION,
         "name": checkpoint.name,
-        "weights_sha256": _sha256(weights.with_suffix(".tmp")),
+        "weights_sha256": _sha256(weights),
         "architecture": asdict(checkpoint.model.config),
         "preprocessing": "EXIF orientation applied, alpha over white, whole picture resized to the input square (bicubic)",
         "calibration": asdict(checkpoint.calibration),
@@ -99,9 +99,9 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
         "vocabulary": list(checkpoint.tokenizer.vocabulary),
     }
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    description.with_suffix(".tmp").write_text(text, encoding="utf-8")
-    weights.with_suffix(".tmp").replace(weights)
-    description.with_suffix(".tmp").replace(description)
+    description.write_text(text, encoding="utf-8")
+    weights.replace(directory / WEIGHTS)
+    description.replace(directory / DESCRIPTION)
     return read_description(directory).fingerprint
 
 

@@ -29,7 +29,7 @@ class Fusion(nn.Module):
     """What every fusion strategy offers.
 
     Shape:
-        - regions: (N, P, C); tokens: (N, T, C); mask: (N, T), bool, true on words.
+        - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words.
         - joint: (N, J), J = `joint_size`.
     """
 
@@ -103,7 +103,6 @@ class AttentionFusion(Fusion):
 
     def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Fused:
         """Fuse N pairs."""
-        regions, tokens = F.normalize(regions, dim=-1), F.normalize(tokens, dim=-1)
         products = tokens @ regions.transpose(1, 2)  # (N, T, P)
         sharpness = self.log_sharpness.exp()
         attention = (products * sharpness[0]).softmax(dim=-1)
@@ -113,7 +112,7 @@ class AttentionFusion(Fusion):
         words = self._compare(tokens, seen, self.compare_words, self.weigh_words, mask)
         everywhere = torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device)
         places = self._compare(regions, read, self.compare_regions, self.weigh_regions, everywhere)
-        return Fused(torch.cat([*words, *places], dim=-1), attention)
+        return Fused(self.dropout(torch.cat([*words, *places], dim=-1)), attention)
 
     def _compare(
         self, ours: Tensor, theirs: Tensor, compare: nn.Linear, weigh: nn.Linear, mask: Tensor
@@ -121,7 +120,7 @@ class AttentionFusion(Fusion):
         """Pool what (N, L, C) and its attended counterpart have in common: (N, 1) cosine, (N, J) similarities."""
         product = ours * theirs
         cosine = product.sum(-1, keepdim=True)
-        similarity = torch.tanh(cast(Tensor, compare(self.dropout(product) * ours.shape[-1] ** 0.5)))
+        similarity = torch.tanh(cast(Tensor, compare(product) * ours.shape[-1] ** 0.5))
         logits = weigh(torch.cat([ours, similarity], dim=-1)).masked_fill(~mask.unsqueeze(-1), -1e4)
         weight = logits.softmax(dim=1)
         return (cosine * weight).sum(1), (similarity * weight).sum(1)

@@ -34,17 +34,15 @@ class ModelConfig:
     text_heads: int = 12
     text_feed_forward: int = 1536
     dimension: int = 256
-    channels: int = 256
+    channels: int = 128
     fusion: Literal["attention", "gated", "concatenation"] = "attention"
     joint_size: int = 128
     dropout: float = 0.1
     head_dropout: float = 0.2
-    region_dropout: float = 0.2
-    word_dropout: float = 0.1
 
 
 class Encoded(NamedTuple):
-    """One side of a batch: vectors (B, D) of length 1, states (B, L, C)."""
+    """One side of a batch: vectors (B, D) and states (B, L, C), all of length 1."""
 
     vectors: Tensor
     states: Tensor
@@ -55,7 +53,7 @@ class Head(nn.Module):
 
     Shape:
         - states: (B, L, c); mask: (B, L), bool, true where there is something.
-        - output: vectors (B, D), states (B, L, C).
+        - output: vectors (B, D) and states (B, L, C), rows of length 1.
     """
 
     def __init__(self, width: int, channels: int, dimension: int, dropout: float) -> None:
@@ -64,7 +62,7 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.local = nn.Linear(width, channels)
         self.value = nn.Linear(width, dimension)
-        self.weigh = nn.Sequential(nn.Linear(width, channels), nn.Tanh(), nn.Linear(channels, 4))
+        self.weigh = nn.Sequential(nn.Linear(width, 256), nn.Tanh(), nn.Linear(256, 4))
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Encoded:
         """Project and pool."""
@@ -75,7 +73,7 @@ class Head(nn.Module):
         weights = logits.softmax(dim=1)
         values = self.value(x).unflatten(-1, (weights.shape[-1], -1))  # (B, L, heads, D / heads)
         vectors = (values * weights.unsqueeze(-1)).sum(1).flatten(1)
-        return Encoded(F.normalize(vectors, dim=-1), self.local(x))
+        return Encoded(F.normalize(vectors, dim=-1), F.normalize(self.local(x), dim=-1))
 
 
 class ImageSide(nn.Module):
@@ -127,8 +125,6 @@ def create_reranker(config: ModelConfig) -> Reranker:
         config.fusion,
         config.channels,
         config.joint_size,
-        region_dropout=config.region_dropout,
-        word_dropout=config.word_dropout,
         dropout=config.dropout,
     )
 

@@ -32,21 +32,10 @@ class Reranker(nn.Module):
         fusion: a name from `FUSIONS`.
         channels: C of region and token states.
         joint_size: width of the fused vector.
-        region_dropout: share of regions hidden from each pair in training.
-        word_dropout: share of words hidden from each pair in training.
-        dropout: ordinary dropout inside fusion and head.
+        dropout: share of inner values dropped in training.
     """
 
-    def __init__(
-        self,
-        fusion: str,
-        channels: int,
-        joint_size: int,
-        *,
-        region_dropout: float = 0.0,
-        word_dropout: float = 0.0,
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, fusion: str, channels: int, joint_size: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.fusion = FUSIONS[fusion](channels, joint_size, dropout)
         size = self.fusion.joint_size
@@ -59,24 +48,12 @@ class Reranker(nn.Module):
             self.linear.weight *= 0.1
             if fusion == "attention":
                 self.linear.weight[0, 0] = 10.0
-        self.region_dropout = region_dropout
-        self.word_dropout = word_dropout
 
     def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Match:
         """Score N pairs.
 
         Shape:
-            - regions: (N, P, C); tokens: (N, T, C); mask: (N, T), bool, true on words.
+            - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words.
         """
-        if self.training:
-            mask = self._hide(mask)
-            kept = torch.rand(regions.shape[:2], device=regions.device).argsort(1)
-            count = max(1, round(regions.shape[1] * (1 - self.region_dropout)))
-            regions = regions.gather(1, kept[:, :count, None].expand(-1, -1, regions.shape[2]))
         joint, attention = self.fusion(regions, tokens, mask)
         return Match((self.linear(joint) + self.hidden(joint)).squeeze(-1), attention)
-
-    def _hide(self, mask: Tensor) -> Tensor:
-        """Hide words at random, never all of a sentence's."""
-        kept = mask & (torch.rand(mask.shape, device=mask.device) >= self.word_dropout)
-        return torch.where(kept.any(1, keepdim=True), kept, mask)

@@ -72,6 +72,7 @@ class TransformerTextTower(TextTower):
             for _ in range(layers)
         )
         self.channels = width
+        self._frozen = 0
 
     def forward(self, ids: Tensor, attended: Tensor) -> Tensor:
         """Embed words and positions, then let every layer look at the whole sentence."""
@@ -83,5 +84,18 @@ class TransformerTextTower(TextTower):
 
     def freeze(self, layers: int) -> None:
         """Keep the embeddings and the first `layers` layers if `layers` is above 0."""
-        for module in (self.embedding, self.positions, self.norm, *self.layers[:layers]):
-            module.requires_grad_(requires_grad=layers == 0)
+        self._frozen = layers
+        for module in self._fixed():
+            module.requires_grad_(requires_grad=False)
+
+    def _fixed(self) -> list[nn.Module]:
+        if not self._frozen:
+            return []
+        return [self.embedding, self.positions, self.norm, self.dropout, *self.layers[: self._frozen]]
+
+    def train(self, mode: bool = True) -> TransformerTextTower:  # noqa: FBT001, FBT002  torch's own signature
+        """Put the trained layers into training mode; dropout in frozen ones would only cost time."""
+        super().train(mode)
+        for module in self._fixed():
+            module.eval()
+        return self

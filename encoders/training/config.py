@@ -16,7 +16,7 @@ class TrainConfig:
     """
 
     epochs: int = 15
-    batch_size: int = 128
+    batch_size: int = 96
     captions_per_image: int = 2
     learning_rate: float = 1e-3
     image_rate: float = 0.3
@@ -24,10 +24,12 @@ class TrainConfig:
     weight_decay: float = 0.05
     warmup: float = 0.1
     label_smoothing: float = 0.05
-    matching_weight: float = 0.5
-    hard_negatives: int = 12
-    average: float = 0.995
-    image_cut: int = 5
+    matching_weight: float = 1.0
+    hard_negatives: int = 8
+    region_dropout: float = 0.2
+    word_dropout: float = 0.1
+    average: float = 0.99
+    image_cut: int = 6
     text_cut: int = 4
     views: int = 4
     patience: int = 5

