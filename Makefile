@@ -1,0 +1,48 @@
+# crosslook: `make demo` and `make test` set everything up by themselves.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DATASET ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test lint types check bench model clean
+
+help: ## list the verbs
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+setup: $(VENV)/.installed ## make .venv and install crosslook in it
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crosslook needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt -e '.[demo,dev]'
+	@touch $@
+
+demo: setup ## index real photographs, search them, and write a page to look at
+	$(BIN)/python scripts/demo.py
+
+serve: setup ## serve ./crosslook-index over HTTP
+	$(BIN)/crosslook serve
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup ## ruff and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+check: lint types test ## all of the above
+
+bench: setup ## time the stages on this machine, JSON out
+	$(BIN)/python benchmarks/stages.py
+
+model: setup ## rebuild the base model: make model DATASET=path/to/flickr8k
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
+	$(BIN)/python scripts/build_base_model.py $(DATASET)
+
+clean: ## remove what the verbs made (not your index)
+	rm -rf $(VENV) build demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
