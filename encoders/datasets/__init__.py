@@ -1,0 +1,105 @@
+"""Datasets of captioned pictures, in the layouts people have them in.
+
+| layout | recognised by |
+| --- | --- |
+| Flickr8k, Flickr30k release | a folder with `Flickr8k.token.txt`, `results_20130124.token` or `results.csv` |
+| Karpathy JSON, COCO captions JSON | a `.json` file (or a folder with just one) |
+| table | a `.csv`, `.tsv` or `.jsonl` file (or a folder with just one) |
+| sidecars | a folder with `NAME.txt` beside `NAME.jpg` |
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import DatasetError
+from . import documents, flickr, folder, tables
+from .rows import (
+    IMAGE_SUFFIXES,
+    CaptionFile,
+    Dataset,
+    Example,
+    Rejected,
+    Row,
+    assemble,
+    collect,
+    image_folders,
+)
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "CaptionFile",
+    "Dataset",
+    "Example",
+    "Rejected",
+    "Row",
+    "read_captions",
+    "read_dataset",
+]
+
+
+def read_dataset(path: Path, *, images: Path | None = None) -> Dataset:
+    """Read a captioned dataset; no picture is opened, only looked for.
+
+    Args:
+        path: a folder or file in one of the layouts above.
+        images: the folder of the pictures, where it is not beside the captions.
+
+    Raises:
+        DatasetError: no such path, no known layout, or nothing usable.
+    """
+    if not path.exists():
+        raise DatasetError(f"no such file or folder: {path}")
+    file = _captions_of(path) if path.is_dir() else path
+    if file is None:
+        return assemble(path.resolve().name, collect(path, folder.rows(path)), [path])
+    base = file.resolve().parent
+    folders = [images] if images else [*image_folders(base), *image_folders(base.parent), base.parent]
+    if not images and file.suffix.lower() == ".json":
+        folders += sorted(p for p in [*base.iterdir(), *base.parent.iterdir()] if p.is_dir())
+    name = base.name if path.is_dir() else file.stem
+    return assemble(name, read_captions(file), folders)
+
+
+def read_captions(path: Path) -> CaptionFile:
+    """Read a file of captions alone; pictures are not looked for.
+
+    Raises:
+        DatasetError: the file is missing, of no known kind, or holds no usable row.
+    """
+    if not path.is_file():
+        raise DatasetError(f"no such file: {path}")
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        rows = documents.rows(path)
+    elif path.name == "results.csv" or suffix in (".txt", ".token"):
+        rows = flickr.rows(path) if not _is_table(path) else tables.rows(path)
+    elif suffix in TABLES:
+        rows = tables.rows(path)
+    else:
+        raise DatasetError(f"{path}: unknown kind of caption file; use .token, .txt, .json, .csv, .tsv or .jsonl")
+    found = collect(path, rows)
+    if not found.entries:
+        first = f"; the first fault: {found.rejected[0]}" if found.rejected else ""
+        raise DatasetError(f"{path} holds no usable caption ({len(found.rejected)} rows refused{first})")
+    return found
+
+
+def _is_table(path: Path) -> bool:
+    """A copy of Flickr8k that is spread widely has a `captions.txt` that begins `image,caption`."""
+    with path.open("rb") as file:
+        return file.readline(64).strip().lower() == b"image,caption"
+
+
+def _captions_of(path: Path) -> Path | None:
+    """The caption file of a folder, or None where the captions are sidecars."""
+    release = flickr.token_file(path)
+    if release:
+        return release
+    candidates = sorted(p for p in path.iterdir() if p.suffix.lower() in (".json", *TABLES) and p.is_file())
+    if len(candidates) > 1:
+        names = ", ".join(p.name for p in candidates)
+        raise DatasetError(f"{path} holds several caption files ({names}); name the one you mean")
+    return candidates[0] if candidates else None

@@ -1,0 +1,52 @@
+"""The release layout of Flickr8k and Flickr30k: a token file, lists of splits, a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from .rows import Rejected, Row, read_text
+
+TOKEN_FILES = (
+    "Flickr8k.token.txt",
+    "results_20130124.token",
+    "results.csv",
+    "captions.txt",
+)
+
+
+def token_file(folder: Path) -> Path | None:
+    """The token file of a folder in the release layout."""
+    return next((folder / name for name in TOKEN_FILES if (folder / name).is_file()), None)
+
+
+def read_splits(folder: Path) -> dict[str, str]:
+    """Which split each picture is in, by the lists `Flickr_8k.trainImages.txt` and their like."""
+    splits: dict[str, str] = {}
+    for listing in sorted([*folder.glob("*Images.txt"), *folder.glob("*_images.txt")]):
+        name = listing.stem.lower()
+        split = next((s for s in ("train", "dev", "val", "test") if s in name), None)
+        if split:
+            splits.update(dict.fromkeys(filter(None, map(str.strip, read_text(listing).splitlines())), split))
+    return splits
+
+
+def rows(path: Path) -> Iterator[Row | Rejected]:
+    """`NAME.jpg#K<TAB>caption` (8k, 30k) or `NAME.jpg| K| caption` (30k's results.csv), a caption a line."""
+    splits = read_splits(path.parent)
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip() or (number == 1 and line.replace(" ", "").lower().startswith("image_name|")):
+            continue
+        name, separator, caption = line.partition("\t")
+        if separator:
+            image, mark, index = name.rpartition("#")
+            if not mark or not index.isdigit():
+                yield Rejected(path, number, f"expected NAME#K before the tab, found {name[:60]!r}")
+                continue
+        else:
+            fields = line.split("|", 2)
+            if len(fields) != 3:
+                yield Rejected(path, number, "expected NAME#K, a tab and a caption")
+                continue
+            image, caption = fields[0], fields[2]
+        yield Row(image, caption, number, splits.get(image.strip(), "all"))

@@ -1,0 +1,29 @@
+"""A folder of pictures with `NAME.txt` beside `NAME.jpg`: one caption a line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from .rows import IMAGE_SUFFIXES, Rejected, Row, read_text
+
+
+def rows(folder: Path) -> Iterator[Row | Rejected]:
+    """The captions of every picture below a folder; names are relative to it."""
+    for directory, subfolders, files in os.walk(folder):
+        subfolders.sort()
+        names = set(files)
+        for name in sorted(files):
+            if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            path = Path(directory) / name
+            sidecar = path.with_suffix(".txt")
+            if sidecar.name not in names:
+                yield Rejected(path, None, f"no {sidecar.name} beside it")
+                continue
+            lines = [line for line in read_text(sidecar).splitlines() if line.strip()]
+            if not lines:
+                yield Rejected(sidecar, None, "no caption in it")
+            for number, line in enumerate(lines, start=1):
+                yield Row(str(path.relative_to(folder)), line, number)

@@ -1,0 +1,167 @@
+"""What every reader produces, and how rows become a dataset. A row that cannot be used is refused and counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import DatasetError
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+)
+IMAGE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset", "flickr30k-images", "flickr30k_images")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One caption of one picture, as a file says it; `line` counts from 1, None where the file has no lines."""
+
+    image: str
+    caption: str
+    line: int | None
+    split: str = "all"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row or picture that was refused."""
+
+    file: Path
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        where = str(self.file) if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class CaptionFile:
+    """The captions of a file, their pictures not looked for."""
+
+    path: Path
+    entries: tuple[Row, ...]
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture and its captions."""
+
+    image: Path
+    captions: tuple[str, ...]
+    split: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures with captions, and what was refused on the way."""
+
+    name: str
+    examples: tuple[Example, ...]
+    rejected: tuple[Rejected, ...] = ()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits there are, sorted."""
+        return tuple(sorted({example.split for example in self.examples}))
+
+    def select(self, split: str) -> Dataset:
+        """The examples of one split; `all` is every example.
+
+        Raises:
+            DatasetError: there is no such split.
+        """
+        if split == "all":
+            return self
+        chosen = tuple(example for example in self.examples if example.split == split)
+        if not chosen:
+            raise DatasetError(f"{self.name} has no split {split!r}; it has: {', '.join((*self.splits, 'all'))}")
+        return replace(self, name=f"{self.name} ({split})", examples=chosen)
+
+
+def read_text(path: Path) -> str:
+    """A file's text; bytes that are not UTF-8 stay recognisable, so that their rows can be refused one by one.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+    except OSError as exc:
+        raise DatasetError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+
+
+def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
+    """Sort rows into usable and refused: no empty names or captions, no bytes that are not UTF-8."""
+    entries: list[Row] = []
+    rejected: list[Rejected] = []
+    for row in rows:
+        if isinstance(row, Rejected):
+            rejected.append(row)
+            continue
+        clean = replace(row, image=row.image.strip(), caption=" ".join(row.caption.split()))
+        reason = _fault(clean)
+        if reason:
+            rejected.append(Rejected(path, row.line, reason))
+        else:
+            entries.append(clean)
+    return CaptionFile(path, tuple(entries), tuple(rejected))
+
+
+def _fault(row: Row) -> str | None:
+    if any("\udc80" <= char <= "\udcff" for char in row.image + row.caption):
+        return "not UTF-8; save the file as UTF-8"
+    if not row.image:
+        return "no image name"
+    if not row.caption:
+        return f"no caption for {row.image}"
+    return None
+
+
+def assemble(name: str, captions: CaptionFile, folders: Iterable[Path]) -> Dataset:
+    """Find each row's picture in the first of some folders that has it.
+
+    Raises:
+        DatasetError: not one usable row remains.
+    """
+    roots = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+    listings: dict[Path, frozenset[str]] = {}
+    pictures: dict[str, tuple[Path, str, list[str]]] = {}
+    rejected = list(captions.rejected)
+    for row in captions.entries:
+        if row.image not in pictures:
+            found = _find(row.image, roots, listings)
+            if found is None:
+                rejected.append(Rejected(captions.path, row.line, f"no image {row.image}"))
+                continue
+            pictures[row.image] = (found, row.split, [])
+        pictures[row.image][2].append(row.caption)
+    if not pictures:
+        first = f"; the first fault: {rejected[0]}" if rejected else ""
+        looked = ", ".join(str(root) for root in roots) or "no folder"
+        raise DatasetError(f"{captions.path} names no usable picture (looked in {looked}; {len(rejected)} refused{first})")
+    examples = tuple(Example(path, tuple(texts), split) for path, split, texts in pictures.values())
+    return Dataset(name, examples, tuple(rejected))
+
+
+def _find(name: str, roots: list[Path], listings: dict[Path, frozenset[str]]) -> Path | None:
+    """Look a picture up, with one listing a folder instead of one system call a picture."""
+    for root in roots:
+        path = root / name
+        if path.parent not in listings:
+            try:
+                listings[path.parent] = frozenset(os.listdir(path.parent))
+            except OSError:
+                listings[path.parent] = frozenset()
+        if path.name in listings[path.parent]:
+            return path
+    return None
+
+
+def image_folders(base: Path) -> list[Path]:
+    """Where a dataset's pictures may lie, seen from its folder."""
+    return [*(base / name for name in IMAGE_FOLDERS), base]

@@ -1,0 +1,78 @@
+"""Tables of (image, caption): CSV, TSV, and JSON a line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from .rows import Rejected, Row, read_text
+
+IMAGE_COLUMNS = ("image", "image_name", "filename", "file_name", "file", "path", "filepath", "image_path")
+CAPTION_COLUMNS = ("caption", "text", "sentence", "raw", "comment", "description", "title")
+
+
+def rows(path: Path) -> Iterator[Row | Rejected]:
+    """Rows of a `.csv`, `.tsv` or `.jsonl` file."""
+    return _json_lines(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _table(path)
+
+
+def _table(path: Path) -> Iterator[Row | Rejected]:
+    """A header names the columns, in any order; without one the first column is the image, the second the caption."""
+    text = read_text(path)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    image, caption, split, width = 0, 1, None, 2
+    first = True
+    while True:
+        number = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            yield Rejected(path, number, f"not a table row ({exc})")
+            continue
+        if not any(field.strip() for field in fields):
+            continue
+        names = [field.strip().lower() for field in fields]
+        if first and any(n in IMAGE_COLUMNS for n in names) and any(n in CAPTION_COLUMNS for n in names):
+            image = next(i for i, n in enumerate(names) if n in IMAGE_COLUMNS)
+            caption = next(i for i, n in enumerate(names) if n in CAPTION_COLUMNS)
+            split = names.index("split") if "split" in names else None
+            width = len(names)
+        elif len(fields) != width:
+            yield Rejected(path, number, f"expected {width} columns, found {len(fields)}; quote a caption with commas")
+        else:
+            yield Row(fields[image], fields[caption], number, (fields[split].strip() or "all") if split is not None else "all")
+        first = False
+
+
+def _delimiter(text: str) -> str:
+    header = text.split("\n", 1)[0]
+    return max(",;\t|", key=header.count)
+
+
+def _json_lines(path: Path) -> Iterator[Row | Rejected]:
+    """`{"image": …, "caption": …}` or `{"image": …, "captions": […]}`, one a line."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+        except json.JSONDecodeError as exc:
+            yield Rejected(path, number, f"not JSON ({exc.msg})")
+            continue
+        if not isinstance(item, dict):
+            yield Rejected(path, number, "not a JSON object")
+            continue
+        image = next((item[name] for name in IMAGE_COLUMNS if isinstance(item.get(name), str)), None)
+        several = item.get("captions")
+        texts = several if isinstance(several, list) else [item[n] for n in CAPTION_COLUMNS if isinstance(item.get(n), str)][:1]
+        if image is None or not texts or not all(isinstance(text, str) for text in texts):
+            yield Rejected(path, number, "expected the keys 'image' and 'caption' (or 'captions')")
+            continue
+        for text in texts:
+            yield Row(image, text, number, str(item.get("split", "all")))

@@ -1,0 +1,347 @@
+"""The catalog: the one truth of an index, an SQLite database in WAL mode."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, select, text, update
+from sqlalchemy.exc import DatabaseError
+
+from encoders import Floats, TextFeatures, pack_states, unpack_states
+
+from . import schema
+from .errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
+from .filters import condition
+from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
+
+DATABASE = "catalog.db"
+VECTORS = "vectors"
+_CHUNK = 500  # ids in one query; SQLite's limit on variables is far above
+
+Ids = npt.NDArray[np.int64]
+
+
+class Catalog:
+    """One index directory. Reads may come from any thread; writes are one transaction each."""
+
+    def __init__(self, directory: Path, engine: Engine) -> None:
+        self.directory = directory
+        self._engine = engine
+
+    @classmethod
+    def open(cls, directory: Path, *, create: bool = False) -> Catalog:
+        """Open the index in a directory.
+
+        Raises:
+            IndexNotFoundError: there is none, and `create` is off.
+            CatalogVersionError: a newer crosslook wrote it.
+            CatalogError: the file is not a catalog, or cannot be read.
+        """
+        file = directory / DATABASE
+        if not file.is_file():
+            if not create:
+                raise IndexNotFoundError(f"no index in {directory}; make one with: crosslook index FOLDER --index {directory}")
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise CatalogError(f"cannot make an index in {directory}: {exc.strerror or exc}") from exc
+        engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 60})
+        event.listen(engine, "connect", _configure)
+        try:
+            with engine.begin() as connection:
+                _check_version(connection, file)
+        except DatabaseError as exc:
+            engine.dispose()
+            raise CatalogError(f"{file} cannot be used as a catalog ({exc.orig}); restore it, or index again elsewhere") from exc
+        except CatalogError:
+            engine.dispose()
+            raise
+        return cls(directory, engine)
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A write transaction: all of it, or none.
+
+        Raises:
+            CatalogError: the database refuses (locked by another program, disk full, read-only).
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DatabaseError as exc:
+            raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
+
+    # --- models ---
+
+    def active_encoder(self) -> EncoderRow | None:
+        """The model whose embeddings are searched."""
+        query = select(schema.encoder).where(schema.encoder.c.active)
+        row = self._rows(query)
+        return EncoderRow(row[0].id, row[0].name, row[0].fingerprint, row[0].dimension) if row else None
+
+    def check_encoder(self, name: str, fingerprint: str) -> None:
+        """Refuse a model that is not the one of this index.
+
+        Raises:
+            EncoderMismatchError: names both models and the ways out.
+        """
+        active = self.active_encoder()
+        if active is not None and active.fingerprint != fingerprint:
+            raise EncoderMismatchError(
+                f"the index in {self.directory} was made by model {active.name} ({active.fingerprint[:12]}), "
+                f"not by {name} ({fingerprint[:12]}); give that model with --model, or embed the pictures anew with: "
+                "crosslook index FOLDER --index ANOTHER_DIR"
+            )
+
+    def use_encoder(self, name: str, fingerprint: str, dimension: int) -> int:
+        """Make a model this index's own, if it has none yet, and return its row.
+
+        Raises:
+            EncoderMismatchError: the index belongs to another model.
+        """
+        self.check_encoder(name, fingerprint)
+        active = self.active_encoder()
+        if active is not None:
+            return active.id
+        with self.transaction() as connection:
+            row = {"name": name, "fingerprint": fingerprint, "dimension": dimension, "active": True}
+            return int(connection.execute(insert(schema.encoder).values(row)).inserted_primary_key[0])
+
+    def _encoder_id(self) -> int:
+        active = self.active_encoder()
+        if active is None:
+            raise CatalogError(f"the index in {self.directory} is empty; fill it with: crosslook index FOLDER")
+        return active.id
+
+    # --- reading ---
+
+    def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
+        try:
+            with self._engine.connect() as connection:
+                return connection.execute(query).all()  # type: ignore[call-overload,no-any-return]  # any select
+        except DatabaseError as exc:
+            raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
+
+    def images(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
+        """Images by id, with the places where they lie."""
+        c = schema.image.c
+        places: dict[int, list[Row[tuple[object, ...]]]] = {}
+        found: dict[int, ImageRecord] = {}
+        for part in _chunks(ids):
+            where = schema.location.c.image_id.in_(part)
+            for row in self._rows(select(schema.location).where(where).order_by(schema.location.c.path)):
+                places.setdefault(row.image_id, []).append(row)
+            for row in self._rows(select(schema.image).where(c.id.in_(part))):
+                here = places.get(row.id, [])
+                present = [Path(p.path) for p in here if p.missing_since is None]
+                paths = tuple(Path(p.path) for p in here)
+                found[row.id] = ImageRecord(
+                    row.id, present[0] if present else None, paths, row.width, row.height, row.format, row.taken_at
+                )
+        return found
+
+    def captions(self, ids: Sequence[int]) -> dict[int, CaptionRecord]:
+        """Captions by id."""
+        c = schema.caption.c
+        rows = [r for part in _chunks(ids) for r in self._rows(select(schema.caption).where(c.id.in_(part)))]
+        return {r.id: CaptionRecord(r.id, r.text, r.image_id, r.source) for r in rows}
+
+    def captions_of(self, image_id: int) -> list[CaptionRecord]:
+        """An image's own captions."""
+        c = schema.caption.c
+        rows = self._rows(select(schema.caption).where(c.image_id == image_id).order_by(c.id))
+        return [CaptionRecord(r.id, r.text, r.image_id, r.source) for r in rows]
+
+    def has_captions(self) -> bool:
+        """Whether any caption, of an image or a bank, is there to be found."""
+        return bool(self._rows(select(schema.caption.c.id).limit(1)))
+
+    def image_id_for(self, path: Path, *, size: int, mtime_ns: int) -> int | None:
+        """The image at a path, if the file is still as it was when it was indexed."""
+        c = schema.location.c
+        where = (c.path == str(path)) & (c.size == size) & (c.mtime_ns == mtime_ns)
+        rows = self._rows(select(c.image_id).where(where))
+        return int(rows[0].image_id) if rows else None
+
+    def vectors(self, kind: Kind) -> tuple[Ids, Floats]:
+        """All vectors of a kind: ids (N,) ascending, vectors (N, D)."""
+        encoder = self.active_encoder()
+        if encoder is None:
+            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+        c = schema.embedding.c
+        where = (c.encoder_id == encoder.id) & (c.kind == kind)
+        rows = self._rows(select(c.item_id, c.vector).where(where).order_by(c.item_id))
+        blob = b"".join(row.vector for row in rows)
+        halves = np.frombuffer(blob, "<f2").reshape(len(rows), encoder.dimension)
+        return np.array([row.item_id for row in rows], np.int64), halves.astype(np.float32)
+
+    def vector_stamp(self, kind: Kind) -> tuple[int, int]:
+        """Count and highest id of a kind's vectors. Ids are never used again, so equal stamps mean equal vectors."""
+        encoder = self.active_encoder()
+        if encoder is None:
+            return 0, 0
+        c = schema.embedding.c
+        where = (c.encoder_id == encoder.id) & (c.kind == kind)
+        row = self._rows(select(func.count().label("n"), func.coalesce(func.max(c.item_id), 0).label("top")).where(where))[0]
+        return int(row.n), int(row.top)
+
+    def vector(self, kind: Kind, item_id: int) -> Floats:
+        """One vector (D,).
+
+        Raises:
+            CatalogError: there is no such item.
+        """
+        c = schema.embedding.c
+        where = (c.encoder_id == self._encoder_id()) & (c.kind == kind) & (c.item_id == item_id)
+        rows = self._rows(select(c.vector).where(where))
+        if not rows:
+            raise CatalogError(f"the index in {self.directory} has no {kind} with id {item_id}")
+        return np.frombuffer(rows[0].vector, "<f2").astype(np.float32)
+
+    def states(self, kind: Kind, ids: Sequence[int]) -> dict[int, Floats]:
+        """Region grids (P, C) or token states (T, C) by id."""
+        c, encoder_id = schema.states.c, self._encoder_id()
+        found: dict[int, Floats] = {}
+        for part in _chunks(ids):
+            where = (c.encoder_id == encoder_id) & (c.kind == kind) & c.item_id.in_(part)
+            for row in self._rows(select(c.item_id, c.states).where(where)):
+                found[row.item_id] = unpack_states(row.states)
+        return found
+
+    def image_ids_where(self, expressions: Sequence[str]) -> Ids:
+        """Ids of the images that fulfil every expression, ascending.
+
+        Raises:
+            FilterError: an expression does not parse; it says which part.
+        """
+        query = select(schema.image.c.id).order_by(schema.image.c.id)
+        for expression in expressions:
+            query = query.where(condition(expression))
+        return np.array([row.id for row in self._rows(query)], np.int64)
+
+    def present_image_ids(self) -> Ids:
+        """Ids of the images that lie at one place at least that is not missing, ascending."""
+        c = schema.location.c
+        rows = self._rows(select(c.image_id).where(c.missing_since.is_(None)).distinct().order_by(c.image_id))
+        return np.array([row.image_id for row in rows], np.int64)
+
+    def missing_count(self) -> int:
+        """How many locations were gone when their folder was last indexed."""
+        c = schema.location.c
+        return int(self._rows(select(func.count().label("n")).where(c.missing_since.is_not(None)))[0].n)
+
+    def failures(self) -> list[FailureRecord]:
+        """Files that could not be indexed."""
+        rows = self._rows(select(schema.failure).order_by(schema.failure.c.path))
+        return [FailureRecord(r.path, r.reason, r.size, r.mtime_ns) for r in rows]
+
+    def stats(self) -> CatalogStats:
+        """What the index holds; `bytes_on_disk` counts every file of its directory."""
+        counts = {t.name: int(self._rows(select(func.count().label("n")).select_from(t))[0].n) for t in (schema.image, schema.location, schema.failure)}
+        c = schema.caption.c
+        by_source = self._rows(select(c.source, func.count().label("n")).group_by(c.source).order_by(c.source))
+        files = (f for f in self.directory.rglob("*") if f.is_file())
+        return CatalogStats(
+            images=counts["image"],
+            locations=counts["location"],
+            missing=self.missing_count(),
+            captions={row.source: int(row.n) for row in by_source},
+            failures=counts["failure"],
+            encoder=self.active_encoder(),
+            bytes_on_disk=sum(file.stat().st_size for file in files),
+        )
+
+    # --- writing ---
+
+    def add_bank(self, texts: Sequence[str], features: TextFeatures) -> None:
+        """Add captions that belong to no image; what is there already stays as it is."""
+        with self.transaction() as connection:
+            self.write_captions(connection, [(None, text) for text in texts], "bank", features)
+
+    def write_captions(
+        self, connection: Connection, captions: Sequence[tuple[int | None, str]], source: str, features: TextFeatures
+    ) -> int:
+        """Add captions with their embeddings in the same transaction; return how many were new.
+
+        Args:
+            connection: an open transaction.
+            captions: image id, or None for a bank, and text.
+            source: where they come from.
+            features: what the text tower says about each, in order.
+        """
+        encoder_id, added = self._active_id(connection), 0
+        for (image_id, words), vector, tokens in zip(captions, features.vectors, features.tokens, strict=True):
+            row = insert(schema.caption).prefix_with("OR IGNORE").values(text=words, image_id=image_id, source=source)
+            result = connection.execute(row)
+            if result.rowcount == 1:
+                added += 1
+                self.write_embedding(connection, encoder_id, Kind.CAPTION, result.inserted_primary_key[0], vector, tokens)
+        return added
+
+    def _active_id(self, connection: Connection) -> int:
+        return int(connection.execute(select(schema.encoder.c.id).where(schema.encoder.c.active)).scalar_one())
+
+    def write_embedding(
+        self, connection: Connection, encoder_id: int, kind: Kind, item_id: int, vector: Floats, grid: Floats
+    ) -> None:
+        """Store a vector (D,) as float16 and its states (P or T, C) as int8."""
+        key = {"encoder_id": encoder_id, "kind": kind.value, "item_id": item_id}
+        connection.execute(insert(schema.embedding).values(**key, vector=vector.astype("<f2").tobytes()))
+        connection.execute(insert(schema.states).values(**key, states=pack_states(grid)))
+
+    def mark_missing(self, connection: Connection, paths: Sequence[str], since: str | None) -> None:
+        """Note since when some locations are gone, or with None that they are back."""
+        for part in _chunks(paths):
+            where = schema.location.c.path.in_(part)
+            connection.execute(update(schema.location).where(where).values(missing_since=since))
+
+    def forget_orphans(self, connection: Connection) -> int:
+        """Remove images that lie nowhere any more, with their captions and embeddings; return how many."""
+        lost = text("SELECT id FROM image WHERE id NOT IN (SELECT image_id FROM location)")
+        count = len(connection.execute(lost).all())
+        connection.execute(text("DELETE FROM image WHERE id NOT IN (SELECT image_id FROM location)"))
+        for table in ("embedding", "states"):
+            for kind in Kind:
+                statement = f"DELETE FROM {table} WHERE kind = :kind AND item_id NOT IN (SELECT id FROM {kind.value})"  # noqa: S608  names of our own tables
+                connection.execute(text(statement), {"kind": kind.value})
+        return count
+
+
+def _chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[str]]:
+    values = [item.item() if isinstance(item, np.integer) else item for item in items]
+    return (values[i : i + _CHUNK] for i in range(0, len(values), _CHUNK))  # type: ignore[misc]  # one kind in, one out
+
+
+def _configure(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _check_version(connection: Connection, file: Path) -> None:
+    version = int(connection.execute(text("PRAGMA user_version")).scalar_one())
+    if version > schema.VERSION:
+        raise CatalogVersionError(
+            f"{file} was written by a newer crosslook (catalog version {version}, this one reads {schema.VERSION}); update crosslook"
+        )
+    if version == 0:
+        if connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one():
+            raise CatalogError(f"{file} is a database, but not a crosslook catalog; give another --index")
+        schema.metadata.create_all(connection)
+        connection.execute(text(f"PRAGMA user_version = {schema.VERSION}"))

@@ -1,0 +1,45 @@
+"""Everything this room raises on purpose.
+
+IndexerError
+├── SourceError            what should be indexed is not there, or holds no image
+├── DecodeError            a file is not an image, is damaged, or is too large
+├── FilterError            a --where expression does not parse
+└── CatalogError           the catalog cannot be used
+    ├── IndexNotFoundError     there is no index in that folder
+    ├── CatalogVersionError    a newer crosslook wrote it
+    └── EncoderMismatchError   another model made its embeddings
+"""
+
+from __future__ import annotations
+
+
+class IndexerError(Exception):
+    """Root of this room's errors; the message names the thing and the way out."""
+
+
+class SourceError(IndexerError):
+    """What should be indexed is not there, or holds no image."""
+
+
+class DecodeError(IndexerError):
+    """A file is not an image, is damaged, or is too large."""
+
+
+class FilterError(IndexerError):
+    """A `--where` expression does not parse."""
+
+
+class CatalogError(IndexerError):
+    """The catalog cannot be used."""
+
+
+class IndexNotFoundError(CatalogError):
+    """There is no index in that folder."""
+
+
+class CatalogVersionError(CatalogError):
+    """A newer crosslook wrote the catalog."""
+
+
+class EncoderMismatchError(CatalogError):
+    """Another model made the embeddings of this index."""

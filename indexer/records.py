@@ -1,0 +1,82 @@
+"""What the catalog hands out: small frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Kind(StrEnum):
+    """What an embedding stands for."""
+
+    IMAGE = "image"
+    CAPTION = "caption"
+
+
+@dataclass(frozen=True)
+class EncoderRow:
+    """The model whose embeddings an index holds."""
+
+    id: int
+    name: str
+    fingerprint: str
+    dimension: int
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """An image and where it lies; `path` is the first place that is not missing, None if all are."""
+
+    id: int
+    path: Path | None
+    paths: tuple[Path, ...]
+    width: int
+    height: int
+    format: str
+    taken_at: str | None
+
+
+@dataclass(frozen=True)
+class CaptionRecord:
+    """A caption; `image_id` is None for a line of a caption bank."""
+
+    id: int
+    text: str
+    image_id: int | None
+    source: str
+
+
+@dataclass(frozen=True)
+class LocationRecord:
+    """A file as it was when it was last indexed."""
+
+    path: str
+    image_id: int
+    size: int
+    mtime_ns: int
+    sidecar_mtime_ns: int | None
+    missing: bool
+
+
+@dataclass(frozen=True)
+class FailureRecord:
+    """A file that could not be indexed; it is tried again when its size or time changes."""
+
+    path: str
+    reason: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class CatalogStats:
+    """What an index holds."""
+
+    images: int
+    locations: int
+    missing: int
+    captions: dict[str, int]
+    failures: int
+    encoder: EncoderRow | None
+    bytes_on_disk: int

@@ -1,0 +1,104 @@
+"""The catalog's tables. SQLite is the truth of an index; everything else can be rebuilt from it.
+
+Vectors are read often and whole, states (region grids, token states) seldom and by id, so they lie in two tables:
+reading all vectors then touches 512 bytes an item instead of seven thousand.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    text,
+)
+
+VERSION = 1
+"""Stored as SQLite's `user_version`; a catalog with a higher one is refused."""
+
+metadata = MetaData()
+
+encoder = Table(
+    "encoder",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("fingerprint", String, nullable=False, unique=True),
+    Column("dimension", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+)
+
+image = Table(
+    "image",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("content_hash", String, nullable=False, unique=True),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("format", String, nullable=False),
+    Column("taken_at", String),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("camera", String),
+    sqlite_autoincrement=True,  # an id is never used again: FAISS files are recognised as stale by it
+)
+
+location = Table(
+    "location",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("path", String, nullable=False, unique=True),
+    Column("image_id", ForeignKey("image.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("sidecar_mtime_ns", Integer),
+    Column("missing_since", String),
+)
+
+caption = Table(
+    "caption",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("text", String, nullable=False),
+    Column("image_id", ForeignKey("image.id", ondelete="CASCADE")),
+    Column("source", String, nullable=False),
+    Column("language", String),
+    sqlite_autoincrement=True,
+)
+Index("caption_once", caption.c.image_id, caption.c.source, caption.c.text, unique=True)
+Index("bank_once", caption.c.text, unique=True, sqlite_where=text("image_id IS NULL"))
+
+embedding = Table(
+    "embedding",
+    metadata,
+    Column("encoder_id", ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("item_id", Integer, primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # D float16
+    sqlite_with_rowid=False,
+)
+
+states = Table(
+    "states",
+    metadata,
+    Column("encoder_id", ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("item_id", Integer, primary_key=True),
+    Column("states", LargeBinary, nullable=False),  # encoders.pack_states
+)
+
+failure = Table(
+    "failure",
+    metadata,
+    Column("path", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+)
