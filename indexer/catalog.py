@@ -10,7 +10,7 @@ from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, Row, create_engine, delete, event, func, insert, select, text, update
 from sqlalchemy.exc import DatabaseError
 
 from encoders import Floats, TextFeatures, pack_states, unpack_states
@@ -18,7 +18,7 @@ from encoders import Floats, TextFeatures, pack_states, unpack_states
 from . import schema
 from .errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
 from .filters import condition
-from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
+from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
 
 DATABASE = "catalog.db"
 VECTORS = "vectors"
@@ -168,9 +168,11 @@ class Catalog:
         rows = self._rows(select(schema.caption).where(c.image_id == image_id).order_by(c.id))
         return [CaptionRecord(r.id, r.text, r.image_id, r.source) for r in rows]
 
-    def has_captions(self) -> bool:
-        """Whether any caption, of an image or a bank, is there to be found."""
-        return bool(self._rows(select(schema.caption.c.id).limit(1)))
+    def caption_ids(self, *, bank: bool) -> Ids:
+        """Ids of the captions that belong to images, or of those that form the bank, ascending."""
+        c = schema.caption.c
+        where = c.image_id.is_(None) if bank else c.image_id.is_not(None)
+        return np.array([row.id for row in self._rows(select(c.id).where(where).order_by(c.id))], np.int64)
 
     def image_id_for(self, path: Path, *, size: int, mtime_ns: int) -> int | None:
         """The image at a path, if the file is still as it was when it was indexed."""
@@ -246,6 +248,23 @@ class Catalog:
         c = schema.location.c
         return int(self._rows(select(func.count().label("n")).where(c.missing_since.is_not(None)))[0].n)
 
+    def locations(self) -> dict[str, LocationRecord]:
+        """Every file that the catalog knows, by path."""
+        rows = self._rows(select(schema.location))
+        return {
+            r.path: LocationRecord(r.path, r.image_id, r.size, r.mtime_ns, r.sidecar_mtime_ns, r.missing_since is not None)
+            for r in rows
+        }
+
+    def content_hashes(self) -> dict[str, int]:
+        """Every image's id by the SHA-256 of its file."""
+        return {r.content_hash: r.id for r in self._rows(select(schema.image.c.content_hash, schema.image.c.id))}
+
+    def caption_texts(self, source: str) -> set[tuple[int | None, str]]:
+        """Image id and text of all captions from a source."""
+        c = schema.caption.c
+        return {(r.image_id, r.text) for r in self._rows(select(c.image_id, c.text).where(c.source == source))}
+
     def failures(self) -> list[FailureRecord]:
         """Files that could not be indexed."""
         rows = self._rows(select(schema.failure).order_by(schema.failure.c.path))
@@ -272,26 +291,26 @@ class Catalog:
     def add_bank(self, texts: Sequence[str], features: TextFeatures) -> None:
         """Add captions that belong to no image; what is there already stays as it is."""
         with self.transaction() as connection:
-            self.write_captions(connection, [(None, text) for text in texts], "bank", features)
+            self.write_captions(connection, [("bank", None, text) for text in texts], features)
 
     def write_captions(
-        self, connection: Connection, captions: Sequence[tuple[int | None, str]], source: str, features: TextFeatures
+        self, connection: Connection, captions: Sequence[tuple[str, int | None, str]], features: TextFeatures
     ) -> int:
         """Add captions with their embeddings in the same transaction; return how many were new.
 
         Args:
             connection: an open transaction.
-            captions: image id, or None for a bank, and text.
-            source: where they come from.
+            captions: source, image id (None for a bank), text.
             features: what the text tower says about each, in order.
         """
         encoder_id, added = self._active_id(connection), 0
-        for (image_id, words), vector, tokens in zip(captions, features.vectors, features.tokens, strict=True):
+        for (source, image_id, words), vector, tokens in zip(captions, features.vectors, features.tokens, strict=True):
             row = insert(schema.caption).prefix_with("OR IGNORE").values(text=words, image_id=image_id, source=source)
             result = connection.execute(row)
             if result.rowcount == 1:
                 added += 1
-                self.write_embedding(connection, encoder_id, Kind.CAPTION, result.inserted_primary_key[0], vector, tokens)
+                caption_id = int(result.inserted_primary_key[0])
+                self.write_embedding(connection, encoder_id, Kind.CAPTION, caption_id, vector, tokens)
         return added
 
     def _active_id(self, connection: Connection) -> int:
@@ -311,16 +330,32 @@ class Catalog:
             where = schema.location.c.path.in_(part)
             connection.execute(update(schema.location).where(where).values(missing_since=since))
 
-    def forget_orphans(self, connection: Connection) -> int:
-        """Remove images that lie nowhere any more, with their captions and embeddings; return how many."""
-        lost = text("SELECT id FROM image WHERE id NOT IN (SELECT image_id FROM location)")
-        count = len(connection.execute(lost).all())
-        connection.execute(text("DELETE FROM image WHERE id NOT IN (SELECT image_id FROM location)"))
-        for table in ("embedding", "states"):
-            for kind in Kind:
-                statement = f"DELETE FROM {table} WHERE kind = :kind AND item_id NOT IN (SELECT id FROM {kind.value})"  # noqa: S608  names of our own tables
-                connection.execute(text(statement), {"kind": kind.value})
-        return count
+    def orphans(self, connection: Connection) -> list[int]:
+        """Images that lie nowhere any more."""
+        placed = select(schema.location.c.image_id)
+        return [row.id for row in connection.execute(select(schema.image.c.id).where(schema.image.c.id.not_in(placed)))]
+
+    def forget_images(self, connection: Connection, ids: Sequence[int]) -> list[str]:
+        """Remove images with their captions and embeddings; return their content hashes."""
+        hashes: list[str] = []
+        c = schema.image.c
+        for part in _chunks(ids):
+            owned = connection.execute(select(schema.caption.c.id).where(schema.caption.c.image_id.in_(part)))
+            self.forget_captions(connection, [row.id for row in owned])
+            hashes += [row.content_hash for row in connection.execute(select(c.content_hash).where(c.id.in_(part)))]
+            self._forget_embeddings(connection, Kind.IMAGE, part)
+            connection.execute(delete(schema.image).where(c.id.in_(part)))
+        return hashes
+
+    def forget_captions(self, connection: Connection, ids: Sequence[int]) -> None:
+        """Remove captions with their embeddings."""
+        for part in _chunks(ids):
+            self._forget_embeddings(connection, Kind.CAPTION, part)
+            connection.execute(delete(schema.caption).where(schema.caption.c.id.in_(part)))
+
+    def _forget_embeddings(self, connection: Connection, kind: Kind, ids: Sequence[object]) -> None:
+        for table in (schema.embedding, schema.states):
+            connection.execute(delete(table).where((table.c.kind == kind) & table.c.item_id.in_(ids)))
 
 
 def _chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[str]]:

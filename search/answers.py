@@ -1,0 +1,73 @@
+"""What a search gives back. `as_dict` is the JSON that the command line and the HTTP API print."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An image that was found.
+
+    `retrieval_score` is a cosine in [-1, 1]; `rerank_score` is comparable within one answer; `match_probability` is
+    calibrated, in [0, 1]. The last two are None for hits beyond the reranked depth. `score` is what orders the hits:
+    the rerank score where there is one. `path` is None for an image whose files are all gone.
+    """
+
+    rank: int
+    image_id: int
+    path: Path | None
+    score: float
+    retrieval_score: float
+    rerank_score: float | None
+    match_probability: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The hit as JSON types."""
+        return asdict(self) | {"path": None if self.path is None else str(self.path)}
+
+
+@dataclass(frozen=True)
+class CaptionHit:
+    """A caption that was found; scores as in `Hit`. `caption_id` is None for a line of a bank given with the query."""
+
+    rank: int
+    caption_id: int | None
+    text: str
+    source: str
+    score: float
+    retrieval_score: float
+    rerank_score: float | None
+    match_probability: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The hit as JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Images for a query, best first, and the time of each stage in milliseconds."""
+
+    query: str
+    hits: tuple[Hit, ...]
+    timings_ms: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as JSON types."""
+        return {"query": self.query, "hits": [hit.as_dict() for hit in self.hits], "timings_ms": self.timings_ms}
+
+
+@dataclass(frozen=True)
+class CaptionAnswer:
+    """Captions for an image, best first, and the time of each stage in milliseconds."""
+
+    query: str
+    hits: tuple[CaptionHit, ...]
+    timings_ms: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as JSON types."""
+        return {"query": self.query, "hits": [hit.as_dict() for hit in self.hits], "timings_ms": self.timings_ms}

@@ -1,0 +1,346 @@
+"""One query from start to end: encode, retrieve, rerank from stored states."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from PIL import Image
+
+from encoders import Encoder, Floats, caption_bank, load_encoder
+from indexer import Catalog, CatalogError, DecodeError, Ids, Kind, VectorIndex, open_image
+
+from .answers import Answer, CaptionAnswer, CaptionHit, Hit
+from .errors import QueryError
+from .explain import Explanation
+from .rerank import Candidate, reorder, retrieved
+from .timing import Stopwatch
+
+MAX_WORDS = 60
+"""Longest query; the text tower reads 64 tokens."""
+
+ImageQuery = Path | int | Image.Image
+"""A file, the id of an indexed image, or a picture in memory."""
+
+
+class SearchEngine:
+    """Searches one index. Safe to share between threads; open once, ask often.
+
+    The model loads with the first query that needs it: images like an indexed image need none.
+    """
+
+    def __init__(self, catalog: Catalog, load: Callable[[], Encoder]) -> None:
+        self.catalog = catalog
+        self._load = load
+        self._lock = threading.RLock()
+        self._vectors: dict[Kind, VectorIndex] = {}
+
+    @classmethod
+    def open(cls, path: Path, *, encoder: Encoder | None = None, model: Path | None = None) -> SearchEngine:
+        """Open the index in a directory.
+
+        Args:
+            path: the index directory.
+            encoder: a model that is loaded already.
+            model: directory of the model to load; None for the base model.
+
+        Raises:
+            IndexNotFoundError, CatalogVersionError, CatalogError: the index cannot be used.
+        """
+        return cls(Catalog.open(path), (lambda: encoder) if encoder is not None else lambda: load_encoder(model))
+
+    def __enter__(self) -> SearchEngine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the catalog."""
+        self.catalog.close()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The model, checked against the index.
+
+        Raises:
+            EncoderMismatchError: another model made the index.
+            CheckpointError: the model cannot be loaded.
+        """
+        with self._lock:
+            encoder = self._load()
+            self.catalog.check_encoder(encoder.name, encoder.fingerprint)
+            return encoder
+
+    def search_images(
+        self,
+        text: str,
+        *,
+        image: ImageQuery | None = None,
+        k: int = 10,
+        depth: int = 100,
+        rerank: bool = True,
+        where: Sequence[str] = (),
+        min_probability: float | None = None,
+    ) -> Answer:
+        """Find images for a sentence.
+
+        Args:
+            text: what to look for.
+            image: a picture to look for as well; its embedding and the sentence's are added.
+            k: how many hits at most.
+            depth: how many candidates are reranked.
+            rerank: whether the cross-attention model orders the top `depth`.
+            where: filters, all of which must hold.
+            min_probability: leave out hits whose match probability is below this.
+
+        Raises:
+            QueryError: an empty or too long sentence, or a number out of its range.
+            FilterError: a filter does not parse.
+        """
+        watch = Stopwatch()
+        query = _check_text(text)
+        _check_numbers(k, depth, min_probability, rerank=rerank)
+        with watch.stage("load"):
+            encoder, index = self.encoder, self._index(Kind.IMAGE)
+        with watch.stage("encode"):
+            features = encoder.encode_texts([query])
+            vector = features.vectors[0]
+            if image is not None:
+                vector = _unit(vector + self._features(image)[0])
+        with watch.stage("retrieve"):
+            scores, ids = index.search(vector[None], max(k, depth if rerank else 0), allowed=self._allowed(where))
+            candidates = retrieved(ids[0], scores[0])
+        if rerank:
+            with watch.stage("rerank"):
+                candidates = self._rerank_images(candidates, features.tokens[0], depth)
+        if min_probability is not None:
+            candidates = [c for c in candidates if (c.match_probability or 0.0) >= min_probability]
+        return Answer(query, self._hits(candidates[:k]), watch.milliseconds())
+
+    def similar_images(self, image: ImageQuery, *, k: int = 10, where: Sequence[str] = ()) -> Answer:
+        """Find images like an image, itself left out.
+
+        Raises:
+            QueryError: no such image, or not an image.
+        """
+        watch = Stopwatch()
+        _check_numbers(k, 1, None, rerank=False)
+        with watch.stage("encode"):
+            vector, _, own = self._features(image)
+        with watch.stage("load"):
+            index = self._index(Kind.IMAGE)
+        with watch.stage("retrieve"):
+            scores, ids = index.search(vector[None], k + 1, allowed=self._allowed(where))
+            candidates = [c for c in retrieved(ids[0], scores[0]) if c.key != own][:k]
+        return Answer(_name(image), self._hits(candidates), watch.milliseconds())
+
+    def find_captions(
+        self,
+        image: ImageQuery,
+        *,
+        k: int = 5,
+        depth: int = 100,
+        rerank: bool = True,
+        bank: Sequence[str] | None = None,
+    ) -> CaptionAnswer:
+        """Find captions for an image.
+
+        They come from the index's own captions; where it has none, from the bank that ships with the base model,
+        which is embedded once and kept.
+
+        Args:
+            image: which image.
+            k: how many hits at most.
+            depth: how many candidates are reranked.
+            rerank: whether the cross-attention model orders the top `depth`.
+            bank: further captions to choose from, for this query alone.
+
+        Raises:
+            QueryError: no such image, not an image, or a number out of its range.
+        """
+        watch = Stopwatch()
+        _check_numbers(k, depth, None, rerank=rerank)
+        with watch.stage("load"):
+            encoder = self.encoder
+        with watch.stage("encode"):
+            vector, regions, _ = self._features(image)
+        with watch.stage("bank"):
+            allowed = self._candidate_captions()
+            extra = self._given(bank or ())
+        with watch.stage("retrieve"):
+            wanted = max(k, depth if rerank else 0)
+            scores, ids = self._index(Kind.CAPTION).search(vector[None], wanted, allowed=allowed)
+            stored: list[Candidate[int | str]] = [Candidate(c.key, c.retrieval_score) for c in retrieved(ids[0], scores[0])]
+            given: list[Candidate[int | str]] = [Candidate(t, float(v @ vector)) for t, (v, _) in extra.items()]
+            candidates = sorted(stored + given, key=lambda c: -c.retrieval_score)[:wanted]
+        if rerank and candidates:
+            with watch.stage("rerank"):
+                top = candidates[:depth]
+                tokens = self.catalog.states(Kind.CAPTION, [c.key for c in top if isinstance(c.key, int)])
+                states = [tokens[c.key] if isinstance(c.key, int) else extra[c.key][1] for c in top]
+                cosines = np.array([c.retrieval_score for c in top], np.float32)
+                candidates = reorder(candidates, encoder.match(states, [regions], cosines))
+        return CaptionAnswer(_name(image), self._caption_hits(candidates, k), watch.milliseconds())
+
+    def explain(self, image: ImageQuery, text: str) -> Explanation:
+        """Show where in an image each word of a sentence is seen.
+
+        Raises:
+            QueryError: no such image, not an image, or an unusable sentence.
+        """
+        query = _check_text(text)
+        _, regions, _ = self._features(image)
+        attention = self.encoder.attend(query, regions)
+        return Explanation(attention.words, attention.weights, self._picture(image))
+
+    def image_path(self, image_id: int) -> Path:
+        """Where an indexed image lies.
+
+        Raises:
+            QueryError: no such image, or all its files are gone.
+        """
+        record = self.catalog.images([image_id]).get(image_id)
+        if record is None:
+            raise QueryError(f"no image has the id {image_id}")
+        if record.path is None:
+            raise QueryError(f"the files of image {image_id} are missing; index their folder again when they are back")
+        return record.path
+
+    def _index(self, kind: Kind) -> VectorIndex:
+        """The vectors of a kind, loaded anew when the catalog has changed since."""
+        stamp = self.catalog.vector_stamp(kind)
+        with self._lock:
+            if kind not in self._vectors or self._vectors[kind].stamp != stamp:
+                self._vectors[kind] = VectorIndex.open(self.catalog, kind)
+            return self._vectors[kind]
+
+    def _allowed(self, where: Sequence[str]) -> Ids | None:
+        """Ids to choose among: what the filters let through, and nothing whose files are gone."""
+        allowed = self.catalog.image_ids_where(where) if where else None
+        if self.catalog.missing_count():
+            present = self.catalog.present_image_ids()
+            allowed = present if allowed is None else np.intersect1d(allowed, present)
+        return allowed
+
+    def _features(self, image: ImageQuery) -> tuple[Floats, Floats, int | None]:
+        """Vector (D,), regions (P, C) and id of an image: stored ones where it is indexed and unchanged."""
+        image_id = image if isinstance(image, int) else None
+        if isinstance(image, Path):
+            image_id = self._indexed(image)
+        if image_id is not None:
+            try:
+                return self.catalog.vector(Kind.IMAGE, image_id), self.catalog.states(Kind.IMAGE, [image_id])[image_id], image_id
+            except CatalogError as exc:
+                raise QueryError(f"no image has the id {image_id}") from exc
+        features = self.encoder.encode_images(self.encoder.prepare(self._picture(image))[None])
+        return features.vectors[0], features.regions[0], None
+
+    def _indexed(self, path: Path) -> int | None:
+        try:
+            status = path.stat()
+        except OSError as exc:
+            raise QueryError(f"no such image: {path}") from exc
+        return self.catalog.image_id_for(Path(os.path.abspath(path)), size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+    def _picture(self, image: ImageQuery) -> Image.Image:
+        if isinstance(image, Image.Image):
+            return image if image.mode == "RGB" else image.convert("RGB")
+        path = self.image_path(image) if isinstance(image, int) else image
+        try:
+            return open_image(path, at_least=1024)
+        except DecodeError as exc:
+            raise QueryError(f"{path}: {exc}") from exc
+
+    def _rerank_images(self, candidates: list[Candidate[int]], tokens: Floats, depth: int) -> list[Candidate[int]]:
+        top = candidates[:depth]
+        if not top:
+            return candidates
+        regions = self.catalog.states(Kind.IMAGE, [c.key for c in top])
+        cosines = np.array([c.retrieval_score for c in top], np.float32)
+        return reorder(candidates, self.encoder.match([tokens], [regions[c.key] for c in top], cosines))
+
+    def _candidate_captions(self) -> Ids:
+        """The index's own captions; else the bank, embedded on first use."""
+        own = self.catalog.caption_ids(bank=False)
+        if len(own):
+            return own
+        with self._lock:
+            if not len(self.catalog.caption_ids(bank=True)):
+                texts = sorted(caption_bank(), key=len)
+                self.catalog.use_encoder(self.encoder.name, self.encoder.fingerprint, self.encoder.dimension)
+                for start in range(0, len(texts), 256):
+                    part = texts[start : start + 256]
+                    self.catalog.add_bank(part, self.encoder.encode_texts(part))
+        return self.catalog.caption_ids(bank=True)
+
+    def _given(self, bank: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:
+        """Vector and token states of each line of a bank that came with the query."""
+        lines = list(dict.fromkeys(line.strip() for line in bank if line.strip()))
+        found: dict[str, tuple[Floats, Floats]] = {}
+        for start in range(0, len(lines), 256):
+            part = lines[start : start + 256]
+            features = self.encoder.encode_texts(part)
+            found |= dict(zip(part, zip(features.vectors, features.tokens, strict=True), strict=True))
+        return found
+
+    def _hits(self, candidates: Sequence[Candidate[int]]) -> tuple[Hit, ...]:
+        records = self.catalog.images([c.key for c in candidates])
+        return tuple(
+            Hit(rank, c.key, records[c.key].path, c.score, c.retrieval_score, c.rerank_score, c.match_probability)
+            for rank, c in enumerate(candidates, start=1)
+            if c.key in records
+        )
+
+    def _caption_hits(self, candidates: Sequence[Candidate[int | str]], k: int) -> tuple[CaptionHit, ...]:
+        """The first k captions with different words; photographs often share theirs."""
+        records = self.catalog.captions([c.key for c in candidates if isinstance(c.key, int)])
+        hits: dict[str, CaptionHit] = {}
+        for c in candidates:
+            if isinstance(c.key, int):
+                if c.key not in records:
+                    continue
+                caption_id, text, source = c.key, records[c.key].text, records[c.key].source
+            else:
+                caption_id, text, source = None, c.key, "bank"
+            if text not in hits and len(hits) < k:
+                hits[text] = CaptionHit(
+                    len(hits) + 1, caption_id, text, source, c.score, c.retrieval_score, c.rerank_score, c.match_probability
+                )
+        return tuple(hits.values())
+
+
+def _check_text(text: str) -> str:
+    words = text.split()
+    if not re.search(r"\w", text):
+        raise QueryError("the query is empty; say what to look for, such as: a dog in the snow")
+    if len(words) > MAX_WORDS:
+        raise QueryError(f"the query has {len(words)} words; at most {MAX_WORDS} are read, so say it in one sentence")
+    if any(len(word) > 200 for word in words):
+        raise QueryError("the query has a word of more than 200 characters; say it in plain words")
+    return " ".join(words)
+
+
+def _check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: bool) -> None:
+    for name, value in (("k", k), ("depth", depth)):
+        if not 1 <= value <= 10_000:
+            raise QueryError(f"{name} must lie between 1 and 10000, not {value}")
+    if min_probability is not None:
+        if not 0 <= min_probability <= 1:
+            raise QueryError(f"the least probability must lie between 0 and 1, not {min_probability}")
+        if not rerank:
+            raise QueryError("a least probability needs reranking, which gives the probabilities")
+
+
+def _unit(vector: Floats) -> Floats:
+    return (vector / max(float(np.linalg.norm(vector)), 1e-8)).astype(np.float32)
+
+
+def _name(image: ImageQuery) -> str:
+    return "picture" if isinstance(image, Image.Image) else str(image)

@@ -1,0 +1,20 @@
+"""Everything this room raises on purpose.
+
+SearchError
+├── QueryError        the query cannot be answered as it stands
+└── EvaluationError   a dataset cannot be evaluated
+"""
+
+from __future__ import annotations
+
+
+class SearchError(Exception):
+    """Root of this room's errors; the message names the thing and the way out."""
+
+
+class QueryError(SearchError):
+    """The query cannot be answered as it stands."""
+
+
+class EvaluationError(SearchError):
+    """A dataset cannot be evaluated."""

@@ -1,0 +1,48 @@
+"""Reranking: the top candidates of a retrieval put in the order of the cross-attention model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from encoders import Floats, MatchScores
+from indexer import Ids
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Candidate(Generic[Key]):
+    """A candidate with its scores; `score` orders it."""
+
+    key: Key
+    retrieval_score: float
+    rerank_score: float | None = None
+    match_probability: float | None = None
+
+    @property
+    def score(self) -> float:
+        """The rerank score, or where there is none the retrieval score."""
+        return self.retrieval_score if self.rerank_score is None else self.rerank_score
+
+
+def retrieved(ids: Ids, scores: Floats) -> list[Candidate[int]]:
+    """The outcome of one query's retrieval: ids (K,) and cosines (K,), best first."""
+    return [Candidate(int(i), float(s)) for i, s in zip(ids, scores, strict=True)]
+
+
+def reorder(candidates: list[Candidate[Key]], matches: MatchScores) -> list[Candidate[Key]]:
+    """Put the first candidates in the order of their matches; those beyond keep their places.
+
+    Shape:
+        - matches: scores and probabilities (M,) of the first M candidates.
+    """
+    count = len(matches.scores)
+    order = np.argsort(-matches.scores, kind="stable")
+    first = [
+        Candidate(candidates[i].key, candidates[i].retrieval_score, float(matches.scores[i]), float(matches.probabilities[i]))
+        for i in order
+    ]
+    return first + candidates[count:]
