@@ -1,0 +1,24 @@
+"""One query from start to end: retrieve, rerank, explain; metrics and evaluation."""
+
+from .answers import Answer, CaptionAnswer, CaptionHit, Hit
+from .engine import MAX_WORDS, ImageQuery, SearchEngine
+from .errors import EvaluationError, QueryError, SearchError
+from .evaluate import Evaluation, Recalls, evaluate
+from .explain import Explanation
+
+__all__ = [
+    "MAX_WORDS",
+    "Answer",
+    "CaptionAnswer",
+    "CaptionHit",
+    "Evaluation",
+    "EvaluationError",
+    "Explanation",
+    "Hit",
+    "ImageQuery",
+    "QueryError",
+    "Recalls",
+    "SearchEngine",
+    "SearchError",
+    "evaluate",
+]

@@ -1,0 +1,76 @@
+"""What the model looked at: each word's attention laid over the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from encoders import Floats
+
+_STOPS = np.array([[13, 8, 35], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], np.float32)
+"""Six samples of matplotlib's perceptually uniform colour map `inferno`, from dark to bright."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A picture, the words of a sentence, and where each was seen.
+
+    Shape:
+        - weights: (W, H, W'), each word's grid sums to 1.
+    """
+
+    words: tuple[str, ...]
+    weights: Floats
+    image: Image.Image
+
+    def overlay(self, word: int, *, size: int = 320) -> Image.Image:
+        """The picture with one word's attention laid over it, the longer side `size` pixels.
+
+        The strength is relative to an even look at everything: what got less than its share stays dark.
+        """
+        picture = _fit(self.image, size)
+        grid = self.weights[word] * self.weights[word].size  # 1 is an even share
+        strength = np.clip((grid - 0.5) / max(float(grid.max()) - 0.5, 1e-6), 0, 1)
+        heat = Image.fromarray((strength * 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
+        amount = np.asarray(heat, np.float32)[..., None] / 255
+        grey = np.asarray(picture.convert("L"), np.float32)[..., None].repeat(3, axis=2)
+        mixed = grey * 0.55 * (1 - 0.65 * amount) + _colour(amount[..., 0]) * (0.08 + 0.57 * amount)
+        return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
+
+    def sheet(self, *, size: int = 320, columns: int = 4) -> Image.Image:
+        """One picture with the original first, then a captioned panel for each word."""
+        panels = [(_fit(self.image, size), "the picture")]
+        panels += [(self.overlay(i, size=size), word) for i, word in enumerate(self.words)]
+        font = _font(max(14, size // 16))
+        width, height = panels[0][0].size
+        bar, gap = max(26, size // 9), 12
+        columns = min(columns, len(panels))
+        rows = -(-len(panels) // columns)
+        sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + bar + gap) + gap), "white")
+        draw = ImageDraw.Draw(sheet)
+        for i, (panel, word) in enumerate(panels):
+            x, y = gap + (i % columns) * (width + gap), gap + (i // columns) * (height + bar + gap)
+            sheet.paste(panel, (x, y))
+            draw.text((x + width / 2, y + height + bar / 2), _shorten(word, 28), fill="#222222", font=font, anchor="mm")
+        return sheet
+
+
+def _fit(image: Image.Image, size: int) -> Image.Image:
+    scale = size / max(image.size)
+    return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.LANCZOS)
+
+
+def _colour(amount: Floats) -> Floats:
+    """Amounts (H, W) in [0, 1] → colours (H, W, 3)."""
+    places = np.linspace(0, 1, len(_STOPS))
+    return np.stack([np.interp(amount, places, _STOPS[:, c]) for c in range(3)], axis=-1).astype(np.float32)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _shorten(word: str, limit: int) -> str:
+    return word if len(word) <= limit else word[: limit - 1] + "…"
