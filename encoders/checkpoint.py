@@ -68,7 +68,9 @@ class Description:
                 tensors = {name[len(prefix) :]: file.get_tensor(name) for name in names}
             with torch.device("meta"):  # no time spent on weights about to be replaced
                 module = build()
-            module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, assign=True)
+            module.load_state_dict(
+                {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, assign=True
+            )
         except (SafetensorError, OSError, RuntimeError) as exc:
             raise CheckpointError(f"{path}: its weights do not fit {DESCRIPTION} ({_first_line(exc)})") from exc
         return module.eval().requires_grad_(requires_grad=False)
@@ -93,7 +95,7 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
         "name": checkpoint.name,
         "weights_sha256": _sha256(weights),
         "architecture": asdict(checkpoint.model.config),
-        "preprocessing": "EXIF orientation applied, alpha over white, whole picture resized to the input square (bicubic)",
+        "preprocessing": "EXIF orientation applied, alpha over white, whole picture resized to a square (bicubic)",
         "calibration": asdict(checkpoint.calibration),
         **checkpoint.metadata,
         "vocabulary": list(checkpoint.tokenizer.vocabulary),
@@ -128,7 +130,9 @@ def read_description(directory: Path) -> Description:
         )
     digest = _sha256(weights)
     if digest != document.get("weights_sha256"):
-        raise CheckpointError(f"{weights} is cut short or altered: its checksum differs from {DESCRIPTION}; copy the model again")
+        raise CheckpointError(
+            f"{weights} is cut short or altered: its checksum differs from {DESCRIPTION}; copy the model again"
+        )
     try:
         known = {f.name for f in fields(ModelConfig)}
         config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in known})

@@ -39,6 +39,17 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
+def machine() -> dict[str, str | int | bool]:
+    """What this machine offers to a model."""
+    device = pick_device()
+    return {
+        "torch": str(torch.__version__),
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "threads": torch.get_num_threads(),
+        "fast_bfloat16": has_fast_bfloat16(torch.device(device)),
+    }
+
+
 def keep_freed_memory() -> None:
     """Let the C library reuse freed memory instead of returning it to the system after every large tensor.
 

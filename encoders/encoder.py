@@ -6,23 +6,25 @@ Each part loads when it is first needed: a search by words never builds the CNN.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from .checkpoint import read_description
-from .device import autocast, pick_device
+from .device import autocast, keep_freed_memory, pick_device
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from .model import ImageSide, TextSide, create_reranker
 from .preprocess import to_square
 from .reranker import Reranker
 
 MATCH_BATCH = 512
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class TorchEncoder:
@@ -37,7 +39,10 @@ class TorchEncoder:
         self.device = pick_device(device)
         self.metadata = self._description.metadata
         self._device = torch.device(self.device)
-        self._lock = threading.RLock()
+        if self.device == "cpu":
+            keep_freed_memory()
+        self._parts: dict[str, nn.Module] = {}
+        self._lock = threading.Lock()
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Resize an upright picture to the input square: (S, S, 3) uint8."""
@@ -129,24 +134,25 @@ class TorchEncoder:
     def _tensor(self, array: Floats) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
 
-    @cached_property
+    @property
     def _image_side(self) -> ImageSide:
-        with self._lock:
-            config = self._description.config
-            side = self._description.load("image.", lambda: ImageSide(config))
-            return side.to(self._device, memory_format=torch.channels_last)
+        return self._part("image.", lambda: ImageSide(self._description.config))
 
-    @cached_property
+    @property
     def _text_side(self) -> TextSide:
-        with self._lock:
-            config = self._description.config
-            return self._description.load("text.", lambda: TextSide(config)).to(self._device)
+        return self._part("text.", lambda: TextSide(self._description.config))
 
-    @cached_property
+    @property
     def _reranker(self) -> Reranker:
+        return self._part("reranker.", lambda: create_reranker(self._description.config))
+
+    def _part(self, prefix: str, build: Callable[[], Module]) -> Module:
+        """A part of the model, loaded by the first thread that needs it."""
         with self._lock:
-            config = self._description.config
-            return self._description.load("reranker.", lambda: create_reranker(config)).to(self._device)
+            if prefix not in self._parts:
+                part = self._description.load(prefix, build)
+                self._parts[prefix] = part.to(memory_format=torch.channels_last).to(self._device)
+            return cast(Module, self._parts[prefix])
 
 
 def _array(tensor: Tensor) -> Floats:

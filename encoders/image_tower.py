@@ -6,6 +6,7 @@ ones, whose filters are generic, and keep their activations on disk instead of c
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any, cast
 
 import torch
@@ -38,7 +39,7 @@ def create_backbone(name: str, *, pretrained: bool = False) -> nn.Sequential:
     except OSError as exc:
         raise BackboneError(
             f"backbone {name!r}: its pretrained weights could not be fetched ({exc.__class__.__name__}: {exc}); "
-            "work where the model hub can be reached, or start from a crosslook checkpoint with --init"
+            "work where the model hub can be reached, or start from a crosslook checkpoint, such as --init base"
         ) from exc
     return nn.Sequential(*_stages(model, name))
 
@@ -47,9 +48,9 @@ def _timm_model(name: str, *, pretrained: bool) -> nn.Module:
     import timm  # noqa: PLC0415  heavy, and a query by words never needs it
 
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:3]) or "see timm.list_models()"
+        near = ", ".join(get_close_matches(name, timm.list_models(), 3, 0.5)) or "none; see timm.list_models()"
         raise BackboneError(f"timm has no model {name!r}; near it: {near}")
-    return cast(nn.Module, timm.create_model(name, pretrained=pretrained))
+    return timm.create_model(name, pretrained=pretrained)
 
 
 def _torchvision_model(name: str, *, pretrained: bool) -> nn.Module:

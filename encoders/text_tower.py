@@ -32,7 +32,13 @@ class RecurrentTextTower(TextTower):
     """Word embeddings under a bidirectional LSTM or GRU."""
 
     def __init__(
-        self, vocabulary_size: int, *, embedding_size: int, hidden_size: int, cell: Literal["lstm", "gru"], dropout: float
+        self,
+        vocabulary_size: int,
+        *,
+        embedding_size: int,
+        hidden_size: int,
+        cell: Literal["lstm", "gru"],
+        dropout: float,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=0)
@@ -58,7 +64,15 @@ class TransformerTextTower(TextTower):
     """BERT's encoder (https://arxiv.org/abs/1810.04805), built from torch's own layers."""
 
     def __init__(
-        self, vocabulary_size: int, *, width: int, layers: int, heads: int, feed_forward: int, max_tokens: int, dropout: float
+        self,
+        vocabulary_size: int,
+        *,
+        width: int,
+        layers: int,
+        heads: int,
+        feed_forward: int,
+        max_tokens: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=0)

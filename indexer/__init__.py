@@ -1,7 +1,7 @@
 """What is stored: scanning, decoding, the catalog (SQLite), vectors (FAISS), the indexing pipeline."""
 
 from .catalog import Catalog, Ids
-from .decode import open_image
+from .decode import open_image, supported_formats
 from .errors import (
     CatalogError,
     CatalogVersionError,
@@ -39,4 +39,5 @@ __all__ = [
     "gpu_count",
     "index_paths",
     "open_image",
+    "supported_formats",
 ]

@@ -1,4 +1,4 @@
-"""Captions of indexed images: from sidecars, and from a file of captions. Embedded in the transaction that adds them."""
+"""Captions of indexed images, from sidecars and from a file; embedded in the transaction that adds them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from encoders import TextFeatures
 from encoders.datasets import CaptionFile

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +47,9 @@ class Catalog:
         file = directory / DATABASE
         if not file.is_file():
             if not create:
-                raise IndexNotFoundError(f"no index in {directory}; make one with: crosslook index FOLDER --index {directory}")
+                raise IndexNotFoundError(
+                    f"no index in {directory}; make one with: crosslook index FOLDER --index {directory}"
+                )
             try:
                 directory.mkdir(parents=True, exist_ok=True)
             except OSError as exc:
@@ -58,16 +61,20 @@ class Catalog:
                 _check_version(connection, file)
         except DatabaseError as exc:
             engine.dispose()
-            raise CatalogError(f"{file} cannot be used as a catalog ({exc.orig}); restore it, or index again elsewhere") from exc
+            raise CatalogError(
+                f"{file} cannot be used as a catalog ({exc.orig}); restore it, or index again elsewhere"
+            ) from exc
         except CatalogError:
             engine.dispose()
             raise
         return cls(directory, engine)
 
-    def __enter__(self) -> Catalog:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -86,6 +93,18 @@ class Catalog:
                 yield connection
         except DatabaseError as exc:
             raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
+
+    def check(self) -> None:
+        """Let SQLite look for damage in the whole file.
+
+        Raises:
+            CatalogError: there is some.
+        """
+        found = [str(row[0]) for row in self._rows(text("PRAGMA quick_check"))]
+        if found != ["ok"]:
+            raise CatalogError(
+                f"{self.directory / DATABASE} is damaged ({found[0]}); restore it, or index again elsewhere"
+            )
 
     # --- models ---
 
@@ -121,7 +140,8 @@ class Catalog:
             return active.id
         with self.transaction() as connection:
             row = {"name": name, "fingerprint": fingerprint, "dimension": dimension, "active": True}
-            return int(connection.execute(insert(schema.encoder).values(row)).inserted_primary_key[0])
+            new = insert(schema.encoder).values(row).returning(schema.encoder.c.id)
+            return connection.execute(new).scalar_one()
 
     def _encoder_id(self) -> int:
         active = self.active_encoder()
@@ -134,7 +154,7 @@ class Catalog:
     def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
         try:
             with self._engine.connect() as connection:
-                return connection.execute(query).all()  # type: ignore[call-overload,no-any-return]  # any select
+                return connection.execute(query).all()  # type: ignore[call-overload]  # any select
         except DatabaseError as exc:
             raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
 
@@ -200,7 +220,9 @@ class Catalog:
             return 0, 0
         c = schema.embedding.c
         where = (c.encoder_id == encoder.id) & (c.kind == kind)
-        row = self._rows(select(func.count().label("n"), func.coalesce(func.max(c.item_id), 0).label("top")).where(where))[0]
+        row = self._rows(
+            select(func.count().label("n"), func.coalesce(func.max(c.item_id), 0).label("top")).where(where)
+        )[0]
         return int(row.n), int(row.top)
 
     def vector(self, kind: Kind, item_id: int) -> Floats:
@@ -252,7 +274,9 @@ class Catalog:
         """Every file that the catalog knows, by path."""
         rows = self._rows(select(schema.location))
         return {
-            r.path: LocationRecord(r.path, r.image_id, r.size, r.mtime_ns, r.sidecar_mtime_ns, r.missing_since is not None)
+            r.path: LocationRecord(
+                r.path, r.image_id, r.size, r.mtime_ns, r.sidecar_mtime_ns, r.missing_since is not None
+            )
             for r in rows
         }
 
@@ -272,7 +296,10 @@ class Catalog:
 
     def stats(self) -> CatalogStats:
         """What the index holds; `bytes_on_disk` counts every file of its directory."""
-        counts = {t.name: int(self._rows(select(func.count().label("n")).select_from(t))[0].n) for t in (schema.image, schema.location, schema.failure)}
+        counts = {
+            t.name: int(self._rows(select(func.count().label("n")).select_from(t))[0].n)
+            for t in (schema.image, schema.location, schema.failure)
+        }
         c = schema.caption.c
         by_source = self._rows(select(c.source, func.count().label("n")).group_by(c.source).order_by(c.source))
         files = (f for f in self.directory.rglob("*") if f.is_file())
@@ -306,10 +333,9 @@ class Catalog:
         encoder_id, added = self._active_id(connection), 0
         for (source, image_id, words), vector, tokens in zip(captions, features.vectors, features.tokens, strict=True):
             row = insert(schema.caption).prefix_with("OR IGNORE").values(text=words, image_id=image_id, source=source)
-            result = connection.execute(row)
-            if result.rowcount == 1:
+            caption_id = connection.execute(row.returning(schema.caption.c.id)).scalar_one_or_none()
+            if caption_id is not None:
                 added += 1
-                caption_id = int(result.inserted_primary_key[0])
                 self.write_embedding(connection, encoder_id, Kind.CAPTION, caption_id, vector, tokens)
         return added
 
@@ -373,7 +399,8 @@ def _check_version(connection: Connection, file: Path) -> None:
     version = int(connection.execute(text("PRAGMA user_version")).scalar_one())
     if version > schema.VERSION:
         raise CatalogVersionError(
-            f"{file} was written by a newer crosslook (catalog version {version}, this one reads {schema.VERSION}); update crosslook"
+            f"{file} was written by a newer crosslook (catalog version {version}, this one reads {schema.VERSION}); "
+            "update crosslook"
         )
     if version == 0:
         if connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ MAX_PIXELS = 250_000_000
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit replaces Pillow's warning
 pillow_heif.register_heif_opener()
+warnings.filterwarnings("ignore", module=r"PIL\.")  # damaged metadata; what matters is raised, and becomes a DecodeError
 
 _DATE_TAGS, _EXIF_IFD, _GPS_IFD = (36867, 36868), 0x8769, 0x8825
 _MAKE, _MODEL, _DATE = 271, 272, 306
@@ -36,6 +38,14 @@ class Header:
     latitude: float | None = None
     longitude: float | None = None
     camera: str | None = None
+
+
+def supported_formats() -> tuple[str, ...]:
+    """Names of the picture formats that this installation decodes, sorted."""
+    Image.init()
+    heif = {"HEIF"} if "HEIF" in Image.OPEN else set()
+    wanted = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"} & set(Image.OPEN)
+    return tuple(sorted(wanted | heif))
 
 
 def open_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Image:
@@ -61,8 +71,7 @@ def read_picture(source: Path | bytes, *, at_least: int | None = None) -> tuple[
         raise DecodeError("the file is empty")
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DecodeError(f"{image.width}x{image.height} pixels are more than the limit of {MAX_PIXELS}")
+            _check_size(image)
             header = _header(image)
             if at_least is not None and image.format == "JPEG":
                 image.draft("RGB", (at_least, at_least))
@@ -78,6 +87,11 @@ def read_picture(source: Path | bytes, *, at_least: int | None = None) -> tuple[
         raise DecodeError(f"damaged or cut short ({str(exc) or type(exc).__name__})") from exc
 
 
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise DecodeError(f"{image.width}x{image.height} pixels are more than the limit of {MAX_PIXELS}")
+
+
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
@@ -89,7 +103,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Bring any mode to RGB: alpha over white, deep greys scaled to 8 bits."""
     if image.mode == "RGB":
-        return image if isinstance(image, Image.Image) and not image.info.get("transparency") else _over_white(image)
+        return _over_white(image) if "transparency" in image.info else image
     if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
         return _deep_to_rgb(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -106,11 +120,11 @@ def _deep_to_rgb(image: Image.Image) -> Image.Image:
     """16-bit greys by their full range; 32-bit and floating point ones by the range they use."""
     values = np.asarray(image, np.float32)
     if image.mode.startswith("I;16") or (image.mode == "I" and values.min() >= 0 and 255 < values.max() <= 65535):
-        scaled = values / 257
+        values = values / np.float32(257)
     else:
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        scaled = (values - low) * (255 / (high - low)) if high > low else np.clip(values, 0, 255)
-    return Image.fromarray(np.nan_to_num(scaled).round().astype(np.uint8)).convert("RGB")
+        values = (values - low) * np.float32(255 / (high - low)) if high > low else np.clip(values, 0, 255)
+    return Image.fromarray(np.nan_to_num(values).round().astype(np.uint8)).convert("RGB")
 
 
 def _header(image: Image.Image) -> Header:

@@ -163,6 +163,9 @@ class _Run:
         self.known = catalog.locations()
         self.hashes = catalog.content_hashes()
         self.present: set[str] = set()
+        self.places: dict[int, list[str]] = {}
+        for record in self.known.values():
+            self.places.setdefault(record.image_id, []).append(record.path)
 
     def choose(self, files: Sequence[Found]) -> list[Found]:
         """The files to open; the others are counted, and brought back where they were missing."""
@@ -241,7 +244,7 @@ class _Run:
         header = picture.header
         values = {name: getattr(header, name) for name in Header.__dataclass_fields__}
         row = insert(schema.image).values(content_hash=picture.digest, **values)
-        return int(connection.execute(row).inserted_primary_key[0])
+        return connection.execute(row.returning(schema.image.c.id)).scalar_one()
 
     def _place(self, connection: Connection, picture: _Picture, new: set[str]) -> None:
         """Write a file's location, and count what kind of change it was."""
@@ -262,8 +265,9 @@ class _Run:
             self.report.duplicates += 1
 
     def _moved(self, image_id: int) -> bool:
-        """Whether an image's other places are all gone: its file was renamed or moved."""
-        return not any(r.image_id == image_id and r.path in self.present for r in self.known.values())
+        """Whether an image's earlier places are all gone: its file was renamed or moved."""
+        places = self.places.get(image_id, [])
+        return bool(places) and not any(path in self.present for path in places)
 
     def _replace(self, connection: Connection, old: int, new: int) -> None:
         """A file has new content: captions follow it, and the old image goes if it lies nowhere else."""

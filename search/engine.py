@@ -6,9 +6,9 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -17,7 +17,7 @@ from encoders import Encoder, Floats, caption_bank, load_encoder
 from indexer import Catalog, CatalogError, DecodeError, Ids, Kind, VectorIndex, open_image
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
-from .errors import QueryError
+from .errors import ImageNotFoundError, QueryError
 from .explain import Explanation
 from .rerank import Candidate, reorder, retrieved
 from .timing import Stopwatch
@@ -38,45 +38,54 @@ class SearchEngine:
     def __init__(self, catalog: Catalog, load: Callable[[], Encoder]) -> None:
         self.catalog = catalog
         self._load = load
+        self._encoder: Encoder | None = None
         self._lock = threading.RLock()
         self._vectors: dict[Kind, VectorIndex] = {}
 
     @classmethod
-    def open(cls, path: Path, *, encoder: Encoder | None = None, model: Path | None = None) -> SearchEngine:
+    def open(
+        cls, path: Path, *, encoder: Encoder | None = None, model: Path | None = None, device: str = "auto"
+    ) -> SearchEngine:
         """Open the index in a directory.
 
         Args:
             path: the index directory.
             encoder: a model that is loaded already.
             model: directory of the model to load; None for the base model.
+            device: where to load it, `auto`, `cpu`, `cuda`, …
 
         Raises:
             IndexNotFoundError, CatalogVersionError, CatalogError: the index cannot be used.
         """
-        return cls(Catalog.open(path), (lambda: encoder) if encoder is not None else lambda: load_encoder(model))
+        catalog = Catalog.open(path)
+        return cls(catalog, (lambda: load_encoder(model, device=device)) if encoder is None else lambda: encoder)
 
-    def __enter__(self) -> SearchEngine:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
         """Let go of the catalog."""
         self.catalog.close()
 
-    @cached_property
+    @property
     def encoder(self) -> Encoder:
-        """The model, checked against the index.
+        """The model, loaded by the first thread that needs it, and checked against the index.
 
         Raises:
             EncoderMismatchError: another model made the index.
             CheckpointError: the model cannot be loaded.
         """
         with self._lock:
-            encoder = self._load()
-            self.catalog.check_encoder(encoder.name, encoder.fingerprint)
-            return encoder
+            if self._encoder is None:
+                encoder = self._load()
+                self.catalog.check_encoder(encoder.name, encoder.fingerprint)
+                self._encoder = encoder
+            return self._encoder
 
     def search_images(
         self,
@@ -177,7 +186,9 @@ class SearchEngine:
         with watch.stage("retrieve"):
             wanted = max(k, depth if rerank else 0)
             scores, ids = self._index(Kind.CAPTION).search(vector[None], wanted, allowed=allowed)
-            stored: list[Candidate[int | str]] = [Candidate(c.key, c.retrieval_score) for c in retrieved(ids[0], scores[0])]
+            stored: list[Candidate[int | str]] = [
+                Candidate(c.key, c.retrieval_score) for c in retrieved(ids[0], scores[0])
+            ]
             given: list[Candidate[int | str]] = [Candidate(t, float(v @ vector)) for t, (v, _) in extra.items()]
             candidates = sorted(stored + given, key=lambda c: -c.retrieval_score)[:wanted]
         if rerank and candidates:
@@ -208,9 +219,11 @@ class SearchEngine:
         """
         record = self.catalog.images([image_id]).get(image_id)
         if record is None:
-            raise QueryError(f"no image has the id {image_id}")
+            raise ImageNotFoundError(f"no image has the id {image_id}")
         if record.path is None:
-            raise QueryError(f"the files of image {image_id} are missing; index their folder again when they are back")
+            raise ImageNotFoundError(
+                f"the files of image {image_id} are missing; index their folder again when they are back"
+            )
         return record.path
 
     def _index(self, kind: Kind) -> VectorIndex:
@@ -236,9 +249,13 @@ class SearchEngine:
             image_id = self._indexed(image)
         if image_id is not None:
             try:
-                return self.catalog.vector(Kind.IMAGE, image_id), self.catalog.states(Kind.IMAGE, [image_id])[image_id], image_id
+                return (
+                    self.catalog.vector(Kind.IMAGE, image_id),
+                    self.catalog.states(Kind.IMAGE, [image_id])[image_id],
+                    image_id,
+                )
             except CatalogError as exc:
-                raise QueryError(f"no image has the id {image_id}") from exc
+                raise ImageNotFoundError(f"no image has the id {image_id}") from exc
         features = self.encoder.encode_images(self.encoder.prepare(self._picture(image))[None])
         return features.vectors[0], features.regions[0], None
 
@@ -246,7 +263,7 @@ class SearchEngine:
         try:
             status = path.stat()
         except OSError as exc:
-            raise QueryError(f"no such image: {path}") from exc
+            raise ImageNotFoundError(f"no such image: {path}") from exc
         return self.catalog.image_id_for(Path(os.path.abspath(path)), size=status.st_size, mtime_ns=status.st_mtime_ns)
 
     def _picture(self, image: ImageQuery) -> Image.Image:
@@ -311,7 +328,14 @@ class SearchEngine:
                 caption_id, text, source = None, c.key, "bank"
             if text not in hits and len(hits) < k:
                 hits[text] = CaptionHit(
-                    len(hits) + 1, caption_id, text, source, c.score, c.retrieval_score, c.rerank_score, c.match_probability
+                    len(hits) + 1,
+                    caption_id,
+                    text,
+                    source,
+                    c.score,
+                    c.retrieval_score,
+                    c.rerank_score,
+                    c.match_probability,
                 )
         return tuple(hits.values())
 

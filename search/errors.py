@@ -1,8 +1,9 @@
 """Everything this room raises on purpose.
 
 SearchError
-├── QueryError        the query cannot be answered as it stands
-└── EvaluationError   a dataset cannot be evaluated
+├── QueryError             the query cannot be answered as it stands
+│   └── ImageNotFoundError     there is no such image
+└── EvaluationError        a dataset cannot be evaluated
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ class SearchError(Exception):
 
 class QueryError(SearchError):
     """The query cannot be answered as it stands."""
+
+
+class ImageNotFoundError(QueryError):
+    """There is no such image, or its file is gone."""
 
 
 class EvaluationError(SearchError):

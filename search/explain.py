@@ -9,7 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from encoders import Floats
 
-_STOPS = np.array([[13, 8, 35], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], np.float32)
+_STOPS = np.array(
+    [[13, 8, 35], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], np.float32
+)
 """Six samples of matplotlib's perceptually uniform colour map `inferno`, from dark to bright."""
 
 
@@ -34,8 +36,8 @@ class Explanation:
         grid = self.weights[word] * self.weights[word].size  # 1 is an even share
         strength = np.clip((grid - 0.5) / max(float(grid.max()) - 0.5, 1e-6), 0, 1)
         heat = Image.fromarray((strength * 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
-        amount = np.asarray(heat, np.float32)[..., None] / 255
-        grey = np.asarray(picture.convert("L"), np.float32)[..., None].repeat(3, axis=2)
+        amount: Floats = np.asarray(heat, np.float32)[..., None] / np.float32(255)
+        grey: Floats = np.asarray(picture.convert("L"), np.float32)[..., None]
         mixed = grey * 0.55 * (1 - 0.65 * amount) + _colour(amount[..., 0]) * (0.08 + 0.57 * amount)
         return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
 
@@ -59,7 +61,9 @@ class Explanation:
 
 def _fit(image: Image.Image, size: int) -> Image.Image:
     scale = size / max(image.size)
-    return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.LANCZOS)
+    return image.resize(
+        (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.LANCZOS
+    )
 
 
 def _colour(amount: Floats) -> Floats:

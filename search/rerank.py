@@ -42,7 +42,9 @@ def reorder(candidates: list[Candidate[Key]], matches: MatchScores) -> list[Cand
     count = len(matches.scores)
     order = np.argsort(-matches.scores, kind="stable")
     first = [
-        Candidate(candidates[i].key, candidates[i].retrieval_score, float(matches.scores[i]), float(matches.probabilities[i]))
+        Candidate(
+            candidates[i].key, candidates[i].retrieval_score, float(matches.scores[i]), float(matches.probabilities[i])
+        )
         for i in order
     ]
     return first + candidates[count:]

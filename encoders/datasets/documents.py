@@ -48,7 +48,7 @@ def _karpathy(path: Path, document: dict[str, Any]) -> Iterator[Row | Rejected]:
 
 
 def _coco(path: Path, document: dict[str, Any]) -> Iterator[Row | Rejected]:
-    """`{"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}`; the split is in the file's name."""
+    """`{"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}`; the file's name says the split."""
     split = next((s for s in ("train", "val", "test") if s in path.stem.lower()), "all")
     names: dict[object, str] = {}
     for number, image in enumerate(document["images"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,6 +83,20 @@ class Dataset:
             raise DatasetError(f"{self.name} has no split {split!r}; it has: {', '.join((*self.splits, 'all'))}")
         return replace(self, name=f"{self.name} ({split})", examples=chosen)
 
+    def hold_out(self, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Split off a random share of the pictures, for datasets that bring no split to validate on.
+
+        Raises:
+            DatasetError: there are not pictures enough for two parts of at least two.
+        """
+        count = max(2, round(share * len(self.examples)))
+        if len(self.examples) - count < 2:
+            raise DatasetError(f"{self.name} has {len(self.examples)} pictures; training and validation need four")
+        chosen = set(random.Random(seed).sample(range(len(self.examples)), count))
+        parts = [tuple(e for i, e in enumerate(self.examples) if (i in chosen) == held) for held in (False, True)]
+        names = (f"{self.name} (without the held-out part)", f"{self.name} (held out)")
+        return replace(self, name=names[0], examples=parts[0]), replace(self, name=names[1], examples=parts[1])
+
 
 def read_text(path: Path) -> str:
     """A file's text; bytes that are not UTF-8 stay recognisable, so that their rows can be refused one by one.
@@ -143,7 +158,9 @@ def assemble(name: str, captions: CaptionFile, folders: Iterable[Path]) -> Datas
     if not pictures:
         first = f"; the first fault: {rejected[0]}" if rejected else ""
         looked = ", ".join(str(root) for root in roots) or "no folder"
-        raise DatasetError(f"{captions.path} names no usable picture (looked in {looked}; {len(rejected)} refused{first})")
+        raise DatasetError(
+            f"{captions.path} names no usable picture (looked in {looked}; {len(rejected)} refused{first})"
+        )
     examples = tuple(Example(path, tuple(texts), split) for path, split, texts in pictures.values())
     return Dataset(name, examples, tuple(rejected))
 

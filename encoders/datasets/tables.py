@@ -46,7 +46,9 @@ def _table(path: Path) -> Iterator[Row | Rejected]:
         elif len(fields) != width:
             yield Rejected(path, number, f"expected {width} columns, found {len(fields)}; quote a caption with commas")
         else:
-            yield Row(fields[image], fields[caption], number, (fields[split].strip() or "all") if split is not None else "all")
+            yield Row(
+                fields[image], fields[caption], number, (fields[split].strip() or "all") if split is not None else "all"
+            )
         first = False
 
 
@@ -70,7 +72,11 @@ def _json_lines(path: Path) -> Iterator[Row | Rejected]:
             continue
         image = next((item[name] for name in IMAGE_COLUMNS if isinstance(item.get(name), str)), None)
         several = item.get("captions")
-        texts = several if isinstance(several, list) else [item[n] for n in CAPTION_COLUMNS if isinstance(item.get(n), str)][:1]
+        texts = (
+            several
+            if isinstance(several, list)
+            else [item[n] for n in CAPTION_COLUMNS if isinstance(item.get(n), str)][:1]
+        )
         if image is None or not texts or not all(isinstance(text, str) for text in texts):
             yield Rejected(path, number, "expected the keys 'image' and 'caption' (or 'captions')")
             continue

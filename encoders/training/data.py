@@ -47,7 +47,7 @@ class PairSet:
         return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(attended)
 
     def batches(self, batch_size: int, captions_per_image: int, seed: tuple[int, int]) -> Iterator[Batch]:
-        """One epoch: every picture once, in a random view, with some of its captions; a lone last picture is left out."""
+        """One epoch: every picture once, in a random view, with some captions; a lone last picture is left out."""
         rng = np.random.default_rng(seed)
         first = np.searchsorted(self.image_of, np.arange(len(self.activations) + 1))
         order = rng.permutation(len(self.activations))
@@ -56,7 +56,9 @@ class PairSet:
             if len(images) < 2:
                 return
             chosen = [
-                rng.choice(np.arange(first[i], first[i + 1]), min(captions_per_image, first[i + 1] - first[i]), replace=False)
+                rng.choice(
+                    np.arange(first[i], first[i + 1]), min(captions_per_image, first[i + 1] - first[i]), replace=False
+                )
                 for i in images
             ]
             views = rng.integers(0, self.activations.shape[1], len(images))

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,7 @@ def train(
     Raises:
         TrainingError: nothing to resume, other settings, or a loss that is no longer a number.
     """
+    _check_out(out, resume=resume)
     run = _Run(start, training, validation, out, config, report)
     first = run.restore() if resume else run.begin()
     for epoch in range(first, config.epochs):
@@ -72,6 +73,19 @@ def train(
         run.train_epoch(epoch)
         run.finish_epoch(epoch)
     return run.result()
+
+
+def _check_out(out: Path, *, resume: bool) -> None:
+    """Before any time is spent: a run to resume must be there, and a new one must not overwrite it."""
+    exists = (out / "last.pt").exists()
+    if resume and not exists:
+        raise TrainingError(f"{out} holds no run to resume: last.pt is missing")
+    if exists and not resume:
+        raise TrainingError(f"{out} already holds a run; go on with --resume, or give another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise TrainingError(f"cannot write to {out}: {exc.strerror or exc}") from exc
 
 
 class _Run:
@@ -95,7 +109,7 @@ class _Run:
         self.pairs = self._prepare(training, "training pictures", config.views)
         self.held_out = self._prepare(validation, "validation pictures", 1)
         self._freeze()
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
         self.steps_per_epoch = math.ceil(len(self.pairs.activations) / config.batch_size)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._one_cycle)
@@ -142,17 +156,13 @@ class _Run:
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1.0, total - rise))))
 
     def begin(self) -> int:
-        """Start afresh, over nothing."""
-        if (self.out / "last.pt").exists():
-            raise TrainingError(f"{self.out} already holds a run; go on with --resume, or give another --out")
+        """Start afresh."""
         (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
         return 0
 
     def restore(self) -> int:
         """Load the last finished epoch."""
         path = self.out / "last.pt"
-        if not path.exists():
-            raise TrainingError(f"{self.out} holds no run to resume: {path.name} is missing")
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
         except (RuntimeError, EOFError, OSError, ValueError) as exc:
@@ -183,7 +193,7 @@ class _Run:
                     f"a lower learning rate than {self.config.learning_rate} usually helps"
                 )
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
@@ -195,9 +205,7 @@ class _Run:
         self.history.append({"epoch": epoch + 1, **{name: value / count for name, value in sums.items()}})
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
-        return self.pairs.batches(
-            self.config.batch_size, self.config.captions_per_image, (self.config.seed, epoch)
-        )
+        return self.pairs.batches(self.config.batch_size, self.config.captions_per_image, (self.config.seed, epoch))
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         """Both parts of the objective for one batch."""
@@ -229,7 +237,7 @@ class _Run:
 
     def finish_epoch(self, epoch: int) -> None:
         """Validate the averaged model, keep it if it is the best, and write everything down."""
-        averaged: CrosslookModel = self.average.module
+        averaged = cast(CrosslookModel, self.average.module)
         self.report("validation", 0, 1)
         result = validate(averaged, encode_pairs(averaged, self.held_out, cut=self.config.image_cut))
         self.history[-1] |= _row(result)
@@ -285,7 +293,7 @@ class _Run:
 
 
 def _row(result: Validation) -> dict[str, float]:
-    row = {}
+    row: dict[str, float] = {}
     for stage, recalls in (("retrieval", result.retrieval), ("reranked", result.reranked)):
         for way, values in (("t2i", recalls.text_to_image), ("i2t", recalls.image_to_text)):
             row |= {f"{stage}_{way}_r{k}": round(v, 2) for k, v in zip((1, 5, 10), values, strict=True)}

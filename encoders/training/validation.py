@@ -121,7 +121,9 @@ def validate(model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16) -> 
 
     retrieval = recalls(0.0)
     best = max(MATCH_WEIGHTS, key=lambda w: recalls(w).total)
-    scores = np.concatenate([(s + best * m).ravel() for s, m in ((image_scores, image_logits), (text_scores, text_logits))])
+    scores = np.concatenate(
+        [(s + best * m).ravel() for s, m in ((image_scores, image_logits), (text_scores, text_logits))]
+    )
     slope, intercept = fit_probability(scores, np.concatenate([correct_images.ravel(), correct_texts.ravel()]))
     return Validation(retrieval, recalls(best), Calibration(scale, best, slope, intercept))
 

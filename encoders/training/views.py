@@ -56,7 +56,9 @@ def _read_view(path: Path, size: int, view: int, seed: int) -> Pixels:
         with Image.open(path) as image:
             return make_view(image.convert("RGB"), size, view, rng)
     except (OSError, ValueError, SyntaxError) as exc:
-        raise TrainingError(f"{path}: cannot be read as a picture ({exc}); mend it or take it out of the dataset") from exc
+        raise TrainingError(
+            f"{path}: cannot be read as a picture ({exc}); mend it or take it out of the dataset"
+        ) from exc
 
 
 def cached_activations(
@@ -86,7 +88,8 @@ def cached_activations(
     progress_file, array_file = directory / f"{key}.json", directory / f"{key}.npy"
     done = json.loads(progress_file.read_text())["done"] if progress_file.exists() else 0
     with torch.inference_mode():
-        sample = tower.trunk(torch.zeros(1, 3, tower.input_size, tower.input_size), cut)
+        device = next(tower.parameters()).device
+        sample = tower.trunk(torch.zeros(1, 3, tower.input_size, tower.input_size, device=device), cut)
     shape = (len(paths), views, *sample.shape[1:])
     array: np.memmap[tuple[int, ...], np.dtype[np.float16]] = np.lib.format.open_memmap(
         array_file, mode="r+" if array_file.exists() else "w+", dtype=np.float16, shape=shape
@@ -99,8 +102,8 @@ def cached_activations(
             part = paths[start : start + step]
             jobs = [pool.submit(_read_view, p, tower.input_size, v, seed) for p in part for v in range(views)]
             pixels = np.stack([job.result() for job in jobs])
-            x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-            array[start : start + len(part)] = tower.trunk(x, cut).numpy().reshape(len(part), *shape[1:])
+            x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
+            array[start : start + len(part)] = tower.trunk(x, cut).cpu().numpy().reshape(len(part), *shape[1:])
             if (start // step) % 20 == 0 or start + step >= len(paths):
                 array.flush()
                 progress_file.write_text(json.dumps({"done": start + len(part)}))

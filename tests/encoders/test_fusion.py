@@ -43,7 +43,8 @@ def test_reranker_scores_pairs_alone(name: str, pairs: tuple[Tensor, Tensor, Ten
     torch.manual_seed(1)
     reranker = Reranker(name, C, J, dropout=0.1).eval()
     with torch.no_grad():
-        reranker.hidden[-1].weight.normal_()
+        for parameter in reranker.hidden.parameters():
+            parameter.normal_()
     together = reranker(regions, tokens, mask).logit
     alone = torch.cat([reranker(regions[i : i + 1], tokens[i : i + 1], mask[i : i + 1]).logit for i in range(N)])
     torch.testing.assert_close(together, alone)

@@ -1,0 +1,74 @@
+"""The program `crosslook`: one command a function, and every expected error one sentence on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from . import indexing, searching, serving, training
+from .errors import EXPECTED
+from .output import message
+
+app = typer.Typer(
+    name="crosslook",
+    help="Search your pictures with words, and find words for your pictures.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001  typer's signature
+    if asked:
+        try:
+            typer.echo(f"crosslook {version('crosslook')}")
+        except PackageNotFoundError:
+            typer.echo("crosslook, not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "index": indexing.index,
+    "search": searching.search,
+    "captions": searching.captions,
+    "similar": searching.similar,
+    "explain": searching.explain,
+    "train": training.train,
+    "evaluate": training.evaluate,
+    "serve": serving.serve,
+    "stats": indexing.stats,
+    "doctor": indexing.doctor,
+    "rebuild": indexing.rebuild,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def main() -> None:
+    """Run the program; ends with status 0 when done, 1 when it failed, 2 on bad usage."""
+    try:
+        app()
+    except EXPECTED as exc:
+        message(f"crosslook: {exc}", style="red")
+        sys.exit(1)
+    except OSError as exc:
+        where = f"{exc.filename}: " if exc.filename else ""
+        message(f"crosslook: {where}{exc.strerror or exc}", style="red")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Commands about the index itself: index, stats, doctor, rebuild."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from encoders import BASE_MODEL, EncodersError, load_encoder
+from encoders.datasets import read_captions
+from indexer import Catalog, IndexerError, IndexReport, Kind, VectorIndex, gpu_count, index_paths, supported_formats
+
+from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_directory
+from .output import message, print_facts, print_json, progress, size
+
+SHOWN_FAILURES = 10
+
+
+def index(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Folders or image files.")],
+    captions: Annotated[
+        Path | None, typer.Option("--captions", metavar="FILE", help="Captions of the images (.token, .csv, .json, …).")
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Forget images whose files are gone.")] = False,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1024, help="Images in one forward pass.")] = 32,
+    index: Index = DEFAULT_INDEX,
+    model: Model = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Index images, or bring the index up to date: unchanged files are not opened again."""
+    file = read_captions(captions) if captions else None
+    if file is not None and file.rejected:
+        message(f"{len(file.rejected)} caption rows refused, the first: {file.rejected[0]}", style="yellow")
+    new = not (index / "catalog.db").exists()
+    encoder = load_encoder(model_directory(model), device=device)
+    with Catalog.open(index, create=True) as catalog, _stop_on_interrupt() as stop, progress() as advance:
+        report = index_paths(
+            catalog, encoder, paths, captions=file, prune=prune, batch_size=batch_size, progress=advance, stop=stop
+        )
+    if json:
+        print_json(_report_json(report))
+    else:
+        _print_report(report, index, new=new)
+    if report.stopped:
+        message("stopped; what was done is kept, and the same command goes on from here", style="yellow")
+        raise typer.Exit(1)
+
+
+def stats(
+    failures: Annotated[bool, typer.Option("--failures", help="List the files that could not be indexed.")] = False,
+    index: Index = DEFAULT_INDEX,
+    json: Json = False,
+) -> None:
+    """What is in the index."""
+    with Catalog.open(index) as catalog:
+        found, failed = catalog.stats(), catalog.failures() if failures else []
+    if json:
+        document = asdict(found)
+        print_json(
+            document | {"failed": [{"path": f.path, "reason": f.reason} for f in failed]} if failures else document
+        )
+        return
+    captions = ", ".join(f"{count} {source}" for source, count in found.captions.items())
+    model = f"{found.encoder.name} ({found.encoder.fingerprint[:12]})" if found.encoder else "none yet"
+    print_facts(
+        {
+            "index": str(index),
+            "images": f"{found.images} at {found.locations} places"
+            + (f", {found.missing} missing" if found.missing else ""),
+            "captions": captions or "none",
+            "failures": str(found.failures)
+            + (" (see them with --failures)" if found.failures and not failures else ""),
+            "model": model,
+            "size": size(found.bytes_on_disk),
+        }
+    )
+    if failed:
+        print_facts({f.path: f.reason for f in failed})
+
+
+def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False) -> None:
+    """What this machine offers, and whether the model and the index are sound."""
+    from encoders.device import machine  # noqa: PLC0415  brings torch
+
+    facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()} | machine()
+    facts["faiss_gpus"] = gpu_count()
+    facts["formats"] = list(supported_formats())
+    sound = True
+    directory = model_directory(model) or BASE_MODEL
+    facts["model"] = {"path": str(directory)}
+    encoder = None
+    try:
+        encoder = load_encoder(directory)
+        facts["model"] |= {"name": encoder.name, "fingerprint": encoder.fingerprint, "sound": True}
+    except EncodersError as exc:
+        facts["model"] |= {"sound": False, "fault": str(exc)}
+        sound = False
+    facts["index"] = {"path": str(index)}
+    if not (index / "catalog.db").exists():
+        facts["index"]["state"] = "none yet"
+    else:
+        try:
+            with Catalog.open(index) as catalog:
+                facts["index"] |= {"state": "sound", "images": catalog.stats().images}
+                catalog.check()
+                if encoder is not None:
+                    catalog.check_encoder(encoder.name, encoder.fingerprint)
+        except IndexerError as exc:
+            facts["index"] |= {"state": "faulty", "fault": str(exc)}
+            sound = False
+    if json:
+        print_json(facts)
+    else:
+        print_facts({name.replace("_", " "): _flat(value) for name, value in facts.items()})
+    if not sound:
+        raise typer.Exit(1)
+
+
+def rebuild(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
+    """Make the FAISS files anew from the catalog."""
+    with Catalog.open(index) as catalog:
+        counts = {kind.value: len(VectorIndex.rebuild(catalog, kind)) for kind in Kind}
+    if json:
+        print_json(counts)
+    else:
+        message(", ".join(f"{count} {kind} vectors" for kind, count in counts.items()) + " rebuilt", style="green")
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    """The first Ctrl-C asks to stop after the batch in flight; a second one stops at once."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        message("stopping after this batch; press Ctrl-C again to stop at once", style="yellow")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report_json(report: IndexReport) -> dict[str, Any]:
+    failed = [{"path": f.path, "reason": f.reason} for f in report.failed]
+    return asdict(report) | {"failed": failed, "seconds": round(report.seconds, 3)}
+
+
+def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
+    counts = {
+        "new": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "duplicates": report.duplicates,
+        "failed": len(report.failed),
+        "missing": report.missing,
+        "forgotten": report.removed,
+    }
+    facts = {name: str(count) for name, count in counts.items() if count or name == "new"}
+    if report.captions_added:
+        facts["captions"] = str(report.captions_added)
+    print_facts(facts)
+    for failure in report.failed[:SHOWN_FAILURES]:
+        message(f"{failure.path}: {failure.reason}", style="yellow")
+    if len(report.failed) > SHOWN_FAILURES:
+        message(f"… and {len(report.failed) - SHOWN_FAILURES} more: crosslook stats --failures", style="yellow")
+    if report.captions_unmatched:
+        message(f"{report.captions_unmatched} captions belong to no indexed image", style="yellow")
+    message(f"{report.seen} files in {report.seconds:.1f} s → {directory}", style="dim")
+    if new and not report.stopped:
+        option = "" if directory == DEFAULT_INDEX else f" --index {directory}"
+        message(f'now try: crosslook search "a dog in the snow"{option}', style="dim")
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,181 @@
+"""Commands about models: train, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from encoders import load_encoder
+from encoders.datasets import Dataset, read_dataset
+from search import Evaluation, Recalls
+from search import evaluate as measure
+
+from .errors import InputError
+from .options import Depth, Device, Json, Model, model_directory
+from .output import message, print_json, progress, stdout
+
+VALIDATION_NAMES = ("dev", "val", "validation", "valid")
+HELD_OUT = 0.1
+FINE_TUNE_IMAGE_CUT, FINE_TUNE_TEXT_CUT = 6, 4
+
+Data = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder or file of captioned images.")]
+Images = Annotated[
+    Path | None, typer.Option("--images", metavar="DIR", help="Where the images are, if not beside the captions.")
+]
+
+
+def train(
+    dataset: Data,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Gets the model, the curves, and what --resume needs.")
+    ],
+    init: Annotated[
+        Path | None,
+        typer.Option("--init", metavar="CHECKPOINT", help="Fine-tune this model; 'base' for the base model."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
+    images: Images = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="What to train on.", show_default="train, or all")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option("--validation", help="What to validate on.", show_default="dev, or a tenth held out")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", help="Without --init: a timm CNN, or torchvision/NAME.")
+    ] = None,
+    text_tower: Annotated[
+        str | None, typer.Option("--text-tower", help="Without --init: transformer, gru, lstm.")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 15,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 96,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", min=0)] = 1e-3,
+    patience: Annotated[int, typer.Option("--patience", min=1, help="Stop after so many epochs without a gain.")] = 5,
+    image_cut: Annotated[
+        int | None, typer.Option("--image-cut", min=0, help="Frozen CNN stages.", show_default="6 with --init, else 0")
+    ] = None,
+    text_cut: Annotated[
+        int | None, typer.Option("--text-cut", min=0, help="Frozen text layers.", show_default="4 with --init, else 0")
+    ] = None,
+    views: Annotated[int, typer.Option("--views", min=1, help="Fixed views of each picture.")] = 4,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    precision: Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16.")] = "auto",
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Train both towers and the fusion model together, or fine-tune a model."""
+    if init is not None and (backbone or text_tower):
+        raise typer.BadParameter("--backbone and --text-tower belong to a model that starts afresh, without --init")
+    from encoders.checkpoint import read_checkpoint  # noqa: PLC0415  these bring torch
+    from encoders.training import TrainConfig, fresh_start  # noqa: PLC0415
+    from encoders.training import train as run  # noqa: PLC0415
+
+    training, held_out = _splits(_read(dataset, images), split, validation, seed)
+    config = TrainConfig(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        image_cut=(FINE_TUNE_IMAGE_CUT if init else 0) if image_cut is None else image_cut,
+        text_cut=(FINE_TUNE_TEXT_CUT if init else 0) if text_cut is None else text_cut,
+        views=views,
+        seed=seed,
+        precision=precision,
+        device=device,
+    )
+    directory = model_directory(init)
+    if directory is not None:
+        start = read_checkpoint(directory)
+    else:
+        start = fresh_start(
+            training,
+            backbone=backbone or "tf_efficientnet_lite2",
+            text_tower=text_tower or "gru",
+            seed=seed,
+        )
+    with progress() as advance:
+        result = run(start, training, held_out, out, config=config, resume=resume, report=advance)
+    if json:
+        print_json(_train_json(result.model, result.epochs, result.metrics, stopped_early=result.stopped_early))
+        return
+    message(f"epoch {result.best_epoch} of {result.epochs} validated best → {result.model}", style="green")
+    _print_recalls(
+        {
+            name: {
+                s: Recalls(*(result.metrics[f"{s}_{way}_r{k}"] for k in (1, 5, 10))) for s in ("retrieval", "reranked")
+            }
+            for name, way in (("text → image", "t2i"), ("image → text", "i2t"))
+        }
+    )
+
+
+def evaluate(
+    dataset: Data,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Which part of it.", show_default="test; all where it has no splits")
+    ] = None,
+    images: Images = None,
+    depth: Depth = 100,
+    model: Model = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Measure recall at 1, 5 and 10 both ways, of the towers alone and after reranking."""
+    found = _read(dataset, images)
+    chosen = found.select(split or ("all" if found.splits == ("all",) else "test"))
+    encoder = load_encoder(model_directory(model), device=device)
+    with progress() as advance:
+        evaluation = measure(chosen, encoder, depth=depth, progress=advance)
+    if json:
+        print_json(evaluation.as_dict())
+    else:
+        _print_evaluation(chosen, evaluation)
+
+
+def _read(path: Path, images: Path | None) -> Dataset:
+    dataset = read_dataset(path, images=images)
+    if dataset.rejected:
+        message(f"{len(dataset.rejected)} rows refused, the first: {dataset.rejected[0]}", style="yellow")
+    return dataset
+
+
+def _splits(dataset: Dataset, split: str | None, validation: str | None, seed: int) -> tuple[Dataset, Dataset]:
+    """What to train on and what to validate on; never the same pictures."""
+    there = next((name for name in VALIDATION_NAMES if name in dataset.splits), None)
+    held_out = validation or there
+    chosen = split or ("train" if "train" in dataset.splits else "all")
+    if held_out is None:
+        return dataset.select(chosen).hold_out(HELD_OUT, seed)
+    if held_out == chosen or "all" in (held_out, chosen):
+        raise InputError(
+            f"cannot train on {chosen!r} and validate on {held_out!r}: they share pictures; "
+            f"the dataset has the splits {', '.join(dataset.splits)}"
+        )
+    return dataset.select(chosen), dataset.select(held_out)
+
+
+def _train_json(model: Path, epochs: int, metrics: dict[str, Any], *, stopped_early: bool) -> dict[str, Any]:
+    return {"model": str(model), "epochs": epochs, "stopped_early": stopped_early, "metrics": metrics}
+
+
+def _print_evaluation(dataset: Dataset, evaluation: Evaluation) -> None:
+    message(
+        f"{dataset.name}: {evaluation.n_images} images, {evaluation.n_captions} captions, "
+        f"the top {evaluation.depth} reranked",
+        style="dim",
+    )
+    _print_recalls({"text → image": evaluation.text_to_image, "image → text": evaluation.image_to_text})
+
+
+def _print_recalls(ways: dict[str, dict[str, Recalls]]) -> None:
+    table = Table("", "", "R@1", "R@5", "R@10", box=None)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for way, stages in ways.items():
+        for stage, recalls in stages.items():
+            figures = [f"{value:.1f}" for value in (recalls.r1, recalls.r5, recalls.r10)]
+            table.add_row(way if stage == "retrieval" else "", stage, *figures)
+    stdout().print(table)

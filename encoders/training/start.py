@@ -1,0 +1,56 @@
+"""What a run starts from: a checkpoint, or a CNN with its library's weights under a text tower of its own."""
+
+from __future__ import annotations
+
+import torch
+
+from ..calibration import Calibration
+from ..checkpoint import Checkpoint
+from ..datasets import Dataset
+from ..errors import BackboneError
+from ..image_tower import create_backbone
+from ..model import CrosslookModel, ModelConfig
+from ..tokenizer import Tokenizer
+
+TEXT_TOWERS = ("transformer", "gru", "lstm")
+IMAGENET_MEAN, IMAGENET_STD = 0.449, 0.226  # over the three channels
+LEAST_VOCABULARY = 50
+
+
+def fresh_start(
+    training: Dataset, *, backbone: str, text_tower: str, pretrained: bool = True, seed: int = 0
+) -> Checkpoint:
+    """A model whose vocabulary is the words of a training set, nothing of it trained but perhaps the CNN.
+
+    Args:
+        training: pictures with captions.
+        backbone: a timm name, or `torchvision/NAME`.
+        text_tower: `transformer`, `gru` or `lstm`.
+        pretrained: fetch the CNN's weights from its library's model hub.
+        seed: of the weights that start at random.
+
+    Raises:
+        BackboneError: no such backbone or text tower, or weights that cannot be fetched here.
+    """
+    if text_tower not in TEXT_TOWERS:
+        raise BackboneError(f"no text tower {text_tower!r}; there are {', '.join(TEXT_TOWERS)}")
+    captions = [caption for example in training.examples for caption in example.captions]
+    tokenizer = Tokenizer.fit(captions)
+    if len(tokenizer.vocabulary) < LEAST_VOCABULARY:  # a small set: keep every word it has
+        tokenizer = Tokenizer.fit(captions, min_count=1)
+    config = ModelConfig(
+        backbone=backbone,
+        pixel_mean=IMAGENET_MEAN,
+        pixel_std=IMAGENET_STD,
+        text_tower=text_tower,  # type: ignore[arg-type]  # checked above
+        vocabulary_size=len(tokenizer.vocabulary),
+        text_layers=2,
+    )
+    stages = create_backbone(backbone, pretrained=True) if pretrained else None
+    torch.manual_seed(seed)
+    model = CrosslookModel(config)
+    if stages is not None:
+        model.image.tower.stages.load_state_dict(stages.state_dict())
+    weights = "its library's pretrained weights" if pretrained else "none"
+    metadata = {"base_parts": [{"part": "CNN", "name": backbone, "weights": weights}]}
+    return Checkpoint(f"{backbone}-{text_tower}", model, tokenizer, Calibration(1, 0, 1, 0), metadata)

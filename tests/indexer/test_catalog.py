@@ -1,0 +1,156 @@
+"""The catalog: the one truth of an index."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer import (
+    Catalog,
+    CatalogError,
+    CatalogVersionError,
+    EncoderMismatchError,
+    IndexNotFoundError,
+    Kind,
+    index_paths,
+)
+from tests.fakes import FakeEncoder
+
+
+def test_a_folder_without_an_index_says_how_to_make_one(tmp_path: Path) -> None:
+    """The message carries the command."""
+    with pytest.raises(IndexNotFoundError, match=r"no index in .*; make one with: crosslook index FOLDER --index"):
+        Catalog.open(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(catalog: Catalog) -> None:
+    """An older program must not guess at a newer layout."""
+    file = catalog.directory / "catalog.db"
+    catalog.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(CatalogVersionError, match=r"newer crosslook \(catalog version 99, this one reads 1\)"):
+        Catalog.open(catalog.directory)
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A stray file named catalog.db is named, and not overwritten."""
+    (tmp_path / "catalog.db").write_text("no database at all, but long enough to have a header of its own")
+    with pytest.raises(CatalogError, match=r"catalog\.db cannot be used as a catalog"):
+        Catalog.open(tmp_path, create=True)
+    assert (tmp_path / "catalog.db").read_text().startswith("no database")
+
+
+def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
+    """Another program's tables are not ours to fill."""
+    with sqlite3.connect(tmp_path / "catalog.db") as connection:
+        connection.execute("CREATE TABLE theirs (id INTEGER)")
+    with pytest.raises(CatalogError, match="not a crosslook catalog"):
+        Catalog.open(tmp_path, create=True)
+
+
+def test_a_place_that_cannot_hold_an_index_is_named(tmp_path: Path) -> None:
+    """A file where a folder should be is told in one sentence."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CatalogError, match="cannot make an index in"):
+        Catalog.open(tmp_path / "file" / "index", create=True)
+
+
+def test_damage_is_found(indexed: Catalog) -> None:
+    """`check` reads the whole file; overwritten pages do not pass."""
+    indexed.check()
+    file = indexed.directory / "catalog.db"
+    indexed.close()
+    data = bytearray(file.read_bytes())
+    for start in range(4096, len(data), 4096):
+        data[start : start + 64] = b"\xff" * 64
+    file.write_bytes(data)
+    with pytest.raises(CatalogError), Catalog.open(indexed.directory) as damaged:
+        damaged.check()
+
+
+def test_a_model_takes_an_empty_index_and_keeps_it(catalog: Catalog) -> None:
+    """The first model to index owns the embeddings."""
+    assert catalog.active_encoder() is None
+    first = catalog.use_encoder("one", "1" * 64, 8)
+    assert catalog.use_encoder("one", "1" * 64, 8) == first
+    with pytest.raises(EncoderMismatchError, match="made by model one"):
+        catalog.use_encoder("two", "2" * 64, 8)
+
+
+def test_an_empty_index_has_empty_vectors(catalog: Catalog) -> None:
+    """Nothing indexed is nothing, not an error."""
+    ids, vectors = catalog.vectors(Kind.IMAGE)
+    assert (len(ids), len(vectors)) == (0, 0)
+    assert catalog.vector_stamp(Kind.IMAGE) == (0, 0)
+    assert catalog.stats().images == 0
+
+
+def test_images_tell_size_format_and_places(indexed: Catalog, folder: Path) -> None:
+    """A record holds what a hit shows."""
+    ids = [int(i) for i in indexed.vectors(Kind.IMAGE)[0]]
+    records = indexed.images([*ids, 10_000])
+    assert set(records) == set(ids)
+    red = next(r for r in records.values() if r.path == folder / "red.png")
+    assert (red.width, red.height, red.format) == (48, 40, "PNG")
+    assert red.paths == (folder / "red.png",)
+
+
+def test_a_file_is_known_by_path_size_and_time(indexed: Catalog, folder: Path) -> None:
+    """A file that has changed since is not mistaken for the indexed one."""
+    path = folder / "red.png"
+    status = path.stat()
+    found = indexed.image_id_for(path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    assert found is not None
+    assert indexed.images([found])[found].path == path
+    assert indexed.image_id_for(path, size=status.st_size + 1, mtime_ns=status.st_mtime_ns) is None
+
+
+def test_the_bank_is_kept_once_and_apart_from_images(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """Captions of no image are a bank; adding them again changes nothing."""
+    texts = ["a red thing", "a blue thing"]
+    for _ in range(2):
+        indexed.add_bank(texts, encoder.encode_texts(texts))
+    bank = indexed.caption_ids(bank=True)
+    assert len(bank) == 2
+    assert len(indexed.caption_ids(bank=False)) == 0
+    record = indexed.captions([int(bank[0])])[int(bank[0])]
+    assert (record.text, record.image_id, record.source) == ("a red thing", None, "bank")
+    assert indexed.states(Kind.CAPTION, [int(bank[0])])[int(bank[0])].shape == (3, 8)
+
+
+def test_a_failed_transaction_leaves_nothing(indexed: Catalog) -> None:
+    """All of it, or none."""
+    before = indexed.stats().images
+    ids = [int(i) for i in indexed.vectors(Kind.IMAGE)[0]]
+    with pytest.raises(RuntimeError), indexed.transaction() as connection:
+        indexed.forget_images(connection, ids)
+        raise RuntimeError("the power fails")
+    assert indexed.stats().images == before
+
+
+def test_ids_are_never_used_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A FAISS file that is out of step can be told by its highest id."""
+    index_paths(catalog, encoder, [folder])
+    top = int(catalog.vectors(Kind.IMAGE)[0].max())
+    (folder / "white.png").unlink()
+    index_paths(catalog, encoder, [folder], prune=True)
+    (folder / "again.png").write_bytes((folder / "red.png").read_bytes() + b"\0")
+    index_paths(catalog, encoder, [folder])
+    assert int(catalog.vectors(Kind.IMAGE)[0].max()) > top
+
+
+def test_stats_count_what_is_there(indexed: Catalog) -> None:
+    """Images, places, model and bytes."""
+    stats = indexed.stats()
+    assert (stats.images, stats.locations, stats.missing, stats.failures) == (5, 5, 0, 0)
+    assert stats.encoder is not None
+    assert stats.encoder.name == "fake"
+    assert stats.bytes_on_disk >= (indexed.directory / "catalog.db").stat().st_size
+    np.testing.assert_array_equal(indexed.image_ids_where([]), indexed.vectors(Kind.IMAGE)[0])

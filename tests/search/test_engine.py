@@ -1,0 +1,293 @@
+"""One query from start to end."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from encoders import caption_bank
+from indexer import Catalog, EncoderMismatchError, FilterError, IndexNotFoundError, index_paths
+from search import MAX_WORDS, ImageNotFoundError, QueryError, SearchEngine
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+
+
+@pytest.fixture
+def engine(indexed: Catalog, encoder: FakeEncoder) -> Iterator[SearchEngine]:
+    """An engine over the five pictures, its counters at zero."""
+    encoder.images_encoded = encoder.texts_encoded = 0
+    with SearchEngine.open(indexed.directory, encoder=encoder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def bank(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """A small caption bank."""
+    lines = ("a red thing", "a green thing", "a blue thing", "white")
+    monkeypatch.setattr("search.engine.caption_bank", lambda: lines)
+    return lines
+
+
+def names(engine: SearchEngine, text: str, **options: object) -> list[str]:
+    """The names of the files that a search finds."""
+    return [h.path.name for h in engine.search_images(text, **options).hits if h.path]  # type: ignore[arg-type]
+
+
+def test_a_sentence_finds_its_picture(engine: SearchEngine, encoder: FakeEncoder) -> None:
+    """The best hit comes first, and no picture is encoded for it: regions come from the catalog."""
+    answer = engine.search_images("a red square", k=3)
+    assert answer.query == "a red square"
+    first = answer.hits[0]
+    assert first.path is not None
+    assert first.path.name == "red.png"
+    assert [h.rank for h in answer.hits] == [1, 2, 3]
+    assert [h.score for h in answer.hits] == sorted((h.score for h in answer.hits), reverse=True)
+    assert encoder.images_encoded == 0
+    assert encoder.texts_encoded == 1
+
+
+def test_scores_say_where_they_come_from(engine: SearchEngine) -> None:
+    """A reranked hit has all scores; without reranking there is the cosine alone."""
+    hit = engine.search_images("red").hits[0]
+    assert hit.score == hit.rerank_score
+    assert hit.match_probability is not None
+    assert 0 <= hit.match_probability <= 1
+    plain = engine.search_images("red", rerank=False).hits[0]
+    assert plain.score == plain.retrieval_score == hit.retrieval_score
+    assert (plain.rerank_score, plain.match_probability) == (None, None)
+
+
+def test_reranking_reorders_the_top_depth_only(indexed: Catalog) -> None:
+    """A reranker that turns everything round turns the first three round and leaves the rest."""
+    with SearchEngine.open(indexed.directory, encoder=FakeEncoder(reverse_rerank=True)) as engine:
+        plain = names(engine, "red", rerank=False)
+        assert names(engine, "red", depth=3) == [*plain[:3][::-1], *plain[3:]]
+        hits = engine.search_images("red", depth=3).hits
+    assert [h.rerank_score is None for h in hits] == [False, False, False, True, True]
+
+
+def test_a_depth_beyond_k_can_bring_a_better_hit_up(indexed: Catalog) -> None:
+    """Candidates beyond the k asked for are reranked too."""
+    with SearchEngine.open(indexed.directory, encoder=FakeEncoder(reverse_rerank=True)) as engine:
+        plain = names(engine, "red", rerank=False)
+        assert names(engine, "red", k=1, depth=5) == [plain[-1]]
+
+
+def test_every_answer_tells_the_time_of_each_stage(engine: SearchEngine) -> None:
+    """Stages in milliseconds, and a total no smaller than their sum."""
+    timings = engine.search_images("red").timings_ms
+    assert list(timings) == ["load", "encode", "retrieve", "rerank", "total"]
+    assert timings["total"] >= sum(v for n, v in timings.items() if n != "total") - 0.1
+
+
+def test_filters_narrow_before_ranking(engine: SearchEngine, folder: Path) -> None:
+    """k hits come back although better ones are filtered out."""
+    assert names(engine, "red", where=["has_caption = true"]) == []
+    assert len(names(engine, "red", k=2, where=[f"folder = {folder}"])) == 2
+    with pytest.raises(FilterError, match="no field"):
+        engine.search_images("red", where=["colour = red"])
+
+
+def test_a_least_probability_cuts_off(engine: SearchEngine) -> None:
+    """Hits below it are left out, down to none at all."""
+    full = engine.search_images("red").hits
+    cut = sorted(h.match_probability or 0 for h in full)[-1]
+    assert len(engine.search_images("red", min_probability=cut).hits) == 1
+    assert engine.search_images("red", min_probability=1.0).hits == ()
+    with pytest.raises(QueryError, match="needs reranking"):
+        engine.search_images("red", min_probability=0.5, rerank=False)
+
+
+def test_a_picture_and_words_together(engine: SearchEngine, folder: Path) -> None:
+    """Both count: between two pictures that fit the words alike the picture decides."""
+    first = engine.search_images("thing", image=folder / "blue.png", rerank=False).hits[0]
+    assert first.path == folder / "blue.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "the query is empty"),
+        ("  \n ", "the query is empty"),
+        ("?!", "the query is empty"),
+        ("word " * 10_000, f"the query has 10000 words; at most {MAX_WORDS}"),
+        ("x" * 500, "a word of more than 200 characters"),
+    ],
+)
+def test_queries_that_cannot_be_answered_are_refused(engine: SearchEngine, text: str, words: str) -> None:
+    """Each with its reason, before the model loads."""
+    with pytest.raises(QueryError, match=words):
+        engine.search_images(text)
+
+
+@pytest.mark.parametrize("options", [{"k": 0}, {"k": 10_001}, {"depth": 0}, {"min_probability": 1.5}])
+def test_numbers_out_of_range_are_refused(engine: SearchEngine, options: dict[str, float]) -> None:
+    """The message names the number and its range."""
+    with pytest.raises(QueryError, match="must lie between"):
+        engine.search_images("red", **options)  # type: ignore[arg-type]
+
+
+def test_images_like_an_indexed_one_need_no_model(indexed: Catalog, folder: Path) -> None:
+    """Stored vectors suffice, the picture itself is left out, and the model is never loaded."""
+
+    def refuse() -> FakeEncoder:
+        raise AssertionError("the model was loaded")
+
+    with SearchEngine(indexed, refuse) as engine:
+        answer = engine.similar_images(folder / "red.png", k=2)
+    assert len(answer.hits) == 2
+    assert folder / "red.png" not in [h.path for h in answer.hits]
+
+
+def test_images_like_a_file_from_outside(engine: SearchEngine, encoder: FakeEncoder, paint: Paint) -> None:
+    """A picture that is not indexed is decoded and encoded."""
+    outside = paint("../outside/crimson.png", "red", seed=9)
+    hits = engine.similar_images(outside).hits
+    assert hits[0].path is not None
+    assert hits[0].path.name == "red.png"
+    assert encoder.images_encoded == 1
+
+
+def test_a_file_that_changed_since_is_looked_at_anew(engine: SearchEngine, encoder: FakeEncoder, paint: Paint) -> None:
+    """What was stored for the old content does not answer for the new."""
+    changed = paint("red.png", "blue", size=(50, 50))
+    hits = engine.similar_images(changed).hits
+    assert hits[0].path is not None
+    assert hits[0].path.name == "blue.png"
+    assert encoder.images_encoded == 1
+
+
+def test_own_captions_answer_before_the_bank(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, bank: tuple[str, ...]
+) -> None:
+    """An index with captions uses those, each text once."""
+    (folder / "red.txt").write_text("a red wall\n")
+    (folder / "blue.txt").write_text("a blue door\na red wall\n")
+    index_paths(indexed, encoder, [folder])
+    with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
+        hits = engine.find_captions(folder / "red.png").hits
+    assert [h.text for h in hits] == ["a red wall", "a blue door"]
+    assert {h.source for h in hits} == {"sidecar"}
+    assert not set(bank) & {h.text for h in hits}
+
+
+def test_without_captions_the_bank_answers_and_is_kept(
+    engine: SearchEngine, encoder: FakeEncoder, folder: Path, bank: tuple[str, ...]
+) -> None:
+    """The bank is embedded once, then read from the catalog."""
+    hits = engine.find_captions(folder / "red.png", k=2).hits
+    assert hits[0].text == "a red thing"
+    assert hits[0].source == "bank"
+    assert encoder.texts_encoded == len(bank)
+    engine.find_captions(folder / "green.png")
+    assert encoder.texts_encoded == len(bank)
+
+
+def test_captions_given_with_the_query_join_in(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:
+    """They compete with the others, have no id, and are not kept."""
+    hits = engine.find_captions(folder / "red.png", bank=["red red red", " ", "green"]).hits
+    assert hits[0].text == "red red red"
+    assert hits[0].caption_id is None
+    again = engine.find_captions(folder / "red.png", k=99).hits
+    assert "red red red" not in [h.text for h in again]
+    assert len(again) == len(bank)
+
+
+def test_captions_of_a_picture_in_memory(engine: SearchEngine, bank: tuple[str, ...]) -> None:
+    """An upload never touches the disk."""
+    hits = engine.find_captions(Image.new("RGB", (20, 20), (0, 255, 0))).hits
+    assert hits[0].text == bank[1]
+
+
+def test_an_image_that_is_not_there_is_named(engine: SearchEngine, tmp_path: Path) -> None:
+    """By path and by id; a file that is no picture is told apart."""
+    with pytest.raises(ImageNotFoundError, match=r"no such image: .*none\.jpg"):
+        engine.similar_images(tmp_path / "none.jpg")
+    with pytest.raises(ImageNotFoundError, match="no image has the id 999"):
+        engine.similar_images(999)
+    text = tmp_path / "text.jpg"
+    text.write_text("words")
+    with pytest.raises(QueryError, match=r"text\.jpg: not an image"):
+        engine.find_captions(text)
+
+
+def test_images_whose_files_are_gone_are_not_found(indexed: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A hit can be opened; what is missing waits hidden until it comes back."""
+    (folder / "red.png").unlink()
+    index_paths(indexed, encoder, [folder])
+    with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
+        assert "red.png" not in names(engine, "red")
+        assert len(names(engine, "red")) == 4
+
+
+def test_an_open_engine_sees_what_is_indexed_later(
+    engine: SearchEngine, indexed: Catalog, encoder: FakeEncoder, paint: Paint, folder: Path
+) -> None:
+    """A server need not be started again."""
+    assert names(engine, "yellow")[0] != "sun.png"
+    paint("sun.png", "yellow")
+    index_paths(indexed, encoder, [folder])
+    assert names(engine, "yellow")[0] == "sun.png"
+
+
+def test_another_model_is_refused(indexed: Catalog) -> None:
+    """The message names both models and both ways out."""
+    other = FakeEncoder(name="other", fingerprint="0" * 64)
+    with (
+        SearchEngine.open(indexed.directory, encoder=other) as engine,
+        pytest.raises(EncoderMismatchError, match=r"made by model fake .* not by other .*--model.*crosslook index"),
+    ):
+        engine.search_images("red")
+
+
+def test_an_empty_index_finds_nothing(catalog: Catalog, encoder: FakeEncoder) -> None:
+    """No images is no hits, not an error."""
+    with SearchEngine.open(catalog.directory, encoder=encoder) as engine:
+        assert engine.search_images("red").hits == ()
+    shutil.rmtree(catalog.directory)
+    with pytest.raises(IndexNotFoundError):
+        SearchEngine.open(catalog.directory)
+
+
+def test_many_threads_load_the_model_once_and_agree(indexed: Catalog) -> None:
+    """The engine is shared between the threads of a server."""
+    loaded: list[FakeEncoder] = []
+
+    def load() -> FakeEncoder:
+        loaded.append(FakeEncoder())
+        return loaded[-1]
+
+    results: list[list[str]] = []
+    with SearchEngine(indexed, load) as engine:
+        threads = [threading.Thread(target=lambda: results.append(names(engine, "a red thing"))) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(loaded) == 1
+    assert len(results) == 16
+    assert all(result == results[0] for result in results)
+
+
+def test_the_documents_have_the_designed_keys(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:
+    """Other programs read this JSON."""
+    scores = ["score", "retrieval_score", "rerank_score", "match_probability"]
+    found = engine.search_images("red").as_dict()
+    assert list(found) == ["query", "hits", "timings_ms"]
+    assert list(found["hits"][0]) == ["rank", "image_id", "path", *scores]
+    assert found["hits"][0]["path"] == str(folder / "red.png")
+    captions = engine.find_captions(folder / "red.png").as_dict()
+    assert list(captions["hits"][0]) == ["rank", "caption_id", "text", "source", *scores]
+    assert len(captions["hits"]) == len(bank)
+
+
+def test_the_bank_that_ships_is_short_and_varied() -> None:
+    """Over a thousand different captions of at most fifteen words."""
+    lines = caption_bank()
+    assert len(lines) == len(set(lines)) > 1000
+    assert max(len(line.split()) for line in lines) <= 15

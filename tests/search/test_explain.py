@@ -1,0 +1,67 @@
+"""What the model looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer import Catalog
+from search import Explanation, QueryError, SearchEngine
+from tests.fakes import SIDE, FakeEncoder
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """A picture that is red on the left and blue on the right."""
+    image = Image.new("RGB", (64, 64), (255, 0, 0))
+    image.paste((0, 0, 255), (32, 0, 64, 64))
+    image.save(tmp_path / "split.png")
+    return tmp_path / "split.png"
+
+
+@pytest.fixture
+def explanation(indexed: Catalog, encoder: FakeEncoder, split: Path) -> Explanation:
+    """Of two words about the two halves."""
+    with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
+        return engine.explain(split, "red blue")
+
+
+def test_each_word_looks_where_its_colour_is(explanation: Explanation) -> None:
+    """Weights are a share of the picture for each word, and lie on the right side."""
+    assert explanation.words == ("red", "blue")
+    assert explanation.weights.shape == (2, SIDE, SIDE)
+    np.testing.assert_allclose(explanation.weights.sum(axis=(1, 2)), 1, rtol=1e-5)
+    assert explanation.weights[0, :, : SIDE // 2].sum() > 0.9
+    assert explanation.weights[1, :, SIDE // 2 :].sum() > 0.9
+
+
+def test_an_overlay_glows_where_the_word_looks(explanation: Explanation) -> None:
+    """The heat map is the picture's shape, bright on the word's side, dark on the other."""
+    pixels = np.asarray(explanation.overlay(0, size=64), np.float32)
+    assert pixels.shape == (64, 64, 3)
+    assert pixels[:, :24].mean() > 2 * pixels[:, 40:].mean()
+
+
+def test_a_sheet_has_the_picture_and_a_panel_for_each_word(explanation: Explanation) -> None:
+    """Three panels in one row, wider than high; many words wrap into rows."""
+    sheet = explanation.sheet(size=100)
+    assert sheet.width > 3 * 100
+    assert sheet.height < 2 * 100
+    many = Explanation(("word",) * 9, np.full((9, 2, 2), 0.25, np.float32), explanation.image)
+    assert many.sheet(size=100).height > 3 * 100
+
+
+def test_an_even_look_stays_dark_of_no_numbers() -> None:
+    """Weights that are all alike, or all zero, make no division by zero."""
+    picture = Image.new("RGB", (10, 30), "white")
+    for weights in (np.full((1, 2, 2), 0.25, np.float32), np.zeros((1, 2, 2), np.float32)):
+        assert Explanation(("a",), weights, picture).overlay(0, size=30).size == (10, 30)
+
+
+def test_an_empty_sentence_explains_nothing(indexed: Catalog, encoder: FakeEncoder, split: Path) -> None:
+    """It is refused as in a search."""
+    with SearchEngine.open(indexed.directory, encoder=encoder) as engine, pytest.raises(QueryError, match="empty"):
+        engine.explain(split, "  ")
