@@ -34,7 +34,7 @@ PIPE_WIDTH = 1000  # columns; what is piped into another program is never wrappe
 class Advance(Protocol):
     """Called with a phase, how much of it is done, and out of how much."""
 
-    def __call__(self, phase: str, done: int, total: int) -> None:
+    def __call__(self, phase: str, done: int, total: int, /) -> None:
         """Take note."""
         ...
 

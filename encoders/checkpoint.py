@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from .calibration import Calibration
 from .errors import CheckpointError
@@ -66,7 +67,7 @@ class Description:
             with safe_open(path, "pt") as file:
                 names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  not a dict
                 tensors = {name[len(prefix) :]: file.get_tensor(name) for name in names}
-            with torch.device("meta"):  # no time spent on weights about to be replaced
+            with torch.device("meta"), _NoInitialValues():
                 module = build()
             module.load_state_dict(
                 {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, assign=True
@@ -74,6 +75,21 @@ class Description:
         except (SafetensorError, OSError, RuntimeError) as exc:
             raise CheckpointError(f"{path}: its weights do not fit {DESCRIPTION} ({_first_line(exc)})") from exc
         return module.eval().requires_grad_(requires_grad=False)
+
+
+class _NoInitialValues(TorchFunctionMode):
+    """Leave out the random initial values of weights about to be replaced.
+
+    On the meta device they would cost no arithmetic, but import torch's compiler: a second and a half.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Pass everything on but the filling of a tensor with random numbers."""
+        if func in (nn.init.normal_, nn.init.uniform_, Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
@@ -139,7 +155,7 @@ def read_description(directory: Path) -> Description:
         tokenizer = Tokenizer(document["vocabulary"], config.max_tokens)
         calibration = Calibration(**document["calibration"])
         name = str(document["name"])
-    except (KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise CheckpointError(f"{description}: a part is missing or of the wrong form ({_first_line(exc)})") from exc
     own = {"format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration", "vocabulary"}
     return Description(

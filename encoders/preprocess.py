@@ -21,4 +21,4 @@ def to_square(image: Image.Image, size: int) -> Pixels:
     rgb = image if image.mode == "RGB" else image.convert("RGB")
     if rgb.size != (size, size):
         rgb = rgb.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return np.ascontiguousarray(rgb, dtype=np.uint8)
+    return np.array(rgb, dtype=np.uint8)

@@ -57,7 +57,7 @@ class Tokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Tokenise sentences; a sentence of no known character becomes one `[UNK]`."""
-        encodings = self._tokenizer.encode_batch([text if text.strip() else UNKNOWN for text in texts])
+        encodings = self._tokenizer.encode_batch(list(texts))
         rows = [e.ids if len(e.ids) > 2 else [e.ids[0], self.vocabulary.index(UNKNOWN), e.ids[-1]] for e in encodings]
         lengths = np.array([len(row) for row in rows])
         width = int(lengths.max(initial=0))

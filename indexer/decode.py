@@ -21,7 +21,9 @@ MAX_PIXELS = 250_000_000
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit replaces Pillow's warning
 pillow_heif.register_heif_opener()
-warnings.filterwarnings("ignore", module=r"PIL\.")  # damaged metadata; what matters is raised, and becomes a DecodeError
+warnings.filterwarnings(
+    "ignore", module=r"PIL\."
+)  # damaged metadata; what matters is raised, and becomes a DecodeError
 
 _DATE_TAGS, _EXIF_IFD, _GPS_IFD = (36867, 36868), 0x8769, 0x8825
 _MAKE, _MODEL, _DATE = 271, 272, 306

@@ -60,7 +60,7 @@ class ModelPort(Protocol):
 class Progress(Protocol):
     """Called with the phase (`images`, `captions`), how much is done, and out of how much."""
 
-    def __call__(self, phase: str, done: int, total: int) -> None:
+    def __call__(self, phase: str, done: int, total: int, /) -> None:
         """Take note."""
         ...
 

@@ -44,14 +44,14 @@ PHOTOGRAPHS = (
     "text.png",
 )
 QUERIES = (
-    "a cat looking at the camera",
+    "a tabby cat",
     "a cup of coffee on a wooden table",
-    "a woman in an orange suit smiling",
-    "a rocket taking off at night",
+    "a smiling woman in an orange jacket",
     "a man with a camera in a field",
     "a motorcycle in a garage",
+    "green grass",
 )
-CAPTIONED = ("chelsea.png", "coffee.png", "astronaut.png", "camera.png")
+CAPTIONED = ("motorcycle_left.png", "camera.png", "astronaut.png", "color.png")
 HITS = 4
 PANEL = 190  # pixels
 
@@ -67,8 +67,8 @@ section { border-top: 1px solid var(--line); padding: 1.8rem 0 }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
 figure { margin: 0; width: 190px } figure img { width: 100%; border-radius: 6px; display: block }
 figcaption { font-size: .85rem; margin-top: .35rem } .first img { outline: 3px solid var(--bar); outline-offset: 2px }
-.bar { height: 5px; border-radius: 3px; background: var(--line); margin: .3rem 0 } .bar i { display: block; height: 100%;
-  border-radius: 3px; background: var(--bar) }
+.bar { height: 5px; border-radius: 3px; background: var(--line); margin: .3rem 0 }
+.bar i { display: block; height: 100%; border-radius: 3px; background: var(--bar) }
 .words { margin-top: 1.2rem } .words figure { width: 132px } .words figcaption { text-align: center }
 ol { margin: 0; padding-left: 1.2rem; flex: 1; min-width: 260px } li { margin-bottom: .5rem }
 """

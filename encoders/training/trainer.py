@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -165,7 +166,7 @@ class _Run:
         path = self.out / "last.pt"
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError) as exc:
+        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as exc:
             raise TrainingError(f"{path} is damaged ({exc.__class__.__name__}); start again in another --out") from exc
         if state["config"] != asdict(self.config):
             before, now = state["config"], asdict(self.config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -232,9 +233,5 @@ def test_damage_is_refused_or_survived_but_never_crashes(data: st.DataObject) ->
     for _ in range(data.draw(st.integers(1, 8))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(1, len(whole)))
-    try:
-        image = open_image(bytes(whole[:cut]))
-    except DecodeError as exc:
-        assert str(exc)
-    else:
-        assert image.mode == "RGB"
+    with suppress(DecodeError):
+        assert open_image(bytes(whole[:cut])).mode == "RGB"

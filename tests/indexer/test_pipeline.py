@@ -18,7 +18,16 @@ from tests.fakes import FakeEncoder
 
 def counts(report: IndexReport) -> dict[str, int]:
     """The counts that are not zero."""
-    names = ("added", "updated", "unchanged", "duplicates", "missing", "removed", "captions_added", "captions_unmatched")
+    names = (
+        "added",
+        "updated",
+        "unchanged",
+        "duplicates",
+        "missing",
+        "removed",
+        "captions_added",
+        "captions_unmatched",
+    )
     found = {name: getattr(report, name) for name in names} | {"failed": len(report.failed)}
     return {name: count for name, count in found.items() if count}
 
@@ -166,10 +175,7 @@ def test_sidecars_become_captions_and_follow_their_file(catalog: Catalog, encode
     sidecar = folder / "red.txt"
     sidecar.write_text("a red square\n\na  red   wall\n")
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5, "captions_added": 2}
-    assert catalog.caption_texts("sidecar") and {t for _, t in catalog.caption_texts("sidecar")} == {
-        "a red square",
-        "a red wall",
-    }
+    assert {t for _, t in catalog.caption_texts("sidecar")} == {"a red square", "a red wall"}
     sidecar.write_text("a red square\na door\n")
     touch(sidecar)
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5, "captions_added": 1}
@@ -218,9 +224,7 @@ def test_a_stopped_run_ends_at_a_commit_and_the_next_goes_on(
         if phase == "images" and done >= 4:
             stop.set()
 
-    report = index_paths(
-        catalog, encoder, [tmp_path / "pictures"], batch_size=2, progress=stop_after_four, stop=stop
-    )
+    report = index_paths(catalog, encoder, [tmp_path / "pictures"], batch_size=2, progress=stop_after_four, stop=stop)
     assert report.stopped
     assert report.added == 4
     assert catalog.stats().images == 4
@@ -229,9 +233,7 @@ def test_a_stopped_run_ends_at_a_commit_and_the_next_goes_on(
     assert encoder.images_encoded == 10
 
 
-def test_another_model_is_refused_before_anything_happens(
-    catalog: Catalog, encoder: FakeEncoder, folder: Path
-) -> None:
+def test_another_model_is_refused_before_anything_happens(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
     """Embeddings of two models never meet; the message names both, and the way out."""
     index_paths(catalog, encoder, [folder])
     other = FakeEncoder(name="other", fingerprint="0" * 64)

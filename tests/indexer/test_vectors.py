@@ -32,7 +32,7 @@ def test_search_agrees_with_the_full_product(indexed: Catalog, encoder: FakeEnco
 
 
 def test_fewer_hits_come_back_where_there_are_fewer(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """k beyond the number of images gives them all, and no filler."""
+    """Asking for more than the number of images gives them all, and no filler."""
     scores, ids = VectorIndex.open(indexed, Kind.IMAGE).search(encoder.encode_texts(["red"]).vectors, 99)
     assert scores.shape == ids.shape == (1, 5)
     assert (ids > 0).all()
@@ -108,7 +108,7 @@ def test_where_there_is_a_gpu_it_searches_under_a_lock(
     """The GPU is chosen when FAISS counts one; a stand-in takes its place here, as no GPU is at hand."""
     moved: list[Any] = []
 
-    def to_gpu(_resources: object, device: int, flat: Any) -> Any:  # noqa: ANN401  faiss has no types
+    def to_gpu(_resources: object, device: int, flat: Any) -> Any:
         moved.append(device)
         return SimpleNamespace(search=flat.search)
 

@@ -86,7 +86,7 @@ def test_every_answer_tells_the_time_of_each_stage(engine: SearchEngine) -> None
 
 
 def test_filters_narrow_before_ranking(engine: SearchEngine, folder: Path) -> None:
-    """k hits come back although better ones are filtered out."""
+    """Enough hits come back although better ones are filtered out."""
     assert names(engine, "red", where=["has_caption = true"]) == []
     assert len(names(engine, "red", k=2, where=[f"folder = {folder}"])) == 2
     with pytest.raises(FilterError, match="no field"):
@@ -96,7 +96,7 @@ def test_filters_narrow_before_ranking(engine: SearchEngine, folder: Path) -> No
 def test_a_least_probability_cuts_off(engine: SearchEngine) -> None:
     """Hits below it are left out, down to none at all."""
     full = engine.search_images("red").hits
-    cut = sorted(h.match_probability or 0 for h in full)[-1]
+    cut = max(h.match_probability or 0 for h in full)
     assert len(engine.search_images("red", min_probability=cut).hits) == 1
     assert engine.search_images("red", min_probability=1.0).hits == ()
     with pytest.raises(QueryError, match="needs reranking"):

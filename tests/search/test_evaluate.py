@@ -42,7 +42,9 @@ def oracle_recalls(dataset: Dataset, encoder: FakeEncoder, depth: int) -> dict[s
     texts = [c for e in dataset.examples for c in e.captions]
     owner = [i for i, e in enumerate(dataset.examples) for _ in e.captions]
     words = encoder.encode_texts(texts)
-    cosine = words.vectors.astype(np.float16).astype(np.float32) @ pictures.vectors.astype(np.float16).astype(np.float32).T
+    cosine = (
+        words.vectors.astype(np.float16).astype(np.float32) @ pictures.vectors.astype(np.float16).astype(np.float32).T
+    )
     match = np.zeros_like(cosine)
     for c, tokens in enumerate(words.tokens):
         for i, regions in enumerate(pictures.regions):

@@ -1,0 +1,103 @@
+"""Time the stages of indexing and searching on this machine. Seeded; prints one JSON document.
+
+Times are medians in milliseconds. Machines differ and are shared, so compare ratios within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from encoders import load_encoder, pack_states, unpack_states
+from encoders.device import machine
+from indexer import open_image
+from search import SearchEngine
+
+BATCH, CANDIDATES, REPEATS = 32, 100, 7
+SENTENCE = "two dogs running through deep snow under a blue sky"
+
+
+def median_ms(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """The median of some timings, after one that warms up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        times.append(1000 * (time.perf_counter() - began))
+    return round(statistics.median(times), 2)
+
+
+def photograph(rng: np.random.Generator) -> bytes:
+    """A JPEG of twelve megapixels: smooth noise, which decodes about as a photograph does."""
+    small = Image.fromarray(rng.integers(0, 255, (75, 100, 3), np.uint8))
+    buffer = io.BytesIO()
+    small.resize((4000, 3000), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def measure() -> dict[str, float]:
+    """Every stage, in milliseconds."""
+    rng = np.random.default_rng(0)
+    began = time.perf_counter()
+    encoder = load_encoder()
+    encoder.encode_texts([SENTENCE])
+    loading = round(1000 * (time.perf_counter() - began), 2)
+    jpeg = photograph(rng)
+    size = encoder.input_size
+    pixels = rng.integers(0, 255, (BATCH, size, size, 3), np.uint8)
+    features = encoder.encode_images(np.concatenate([pixels] * (-(-CANDIDATES // BATCH)))[:CANDIDATES])
+    text = encoder.encode_texts([SENTENCE])
+    packed = [pack_states(grid) for grid in features.regions]
+    cosines = features.vectors @ text.vectors[0]
+
+    def rerank() -> object:
+        return encoder.match([text.tokens[0]], [unpack_states(blob) for blob in packed], cosines)
+
+    return {
+        "load_text_side": loading,
+        "decode_12_megapixels": median_ms(lambda: encoder.prepare(open_image(jpeg, at_least=2 * size))),
+        "encode_image": round(median_ms(lambda: encoder.encode_images(pixels)) / BATCH, 2),
+        "encode_sentence": median_ms(lambda: encoder.encode_texts([SENTENCE])),
+        "rerank_100": median_ms(rerank),
+    }
+
+
+def warm_search(index: Path) -> dict[str, float]:
+    """The stages of a warm search on an index, medians."""
+    with SearchEngine.open(index) as engine:
+        engine.search_images(SENTENCE)
+        timings = [engine.search_images(SENTENCE).timings_ms for _ in range(REPEATS)]
+    return {stage: round(statistics.median(t[stage] for t in timings), 2) for stage in timings[0]}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--index", type=Path, help="an index to search, for the times of a warm search")
+    options = parser.parse_args()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    stages = measure()
+    document: dict[str, object] = {
+        "commit": commit.stdout.strip(),
+        "machine": {"processor": platform.machine(), "python": platform.python_version()} | machine(),
+        "milliseconds": stages,
+        "rerank_100_over_encode_100": round(stages["rerank_100"] / (100 * stages["encode_image"]), 4),
+    }
+    if options.index:
+        document["warm_search_ms"] = warm_search(options.index)
+    print(json.dumps(document, indent=2))
+
+
+if __name__ == "__main__":
+    main()

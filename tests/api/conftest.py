@@ -1,0 +1,82 @@
+"""The command line and the HTTP application over the quick model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api import cli
+from api.http import create_app
+from api.settings import Settings
+from indexer import Catalog
+from search import SearchEngine
+from tests.fakes import FakeEncoder
+
+BANK = ("a red thing", "a green thing", "a blue thing", "white")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on stdout."""
+        return json.loads(self.out)
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoder: FakeEncoder, tmp_path: Path
+) -> Run:
+    """Run `crosslook` with some arguments, over the quick model and in an empty folder."""
+    for module in ("indexing", "searching", "training"):
+        monkeypatch.setattr(f"api.{module}.load_encoder", lambda *_, **__: encoder)
+    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: encoder)
+    monkeypatch.setattr("search.engine.caption_bank", lambda: BANK)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("CROSSLOOK_INDEX", raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr("sys.argv", ["crosslook", *map(str, arguments)])
+        capsys.readouterr()
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as exc:
+            status = int(exc.code or 0)
+        captured = capsys.readouterr()
+        return Done(status, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def engine(indexed: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Iterator[SearchEngine]:
+    """An engine over the five pictures, with a small caption bank."""
+    monkeypatch.setattr("search.engine.caption_bank", lambda: BANK)
+    with SearchEngine.open(indexed.directory, encoder=encoder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(engine: SearchEngine) -> Iterator[TestClient]:
+    """A client on this machine."""
+    app = create_app(engine, Settings(upload_bytes=200_000))
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as opened:
+        yield opened

@@ -1,0 +1,234 @@
+"""The HTTP application."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from PIL import Image
+
+from api.errors import SettingsError
+from api.http import create_app
+from api.settings import Settings, settings_for
+from indexer import Catalog, index_paths
+from search import SearchEngine
+from tests.api.conftest import BANK
+from tests.fakes import FakeEncoder
+
+KEY = "a-long-and-secret-key"
+
+
+def picture(colour: str = "red", kind: str = "PNG") -> bytes:
+    """An upload."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), colour).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def problem(response: Response, status: int) -> str:
+    """Check that a response is a problem document, and return what it says."""
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert set(document) == {"type", "title", "status", "detail"}
+    assert document["status"] == status
+    assert "Traceback" not in document["detail"]
+    return str(document["detail"])
+
+
+def first_id(client: TestClient, text: str = "red") -> int:
+    """The id of the best hit."""
+    return int(client.post("/v1/search", json={"text": text}).json()["hits"][0]["image_id"])
+
+
+def test_a_search_answers_as_the_command_line_does(client: TestClient, folder: Path) -> None:
+    """The same document."""
+    response = client.post("/v1/search", json={"text": "a red square", "k": 2})
+    assert response.status_code == 200
+    document = response.json()
+    assert list(document) == ["query", "hits", "timings_ms"]
+    assert document["hits"][0]["path"] == str(folder / "red.png")
+    assert len(document["hits"]) == 2
+    plain = client.post("/v1/search", json={"text": "red", "rerank": False}).json()
+    assert plain["hits"][0]["rerank_score"] is None
+    narrow = client.post("/v1/search", json={"text": "red", "where": ["width > 9999"]}).json()
+    assert narrow["hits"] == []
+
+
+def test_captions_for_an_upload_and_for_an_indexed_image(client: TestClient) -> None:
+    """Either way the same captions."""
+    upload = client.post("/v1/captions", files={"image": ("x.png", picture())}, data={"k": "2"})
+    assert upload.status_code == 200
+    assert upload.json()["query"] == "picture"
+    assert upload.json()["hits"][0]["text"] == BANK[0]
+    assert len(upload.json()["hits"]) == 2
+    indexed = client.post("/v1/captions", data={"image_id": str(first_id(client, "green"))})
+    assert indexed.json()["hits"][0]["text"] == BANK[1]
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF", "WEBP", "JPEG"])
+def test_uploads_of_every_format_are_read(client: TestClient, kind: str) -> None:
+    """As files are when they are indexed."""
+    assert client.post("/v1/captions", files={"image": ("x", picture("red", kind))}).status_code == 200
+
+
+def test_an_image_is_described_by_its_id(client: TestClient, folder: Path, engine: SearchEngine) -> None:
+    """Size, format, path, and the captions that came with it."""
+    (folder / "red.txt").write_text("a red square\n")
+    index_paths(engine.catalog, FakeEncoder(), [folder])
+    document = client.get(f"/v1/images/{first_id(client)}").json()
+    assert (document["width"], document["height"], document["format"]) == (48, 40, "PNG")
+    assert document["path"] == str(folder / "red.png")
+    assert [c["text"] for c in document["captions"]] == ["a red square"]
+
+
+def test_a_file_is_served_by_id_and_never_sniffed(client: TestClient, folder: Path) -> None:
+    """The bytes as they lie on disk, as an image and nothing else."""
+    response = client.get(f"/v1/images/{first_id(client)}/file")
+    assert response.content == (folder / "red.png").read_bytes()
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_is_gone_is_not_found(client: TestClient, folder: Path) -> None:
+    """An unknown id, and an image whose file was deleted since."""
+    assert "no image has the id 999" in problem(client.get("/v1/images/999"), 404)
+    assert "999" in problem(client.get("/v1/images/999/file"), 404)
+    assert "999" in problem(client.post("/v1/captions", data={"image_id": "999"}), 404)
+    number = first_id(client)
+    (folder / "red.png").unlink()
+    assert "is gone" in problem(client.get(f"/v1/images/{number}/file"), 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "body.text: Field required"),
+        ({"text": ""}, "the query is empty"),
+        ({"text": "word " * 10_000}, "at most 60"),
+        ({"text": "red", "k": 0}, "body.k"),
+        ({"text": "red", "k": 10**30}, "body.k"),
+        ({"text": "red", "depth": 10**6}, "body.depth"),
+        ({"text": "red", "nonsense": 1}, "nonsense"),
+        ({"text": "red", "where": ["colour = red"]}, "no field 'colour'"),
+        ({"text": "red", "min_probability": 0.5, "rerank": False}, "needs reranking"),
+        ({"text": ["red"]}, "body.text"),
+    ],
+)
+def test_a_search_that_cannot_be_answered_is_a_problem(client: TestClient, body: dict[str, Any], words: str) -> None:
+    """Status 422, with what is wrong."""
+    assert words in problem(client.post("/v1/search", json=body), 422)
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"[1]", b'{"text": "\\ud800"}'])
+def test_bodies_that_are_not_json_are_a_problem(client: TestClient, content: bytes) -> None:
+    """Never a server error."""
+    response = client.post("/v1/search", content=content, headers={"content-type": "application/json"})
+    assert response.status_code in (400, 422)
+    problem(response, response.status_code)
+
+
+def test_uploads_that_are_no_picture_are_a_problem(client: TestClient) -> None:
+    """Text, half a picture, nothing, both ways at once, a field instead of a file."""
+    for data in (b"no picture", picture()[:50], b""):
+        assert "the upload: " in problem(client.post("/v1/captions", files={"image": ("x.jpg", data)}), 422)
+    both = client.post("/v1/captions", files={"image": ("x.png", picture())}, data={"image_id": "1"})
+    assert "either an image file" in problem(both, 422)
+    assert "either an image file" in problem(client.post("/v1/captions"), 422)
+    problem(client.post("/v1/captions", data={"image": "text"}), 422)
+
+
+def test_routes_and_methods_that_are_not_there_are_problems(client: TestClient) -> None:
+    """404, 405, and ids that are no ids."""
+    problem(client.get("/nothing"), 404)
+    problem(client.get("/v1/search"), 405)
+    for number in ("abc", "0", "-1", str(2**63), "1/../../etc/passwd"):
+        response = client.get(f"/v1/images/{number}")
+        problem(response, 404 if "/" in number else 422)
+
+
+def test_large_bodies_are_refused_with_or_without_a_length(client: TestClient) -> None:
+    """The limit holds for what is told and for what arrives."""
+    told = client.post("/v1/captions", files={"image": ("x.png", b"0" * 300_000)})
+    assert "larger than" in problem(told, 413)
+
+    def chunks() -> Any:
+        for _ in range(40):
+            yield b'{"text": "' + b"x" * 10_000
+
+    untold = client.post("/v1/search", content=chunks(), headers={"content-type": "application/json"})
+    assert "larger than" in problem(untold, 413)
+
+
+def test_an_unforeseen_error_is_a_problem_that_tells_nothing_inside(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status 500; the reason goes to the log."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a secret path: /home/me")
+
+    monkeypatch.setattr(SearchEngine, "search_images", fail)
+    assert "secret" not in problem(client.post("/v1/search", json={"text": "red"}), 500)
+
+
+def test_an_index_of_another_model_is_a_problem(indexed: Catalog) -> None:
+    """Status 503, with both names."""
+    with SearchEngine.open(indexed.directory, encoder=FakeEncoder(name="other", fingerprint="0" * 64)) as engine:
+        client = TestClient(create_app(engine), base_url="http://localhost", raise_server_exceptions=False)
+        assert "made by model fake" in problem(client.post("/v1/search", json={"text": "red"}), 503)
+
+
+def test_health_tells_how_many_images_there_are(client: TestClient) -> None:
+    """For whoever watches the server."""
+    assert client.get("/healthz").json() == {"status": "ok", "images": 5}
+
+
+def test_openapi_describes_every_route(client: TestClient) -> None:
+    """Programs are written from this document."""
+    paths = set(client.get("/openapi.json").json()["paths"])
+    assert paths == {"/healthz", "/v1/search", "/v1/captions", "/v1/images/{image_id}", "/v1/images/{image_id}/file"}
+
+
+# --- who may ask ---
+
+
+def test_without_a_key_only_local_names_are_answered(client: TestClient) -> None:
+    """A web page whose name was pointed at this machine (DNS rebinding) gets nothing."""
+    for host in ("evil.example", "evil.example:8000", "", "localhost.evil.example"):
+        assert "answers to" in problem(client.get("/healthz", headers={"host": host}), 421)
+    for host in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000"):
+        assert client.get("/healthz", headers={"host": host}).status_code == 200
+
+
+def test_with_a_key_every_request_must_bring_it(engine: SearchEngine) -> None:
+    """From any address; only the health check is open, so that a balancer can ask."""
+    client = TestClient(create_app(engine, Settings(api_key=KEY)), base_url="http://pictures.example")
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": KEY}, {"Authorization": "Bearer "}):
+        response = client.post("/v1/search", json={"text": "red"}, headers=headers)
+        assert "Bearer KEY" in problem(response, 401)
+        assert response.headers["www-authenticate"] == "Bearer"
+    problem(client.get("/openapi.json"), 401)
+    good = client.post("/v1/search", json={"text": "red"}, headers={"Authorization": f"Bearer {KEY}"})
+    assert good.status_code == 200
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_a_local_server_needs_no_key(host: str) -> None:
+    """Only this machine can connect."""
+    assert settings_for(host, {}).api_key is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "pictures.example", ""])  # noqa: S104  refused
+def test_a_server_that_others_can_reach_wants_a_key(host: str) -> None:
+    """It does not start without one, nor with a short one; with one it does."""
+    with pytest.raises(SettingsError, match="set CROSSLOOK_API_KEY"):
+        settings_for(host, {})
+    with pytest.raises(SettingsError, match="has 5 characters; use at least 16"):
+        settings_for(host, {"CROSSLOOK_API_KEY": "short"})
+    assert settings_for(host, {"CROSSLOOK_API_KEY": KEY}).api_key == KEY

@@ -1,0 +1,103 @@
+"""A tiny model, whole in all its parts, and a small captioned dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from encoders import image_tower
+from encoders.calibration import Calibration
+from encoders.checkpoint import Checkpoint, write_checkpoint
+from encoders.datasets import Dataset, Example
+from encoders.model import CrosslookModel, ModelConfig
+from encoders.tokenizer import Tokenizer
+
+COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (30, 30, 220), "white": (240, 240, 240)}
+WORDS = ("a", "the", "wall", "door", "is", "over", *COLOURS)
+TINY = "torchvision/tiny"
+
+
+def tiny_backbone() -> nn.Module:
+    """Three stages of a CNN, 32 pixels to a 4x4 map."""
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.features = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU()),
+        nn.Sequential(nn.Conv2d(8, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
+        nn.Sequential(nn.Conv2d(16, 24, 3, 2, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU()),
+    )
+    return model
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `torchvision/tiny` name the three-stage CNN."""
+    original = image_tower._torchvision_model
+
+    def choose(name: str, *, pretrained: bool) -> nn.Module:
+        return tiny_backbone() if name == "tiny" else original(name, pretrained=pretrained)
+
+    monkeypatch.setattr(image_tower, "_torchvision_model", choose)
+
+
+def tiny_config(tokenizer: Tokenizer, **changes: object) -> ModelConfig:
+    """The smallest model of the real architecture."""
+    settings: dict[str, object] = {
+        "backbone": TINY,
+        "input_size": 32,
+        "vocabulary_size": len(tokenizer.vocabulary),
+        "max_tokens": 16,
+        "text_width": 16,
+        "text_layers": 2,
+        "text_heads": 2,
+        "text_feed_forward": 32,
+        "dimension": 16,
+        "channels": 8,
+        "joint_size": 8,
+    }
+    return ModelConfig(**(settings | changes))  # type: ignore[arg-type]
+
+
+def tiny_checkpoint(**changes: object) -> Checkpoint:
+    """A model with random weights."""
+    tokenizer = Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS], 16)
+    torch.manual_seed(1)
+    model = CrosslookModel(tiny_config(tokenizer, **changes))
+    return Checkpoint("tiny", model, tokenizer, Calibration(20.0, 0.5, 0.8, -4.0), {"terms": "none"})
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    """A model with random weights."""
+    return tiny_checkpoint()
+
+
+@pytest.fixture
+def model_directory(checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    """The model on disk."""
+    write_checkpoint(checkpoint, tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Dataset:
+    """Forty pictures of two colours each, with captions that name them; 28 to train on, 12 to validate."""
+    rng = np.random.default_rng(5)
+    names = list(COLOURS)
+    examples = []
+    for i in range(40):
+        one, two = rng.choice(names, 2, replace=False)
+        image = Image.new("RGB", (40, 40), COLOURS[one])
+        image.paste(COLOURS[two], (0, 20, 40, 40))
+        path = tmp_path / "pictures" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        image.save(path)
+        examples.append(
+            Example(path, (f"{one} over {two}", f"a {one} wall over the {two}"), "train" if i < 28 else "dev")
+        )
+    return Dataset("colours", tuple(examples))

@@ -1,0 +1,113 @@
+"""A model on disk: whole or refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from encoders import CheckpointError, load_encoder
+from encoders.checkpoint import Checkpoint, read_checkpoint, read_description, write_checkpoint
+
+
+def change(directory: Path, **values: object) -> None:
+    """Alter the description."""
+    file = directory / "model.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def test_a_round_trip_keeps_the_model_to_half_precision(checkpoint: Checkpoint, model_directory: Path) -> None:
+    """Architecture, vocabulary, calibration, metadata and weights come back."""
+    found = read_checkpoint(model_directory)
+    assert found.model.config == checkpoint.model.config
+    assert found.tokenizer.vocabulary == checkpoint.tokenizer.vocabulary
+    assert found.calibration == checkpoint.calibration
+    assert found.metadata == checkpoint.metadata
+    for name, value in checkpoint.model.state_dict().items():
+        torch.testing.assert_close(found.model.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+
+
+def test_the_fingerprint_follows_the_content(checkpoint: Checkpoint, model_directory: Path, tmp_path: Path) -> None:
+    """The same model has the same fingerprint anywhere; another calibration or weight has another."""
+    first = read_description(model_directory).fingerprint
+    assert len(first) == 64
+    assert write_checkpoint(checkpoint, tmp_path / "copy") == first
+    change(tmp_path / "copy", name="other")
+    assert read_description(tmp_path / "copy").fingerprint != first
+    with torch.no_grad():
+        checkpoint.model.log_scale.add_(1)
+    assert write_checkpoint(checkpoint, tmp_path / "third") != first
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "model.json"])
+def test_a_missing_file_is_named(model_directory: Path, file: str) -> None:
+    """A directory without it is not a model."""
+    (model_directory / file).unlink()
+    with pytest.raises(CheckpointError, match=rf"is not a model: {file} is missing"):
+        load_encoder(model_directory)
+
+
+@pytest.mark.parametrize("keep", [0, 100, -1])
+def test_weights_cut_short_are_refused(model_directory: Path, keep: int) -> None:
+    """A download that broke off never loads, wherever it broke."""
+    file = model_directory / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is cut short or altered.*copy the model again"):
+        load_encoder(model_directory)
+
+
+def test_altered_weights_are_refused(model_directory: Path) -> None:
+    """One changed bit is found."""
+    file = model_directory / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(CheckpointError, match="altered"):
+        load_encoder(model_directory)
+
+
+def test_a_description_cut_short_is_refused(model_directory: Path) -> None:
+    """Half a JSON document is none."""
+    file = model_directory / "model.json"
+    file.write_text(file.read_text()[:200])
+    with pytest.raises(CheckpointError, match=r"model\.json cannot be read"):
+        load_encoder(model_directory)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"format": "other"}, "does not describe a crosslook model"),
+        ({"version": 2}, "format version 2; this crosslook reads version 1"),
+        ({"architecture": None}, "a part is missing or of the wrong form"),
+        ({"calibration": {"slope": 1}}, "a part is missing or of the wrong form"),
+        ({"vocabulary": ["a"]}, "a vocabulary begins with"),
+    ],
+)
+def test_descriptions_that_do_not_fit_are_refused(model_directory: Path, values: dict[str, object], words: str) -> None:
+    """Foreign, newer and damaged descriptions each say so."""
+    change(model_directory, **values)
+    with pytest.raises(CheckpointError, match=words):
+        load_encoder(model_directory)
+
+
+def test_weights_of_another_architecture_are_refused(model_directory: Path) -> None:
+    """A description that promises another size than the weights have is caught when the part loads."""
+    document = json.loads((model_directory / "model.json").read_text())
+    change(model_directory, architecture=document["architecture"] | {"dimension": 32})
+    with pytest.raises(CheckpointError, match=r"its weights do not fit model\.json"):
+        load_encoder(model_directory).encode_texts(["a red wall"])
+
+
+def test_reading_runs_nothing_from_the_file(model_directory: Path) -> None:
+    """A pickle in the place of the weights is refused unread."""
+    torch.save({"weights": torch.zeros(1)}, model_directory / "model.safetensors")
+    with pytest.raises(CheckpointError):
+        load_encoder(model_directory)
+
+
+def test_no_temporary_file_remains(model_directory: Path) -> None:
+    """Both files were written under another name first."""
+    assert sorted(p.name for p in model_directory.iterdir()) == ["model.json", "model.safetensors"]

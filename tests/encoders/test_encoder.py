@@ -1,0 +1,160 @@
+"""A trained model in use."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
+from encoders.checkpoint import Checkpoint, write_checkpoint
+from encoders.device import machine, pick_device
+from tests.encoders.conftest import tiny_checkpoint
+
+TEXTS = ["a red wall", "the blue door is over a white wall", "green"]
+
+
+@pytest.fixture
+def encoder(model_directory: Path) -> Encoder:
+    """The tiny model."""
+    return load_encoder(model_directory, device="cpu")
+
+
+def pixels(count: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Random pictures of the model's size."""
+    return np.random.default_rng(0).integers(0, 255, (count, 32, 32, 3), np.uint8)
+
+
+def test_features_are_plain_arrays_of_the_promised_shapes(encoder: Encoder) -> None:
+    """float32, contiguous, vectors and states of length 1."""
+    images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
+    assert images.vectors.shape == (3, encoder.dimension) == (3, 16)
+    assert images.regions.shape == (3, 16, 8)
+    assert [t.shape for t in texts.tokens] == [(3, 8), (8, 8), (1, 8)]
+    for array in (images.vectors, images.regions, texts.vectors, *texts.tokens):
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+        np.testing.assert_allclose(np.linalg.norm(array, axis=-1), 1, atol=1e-5)
+
+
+def test_a_batch_says_what_each_alone_says(encoder: Encoder) -> None:
+    """Neither pictures nor sentences see their neighbours."""
+    images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
+    for i in range(3):
+        np.testing.assert_allclose(encoder.encode_images(pixels()[i : i + 1]).vectors[0], images.vectors[i], atol=1e-5)
+        alone = encoder.encode_texts([TEXTS[i]])
+        np.testing.assert_allclose(alone.vectors[0], texts.vectors[i], atol=1e-5)
+        np.testing.assert_allclose(alone.tokens[0], texts.tokens[i], atol=1e-5)
+
+
+def test_matching_shares_one_side_or_pairs_both(encoder: Encoder) -> None:
+    """One sentence with many pictures, many with one, and pair by pair all agree."""
+    images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
+    similarities = texts.vectors @ images.vectors.T
+    table = np.stack([encoder.match([texts.tokens[c]], list(images.regions), similarities[c]).scores for c in range(3)])
+    for i in range(3):
+        column = encoder.match(list(texts.tokens), [images.regions[i]], similarities[:, i])
+        np.testing.assert_allclose(column.scores, table[:, i], atol=1e-4)
+    pairs = encoder.match(list(texts.tokens), list(images.regions), np.diagonal(similarities))
+    np.testing.assert_allclose(pairs.scores, np.diagonal(table), atol=1e-4)
+    np.testing.assert_array_equal(np.argsort(pairs.scores), np.argsort(pairs.probabilities))
+    assert len(encoder.match([texts.tokens[0]], [], np.empty(0, np.float32)).scores) == 0
+
+
+def test_many_pairs_are_scored_in_parts(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts join without a seam."""
+    images, texts = encoder.encode_images(pixels(7)), encoder.encode_texts(["a red wall"])
+    similarities = (texts.vectors @ images.vectors.T)[0]
+    whole = encoder.match([texts.tokens[0]], list(images.regions), similarities).scores
+    monkeypatch.setattr("encoders.encoder.MATCH_BATCH", 3)
+    parts = encoder.match([texts.tokens[0]], list(images.regions), similarities).scores
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+def test_attention_is_a_share_of_the_picture_for_each_word(encoder: Encoder) -> None:
+    """One grid a word, each summing to 1."""
+    attention = encoder.attend("A red Wall", encoder.encode_images(pixels(1)).regions[0])
+    assert attention.words == ("A", "red", "Wall")
+    assert attention.weights.shape == (3, 4, 4)
+    assert (attention.weights >= 0).all()
+    np.testing.assert_allclose(attention.weights.sum(axis=(1, 2)), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("fusion", ["attention", "gated", "concatenation"])
+@pytest.mark.parametrize("text_tower", ["transformer", "gru", "lstm"])
+def test_every_fusion_and_text_tower_works_in_the_whole(tmp_path: Path, fusion: str, text_tower: str) -> None:
+    """All nine combinations write, load, encode, match and explain."""
+    write_checkpoint(tiny_checkpoint(fusion=fusion, text_tower=text_tower), tmp_path / "model")
+    encoder = load_encoder(tmp_path / "model", device="cpu")
+    images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
+    scores = encoder.match([texts.tokens[0]], list(images.regions), images.vectors @ texts.vectors[0])
+    assert np.isfinite(scores.scores).all()
+    np.testing.assert_allclose(encoder.attend(TEXTS[0], images.regions[0]).weights.sum(axis=(1, 2)), 1, rtol=1e-4)
+
+
+def test_a_picture_is_squeezed_not_cropped(encoder: Encoder) -> None:
+    """Both ends of a panorama are still there."""
+    panorama = Image.new("RGB", (400, 100))
+    panorama.paste((255, 0, 0), (0, 0, 60, 100))
+    panorama.paste((0, 0, 255), (340, 0, 400, 100))
+    square = encoder.prepare(panorama)
+    assert square.shape == (32, 32, 3)
+    assert square[16, 1, 0] > 200
+    assert square[16, 30, 2] > 200
+
+
+def test_threads_load_each_part_once(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """A server's threads share one model in memory, and agree."""
+    write_checkpoint(checkpoint, tmp_path / "model")
+    encoder = load_encoder(tmp_path / "model", device="cpu")
+    sides, vectors = [], []
+
+    def work() -> None:
+        vectors.append(encoder.encode_texts(["a red wall"]).vectors)
+        sides.append(id(encoder._text_side))  # type: ignore[attr-defined]
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(sides)) == 1
+    assert all(np.allclose(v, vectors[0]) for v in vectors)
+
+
+def test_devices_are_chosen_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` takes the GPU where torch sees one; a device that is not there is named."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto") == "cuda"
+    with pytest.raises(EncodersError, match="device 'nonsense' is not available"):
+        pick_device("nonsense")
+
+
+def test_the_machine_is_described() -> None:
+    """What `doctor` prints."""
+    assert {"torch", "device", "threads", "fast_bfloat16"} <= set(machine())
+
+
+def test_the_base_model_is_small_and_sound() -> None:
+    """At most 64 MB in all its files, and it loads: every part of it, with the network out of reach."""
+    assert sum(f.stat().st_size for f in BASE_MODEL.iterdir()) <= 64 * 1024 * 1024
+    encoder = load_encoder(device="cpu")
+    assert encoder.name == "crosslook-base"
+    images = encoder.encode_images(np.zeros((1, encoder.input_size, encoder.input_size, 3), np.uint8))
+    assert images.regions.shape == (1, 49, 128)
+    assert encoder.encode_texts(["a dog"]).vectors.shape == (1, encoder.dimension)
+
+
+def test_the_base_model_knows_what_it_was_trained_on() -> None:
+    """Dogs are nearer to dogs than to a beach, and colours and actions tell sentences apart."""
+    encoder = load_encoder(device="cpu")
+    texts = ["a dog runs through the snow", "a dog is running in snow", "a man rides a bicycle down a street"]
+    one, two, three = encoder.encode_texts(texts).vectors
+    assert one @ two > 0.7
+    assert one @ three < 0.4

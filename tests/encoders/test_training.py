@@ -1,0 +1,232 @@
+"""Training: it learns, it resumes exactly, it stops in time, and it refuses what cannot work."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from encoders import BackboneError, TrainingError, load_encoder
+from encoders.checkpoint import read_description
+from encoders.datasets import Dataset
+from encoders.training import TrainConfig, fresh_start, train
+from encoders.training.augment import encode_by_length, hide_regions, hide_words
+from encoders.training.data import prepare_pairs
+from encoders.training.views import cached_activations, make_view
+from tests.encoders.conftest import TINY, tiny_checkpoint
+
+CONFIG = TrainConfig(
+    epochs=4,
+    batch_size=8,
+    learning_rate=3e-3,
+    image_cut=1,
+    text_cut=0,
+    views=2,
+    hard_negatives=3,
+    patience=9,
+    device="cpu",
+)
+
+
+def run(pictures: Dataset, out: Path, config: TrainConfig = CONFIG, *, resume: bool = False) -> list[dict[str, str]]:
+    """Train the tiny model, and read its curve."""
+    train(tiny_checkpoint(), pictures.select("train"), pictures.select("dev"), out, config=config, resume=resume)
+    with (out / "curves.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+class Interrupted(Exception):  # noqa: N818  not an error, a simulated kill
+    """Stands for `kill -9`."""
+
+
+def test_it_learns(pictures: Dataset, tmp_path: Path) -> None:
+    """Both parts of the objective fall, and captions find pictures they could not find before."""
+    curve = run(pictures, tmp_path / "run", replace(CONFIG, epochs=16, average=0.8))
+    first, last = curve[0], curve[-1]
+    assert float(last["contrastive"]) < 0.8 * float(first["contrastive"])
+    assert float(last["matching"]) < float(first["matching"])
+    assert float(last["reranked_t2i_r5"]) > float(first["reranked_t2i_r5"])
+    assert float(last["loss"]) == pytest.approx(float(last["contrastive"]) + float(last["matching"]), rel=1e-4)
+
+
+def test_a_run_leaves_a_model_that_loads_and_the_curves(pictures: Dataset, tmp_path: Path) -> None:
+    """The checkpoint tells what it was trained on and what it reached; curves come as CSV and PNG."""
+    curve = run(pictures, tmp_path / "run")
+    out = tmp_path / "run"
+    assert [row["epoch"] for row in curve] == ["1", "2", "3", "4"]
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / "config.json").read_text())["epochs"] == 4
+    metadata = read_description(out / "model").metadata
+    assert metadata["training"]["dataset"] == "colours (train)"
+    assert metadata["training"]["images"] == 28
+    assert metadata["metrics"]["dataset"] == "colours (dev)"
+    assert load_encoder(out / "model", device="cpu").encode_texts(["red over blue"]).vectors.shape == (1, 16)
+
+
+def test_a_resumed_run_follows_exactly_the_same_curve(pictures: Dataset, tmp_path: Path) -> None:
+    """Killed in the third epoch and resumed: every figure of every epoch, and the weights, are the same."""
+    whole = run(pictures, tmp_path / "whole")
+
+    def report(what: str, done: int, _total: int) -> None:
+        if what.startswith("epoch 3") and done == 2:
+            raise Interrupted
+
+    start = tiny_checkpoint()
+    with pytest.raises(Interrupted):
+        train(start, pictures.select("train"), pictures.select("dev"), tmp_path / "b", config=CONFIG, report=report)
+    assert run(pictures, tmp_path / "b", resume=True) == whole
+    assert (tmp_path / "b/model/model.safetensors").read_bytes() == (
+        tmp_path / "whole/model/model.safetensors"
+    ).read_bytes()
+
+
+def test_it_stops_early_and_keeps_the_best(pictures: Dataset, tmp_path: Path) -> None:
+    """Without a gain for `patience` epochs it ends, and the model is the best epoch's."""
+    config = replace(CONFIG, epochs=30, patience=2, learning_rate=1e-9)
+    result = train(tiny_checkpoint(), pictures.select("train"), pictures.select("dev"), tmp_path / "r", config=config)
+    assert result.stopped_early
+    assert result.epochs < 30
+    assert result.epochs - result.best_epoch >= 2
+    assert read_description(result.model).metadata["training"]["epoch"] == result.best_epoch
+
+
+def test_a_run_is_not_overwritten_nor_conjured_up(pictures: Dataset, tmp_path: Path) -> None:
+    """A second start in the same place, a resume of nothing, or one with other settings are refused at once."""
+    with pytest.raises(TrainingError, match=r"holds no run to resume: last\.pt is missing"):
+        run(pictures, tmp_path / "run", resume=True)
+    run(pictures, tmp_path / "run", replace(CONFIG, epochs=1))
+    with pytest.raises(TrainingError, match="already holds a run; go on with --resume"):
+        run(pictures, tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"other settings: epochs was 1 and is 4; resume with the same ones"):
+        run(pictures, tmp_path / "run", resume=True)
+    (tmp_path / "run" / "last.pt").write_bytes(b"cut short")
+    with pytest.raises(TrainingError, match=r"last\.pt is damaged"):
+        run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says where, and what usually helps, instead of training on nonsense."""
+    monkeypatch.setattr("encoders.training.trainer.listwise_match", lambda logits: logits.sum() * float("nan"))
+    with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1, step 1; a lower learning rate"):
+        run(pictures, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("epochs", 0), ("batch_size", 1), ("learning_rate", 0.0), ("views", 0), ("precision", "float8"), ("patience", 0)],
+)
+def test_settings_that_cannot_work_are_refused(field: str, value: object) -> None:
+    """Before any time is spent, by name."""
+    with pytest.raises(TrainingError, match=field):
+        replace(CONFIG, **{field: value})  # type: ignore[arg-type]
+
+
+def test_a_picture_that_cannot_be_read_is_named(pictures: Dataset, tmp_path: Path) -> None:
+    """Training does not go on without it in silence."""
+    pictures.examples[3].image.write_text("no picture")
+    with pytest.raises(TrainingError, match=r"3\.png"):
+        run(pictures, tmp_path / "run")
+
+
+def test_bf16_trains_as_well(pictures: Dataset, tmp_path: Path) -> None:
+    """Mixed precision, forced here, keeps the curve near the plain one."""
+    plain = run(pictures, tmp_path / "plain")
+    mixed = run(pictures, tmp_path / "mixed", replace(CONFIG, precision="bfloat16"))
+    assert float(mixed[-1]["loss"]) == pytest.approx(float(plain[-1]["loss"]), rel=0.15)
+
+
+def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tmp_path: Path) -> None:
+    """What lies on disk is what the stages give, to half precision; a second call computes nothing."""
+    start = tiny_checkpoint()
+    tower = start.model.image.tower.eval()
+    paths = [e.image for e in pictures.examples[:5]]
+    told: list[int] = []
+    array = cached_activations(tower, paths, tmp_path, cut=2, views=3, advance=told.append)
+    assert array.shape[:2] == (5, 3)
+    from encoders.training.views import _read_view  # noqa: PLC0415  the reference for what a view is
+
+    pixels = torch.from_numpy(np.stack([_read_view(paths[4], 32, 2, 0)])).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        expected = tower.trunk(pixels, 2)[0].numpy()
+    np.testing.assert_allclose(array[4, 2], expected, atol=2e-3)
+    calls: list[int] = []
+    tower.trunk, original = (lambda *a: calls.append(1) or original(*a)), tower.trunk  # type: ignore[method-assign, func-returns-value]
+    again = cached_activations(tower, paths, tmp_path, cut=2, views=3)
+    np.testing.assert_array_equal(again, array)
+    assert len(calls) == 1  # only the sample that tells the shape
+
+
+def test_views_are_the_picture_its_mirror_and_fixed_crops() -> None:
+    """View 0 is plain, 1 mirrored; a further one is the same each time for the same seed."""
+    from PIL import Image  # noqa: PLC0415  used once
+
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
+    plain, mirror = (make_view(image, 32, v, np.random.default_rng(0)) for v in (0, 1))
+    np.testing.assert_array_equal(plain[:, ::-1], mirror)
+    crops = [make_view(image, 32, 2, np.random.default_rng(s)) for s in (1, 1, 2)]
+    np.testing.assert_array_equal(crops[0], crops[1])
+    assert not np.array_equal(crops[0], crops[2])
+
+
+def test_batches_hold_every_picture_once_with_its_own_captions(pictures: Dataset, tmp_path: Path) -> None:
+    """An epoch is a permutation; captions belong to the picture they are listed with."""
+    start = tiny_checkpoint()
+    training = pictures.select("train")
+    pairs = prepare_pairs(training, start.model.image.tower, start.tokenizer, tmp_path, cut=1, views=1)
+    seen: list[int] = []
+    for batch in pairs.batches(8, 2, (0, 0)):
+        for row in range(len(batch.activations)):
+            picture = int(
+                np.abs(np.asarray(pairs.activations[:, 0], np.float32) - batch.activations[row].numpy())
+                .sum((1, 2, 3))
+                .argmin()
+            )
+            seen.append(picture)
+            own = start.tokenizer(training.examples[picture].captions).ids
+            for caption in batch.ids[batch.image_of == row].numpy():
+                width = own.shape[1]
+                assert caption[:width].tolist() in [o[: len(caption)].tolist() for o in own]
+    assert len(seen) == 28
+
+
+def test_hiding_keeps_the_right_share_and_never_all() -> None:
+    """A fifth of the regions goes; a sentence keeps at least a word."""
+    torch.manual_seed(0)
+    states = torch.arange(2 * 10).float().reshape(2, 10, 1)
+    kept = hide_regions(states, 0.2)
+    assert kept.shape == (2, 8, 1)
+    assert all(len(set(row.flatten().tolist())) == 8 for row in kept)
+    assert hide_regions(states, 0.0) is states
+    mask = torch.tensor([[True, True, False], [True, False, False]])
+    for _ in range(50):
+        hidden = hide_words(mask, 0.9)
+        assert hidden.any(1).all()
+        assert not hidden[~mask].any()
+
+
+def test_encoding_by_length_changes_nothing() -> None:
+    """Parts of similar length give what one padded block gives."""
+    start = tiny_checkpoint()
+    side = start.model.text.eval()
+    tokens = start.tokenizer(["a red wall", "green", "the blue door is over a white wall", "a", "white wall"])
+    ids, mask, attended = (torch.from_numpy(a) for a in (tokens.ids, tokens.mask, tokens.attended))
+    with torch.no_grad():
+        whole, parts = side(ids, mask, attended), encode_by_length(side, ids, mask, attended, parts=3)
+    torch.testing.assert_close(parts.vectors, whole.vectors)
+    torch.testing.assert_close(parts.states[mask], whole.states[mask])
+
+
+def test_a_fresh_start_takes_its_words_from_the_training_set(pictures: Dataset) -> None:
+    """Any backbone and text tower by name; unknown ones are refused."""
+    start = fresh_start(pictures, backbone=TINY, text_tower="gru", pretrained=False)
+    assert set(start.tokenizer.vocabulary) >= {"red", "over", "wall"}
+    assert start.model.config.text_tower == "gru"
+    with pytest.raises(BackboneError, match="no text tower 'rnn'; there are transformer, gru, lstm"):
+        fresh_start(pictures, backbone=TINY, text_tower="rnn")
