@@ -84,8 +84,8 @@ class _NoInitialValues(TorchFunctionMode):
     """
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> object:
         """Pass everything on but the filling of a tensor with random numbers."""
         if func in (nn.init.normal_, nn.init.uniform_, Tensor.normal_, Tensor.uniform_):
             return args[0] if args else (kwargs or {})["tensor"]

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file
 from torch import Tensor
 
+from api.output import progress
 from encoders import BASE_MODEL, EncodersError
 from encoders.calibration import Calibration
 from encoders.checkpoint import Checkpoint
@@ -105,17 +105,9 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=TrainConfig.epochs)
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    tasks: dict[str, TaskID] = {}
-
-    def report(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = bar.add_task(what, total=total)
-        bar.update(tasks[what], completed=done, total=total)
-
     try:
         dataset = read_dataset(options.dataset)
-        with bar:
+        with progress() as advance:
             result = train(
                 pretrained_start(),
                 dataset.select("train"),
@@ -123,7 +115,7 @@ def main() -> int:
                 options.work,
                 config=TrainConfig(epochs=options.epochs),
                 resume=options.resume,
-                report=report,
+                report=advance,
             )
     except EncodersError as exc:
         print(exc, file=sys.stderr)
