@@ -1,0 +1,95 @@
+"""`crosslook train`, from the command line to a model that is used."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from encoders import load_encoder
+from encoders.checkpoint import write_checkpoint
+from encoders.datasets import Dataset
+from tests.api.conftest import Run
+from tests.encoders.conftest import TINY, pictures, tiny_backbone, tiny_checkpoint
+
+__all__ = ["pictures"]  # the fixture of forty captioned pictures
+
+QUICK = ("--epochs", "2", "--batch-size", "8", "--views", "1", "--image-cut", "1", "--text-cut", "0", "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `torchvision/tiny` name the three-stage CNN, its pretrained weights at hand."""
+    monkeypatch.setattr("encoders.image_tower._torchvision_model", lambda *_, **__: tiny_backbone())
+
+
+def table(dataset: Dataset, path: Path, *, splits: bool) -> Path:
+    """Write a dataset as a table beside its pictures."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "caption", *(["split"] if splits else [])])
+        for example in dataset.examples:
+            for caption in example.captions:
+                writer.writerow([example.image.name, caption, *([example.split] if splits else [])])
+    return path
+
+
+def epochs_of(out: Path) -> list[str]:
+    """The epochs of a curve."""
+    with (out / "curves.csv").open() as file:
+        return [row["epoch"] for row in csv.DictReader(file)]
+
+
+def test_a_fresh_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """Backbone and text tower by name; the JSON says where the model is; --resume of a finished run adds nothing."""
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    command = ("train", data, "--out", tmp_path / "out", "--backbone", TINY, "--text-tower", "lstm", *QUICK)
+    done = run(*command, "--json")
+    assert done.status == 0, done.err
+    assert done.json["model"] == str(tmp_path / "out" / "model")
+    assert done.json["epochs"] == 2
+    assert epochs_of(tmp_path / "out") == ["1", "2"]
+    description = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
+    assert description["architecture"]["text_tower"] == "lstm"
+    assert description["training"]["images"] == 28
+    again = run(*command, "--resume")
+    assert again.status == 0
+    assert "text → image" in again.out
+    assert epochs_of(tmp_path / "out") == ["1", "2"]
+    assert load_encoder(tmp_path / "out" / "model", device="cpu").encode_texts(["red"]).vectors.shape == (1, 256)
+    refused = run(*command)
+    assert refused.status == 1
+    assert "already holds a run; go on with --resume" in refused.err
+
+
+def test_a_model_is_fine_tuned_where_there_are_no_splits(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """A tenth is held out; the result keeps the architecture it started from."""
+    write_checkpoint(tiny_checkpoint(), tmp_path / "start")
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=False)
+    done = run("train", data, "--out", tmp_path / "out", "--init", tmp_path / "start", *QUICK, "--json")
+    assert done.status == 0, done.err
+    description = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
+    assert description["architecture"]["dimension"] == 16
+    assert (description["training"]["images"], description["metrics"]["images"]) == (36, 4)
+
+
+def test_what_cannot_be_trained_is_told_in_one_sentence(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """No dataset, no model to start from, no run to resume, splits that overlap."""
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    out = tmp_path / "out"
+    cases = {
+        ("train", tmp_path / "none", "--out", out): "no such file or folder",
+        ("train", data, "--out", out, "--init", tmp_path / "none"): "is not a model: model.safetensors is missing",
+        ("train", data, "--out", out, "--backbone", TINY, "--resume"): "holds no run to resume",
+        ("train", data, "--out", out, "--backbone", "nonsense_5"): "timm has no model 'nonsense_5'",
+        ("train", data, "--out", out, "--split", "dev", "--validation", "dev"): "they share pictures",
+        ("train", data, "--out", out, "--split", "test"): "has no split 'test'; it has: dev, train, all",
+        ("train", data, "--out", data / "x", "--backbone", TINY): "cannot write to",
+    }
+    for arguments, words in cases.items():
+        done = run(*arguments)
+        assert done.status == 1, arguments
+        assert words in done.err, done.err
+        assert "Traceback" not in done.err
