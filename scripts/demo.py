@@ -163,9 +163,10 @@ def _data(image: Image.Image) -> str:
 def _page(report: IndexReport, sections: list[str]) -> str:
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>crosslook: the demo</title>
 <meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>
-<header><h1>crosslook</h1><p>{report.seen} photographs that come with scikit-image, searched with words. The percentage is
-the calibrated probability that sentence and picture match. It was fitted on the everyday scenes of Flickr8k; pictures
-as unlike them as some of these get a low one even where the order is right.</p></header>{"".join(sections)}</body></html>
+<header><h1>crosslook</h1><p>{report.seen} photographs that come with scikit-image, searched with words. The percentage
+is the calibrated probability that sentence and picture match. It was fitted on the everyday scenes of Flickr8k;
+pictures as unlike them as some of these get a low one even where the order is right.</p></header>
+{"".join(sections)}</body></html>
 """
 
 
