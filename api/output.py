@@ -39,9 +39,15 @@ class Advance(Protocol):
         ...
 
 
-def stdout() -> Console:
-    """Where answers go."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+def print_table(table: Table) -> None:
+    """An answer on stdout, as wide as the terminal; in a pipe never wrapped, and without trailing blanks."""
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    console = Console(width=PIPE_WIDTH, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def message(text: str, *, style: str = "") -> None:
@@ -84,7 +90,7 @@ def print_hits(hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
     table = _table()
     for hit in hits:
         table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), _path(hit.path))
-    stdout().print(table)
+    print_table(table)
     _timings(len(hits), timings_ms)
 
 
@@ -97,7 +103,7 @@ def print_captions(hits: Sequence[CaptionHit], timings_ms: dict[str, float]) -> 
     for hit in hits:
         source = Text(f" ({hit.source})", style="dim")
         table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), Text(hit.text) + source)
-    stdout().print(table)
+    print_table(table)
     _timings(len(hits), timings_ms)
 
 
@@ -106,7 +112,7 @@ def print_facts(facts: dict[str, str]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         table.add_row(Text(name, style="dim"), Text(value))
-    stdout().print(table)
+    print_table(table)
 
 
 def bar(share: float) -> str:

@@ -15,7 +15,7 @@ from search import evaluate as measure
 
 from .errors import InputError
 from .options import Depth, Device, Json, Model, model_directory
-from .output import message, print_json, progress, stdout
+from .output import message, print_json, print_table, progress
 
 VALIDATION_NAMES = ("dev", "val", "validation", "valid")
 HELD_OUT = 0.1
@@ -178,4 +178,4 @@ def _print_recalls(ways: dict[str, dict[str, Recalls]]) -> None:
         for stage, recalls in stages.items():
             figures = [f"{value:.1f}" for value in (recalls.r1, recalls.r5, recalls.r10)]
             table.add_row(way if stage == "retrieval" else "", stage, *figures)
-    stdout().print(table)
+    print_table(table)

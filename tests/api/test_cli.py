@@ -165,6 +165,7 @@ def test_search_shows_people_a_table(ready: Run) -> None:
     done = ready("search", "red", "-k", "3")
     lines = done.out.splitlines()
     assert len(lines) == 3
+    assert [line.rstrip() for line in lines] == lines
     assert lines[0].split()[0] == "1"
     assert "█" in lines[0]
     assert "%" in lines[0]
