@@ -11,7 +11,20 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, Row, create_engine, delete, event, func, insert, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import DatabaseError
 
 from encoders import Floats, TextFeatures, pack_states, unpack_states
@@ -20,6 +33,7 @@ from . import schema
 from .errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
 from .filters import condition
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
+from .scan import is_storable
 
 DATABASE = "catalog.db"
 VECTORS = "vectors"
@@ -191,11 +205,18 @@ class Catalog:
     def caption_ids(self, *, bank: bool) -> Ids:
         """Ids of the captions that belong to images, or of those that form the bank, ascending."""
         c = schema.caption.c
-        where = c.image_id.is_(None) if bank else c.image_id.is_not(None)
-        return np.array([row.id for row in self._rows(select(c.id).where(where).order_by(c.id))], np.int64)
+        query = select(c.id).where(_in_bank(bank=bank)).order_by(c.id)
+        return np.array([row.id for row in self._rows(query)], np.int64)
+
+    def caption_count(self, *, bank: bool) -> int:
+        """How many captions belong to images, or form the bank."""
+        query = select(func.count().label("n")).select_from(schema.caption).where(_in_bank(bank=bank))
+        return int(self._rows(query)[0].n)
 
     def image_id_for(self, path: Path, *, size: int, mtime_ns: int) -> int | None:
         """The image at a path, if the file is still as it was when it was indexed."""
+        if not is_storable(path):
+            return None
         c = schema.location.c
         where = (c.path == str(path)) & (c.size == size) & (c.mtime_ns == mtime_ns)
         rows = self._rows(select(c.image_id).where(where))
@@ -382,6 +403,11 @@ class Catalog:
     def _forget_embeddings(self, connection: Connection, kind: Kind, ids: Sequence[object]) -> None:
         for table in (schema.embedding, schema.states):
             connection.execute(delete(table).where((table.c.kind == kind) & table.c.item_id.in_(ids)))
+
+
+def _in_bank(*, bank: bool) -> ColumnElement[bool]:
+    """Captions of no image form the bank."""
+    return schema.caption.c.image_id.is_(None) if bank else schema.caption.c.image_id.is_not(None)
 
 
 def _chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[str]]:

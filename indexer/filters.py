@@ -37,7 +37,7 @@ def condition(expression: str) -> ColumnElement[bool]:  # noqa: C901  one branch
     Raises:
         FilterError: the expression does not parse; the message names the part.
     """
-    match = _EXPRESSION.fullmatch(expression)
+    match = _EXPRESSION.fullmatch(expression.encode("utf-8", "replace").decode())
     if match is None or not match["value"]:
         raise FilterError(f"filter {expression!r}: expected FIELD OP VALUE, such as 'taken_at >= 2024-01-01'")
     field, op, value = match["field"].lower(), match["op"], match["value"].strip("'\"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections import deque
@@ -133,14 +134,15 @@ def index_paths(
     """
     began = time.perf_counter()
     report = IndexReport()
-    files = scan(paths)
+    files, unreadable = scan(paths)
     report.seen = len(files)
+    report.failed += [Failure(_shown(item.path), item.reason) for item in unreadable]
     encoder_id = catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
     run = _Run(catalog, encoder, encoder_id, report, stop or threading.Event())
     work = run.choose(files)
     run.index(work, batch_size, lambda done: progress("images", done, len(work)))
     if not report.stopped:
-        run.settle_missing(paths, files, prune=prune)
+        run.settle_missing(paths, [item.path for item in unreadable], prune=prune)
         outcome = index_captions(
             catalog, encoder, files, captions, run.stop, lambda done, total: progress("captions", done, total)
         )
@@ -283,15 +285,16 @@ class _Run:
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
         self.report.failed.append(Failure(str(found.path), reason))
 
-    def settle_missing(self, roots: Sequence[Path], files: Iterable[Found], *, prune: bool) -> None:
-        """Hide, or with `prune` forget, the files below the roots that are gone."""
-        seen = {str(found.path) for found in files}
-        folders = [Path(root).absolute() for root in roots if root.is_dir()]
-        below = [
-            record
-            for path, record in self.known.items()
-            if path not in seen and any(Path(path).is_relative_to(folder) for folder in folders)
-        ]
+    def settle_missing(self, roots: Sequence[Path], unreadable: Sequence[Path], *, prune: bool) -> None:
+        """Hide, or with `prune` forget, the files below the roots that are gone; not what could not be looked at."""
+        folders = [Path(os.path.abspath(root)) for root in roots if root.is_dir()]
+
+        def is_gone(path: str) -> bool:
+            if path in self.present or any(Path(path).is_relative_to(folder) for folder in unreadable):
+                return False
+            return any(Path(path).is_relative_to(folder) for folder in folders)
+
+        below = [record for path, record in self.known.items() if is_gone(path)]
         gone = [record.path for record in below]
         self.report.missing = len(gone)
         with self.catalog.transaction() as connection:
@@ -303,8 +306,13 @@ class _Run:
                 newly = [record.path for record in below if not record.missing]
                 self.catalog.mark_missing(connection, newly, datetime.now(UTC).isoformat(timespec="seconds"))
             for failure in self.catalog.failures():
-                if failure.path not in seen and any(Path(failure.path).is_relative_to(f) for f in folders):
+                if is_gone(failure.path):
                     connection.execute(delete(schema.failure).where(schema.failure.c.path == failure.path))
+
+
+def _shown(path: Path) -> str:
+    """A path as text; bytes that are none become question marks."""
+    return str(path).encode("utf-8", "replace").decode()
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], window: int) -> Iterator[R]:

@@ -283,23 +283,22 @@ class SearchEngine:
         cosines = np.array([c.retrieval_score for c in top], np.float32)
         return reorder(candidates, self.encoder.match([tokens], [regions[c.key] for c in top], cosines))
 
-    def _candidate_captions(self) -> Ids:
-        """The index's own captions; else the bank, embedded on first use."""
-        own = self.catalog.caption_ids(bank=False)
-        if len(own):
-            return own
+    def _candidate_captions(self) -> Ids | None:
+        """The index's own captions, or where it has none the bank, embedded on first use; None for all there are."""
+        if self.catalog.caption_count(bank=False):
+            return self.catalog.caption_ids(bank=False) if self.catalog.caption_count(bank=True) else None
         with self._lock:
-            if not len(self.catalog.caption_ids(bank=True)):
+            if not self.catalog.caption_count(bank=True):
                 texts = sorted(caption_bank(), key=len)
                 self.catalog.use_encoder(self.encoder.name, self.encoder.fingerprint, self.encoder.dimension)
                 for start in range(0, len(texts), 256):
                     part = texts[start : start + 256]
                     self.catalog.add_bank(part, self.encoder.encode_texts(part))
-        return self.catalog.caption_ids(bank=True)
+        return None
 
     def _given(self, bank: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:
         """Vector and token states of each line of a bank that came with the query."""
-        lines = list(dict.fromkeys(line.strip() for line in bank if line.strip()))
+        lines = list(dict.fromkeys(line.strip() for line in bank if line.strip() and _is_unicode(line)))
         found: dict[str, tuple[Floats, Floats]] = {}
         for start in range(0, len(lines), 256):
             part = lines[start : start + 256]
@@ -342,6 +341,8 @@ class SearchEngine:
 
 def _check_text(text: str) -> str:
     words = text.split()
+    if not _is_unicode(text):
+        raise QueryError("the query holds bytes that are not UTF-8; type it again in a terminal set to UTF-8")
     if not re.search(r"\w", text):
         raise QueryError("the query is empty; say what to look for, such as: a dog in the snow")
     if len(words) > MAX_WORDS:
@@ -349,6 +350,11 @@ def _check_text(text: str) -> str:
     if any(len(word) > 200 for word in words):
         raise QueryError("the query has a word of more than 200 characters; say it in plain words")
     return " ".join(words)
+
+
+def _is_unicode(text: str) -> bool:
+    """False for lone surrogates, which stand for bytes of a command line or file name that are not UTF-8."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import pickle
@@ -89,6 +90,12 @@ def _check_out(out: Path, *, resume: bool) -> None:
         raise TrainingError(f"cannot write to {out}: {exc.strerror or exc}") from exc
 
 
+def _digest(*datasets: Dataset) -> str:
+    """What a run was trained on: names of pictures and their captions, wherever they lie."""
+    content = [[(example.image.name, example.captions) for example in dataset.examples] for dataset in datasets]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
 class _Run:
     """The state of one training run."""
 
@@ -107,6 +114,7 @@ class _Run:
         self.model = start.model.to(self.device)
         self.history: list[dict[str, float]] = []
         self.datasets = (training, validation)
+        self.data = _digest(training, validation)
         self.pairs = self._prepare(training, "training pictures", config.views)
         self.held_out = self._prepare(validation, "validation pictures", 1)
         self._freeze()
@@ -172,6 +180,8 @@ class _Run:
             before, now = state["config"], asdict(self.config)
             changed = ", ".join(f"{k} was {before.get(k)} and is {now[k]}" for k in now if before.get(k) != now[k])
             raise TrainingError(f"{self.out} was trained with other settings: {changed}; resume with the same ones")
+        if state["data"] != self.data:
+            raise TrainingError(f"{self.out} was trained on other pictures or captions; resume with the same dataset")
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -248,6 +258,7 @@ class _Run:
         write_curves(self.history, self.out)
         state = {
             "config": asdict(self.config),
+            "data": self.data,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),

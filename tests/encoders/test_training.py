@@ -104,6 +104,9 @@ def test_a_run_is_not_overwritten_nor_conjured_up(pictures: Dataset, tmp_path: P
         run(pictures, tmp_path / "run")
     with pytest.raises(TrainingError, match=r"other settings: epochs was 1 and is 4; resume with the same ones"):
         run(pictures, tmp_path / "run", resume=True)
+    fewer = Dataset("fewer", pictures.examples[1:])
+    with pytest.raises(TrainingError, match="other pictures or captions; resume with the same dataset"):
+        run(fewer, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
     (tmp_path / "run" / "last.pt").write_bytes(b"cut short")
     with pytest.raises(TrainingError, match=r"last\.pt is damaged"):
         run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)

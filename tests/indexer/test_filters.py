@@ -84,6 +84,7 @@ def test_all_expressions_must_hold(dated: Catalog) -> None:
         ("camera > Canon", "camera takes = or !=, not >"),
         ("has_caption = maybe", "true or false, not 'maybe'"),
         ("width > 99999999999999999999", "not a whole number"),
+        ("caf\udce9 = 1", "expected FIELD OP VALUE"),
     ],
 )
 def test_what_does_not_parse_is_named(expression: str, words: str) -> None:

@@ -122,6 +122,46 @@ def test_what_lies_elsewhere_is_not_missing(catalog: Catalog, encoder: FakeEncod
     assert counts(index_paths(catalog, encoder, [second.parent.parent])) == {"unchanged": 1, "missing": 1}
 
 
+def test_a_path_with_dots_means_the_same_folder(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`../pictures` is where it leads: nothing is new, and what is gone is noticed."""
+    index_paths(catalog, encoder, [folder])
+    (folder / "red.png").unlink()
+    (folder.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(folder.parent / "elsewhere")
+    assert counts(index_paths(catalog, encoder, [Path("../pictures")])) == {"unchanged": 4, "missing": 1}
+
+
+def test_what_cannot_be_looked_at_is_a_failure_and_not_missing(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A locked folder is reported, its pictures stay findable, and --prune does not forget them."""
+    paint("seen.png", seed=1)
+    locked = paint("locked/unseen.png", seed=2).parent
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    original = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = index_paths(catalog, encoder, [tmp_path / "pictures"], prune=True)
+    assert counts(report) == {"unchanged": 1, "failed": 1}
+    assert report.failed[0].path == str(locked)
+    assert catalog.stats().images == 2
+
+
+def test_a_name_that_is_not_utf8_costs_only_itself(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """It is reported with its bytes made readable, and all others are indexed."""
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")).write_bytes((folder / "red.png").read_bytes())
+    report = index_paths(catalog, encoder, [folder])
+    assert counts(report) == {"added": 5, "failed": 1}
+    assert report.failed[0].path == f"{folder}/caf?.png"
+
+
 def test_prune_forgets_what_is_gone(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
     """With --prune an image whose files are gone leaves nothing behind."""
     (folder / "red.txt").write_text("a red square\n")

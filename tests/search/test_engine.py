@@ -117,6 +117,7 @@ def test_a_picture_and_words_together(engine: SearchEngine, folder: Path) -> Non
         ("?!", "the query is empty"),
         ("word " * 10_000, f"the query has 10000 words; at most {MAX_WORDS}"),
         ("x" * 500, "a word of more than 200 characters"),
+        ("caf\udce9", "bytes that are not UTF-8"),
     ],
 )
 def test_queries_that_cannot_be_answered_are_refused(engine: SearchEngine, text: str, words: str) -> None:
