@@ -342,7 +342,7 @@ class SearchEngine:
 def _check_text(text: str) -> str:
     words = text.split()
     if not _is_unicode(text):
-        raise QueryError("the query holds bytes that are not UTF-8; type it again in a terminal set to UTF-8")
+        raise QueryError("the query holds bytes that are not UTF-8; write it in UTF-8")
     if not re.search(r"\w", text):
         raise QueryError("the query is empty; say what to look for, such as: a dog in the snow")
     if len(words) > MAX_WORDS:
