@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from PIL import Image
 from rich.table import Table
 
 from encoders import load_encoder
 from encoders.datasets import Dataset, read_dataset
+from indexer import DecodeError, open_image
 from search import Evaluation, Recalls
 from search import evaluate as measure
 
@@ -97,7 +99,9 @@ def train(
             seed=seed,
         )
     with progress() as advance:
-        result = run(start, training, held_out, out, config=config, resume=resume, report=advance)
+        result = run(
+            start, training, held_out, out, config=config, open_picture=open_picture, resume=resume, report=advance
+        )
     if json:
         print_json(_train_json(result.model, result.epochs, result.metrics, stopped_early=result.stopped_early))
         return
@@ -133,6 +137,18 @@ def evaluate(
         print_json(evaluation.as_dict())
     else:
         _print_evaluation(chosen, evaluation)
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A training picture, decoded as one that is indexed.
+
+    Raises:
+        InputError: it cannot be read; the message names it.
+    """
+    try:
+        return open_image(path)
+    except DecodeError as exc:
+        raise InputError(f"{path}: {exc}; mend it or take it out of the dataset") from exc
 
 
 def _read(path: Path, images: Path | None) -> Dataset:

@@ -16,8 +16,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from api.errors import EXPECTED
 from api.output import progress
-from encoders import BASE_MODEL, EncodersError
+from api.training import open_picture
+from encoders import BASE_MODEL
 from encoders.calibration import Calibration
 from encoders.checkpoint import Checkpoint
 from encoders.datasets import read_dataset
@@ -114,10 +116,11 @@ def main() -> int:
                 dataset.select("dev"),
                 options.work,
                 config=TrainConfig(epochs=options.epochs),
+                open_picture=open_picture,
                 resume=options.resume,
                 report=advance,
             )
-    except EncodersError as exc:
+    except EXPECTED as exc:
         print(exc, file=sys.stderr)
         return 1
     for file in result.model.iterdir():

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..datasets import Dataset
 from ..image_tower import ImageTower
 from ..tokenizer import Tokenizer, Tokens
-from .views import Advance, Halves, cached_activations
+from .views import Advance, Halves, OpenPicture, cached_activations
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class PairSet:
 
 def prepare_pairs(
     dataset: Dataset,
+    open_picture: OpenPicture,
     tower: ImageTower,
     tokenizer: Tokenizer,
     cache: Path,
@@ -83,7 +84,7 @@ def prepare_pairs(
 ) -> PairSet:
     """Tokenise a dataset's captions, and run the frozen stages over its pictures once; `cache` keeps the outcome."""
     paths = [example.image for example in dataset.examples]
-    activations = cached_activations(tower, paths, cache, cut=cut, views=views, advance=advance)
+    activations = cached_activations(tower, paths, open_picture, cache, cut=cut, views=views, advance=advance)
     tokens = tokenizer([caption for example in dataset.examples for caption in example.captions])
     image_of = np.repeat(np.arange(len(paths)), [len(e.captions) for e in dataset.examples])
     return PairSet(activations, tokens, image_of)

@@ -26,6 +26,7 @@ from .config import TrainConfig
 from .curves import write_curves
 from .data import Batch, PairSet, prepare_pairs
 from .validation import Validation, encode_pairs, validate
+from .views import OpenPicture
 
 Report = Callable[[str, int, int], None]
 """Called with what is going on, how much of it is done, and out of how much."""
@@ -49,6 +50,7 @@ def train(
     out: Path,
     *,
     config: TrainConfig,
+    open_picture: OpenPicture,
     resume: bool = False,
     report: Report = lambda *_: None,
 ) -> TrainResult:
@@ -59,6 +61,7 @@ def train(
         training: pictures with captions.
         validation: pictures with captions, none of them in `training`.
         out: gets `model/` (the best epoch), `last.pt` (to resume), `curves.csv`, `curves.png`, `cache/`.
+        open_picture: how a file becomes an upright RGB picture, the same way as when the model is used.
         config: settings; a resumed run takes them from `out` and refuses others.
         resume: go on after the last finished epoch, exactly as if never stopped.
         report: progress.
@@ -67,7 +70,7 @@ def train(
         TrainingError: nothing to resume, other settings, or a loss that is no longer a number.
     """
     _check_out(out, resume=resume)
-    run = _Run(start, training, validation, out, config, report)
+    run = _Run(start, training, validation, out, config, open_picture, report)
     first = run.restore() if resume else run.begin()
     for epoch in range(first, config.epochs):
         if run.exhausted:
@@ -106,8 +109,10 @@ class _Run:
         validation: Dataset,
         out: Path,
         config: TrainConfig,
+        open_picture: OpenPicture,
         report: Report,
     ) -> None:
+        self.open_picture = open_picture
         self.start, self.out, self.config, self.report = start, out, config, report
         self.device = torch.device(pick_device(config.device))
         keep_freed_memory()
@@ -133,6 +138,7 @@ class _Run:
 
         return prepare_pairs(
             dataset,
+            self.open_picture,
             self.model.image.tower,
             self.start.tokenizer,
             self.out / "cache",

@@ -18,13 +18,14 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageEnhance
 
-from ..errors import TrainingError
 from ..features import Pixels
 from ..image_tower import ImageTower
 from ..preprocess import to_square
 
 Halves = npt.NDArray[np.float16]
 Advance = Callable[[int], None]
+OpenPicture = Callable[[Path], Image.Image]
+"""Gives a file's picture, upright and RGB, as it will be seen in use; or raises an error that names the file."""
 
 
 def make_view(image: Image.Image, size: int, view: int, rng: np.random.Generator) -> Pixels:
@@ -49,21 +50,20 @@ def make_view(image: Image.Image, size: int, view: int, rng: np.random.Generator
     return to_square(crop, size)
 
 
-def _read_view(path: Path, size: int, view: int, seed: int) -> Pixels:
-    digest = hashlib.sha256(f"{seed}/{view}/{path.name}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
-    try:
-        with Image.open(path) as image:
-            return make_view(image.convert("RGB"), size, view, rng)
-    except (OSError, ValueError, SyntaxError) as exc:
-        raise TrainingError(
-            f"{path}: cannot be read as a picture ({exc}); mend it or take it out of the dataset"
-        ) from exc
+def read_views(path: Path, open_picture: OpenPicture, size: int, views: int, seed: int) -> Pixels:
+    """All views of a picture, (views, size, size, 3) uint8; the random ones follow from seed, view and name."""
+    image = open_picture(path)
+    pixels = []
+    for view in range(views):
+        digest = hashlib.sha256(f"{seed}/{view}/{path.name}".encode()).digest()
+        pixels.append(make_view(image, size, view, np.random.default_rng(int.from_bytes(digest[:8], "little"))))
+    return np.stack(pixels)
 
 
 def cached_activations(
     tower: ImageTower,
     paths: Sequence[Path],
+    open_picture: OpenPicture,
     directory: Path,
     *,
     cut: int,
@@ -80,13 +80,12 @@ def cached_activations(
     Returns:
         Memory-mapped array (N, views, c, h, w), float16.
 
-    Raises:
-        TrainingError: a picture cannot be read.
     """
     directory.mkdir(parents=True, exist_ok=True)
     key = _key(tower, paths, cut, views, seed)
     progress_file, array_file = directory / f"{key}.json", directory / f"{key}.npy"
-    done = json.loads(progress_file.read_text())["done"] if progress_file.exists() else 0
+    resumable = progress_file.exists() and array_file.exists()
+    done = json.loads(progress_file.read_text())["done"] if resumable else 0
     with torch.inference_mode():
         device = next(tower.parameters()).device
         sample = tower.trunk(torch.zeros(1, 3, tower.input_size, tower.input_size, device=device), cut)
@@ -100,8 +99,8 @@ def cached_activations(
         step = max(1, batch_size // views)
         for start in range(done, len(paths), step):
             part = paths[start : start + step]
-            jobs = [pool.submit(_read_view, p, tower.input_size, v, seed) for p in part for v in range(views)]
-            pixels = np.stack([job.result() for job in jobs])
+            jobs = [pool.submit(read_views, p, open_picture, tower.input_size, views, seed) for p in part]
+            pixels = np.concatenate([job.result() for job in jobs])
             x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
             array[start : start + len(part)] = tower.trunk(x, cut).cpu().numpy().reshape(len(part), *shape[1:])
             if (start // step) % 20 == 0 or start + step >= len(paths):

@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 
+from api.errors import InputError
+from api.training import open_picture
 from encoders import load_encoder
 from encoders.checkpoint import write_checkpoint
 from encoders.datasets import Dataset
@@ -93,3 +96,15 @@ def test_what_cannot_be_trained_is_told_in_one_sentence(run: Run, pictures: Data
         assert done.status == 1, arguments
         assert words in done.err, done.err
         assert "Traceback" not in done.err
+
+
+def test_training_sees_pictures_upright(tmp_path: Path) -> None:
+    """A photograph that a camera stored on its side is trained on as it is searched: turned by its EXIF."""
+    image = Image.new("RGB", (20, 10), "red")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image.save(tmp_path / "side.jpg", exif=exif)
+    assert open_picture(tmp_path / "side.jpg").size == (10, 20)
+    (tmp_path / "text.jpg").write_text("no picture")
+    with pytest.raises(InputError, match=r"text\.jpg: not an image.*take it out of the dataset"):
+        open_picture(tmp_path / "text.jpg")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from encoders import BackboneError, TrainingError, load_encoder
 from encoders.checkpoint import read_description
@@ -17,7 +18,7 @@ from encoders.datasets import Dataset
 from encoders.training import TrainConfig, fresh_start, train
 from encoders.training.augment import encode_by_length, hide_regions, hide_words
 from encoders.training.data import prepare_pairs
-from encoders.training.views import cached_activations, make_view
+from encoders.training.views import cached_activations, make_view, read_views
 from tests.encoders.conftest import TINY, tiny_checkpoint
 
 CONFIG = TrainConfig(
@@ -33,9 +34,16 @@ CONFIG = TrainConfig(
 )
 
 
+def open_picture(path: Path) -> Image.Image:
+    """Enough for the painted pictures."""
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
 def run(pictures: Dataset, out: Path, config: TrainConfig = CONFIG, *, resume: bool = False) -> list[dict[str, str]]:
     """Train the tiny model, and read its curve."""
-    train(tiny_checkpoint(), pictures.select("train"), pictures.select("dev"), out, config=config, resume=resume)
+    training, validation = pictures.select("train"), pictures.select("dev")
+    train(tiny_checkpoint(), training, validation, out, config=config, open_picture=open_picture, resume=resume)
     with (out / "curves.csv").open() as file:
         return list(csv.DictReader(file))
 
@@ -76,9 +84,9 @@ def test_a_resumed_run_follows_exactly_the_same_curve(pictures: Dataset, tmp_pat
         if what.startswith("epoch 3") and done == 2:
             raise Interrupted
 
-    start = tiny_checkpoint()
+    start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
     with pytest.raises(Interrupted):
-        train(start, pictures.select("train"), pictures.select("dev"), tmp_path / "b", config=CONFIG, report=report)
+        train(start, training, validation, tmp_path / "b", config=CONFIG, open_picture=open_picture, report=report)
     assert run(pictures, tmp_path / "b", resume=True) == whole
     assert (tmp_path / "b/model/model.safetensors").read_bytes() == (
         tmp_path / "whole/model/model.safetensors"
@@ -88,7 +96,8 @@ def test_a_resumed_run_follows_exactly_the_same_curve(pictures: Dataset, tmp_pat
 def test_it_stops_early_and_keeps_the_best(pictures: Dataset, tmp_path: Path) -> None:
     """Without a gain for `patience` epochs it ends, and the model is the best epoch's."""
     config = replace(CONFIG, epochs=30, patience=2, learning_rate=1e-9)
-    result = train(tiny_checkpoint(), pictures.select("train"), pictures.select("dev"), tmp_path / "r", config=config)
+    training, validation = pictures.select("train"), pictures.select("dev")
+    result = train(tiny_checkpoint(), training, validation, tmp_path / "r", config=config, open_picture=open_picture)
     assert result.stopped_early
     assert result.epochs < 30
     assert result.epochs - result.best_epoch >= 2
@@ -131,10 +140,10 @@ def test_settings_that_cannot_work_are_refused(field: str, value: object) -> Non
         replace(CONFIG, **{field: value})  # type: ignore[arg-type]
 
 
-def test_a_picture_that_cannot_be_read_is_named(pictures: Dataset, tmp_path: Path) -> None:
-    """Training does not go on without it in silence."""
+def test_a_picture_that_cannot_be_read_ends_the_run(pictures: Dataset, tmp_path: Path) -> None:
+    """Training does not go on without it in silence: what `open_picture` raises reaches the caller."""
     pictures.examples[3].image.write_text("no picture")
-    with pytest.raises(TrainingError, match=r"3\.png"):
+    with pytest.raises(OSError, match=r"3\.png"):
         run(pictures, tmp_path / "run")
 
 
@@ -151,25 +160,24 @@ def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tm
     tower = start.model.image.tower.eval()
     paths = [e.image for e in pictures.examples[:5]]
     told: list[int] = []
-    array = cached_activations(tower, paths, tmp_path, cut=2, views=3, advance=told.append)
+    array = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3, advance=told.append)
     assert array.shape[:2] == (5, 3)
-    from encoders.training.views import _read_view  # noqa: PLC0415  the reference for what a view is
-
-    pixels = torch.from_numpy(np.stack([_read_view(paths[4], 32, 2, 0)])).permute(0, 3, 1, 2).float() / 255
+    view = read_views(paths[4], open_picture, 32, 3, 0)[2:]
+    pixels = torch.from_numpy(view).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
         expected = tower.trunk(pixels, 2)[0].numpy()
     np.testing.assert_allclose(array[4, 2], expected, atol=2e-3)
     calls: list[int] = []
     tower.trunk, original = (lambda *a: calls.append(1) or original(*a)), tower.trunk  # type: ignore[method-assign, func-returns-value]
-    again = cached_activations(tower, paths, tmp_path, cut=2, views=3)
+    again = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3)
     np.testing.assert_array_equal(again, array)
     assert len(calls) == 1  # only the sample that tells the shape
+    next(tmp_path.glob("*.npy")).unlink()
+    np.testing.assert_array_equal(cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3), array)
 
 
 def test_views_are_the_picture_its_mirror_and_fixed_crops() -> None:
     """View 0 is plain, 1 mirrored; a further one is the same each time for the same seed."""
-    from PIL import Image  # noqa: PLC0415  used once
-
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
     plain, mirror = (make_view(image, 32, v, np.random.default_rng(0)) for v in (0, 1))
     np.testing.assert_array_equal(plain[:, ::-1], mirror)
@@ -182,7 +190,7 @@ def test_batches_hold_every_picture_once_with_its_own_captions(pictures: Dataset
     """An epoch is a permutation; captions belong to the picture they are listed with."""
     start = tiny_checkpoint()
     training = pictures.select("train")
-    pairs = prepare_pairs(training, start.model.image.tower, start.tokenizer, tmp_path, cut=1, views=1)
+    pairs = prepare_pairs(training, open_picture, start.model.image.tower, start.tokenizer, tmp_path, cut=1, views=1)
     seen: list[int] = []
     for batch in pairs.batches(8, 2, (0, 0)):
         for row in range(len(batch.activations)):
