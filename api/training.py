@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,6 +99,7 @@ def train(
             text_tower=text_tower or "gru",
             seed=seed,
         )
+    start = replace(start, name=out.resolve().name)  # a model is called as its folder is
     with progress() as advance:
         result = run(
             start, training, held_out, out, config=config, open_picture=open_picture, resume=resume, report=advance
