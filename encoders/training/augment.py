@@ -1,12 +1,38 @@
-"""What is hidden from the model in training, and how sentences are batched by length."""
+"""What is hidden from the model in training, what is put in its way, and how sentences are batched by length."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
 from ..model import Encoded, TextSide
+
+
+def crop_maps(maps: Tensor, smallest: float) -> Tensor:
+    """Cut a square out of each activation map and mirror half of them; one size for the batch, chosen at random.
+
+    A crop of the frozen stages' output is nearly what a crop of the picture would have given them, and costs nothing.
+
+    Args:
+        maps: activations of square pictures.
+        smallest: least side of a crop, as a share of the map's.
+
+    Shape:
+        - maps: (B, c, s, s).
+        - output: (B, c, s', s'), channels last in memory.
+    """
+    count, _, full, _ = maps.shape
+    side = int(torch.randint(max(1, round(smallest * full)), full + 1, ()))
+    steps = torch.arange(side, device=maps.device)
+    corners = torch.randint(0, full - side + 1, (2, count, 1), device=maps.device)
+    mirrored = torch.rand(count, 1, device=maps.device) < 0.5
+    rows = corners[0] + steps
+    columns = corners[1] + torch.where(mirrored, side - 1 - steps, steps)
+    every = torch.arange(count, device=maps.device)[:, None, None]
+    return maps.permute(0, 2, 3, 1)[every, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def hide_regions(states: Tensor, share: float) -> Tensor:
@@ -40,3 +66,46 @@ def encode_by_length(side: TextSide, ids: Tensor, mask: Tensor, attended: Tensor
         states.append(F.pad(encoded.states, (0, 0, 0, ids.shape[1] - width)))
     back = order.argsort()
     return Encoded(torch.cat(vectors)[back], torch.cat(states)[back])
+
+
+FUNCTION_WORDS = frozenset(
+    "about above across after against all along alongside also although among and another any are around away back "
+    "because been before behind being below beneath beside between beyond both but can could did does down during each "
+    "either for four from had has have her hers him his how into its itself just like many more most near next nor not "
+    "off one onto other our out over own past several she some such than that the their them then there these they "
+    "this those three through toward towards two under until upon very was were what when where which while who whose "
+    "will with within without would you your".split()
+)
+
+
+def movable_words(vocabulary: Sequence[str]) -> Tensor:
+    """Which of a vocabulary's tokens are content words, whole ones: (V,), bool."""
+    return torch.tensor([len(w) > 2 and w.isalpha() and w not in FUNCTION_WORDS for w in vocabulary])
+
+
+def swap_words(ids: Tensor, mask: Tensor, movable: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
+    """Let two content words of each sentence change places: a sentence of the same words that says something else.
+
+    Args:
+        ids: token ids of sentences.
+        mask: true on words.
+        movable: which tokens of the vocabulary are whole content words, from `movable_words`.
+        pieces: which tokens of the vocabulary only continue a word.
+
+    Shape:
+        - ids, mask: (N, T); movable, pieces: (V,), bool.
+
+    Returns:
+        The ids (N, T), and whether a sentence changed (N,): not one with fewer than two different content words.
+    """
+    continued = F.pad(pieces[ids[:, 1:]], (0, 1))
+    chances = torch.rand(ids.shape, device=ids.device).masked_fill(~(mask & movable[ids] & ~continued), -1)
+    found, places = chances.topk(2, dim=1)
+    words = ids.gather(1, places)
+    changed = (found[:, 1] >= 0) & (words[:, 0] != words[:, 1])
+    return ids.scatter(1, places, torch.where(changed[:, None], words.flip(1), words)), changed
+
+
+def piece_tokens(vocabulary: Sequence[str]) -> Tensor:
+    """Which of a vocabulary's tokens only continue a word: (V,), bool."""
+    return torch.tensor([w.startswith("##") for w in vocabulary])

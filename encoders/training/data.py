@@ -19,13 +19,17 @@ from .views import Advance, Halves, OpenPicture, cached_activations
 
 @dataclass(frozen=True)
 class Batch:
-    """Shape: activations (B, c, h, w); ids, mask, attended (M, T); image_of (M,)."""
+    """Shape: activations (B, c, h, w); ids, mask, attended (M, T); image_of, rows (M,).
+
+    `rows` are the captions' places in the training set.
+    """
 
     activations: Tensor
     ids: Tensor
     mask: Tensor
     attended: Tensor
     image_of: Tensor
+    rows: Tensor
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,12 @@ class PairSet:
             views = rng.integers(0, self.activations.shape[1], len(images))
             activations = np.stack([self.activations[i, v] for i, v in zip(images, views, strict=True)])
             owners = np.repeat(np.arange(len(images)), [len(c) for c in chosen])
+            rows = np.concatenate(chosen)
             yield Batch(
                 torch.from_numpy(activations).float(),
-                *self.tokens_of(np.concatenate(chosen)),
+                *self.tokens_of(rows),
                 torch.from_numpy(owners),
+                torch.from_numpy(rows),
             )
 
 

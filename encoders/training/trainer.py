@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -21,11 +22,19 @@ from ..device import autocast, keep_freed_memory, pick_device
 from ..errors import TrainingError
 from ..losses import hard_candidates, info_nce, listwise_match
 from ..model import CrosslookModel
-from .augment import encode_by_length, hide_regions, hide_words
+from .augment import (
+    crop_maps,
+    encode_by_length,
+    hide_regions,
+    hide_words,
+    movable_words,
+    piece_tokens,
+    swap_words,
+)
 from .config import TrainConfig
 from .curves import write_curves
 from .data import Batch, PairSet, prepare_pairs
-from .validation import Validation, encode_pairs, validate
+from .validation import Validation, encode_pairs, sentence_means, validate
 from .views import OpenPicture
 
 Report = Callable[[str, int, int], None]
@@ -99,6 +108,20 @@ def _digest(*datasets: Dataset) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class _Lists:
+    """Matching lists, those of captions before those of pictures.
+
+    Shape: first (B,), the caption each picture is matched by; images, captions (2B·K,), rows of the batch, list after
+    list; kinship (2B, K).
+    """
+
+    first: Tensor
+    images: Tensor
+    captions: Tensor
+    kinship: Tensor
+
+
 class _Run:
     """The state of one training run."""
 
@@ -123,6 +146,10 @@ class _Run:
         self.pairs = self._prepare(training, "training pictures", config.views)
         self.held_out = self._prepare(validation, "validation pictures", 1)
         self._freeze()
+        self.report("reading captions", 0, 1)
+        self.sentences = sentence_means(self.model.text.tower, self.pairs)
+        self.movable = movable_words(start.tokenizer.vocabulary).to(self.device)
+        self.word_pieces = piece_tokens(start.tokenizer.vocabulary).to(self.device)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
         self.steps_per_epoch = math.ceil(len(self.pairs.activations) / config.batch_size)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98))
@@ -230,27 +257,45 @@ class _Run:
         activations, ids, mask, attended, image_of = (
             x.to(self.device) for x in (batch.activations, batch.ids, batch.mask, batch.attended, batch.image_of)
         )
+        sentences = self.sentences[batch.rows].to(self.device)
+        kinship = sentences @ sentences.T / config.kinship_temperature
+        activations = crop_maps(activations, config.smallest_crop)
+        with autocast(self.device, "float32" if self.device.type == "cpu" else config.precision):
+            regions = model.image.tower.crown(activations, config.image_cut)  # depthwise: bf16 is slower on a CPU
         with autocast(self.device, config.precision):
-            regions = model.image.tower.crown(activations, config.image_cut)
             images = model.image.head(hide_regions(regions, config.region_dropout))
-            mask = hide_words(mask, config.word_dropout)
+            words, mask = mask, hide_words(mask, config.word_dropout)
             texts = encode_by_length(model.text, ids, mask, attended)
             similarities = images.vectors.float() @ texts.vectors.float().T
-            contrastive = info_nce(similarities, image_of, model.scale, label_smoothing=config.label_smoothing)
-            pairs_image, pairs_text, size = self._lists(similarities, image_of)
-            match = model.reranker(images.states[pairs_image], texts.states[pairs_text], mask[pairs_text])
-            matching = listwise_match(match.logit.float().reshape(-1, size))
+            contrastive = info_nce(similarities, image_of, model.scale, kinship, soft=config.soft_targets)
+            lists = self._lists(similarities, image_of, kinship)
+            match = model.reranker(images.states[lists.images], texts.states[lists.captions], mask[lists.captions])
+            by_caption, by_image = match.logit.float().reshape(lists.kinship.shape).chunk(2)
+            kin_of_captions, kin_of_images = lists.kinship.chunk(2)
+            first = lists.first
+            swapped, changed = swap_words(ids[first], words[first], self.movable, self.word_pieces)
+            states = encode_by_length(model.text, swapped, mask[first], attended[first]).states
+            against = model.reranker(images.states, states, mask[first]).logit.float()
+            by_image = torch.cat([by_image, against.masked_fill(~changed, -1e4)[:, None]], 1)
+            kin_of_images = F.pad(kin_of_images, (0, 1), value=float("-inf"))
+            matching = (
+                listwise_match(by_caption, kin_of_captions, soft=config.soft_targets)
+                + listwise_match(by_image, kin_of_images, soft=config.soft_targets)
+            ) / 2
         return {"contrastive": contrastive, "matching": matching}
 
-    def _lists(self, similarities: Tensor, image_of: Tensor) -> tuple[Tensor, Tensor, int]:
-        """Matching lists both ways, flat, for the first caption of each picture in the batch."""
+    def _lists(self, similarities: Tensor, image_of: Tensor, kinship: Tensor) -> _Lists:
+        """Matching lists both ways, for the first caption of each picture in the batch."""
         first = torch.searchsorted(image_of, torch.arange(len(similarities), device=self.device))
-        owners = image_of[first]
-        images, captions = hard_candidates(similarities[:, first], owners, self.config.hard_negatives)
+        images, captions = hard_candidates(similarities[:, first], image_of[first], self.config.hard_negatives)
         own = torch.arange(len(first), device=self.device)[:, None]
-        pairs_image = torch.cat([images.flatten(), owners[:, None].expand_as(captions).flatten()])
-        pairs_text = first[torch.cat([own.expand_as(images).flatten(), captions.flatten()])]
-        return pairs_image, pairs_text, images.shape[1]
+        kin = kinship[first][:, first]
+        return _Lists(
+            first,
+            torch.cat([images.flatten(), own.expand_as(captions).flatten()]),
+            first[torch.cat([own.expand_as(images).flatten(), captions.flatten()])],
+            torch.cat([kin.gather(1, images), kin.gather(1, captions)]),
+        )
 
     def finish_epoch(self, epoch: int) -> None:
         """Validate the averaged model, keep it if it is the best, and write everything down."""

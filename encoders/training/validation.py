@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
 from ..calibration import Calibration, fit_probability
 from ..features import Floats
 from ..model import CrosslookModel, Encoded
 from ..reranker import Reranker
+from ..text_tower import TextTower
 from .data import PairSet
 
 MATCH_WEIGHTS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -66,9 +68,26 @@ def encode_pairs(model: CrosslookModel, pairs: PairSet, *, cut: int) -> EncodedP
         ids, mask, attended = (x.to(device) for x in pairs.tokens_of(rows))
         vectors, states = model.text(ids, mask, attended)
         pad = width - ids.shape[1]
-        texts.append(Encoded(vectors, torch.nn.functional.pad(states, (0, 0, 0, pad))))
-        masks.append(torch.nn.functional.pad(mask, (0, pad)))
+        texts.append(Encoded(vectors, F.pad(states, (0, 0, 0, pad))))
+        masks.append(F.pad(mask, (0, pad)))
     return EncodedPairs(_join(images), _join(texts), torch.cat(masks), pairs.image_of)
+
+
+@torch.inference_mode()
+def sentence_means(tower: TextTower, pairs: PairSet) -> Tensor:
+    """What a text tower makes of each caption: the mean of its states, of length 1, (captions, C)."""
+    tower.eval()
+    device = next(tower.parameters()).device
+    lengths = pairs.captions.attended.sum(1)
+    order = np.argsort(lengths, kind="stable")
+    means = torch.empty(len(order), tower.channels)
+    for start in range(0, len(order), 256):
+        rows = order[start : start + 256]
+        ids, _, attended = (x.to(device) for x in pairs.tokens_of(rows))
+        weight = attended.unsqueeze(-1).float()
+        states = tower(ids, attended).float()
+        means[torch.from_numpy(rows)] = F.normalize((states * weight).sum(1) / weight.sum(1), dim=-1).cpu()
+    return means
 
 
 def _join(parts: list[Encoded]) -> Encoded:

@@ -102,7 +102,7 @@ def cached_activations(
             jobs = [pool.submit(read_views, p, open_picture, tower.input_size, views, seed) for p in part]
             pixels = np.concatenate([job.result() for job in jobs])
             x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
-            array[start : start + len(part)] = tower.trunk(x, cut).cpu().numpy().reshape(len(part), *shape[1:])
+            array[start : start + len(part)] = tower.trunk(x, cut).float().cpu().numpy().reshape(len(part), *shape[1:])
             if (start // step) % 20 == 0 or start + step >= len(paths):
                 array.flush()
                 progress_file.write_text(json.dumps({"done": start + len(part)}))
