@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from encoders import load_encoder, pack_states, unpack_states
+from encoders import ImageFeatures, load_encoder, pack_states, unpack_states
 from encoders.device import machine
 from indexer import open_image
 from search import SearchEngine
@@ -59,10 +59,10 @@ def measure() -> dict[str, float]:
     features = encoder.encode_images(np.concatenate([pixels] * (-(-CANDIDATES // BATCH)))[:CANDIDATES])
     text = encoder.encode_texts([SENTENCE])
     packed = [pack_states(grid) for grid in features.regions]
-    cosines = features.vectors @ text.vectors[0]
 
     def rerank() -> object:
-        return encoder.match([text.tokens[0]], [unpack_states(blob) for blob in packed], cosines)
+        regions = np.stack([unpack_states(blob) for blob in packed])
+        return encoder.match_images(text, ImageFeatures(features.vectors, regions))
 
     return {
         "load_text_side": loading,

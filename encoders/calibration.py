@@ -1,4 +1,4 @@
-"""How the reranker's logit and the contrastive score are joined, and what probability the sum stands for."""
+"""How the contrastive score, the reranker's logit and hubness are joined, and what probability the sum stands for."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from .features import Floats
 class Calibration:
     """Measured on validation lists; travels in the checkpoint's JSON.
 
-    score = similarity_weight · cosine + match_weight · match logit; probability = sigmoid(slope · score + intercept).
+    score = similarity_weight · cosine + match_weight · match logit - hubness_weight · hubness of the candidate;
+    probability = sigmoid(slope · score + intercept).
     """
 
     similarity_weight: float
     match_weight: float
     slope: float
     intercept: float
+    hubness_weight: float = 0.0
 
-    def scores(self, similarities: Floats, logits: Floats) -> Floats:
-        """Join cosines (K,) and match logits (K,) into scores (K,)."""
-        return (self.similarity_weight * similarities + self.match_weight * logits).astype(np.float32)
+    def scores(self, similarities: Floats, logits: Floats, hubness: Floats) -> Floats:
+        """Join cosines (K,), match logits (K,) and hubness (K,) into scores (K,)."""
+        matched = self.similarity_weight * similarities + self.match_weight * logits
+        return (matched - self.hubness_weight * hubness).astype(np.float32)
 
     def probabilities(self, scores: Floats) -> Floats:
         """Scores (K,) → probabilities (K,) in [0, 1]."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .checkpoint import read_description
 from .device import autocast, keep_freed_memory, pick_device
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
+from .hubness import Querybank
 from .model import ImageSide, TextSide, create_reranker
 from .preprocess import to_square
 from .reranker import Reranker
@@ -70,29 +71,28 @@ class TorchEncoder:
             vectors=_array(encoded.vectors), tokens=tuple(s[m] for s, m in zip(states, tokens.mask, strict=True))
         )
 
-    def match(self, tokens: Sequence[Floats], regions: Sequence[Floats], similarities: Floats) -> MatchScores:
-        """Score K pairs with the reranker, the contrastive score in the sum.
+    def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
+        """Score K pictures for one sentence: contrastive score, reranker and the pictures' hubness in one sum."""
+        logits = self._match_logits(text.tokens, images.regions)
+        return self._scores(images.vectors @ text.vectors[0], logits, self._hubness("captions", images.vectors))
 
-        Args:
-            tokens: token states of K sentences, or of one that all pairs share.
-            regions: region grids of K pictures, or of one that all pairs share.
-            similarities: cosine of each pair's vectors.
+    def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
+        """Score K captions for one picture, as `match_images` scores pictures."""
+        logits = self._match_logits(texts.tokens, image.regions)
+        return self._scores(texts.vectors @ image.vectors[0], logits, self._hubness("images", texts.vectors))
 
-        Shape:
-            - tokens: each (T, C); regions: each (P, C); similarities: (K,).
-        """
-        count = len(similarities)
-        logits = [
-            self._match_logits(
-                tokens if len(tokens) == 1 else tokens[start : start + MATCH_BATCH],
-                regions if len(regions) == 1 else regions[start : start + MATCH_BATCH],
-            )
-            for start in range(0, count, MATCH_BATCH)
-        ]
+    def _scores(self, similarities: Floats, logits: Floats, hubness: Floats) -> MatchScores:
         calibration = self._description.calibration
-        joined = np.concatenate(logits) if logits else np.empty(0, np.float32)
-        scores = calibration.scores(np.asarray(similarities, np.float32), joined)
+        scores = calibration.scores(similarities, logits, hubness)
         return MatchScores(scores=scores, probabilities=calibration.probabilities(scores))
+
+    def _hubness(self, bank: str, vectors: Floats) -> Floats:
+        config, calibration = self._description.config, self._description.calibration
+        if not (config.querybank and calibration.hubness_weight):
+            return np.zeros(len(vectors), np.float32)
+        part = self._part(f"hubness.{bank}.", lambda: Querybank(config.querybank, config.dimension))
+        with torch.inference_mode():
+            return _array(part(self._tensor(vectors), calibration.similarity_weight))
 
     def attend(self, text: str, regions: Floats) -> Attention:
         """Where each word of a sentence looks in a picture; pieces of one word are averaged.
@@ -118,7 +118,19 @@ class TorchEncoder:
             return np.full((len(states), len(regions)), 1 / len(regions), np.float32)
         return _array(found[0])
 
-    def _match_logits(self, tokens: Sequence[Floats], regions: Sequence[Floats]) -> Floats:
+    def _match_logits(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
+        """The reranker's logits (K,) of K sentences and K pictures, or of one of either and K of the other."""
+        count = 0 if not (len(tokens) and len(regions)) else max(len(tokens), len(regions))
+        logits = [
+            self._match_part(
+                tokens if len(tokens) == 1 else tokens[start : start + MATCH_BATCH],
+                regions if len(regions) == 1 else regions[start : start + MATCH_BATCH],
+            )
+            for start in range(0, count, MATCH_BATCH)
+        ]
+        return np.concatenate(logits) if logits else np.empty(0, np.float32)
+
+    def _match_part(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
         count = max(len(tokens), len(regions))
         longest = max(len(t) for t in tokens)
         padded = np.zeros((len(tokens), longest, tokens[0].shape[1]), np.float32)
@@ -127,7 +139,7 @@ class TorchEncoder:
             padded[i, : len(states)] = states
             mask[i, : len(states)] = True
         x, m = self._tensor(padded).expand(count, -1, -1), torch.from_numpy(mask).to(self._device).expand(count, -1)
-        grid = self._tensor(np.stack(regions)).expand(count, -1, -1)
+        grid = self._tensor(regions).expand(count, -1, -1)
         with torch.inference_mode():
             return _array(self._reranker(grid, x, m).logit)
 

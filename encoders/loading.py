@@ -36,8 +36,12 @@ class Encoder(Protocol):
         """B sentences → vectors (B, D), token states B x (T, C)."""
         ...
 
-    def match(self, tokens: Sequence[Floats], regions: Sequence[Floats], similarities: Floats) -> MatchScores:
-        """Score K pairs; `tokens` and `regions` have length K, or 1 and are shared."""
+    def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
+        """Score K pictures for one sentence."""
+        ...
+
+    def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
+        """Score K captions for one picture."""
         ...
 
     def attend(self, text: str, regions: Floats) -> Attention:

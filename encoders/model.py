@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 
+from .hubness import Hubness
 from .image_tower import ImageTower
 from .reranker import Reranker
 from .text_tower import RecurrentTextTower, TextTower, TransformerTextTower
@@ -19,7 +20,8 @@ class ModelConfig:
     """The architecture; travels in the checkpoint's JSON.
 
     `text_width`, `text_layers`, `text_heads` and `text_feed_forward` shape the transformer; the recurrent towers
-    take `text_width` as the size of their word embeddings and of their two-way output, in one layer.
+    take `text_width` as the size of their word embeddings and of their two-way output, in one layer. `querybank` is the
+    number of centres that hubness is measured by; without any it is not.
     """
 
     backbone: str = "tf_efficientnet_lite2"
@@ -39,6 +41,7 @@ class ModelConfig:
     joint_size: int = 128
     dropout: float = 0.1
     head_dropout: float = 0.2
+    querybank: int = 0
 
 
 class Encoded(NamedTuple):
@@ -73,7 +76,7 @@ class Head(nn.Module):
         weights = logits.softmax(dim=1)
         values = self.value(x).unflatten(-1, (weights.shape[-1], -1))  # (B, L, heads, D / heads)
         vectors = (values * weights.unsqueeze(-1)).sum(1).flatten(1)
-        return Encoded(F.normalize(vectors, dim=-1), F.normalize(self.local(x), dim=-1))
+        return Encoded(F.normalize(vectors.float(), dim=-1), F.normalize(self.local(x).float(), dim=-1))
 
 
 class ImageSide(nn.Module):
@@ -111,6 +114,7 @@ class CrosslookModel(nn.Module):
         self.image = ImageSide(config)
         self.text = TextSide(config)
         self.reranker = create_reranker(config)
+        self.hubness = Hubness(config.querybank, config.dimension) if config.querybank else None
         self.log_scale = nn.Parameter(torch.tensor(3.0))
 
     @property

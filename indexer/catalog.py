@@ -246,28 +246,32 @@ class Catalog:
         )[0]
         return int(row.n), int(row.top)
 
-    def vector(self, kind: Kind, item_id: int) -> Floats:
-        """One vector (D,).
+    def features(self, kind: Kind, ids: Sequence[int]) -> tuple[Floats, list[Floats]]:
+        """What the reranker needs of some items, in the order of their ids.
+
+        Returns:
+            Vectors (K, D), and K region grids (P, C) or token states (T, C).
 
         Raises:
             CatalogError: there is no such item.
         """
-        c = schema.embedding.c
-        where = (c.encoder_id == self._encoder_id()) & (c.kind == kind) & (c.item_id == item_id)
-        rows = self._rows(select(c.vector).where(where))
-        if not rows:
-            raise CatalogError(f"the index in {self.directory} has no {kind} with id {item_id}")
-        return np.frombuffer(rows[0].vector, "<f2").astype(np.float32)
-
-    def states(self, kind: Kind, ids: Sequence[int]) -> dict[int, Floats]:
-        """Region grids (P, C) or token states (T, C) by id."""
-        c, encoder_id = schema.states.c, self._encoder_id()
-        found: dict[int, Floats] = {}
+        vector, states, encoder_id = schema.embedding.c, schema.states.c, self._encoder_id()
+        both = schema.embedding.join(
+            schema.states,
+            (states.encoder_id == vector.encoder_id)
+            & (states.kind == vector.kind)
+            & (states.item_id == vector.item_id),
+        )
+        found: dict[int, tuple[Floats, Floats]] = {}
         for part in _chunks(ids):
-            where = (c.encoder_id == encoder_id) & (c.kind == kind) & c.item_id.in_(part)
-            for row in self._rows(select(c.item_id, c.states).where(where)):
-                found[row.item_id] = unpack_states(row.states)
-        return found
+            where = (vector.encoder_id == encoder_id) & (vector.kind == kind) & vector.item_id.in_(part)
+            for row in self._rows(select(vector.item_id, vector.vector, states.states).select_from(both).where(where)):
+                found[row.item_id] = np.frombuffer(row.vector, "<f2").astype(np.float32), unpack_states(row.states)
+        for item in ids:
+            if item not in found:
+                raise CatalogError(f"the index in {self.directory} has no {kind} with id {item}")
+        vectors = [found[item][0] for item in ids]
+        return np.stack(vectors) if vectors else np.empty((0, 0), np.float32), [found[item][1] for item in ids]
 
     def image_ids_where(self, expressions: Sequence[str]) -> Ids:
         """Ids of the images that fulfil every expression, ascending.

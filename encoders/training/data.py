@@ -50,6 +50,13 @@ class PairSet:
         ids, mask, attended = (a[rows, :width] for a in (self.captions.ids, self.captions.mask, self.captions.attended))
         return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(attended)
 
+    def sample(self, count: int) -> PairSet:
+        """Up to `count` pictures, evenly spread, in one view, each with its first caption."""
+        chosen = np.unique(np.linspace(0, len(self.activations) - 1, min(count, len(self.activations)), dtype=np.int64))
+        rows = np.searchsorted(self.image_of, chosen)
+        captions = Tokens(self.captions.ids[rows], self.captions.mask[rows], self.captions.attended[rows])
+        return PairSet(self.activations[chosen, :1], captions, np.arange(len(chosen)))
+
     def batches(self, batch_size: int, captions_per_image: int, seed: tuple[int, int]) -> Iterator[Batch]:
         """One epoch: every picture once, in a random view, with some captions; a lone last picture is left out."""
         rng = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ from ..calibration import Calibration
 from ..checkpoint import Checkpoint
 from ..datasets import Dataset
 from ..errors import BackboneError
+from ..hubness import CENTRES
 from ..image_tower import create_backbone
 from ..model import CrosslookModel, ModelConfig
 from ..tokenizer import Tokenizer
@@ -45,6 +46,7 @@ def fresh_start(
         text_tower=text_tower,  # type: ignore[arg-type]  # checked above
         vocabulary_size=len(tokenizer.vocabulary),
         text_layers=2,
+        querybank=CENTRES,
     )
     stages = create_backbone(backbone, pretrained=True) if pretrained else None
     torch.manual_seed(seed)

@@ -7,7 +7,7 @@ import json
 import math
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,8 +34,10 @@ from .augment import (
 from .config import TrainConfig
 from .curves import write_curves
 from .data import Batch, PairSet, prepare_pairs
-from .validation import Validation, encode_pairs, sentence_means, validate
+from .validation import Validation, encode_pairs, fit_hubness, sentence_means, validate
 from .views import OpenPicture
+
+CALIBRATION_DEPTH = 100
 
 Report = Callable[[str, int, int], None]
 """Called with what is going on, how much of it is done, and out of how much."""
@@ -301,6 +303,7 @@ class _Run:
         """Validate the averaged model, keep it if it is the best, and write everything down."""
         averaged = cast(CrosslookModel, self.average.module)
         self.report("validation", 0, 1)
+        fit_hubness(averaged, self.pairs, cut=self.config.image_cut)
         result = validate(averaged, encode_pairs(averaged, self.held_out, cut=self.config.image_cut))
         self.history[-1] |= _row(result)
         best = max(row["total"] for row in self.history[:-1]) if len(self.history) > 1 else -1.0
@@ -348,11 +351,22 @@ class _Run:
 
     def result(self) -> TrainResult:
         """What came of it."""
-        best = self.history[self.best_epoch - 1]
-        read_checkpoint(self.out / "model")
+        metrics = self.history[self.best_epoch - 1] | self._calibrate()
         return TrainResult(
-            self.out / "model", len(self.history), self.best_epoch, dict(best), len(self.history) < self.config.epochs
+            self.out / "model", len(self.history), self.best_epoch, metrics, len(self.history) < self.config.epochs
         )
+
+    def _calibrate(self) -> dict[str, float]:
+        """Fit the best model's calibration anew on lists as long as a search reranks; its epochs saw shorter ones."""
+        best = read_checkpoint(self.out / "model")
+        model = best.model.to(self.device)
+        self.report("calibration", 0, 1)
+        pairs = encode_pairs(model, self.held_out, cut=self.config.image_cut)
+        result = validate(model, pairs, depth=CALIBRATION_DEPTH)
+        metadata = best.metadata | {"metrics": best.metadata["metrics"] | _row(result)}
+        write_checkpoint(replace(best, calibration=result.calibration, metadata=metadata), self.out / "model")
+        self.report("calibration", 1, 1)
+        return _row(result)
 
 
 def _row(result: Validation) -> dict[str, float]:
@@ -360,4 +374,5 @@ def _row(result: Validation) -> dict[str, float]:
     for stage, recalls in (("retrieval", result.retrieval), ("reranked", result.reranked)):
         for way, values in (("t2i", recalls.text_to_image), ("i2t", recalls.image_to_text)):
             row |= {f"{stage}_{way}_r{k}": round(v, 2) for k, v in zip((1, 5, 10), values, strict=True)}
-    return row | {"match_weight": result.calibration.match_weight, "total": round(result.reranked.total, 2)}
+    weights = {"match_weight": result.calibration.match_weight, "hubness_weight": result.calibration.hubness_weight}
+    return row | weights | {"total": round(result.reranked.total, 2)}

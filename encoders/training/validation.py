@@ -1,8 +1,9 @@
-"""Recall on the validation split, of the towers alone and after reranking, and the weights that join the two."""
+"""Recall on the validation split, before and after reranking, and the weights that join what reranking knows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from ..text_tower import TextTower
 from .data import PairSet
 
 MATCH_WEIGHTS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+QUERYBANK_SAMPLE = 4096
+HUBNESS_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def match_lists(reranker: Reranker, pairs: EncodedPairs, images: Tensor, caption
 
 
 def validate(model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16) -> Validation:
-    """Recalls of a split before and after reranking, with the match weight that served best."""
+    """Recalls of a split before and after reranking, with the weights of match and hubness that served best."""
     similarities = pairs.texts.vectors @ pairs.images.vectors.T  # (M, N)
     image_of = torch.from_numpy(pairs.image_of).to(similarities.device)
     by_text = similarities.topk(min(depth, similarities.shape[1]), dim=1)
@@ -127,24 +130,46 @@ def validate(model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16) -> 
     found = by_image.indices.T
     text_logits = match_lists(model.reranker, pairs, columns.expand_as(found), found)
     scale = float(model.scale.detach())
+    image_hubness, text_hubness = _hubness(model, pairs, scale)
     correct_images = (by_text.indices == image_of[:, None]).cpu().numpy()
     correct_texts = (image_of[found] == columns).cpu().numpy()
     image_scores = scale * by_text.values.cpu().numpy()
     text_scores = scale * by_image.values.T.cpu().numpy()
 
-    def recalls(weight: float) -> Recalls:
-        return Recalls(
-            _recalls(image_scores + weight * image_logits, correct_images),
-            _recalls(text_scores + weight * text_logits, correct_texts),
+    of_images, of_texts = image_hubness[by_text.indices.cpu().numpy()], text_hubness[found.cpu().numpy()]
+
+    def scores(match: float, hubness: float) -> tuple[Floats, Floats]:
+        return (
+            image_scores + match * image_logits - hubness * of_images,
+            text_scores + match * text_logits - hubness * of_texts,
         )
 
-    retrieval = recalls(0.0)
-    best = max(MATCH_WEIGHTS, key=lambda w: recalls(w).total)
-    scores = np.concatenate(
-        [(s + best * m).ravel() for s, m in ((image_scores, image_logits), (text_scores, text_logits))]
-    )
-    slope, intercept = fit_probability(scores, np.concatenate([correct_images.ravel(), correct_texts.ravel()]))
-    return Validation(retrieval, recalls(best), Calibration(scale, best, slope, intercept))
+    def recalls(match: float, hubness: float) -> Recalls:
+        for_text, for_image = scores(match, hubness)
+        return Recalls(_recalls(for_text, correct_images), _recalls(for_image, correct_texts))
+
+    hubness_weights = HUBNESS_WEIGHTS if model.hubness is not None else (0.0,)
+    best = max(product(MATCH_WEIGHTS, hubness_weights), key=lambda weights: recalls(*weights).total)
+    flat = np.concatenate([s.ravel() for s in scores(*best)])
+    slope, intercept = fit_probability(flat, np.concatenate([correct_images.ravel(), correct_texts.ravel()]))
+    return Validation(recalls(0.0, 0.0), recalls(*best), Calibration(scale, best[0], slope, intercept, best[1]))
+
+
+def _hubness(model: CrosslookModel, pairs: EncodedPairs, scale: float) -> tuple[Floats, Floats]:
+    """Of all pictures (N,), and of all captions (M,); zero without a querybank."""
+    if model.hubness is None:
+        return np.zeros(len(pairs.images.vectors), np.float32), np.zeros(len(pairs.texts.vectors), np.float32)
+    of_images = model.hubness.captions(pairs.images.vectors, scale)
+    return of_images.cpu().numpy(), model.hubness.images(pairs.texts.vectors, scale).cpu().numpy()
+
+
+@torch.inference_mode()
+def fit_hubness(model: CrosslookModel, pairs: PairSet, *, cut: int) -> None:
+    """Fill a model's querybanks, where it has them, from a sample of its training set."""
+    if model.hubness is not None:
+        sample = encode_pairs(model, pairs.sample(QUERYBANK_SAMPLE), cut=cut)
+        model.hubness.captions.fit(sample.texts.vectors)
+        model.hubness.images.fit(sample.images.vectors)
 
 
 def _recalls(scores: Floats, correct: npt.NDArray[np.bool_]) -> tuple[float, float, float]:

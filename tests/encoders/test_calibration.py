@@ -25,11 +25,13 @@ def test_degenerate_outcomes_give_finite_numbers(correct: list[bool]) -> None:
     assert np.isfinite([slope, intercept]).all()
 
 
-def test_scores_join_both_parts_and_probabilities_follow_their_order() -> None:
-    """The score is a · cosine + b · logit, and a higher score is a higher probability, with no overflow."""
-    calibration = Calibration(similarity_weight=10, match_weight=0.5, slope=2, intercept=-1)
-    scores = calibration.scores(np.array([0.5, -0.5], np.float32), np.array([2, -2], np.float32))
-    assert scores.tolist() == [6.0, -6.0]
+def test_scores_join_all_parts_and_probabilities_follow_their_order() -> None:
+    """Score = a · cosine + b · logit - c · hubness; a higher score is a higher probability, with no overflow."""
+    calibration = Calibration(similarity_weight=10, match_weight=0.5, slope=2, intercept=-1, hubness_weight=3)
+    scores = calibration.scores(
+        np.array([0.5, -0.5], np.float32), np.array([2, -2], np.float32), np.array([1, 0], np.float32)
+    )
+    assert scores.tolist() == [3.0, -6.0]
     assert scores.dtype == np.float32
     probabilities = calibration.probabilities(np.array([-1e9, 0, 0.5, 1e9], np.float32))
     assert (np.diff(probabilities) > 0).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
+from encoders import BASE_MODEL, Encoder, EncodersError, ImageFeatures, TextFeatures, load_encoder
 from encoders.checkpoint import Checkpoint, write_checkpoint
 from encoders.device import machine, pick_device
 from tests.encoders.conftest import tiny_checkpoint
@@ -51,28 +52,53 @@ def test_a_batch_says_what_each_alone_says(encoder: Encoder) -> None:
         np.testing.assert_allclose(alone.tokens[0], texts.tokens[i], atol=1e-5)
 
 
-def test_matching_shares_one_side_or_pairs_both(encoder: Encoder) -> None:
-    """One sentence with many pictures, many with one, and pair by pair all agree."""
+def test_a_pair_scores_the_same_alone_and_in_a_list(encoder: Encoder) -> None:
+    """Pictures for a sentence, captions for a picture; the higher score has the higher probability."""
     images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
-    similarities = texts.vectors @ images.vectors.T
-    table = np.stack([encoder.match([texts.tokens[c]], list(images.regions), similarities[c]).scores for c in range(3)])
-    for i in range(3):
-        column = encoder.match(list(texts.tokens), [images.regions[i]], similarities[:, i])
-        np.testing.assert_allclose(column.scores, table[:, i], atol=1e-4)
-    pairs = encoder.match(list(texts.tokens), list(images.regions), np.diagonal(similarities))
-    np.testing.assert_allclose(pairs.scores, np.diagonal(table), atol=1e-4)
-    np.testing.assert_array_equal(np.argsort(pairs.scores), np.argsort(pairs.probabilities))
-    assert len(encoder.match([texts.tokens[0]], [], np.empty(0, np.float32)).scores) == 0
+    for c in range(3):
+        text = TextFeatures(texts.vectors[c : c + 1], texts.tokens[c : c + 1])
+        row = encoder.match_images(text, images)
+        np.testing.assert_array_equal(np.argsort(row.scores), np.argsort(row.probabilities))
+        for i in range(3):
+            image = ImageFeatures(images.vectors[i : i + 1], images.regions[i : i + 1])
+            assert encoder.match_images(text, image).scores[0] == pytest.approx(row.scores[i], abs=1e-4)
+            column = encoder.match_captions(image, texts)
+            assert encoder.match_captions(image, text).scores[0] == pytest.approx(column.scores[c], abs=1e-4)
+    nothing = ImageFeatures(images.vectors[:0], images.regions[:0])
+    assert len(encoder.match_images(text, nothing).scores) == 0
+
+
+def test_hubness_is_taken_off_candidates(tmp_path: Path) -> None:
+    """By its weight, of pictures against the bank of captions and of captions against the bank of pictures."""
+    found = []
+    for weight in (0.0, 0.5):
+        checkpoint = tiny_checkpoint(querybank=3)
+        assert checkpoint.model.hubness is not None
+        banks = (checkpoint.model.hubness.captions, checkpoint.model.hubness.images)
+        for seed, bank in enumerate(banks):
+            vectors = torch.randn(9, 16, generator=torch.Generator().manual_seed(seed))
+            bank.fit(torch.nn.functional.normalize(vectors, dim=-1))
+            for tensor in (bank.centres, bank.log_shares):
+                tensor.copy_(tensor.half())
+        calibration = replace(checkpoint.calibration, hubness_weight=weight)
+        write_checkpoint(replace(checkpoint, calibration=calibration), tmp_path / str(weight))
+        encoder = load_encoder(tmp_path / str(weight), device="cpu")
+        images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
+        text = TextFeatures(texts.vectors[:1], texts.tokens[:1])
+        image = ImageFeatures(images.vectors[:1], images.regions[:1])
+        found.append([encoder.match_images(text, images).scores, encoder.match_captions(image, texts).scores])
+    for bank, vectors, plain, less in zip(banks, (images.vectors, texts.vectors), *found, strict=True):
+        similar = np.exp(checkpoint.calibration.similarity_weight * vectors @ bank.centres.numpy().T)
+        hubness = np.log((similar * np.exp(bank.log_shares.numpy())).sum(axis=1))
+        np.testing.assert_allclose(less, plain - 0.5 * hubness, atol=1e-3)
 
 
 def test_many_pairs_are_scored_in_parts(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parts join without a seam."""
-    images, texts = encoder.encode_images(pixels(7)), encoder.encode_texts(["a red wall"])
-    similarities = (texts.vectors @ images.vectors.T)[0]
-    whole = encoder.match([texts.tokens[0]], list(images.regions), similarities).scores
+    images, text = encoder.encode_images(pixels(7)), encoder.encode_texts(["a red wall"])
+    whole = encoder.match_images(text, images).scores
     monkeypatch.setattr("encoders.encoder.MATCH_BATCH", 3)
-    parts = encoder.match([texts.tokens[0]], list(images.regions), similarities).scores
-    np.testing.assert_allclose(parts, whole, atol=1e-5)
+    np.testing.assert_allclose(encoder.match_images(text, images).scores, whole, atol=1e-5)
 
 
 def test_attention_is_a_share_of_the_picture_for_each_word(encoder: Encoder) -> None:
@@ -91,7 +117,7 @@ def test_every_fusion_and_text_tower_works_in_the_whole(tmp_path: Path, fusion: 
     write_checkpoint(tiny_checkpoint(fusion=fusion, text_tower=text_tower), tmp_path / "model")
     encoder = load_encoder(tmp_path / "model", device="cpu")
     images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
-    scores = encoder.match([texts.tokens[0]], list(images.regions), images.vectors @ texts.vectors[0])
+    scores = encoder.match_images(TextFeatures(texts.vectors[:1], texts.tokens[:1]), images)
     assert np.isfinite(scores.scores).all()
     np.testing.assert_allclose(encoder.attend(TEXTS[0], images.regions[0]).weights.sum(axis=(1, 2)), 1, rtol=1e-4)
 

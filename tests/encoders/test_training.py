@@ -16,7 +16,15 @@ from encoders import BackboneError, TrainingError, load_encoder
 from encoders.checkpoint import read_description
 from encoders.datasets import Dataset
 from encoders.training import TrainConfig, fresh_start, train
-from encoders.training.augment import encode_by_length, hide_regions, hide_words
+from encoders.training.augment import (
+    crop_maps,
+    encode_by_length,
+    hide_regions,
+    hide_words,
+    movable_words,
+    piece_tokens,
+    swap_words,
+)
 from encoders.training.data import prepare_pairs
 from encoders.training.views import cached_activations, make_view, read_views
 from tests.encoders.conftest import TINY, tiny_checkpoint
@@ -125,7 +133,9 @@ def test_a_loss_that_is_no_number_ends_the_run(
     pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says where, and what usually helps, instead of training on nonsense."""
-    monkeypatch.setattr("encoders.training.trainer.listwise_match", lambda logits: logits.sum() * float("nan"))
+    monkeypatch.setattr(
+        "encoders.training.trainer.listwise_match", lambda logits, *_, **__: logits.sum() * float("nan")
+    )
     with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1, step 1; a lower learning rate"):
         run(pictures, tmp_path / "run")
 
@@ -241,3 +251,38 @@ def test_a_fresh_start_takes_its_words_from_the_training_set(pictures: Dataset) 
     assert start.model.config.text_tower == "gru"
     with pytest.raises(BackboneError, match="no text tower 'rnn'; there are transformer, gru, lstm"):
         fresh_start(pictures, backbone=TINY, text_tower="rnn")
+
+
+def test_crops_of_maps_are_squares_of_them_mirrored_or_not() -> None:
+    """Every crop is found in its map, all crops of a batch are of one size, and half of them are mirrored."""
+    torch.manual_seed(0)
+    maps = torch.arange(2 * 3 * 6 * 6, dtype=torch.float32).reshape(2, 3, 6, 6).repeat(32, 1, 1, 1)
+    sides, mirrored = set(), 0
+    for _ in range(20):
+        cut = crop_maps(maps, 0.5)
+        side = cut.shape[-1]
+        sides.add(side)
+        for whole, part in zip(maps, cut, strict=True):
+            upright = part if part[0, 0, 0] < part[0, 0, -1] else part.flip(-1)
+            mirrored += not torch.equal(upright, part)
+            top, left = divmod(int(upright[0, 0, 0]) % 36, 6)
+            assert torch.equal(upright, whole[:, top : top + side, left : left + side])
+    assert sides == {3, 4, 5, 6}
+    assert 0.4 < mirrored / (20 * 64) < 0.6
+    assert crop_maps(maps, 1.0).shape == maps.shape
+
+
+def test_two_content_words_change_places_and_nothing_else() -> None:
+    """Never function words or pieces of words; a sentence without two different content words stays as it is."""
+    torch.manual_seed(0)
+    vocabulary = ["[PAD]", "[CLS]", "[SEP]", "a", "with", "man", "dog", "snow", "##board", "red"]
+    ids = torch.tensor([[1, 3, 5, 4, 3, 6, 2, 0], [1, 3, 9, 7, 8, 4, 6, 2], [1, 3, 6, 4, 6, 2, 0, 0]])
+    mask = ids > 2
+    seen = set()
+    for _ in range(20):
+        swapped, changed = swap_words(ids, mask, movable_words(vocabulary), piece_tokens(vocabulary))
+        assert changed.tolist() == [True, True, False]
+        assert swapped[0].tolist() == [1, 3, 6, 4, 3, 5, 2, 0]
+        assert swapped[2].tolist() == ids[2].tolist()
+        seen.add(tuple(swapped[1].tolist()))
+    assert seen == {(1, 3, 6, 7, 8, 4, 9, 2)}

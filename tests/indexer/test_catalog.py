@@ -122,7 +122,7 @@ def test_the_bank_is_kept_once_and_apart_from_images(indexed: Catalog, encoder: 
     assert len(indexed.caption_ids(bank=False)) == 0
     record = indexed.captions([int(bank[0])])[int(bank[0])]
     assert (record.text, record.image_id, record.source) == ("a red thing", None, "bank")
-    assert indexed.states(Kind.CAPTION, [int(bank[0])])[int(bank[0])].shape == (3, 8)
+    assert indexed.features(Kind.CAPTION, [int(bank[0])])[1][0].shape == (3, 8)
 
 
 def test_a_failed_transaction_leaves_nothing(indexed: Catalog) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from indexer import Catalog, Kind, VectorIndex, index_paths
@@ -37,13 +36,12 @@ def content(directory: Path) -> dict[str, bytes]:
     """Every file name with its vector and regions."""
     with Catalog.open(directory) as catalog:
         ids, vectors = catalog.vectors(Kind.IMAGE)
-        states = catalog.states(Kind.IMAGE, [int(i) for i in ids])
+        _, states = catalog.features(Kind.IMAGE, [int(i) for i in ids])
         records = catalog.images([int(i) for i in ids])
         index = VectorIndex.open(catalog, Kind.IMAGE)
         assert index.stamp == catalog.vector_stamp(Kind.IMAGE)
         return {
-            str(records[int(i)].path): v.tobytes() + np.asarray(states[int(i)]).tobytes()
-            for i, v in zip(ids, vectors, strict=True)
+            str(records[int(i)].path): v.tobytes() + s.tobytes() for i, v, s in zip(ids, vectors, states, strict=True)
         }
 
 

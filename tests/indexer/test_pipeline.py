@@ -55,8 +55,8 @@ def test_stored_vectors_are_those_of_the_model(indexed: Catalog, encoder: FakeEn
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)
     red = next(i for i, r in indexed.images([int(i) for i in ids]).items() if r.path and r.path.name == "red.png")
     expected = encoder.encode_texts(["red"]).tokens[0][0]
-    np.testing.assert_allclose(indexed.states(Kind.IMAGE, [red])[red][0], expected, atol=0.03)
-    assert indexed.vector(Kind.IMAGE, red) @ encoder.encode_texts(["red"]).vectors[0] > 0.99
+    np.testing.assert_allclose(indexed.features(Kind.IMAGE, [red])[1][0][0], expected, atol=0.03)
+    assert indexed.features(Kind.IMAGE, [red])[0][0] @ encoder.encode_texts(["red"]).vectors[0] > 0.99
 
 
 def test_a_changed_file_is_encoded_again(catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:

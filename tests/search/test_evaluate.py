@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from encoders import Floats, pack_states, unpack_states
+from encoders import Floats, ImageFeatures, TextFeatures, pack_states, unpack_states
 from encoders.datasets import Dataset, Example
 from search import EvaluationError, evaluate
 from tests.conftest import Paint
@@ -36,19 +36,24 @@ def stored(states: Floats) -> Floats:
     return unpack_states(pack_states(states))
 
 
+def as_stored(vectors: Floats) -> Floats:
+    """As an index keeps them."""
+    return vectors.astype(np.float16).astype(np.float32)
+
+
 def oracle_recalls(dataset: Dataset, encoder: FakeEncoder, depth: int) -> dict[str, dict[str, list[float]]]:
     """Score every pair of the dataset, then sort: first by the towers, then the top `depth` by the reranker."""
     pictures = encoder.encode_images(np.stack([encoder.prepare(Image.open(e.image)) for e in dataset.examples]))
     texts = [c for e in dataset.examples for c in e.captions]
     owner = [i for i, e in enumerate(dataset.examples) for _ in e.captions]
     words = encoder.encode_texts(texts)
-    cosine = (
-        words.vectors.astype(np.float16).astype(np.float32) @ pictures.vectors.astype(np.float16).astype(np.float32).T
-    )
+    cosine = as_stored(words.vectors) @ as_stored(pictures.vectors).T
     match = np.zeros_like(cosine)
     for c, tokens in enumerate(words.tokens):
         for i, regions in enumerate(pictures.regions):
-            match[c, i] = encoder.match([stored(tokens)], [stored(regions)], cosine[c : c + 1, i]).scores[0]
+            text = TextFeatures(as_stored(words.vectors[c : c + 1]), (stored(tokens),))
+            image = ImageFeatures(as_stored(pictures.vectors[i : i + 1]), stored(regions)[None])
+            match[c, i] = encoder.match_images(text, image).scores[0]
 
     def order(row: Floats, scores: Floats) -> list[int]:
         towers = sorted(range(len(row)), key=lambda j: -row[j])
