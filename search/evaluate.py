@@ -78,17 +78,16 @@ def evaluate(
         raise EvaluationError(f"depth must be at least 1, not {depth}")
     captions = [caption for example in dataset.examples for caption in example.captions]
     image_of = np.repeat(np.arange(len(dataset.examples)), [len(e.captions) for e in dataset.examples])
-    image_vectors, regions = _encode_images(dataset, encoder, batch_size, progress)
-    text_vectors, tokens = _encode_texts(captions, encoder, progress)
-    similarities = text_vectors @ image_vectors.T  # (M, N)
+    images, texts = encode_dataset(dataset, encoder, batch_size=batch_size, progress=progress)
+    similarities = texts.vectors @ images.vectors.T  # (M, N)
 
-    def match_images(caption: int, images: Ranks) -> MatchScores:
-        text = TextFeatures(text_vectors[caption][None], (tokens[caption],))
-        return encoder.match_images(text, ImageFeatures(image_vectors[images], regions[images]))
+    def match_images(caption: int, candidates: Ranks) -> MatchScores:
+        text = TextFeatures(texts.vectors[caption][None], (texts.tokens[caption],))
+        return encoder.match_images(text, ImageFeatures(images.vectors[candidates], images.regions[candidates]))
 
     def match_captions(image: int, candidates: Ranks) -> MatchScores:
-        texts = TextFeatures(text_vectors[candidates], tuple(tokens[c] for c in candidates))
-        return encoder.match_captions(ImageFeatures(image_vectors[image][None], regions[image][None]), texts)
+        found = TextFeatures(texts.vectors[candidates], tuple(texts.tokens[c] for c in candidates))
+        return encoder.match_captions(ImageFeatures(images.vectors[image][None], images.regions[image][None]), found)
 
     reranked_images = np.empty(len(captions), np.int64)
     for c, order in enumerate(_orders(similarities)):
@@ -107,6 +106,20 @@ def evaluate(
         {"retrieval": Recalls.of(text_to_image_ranks(similarities, image_of)), "reranked": Recalls.of(reranked_images)},
         {"retrieval": Recalls.of(image_to_text_ranks(similarities, image_of)), "reranked": Recalls.of(reranked_texts)},
     )
+
+
+def encode_dataset(
+    dataset: Dataset, encoder: Encoder, *, batch_size: int = 32, progress: Progress = lambda *_: None
+) -> tuple[ImageFeatures, TextFeatures]:
+    """Encode the pictures and captions of one split, rounded as an index stores them.
+
+    Raises:
+        EvaluationError: a picture that cannot be read.
+    """
+    captions = [caption for example in dataset.examples for caption in example.captions]
+    vectors, regions = _encode_images(dataset, encoder, batch_size, progress)
+    text_vectors, tokens = _encode_texts(captions, encoder, progress)
+    return ImageFeatures(vectors, regions), TextFeatures(text_vectors, tuple(tokens))
 
 
 def _orders(similarities: Floats) -> Iterator[Ranks]:

@@ -15,25 +15,25 @@ class TrainConfig:
     layers of the text tower stay frozen; what they give for each view and caption is computed once and kept.
     """
 
-    epochs: int = 16
-    batch_size: int = 128
+    epochs: int = 15
+    batch_size: int = 96
     captions_per_image: int = 2
     learning_rate: float = 1e-3
     image_rate: float = 0.3
     text_rate: float = 0.1
     weight_decay: float = 0.05
     warmup: float = 0.1
-    soft_targets: float = 0.2
+    soft_targets: float = 0.15
     kinship_temperature: float = 0.1
     matching_weight: float = 1.0
     hard_negatives: int = 24
-    smallest_crop: float = 0.75
+    smallest_crop: float = 0.8
     region_dropout: float = 0.2
     word_dropout: float = 0.1
     average: float = 0.99
     image_cut: int = 6
     text_cut: int = 4
-    views: int = 6
+    views: int = 4
     patience: int = 5
     seed: int = 0
     precision: str = "auto"

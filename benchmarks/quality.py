@@ -1,0 +1,264 @@
+"""How good a model's judgement is, beyond recall: `python benchmarks/quality.py PATH/TO/flickr8k --split dev`.
+
+Three figures on one split of a captioned dataset, and a picture of the second:
+
+- **word order**: captions against themselves with two nouns swapped; how often the true one scores higher;
+- **calibration**: expected calibration error of the match probability over all pairs that reranking meets;
+- **no answer**: area under the ROC curve of the best hit's probability, between the split's captions and queries for
+  things that none of its captions mentions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from encoders import Encoder, Floats, ImageFeatures, TextFeatures, load_encoder
+from encoders.datasets import Dataset, read_dataset
+from search.evaluate import encode_dataset
+
+BINS = 15
+NOUNS = frozenset(
+    """
+    air area arm arms baby background ball balls bar baseball basketball bat beach bed bench bicycle bike biker bikes
+    bird birds boat boats body boy boys bridge brick building buildings bus camera cap car cars cart cat chair child
+    children city cliff climber clothes clothing coat couple court cow cowboy crowd cyclist dirt dock dog dogs door
+    driver face family farm fence field fire floor flower flowers football forest fountain frisbee game girl girls
+    glasses grass group guitar gun guy hair hand hands hat head helmet hill hills hockey hoop horse horses house
+    ice jacket jeans jersey jump kayak kid kids lady lake leaf leash leaves log man men microphone motorbike motorcycle
+    mountain mountains mouth mud music net ocean pants park path people person phone picture player players pole pond
+    pool puddle puppy race racer racket railing ramp referee river road rock rocks room rope runner sand shirt shirts
+    shoes shore shorts side sidewalk sign skate skateboard skateboarder skater ski skier sky sled slide snow
+    snowboard snowboarder soccer stage stairs stick stone store stream street suit sunglasses sunset surfboard surfer
+    sweater swimmer swing table team tennis tent toddler toy track trail train tree trees trick truck tunnel umbrella
+    uniform van volleyball wall water wave waves wetsuit window woman women wood woods yard
+    """.split()  # noqa: SIM905  a list of words reads best as words
+)
+"""The common nouns of everyday captions; those of which Flickr8k's training captions hold at least fifty."""
+ABSENT = (
+    *(
+        "a violin",
+        "a zebra",
+        "a cup of espresso",
+        "a lighthouse",
+        "a circuit board",
+        "a penguin",
+        "an x-ray",
+        "a whale",
+    ),
+    *(
+        "a microscope",
+        "a wedding cake",
+        "the planet Saturn",
+        "a spider web",
+        "a chess board",
+        "a submarine",
+        "a cactus",
+    ),
+    *(
+        "a hot air balloon",
+        "a harp",
+        "a steam locomotive",
+        "a world map",
+        "a crocodile",
+        "a bowl of ramen",
+        "a tractor",
+    ),
+    *("a galaxy", "an octopus", "a dinosaur skeleton", "a screwdriver", "a stethoscope", "a keyboard", "a grand piano"),
+    *("a rhinoceros", "a castle at night", "a wind turbine", "a page of handwriting", "a jar of honey", "a scorpion"),
+    *("a telescope", "an owl", "a volcano", "a typewriter", "a beehive", "a pineapple", "a wristwatch", "a syringe"),
+    *("a jellyfish", "the eiffel tower", "a fighter jet", "an hourglass", "a lobster", "a calculator", "a padlock"),
+    *(
+        "a satellite",
+        "a mushroom",
+        "a broccoli",
+        "a hamster",
+        "a saxophone",
+        "a cathedral",
+        "a thermometer",
+        "a peacock",
+    ),
+    *("an electron microscope image", "a barometer", "a kangaroo", "a washing machine", "a polar bear", "a toaster"),
+)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split, encoded as an index stores it: pictures (N, …), captions (M, …), the picture of each caption (M,)."""
+
+    encoder: Encoder
+    captions: tuple[str, ...]
+    images: ImageFeatures
+    texts: TextFeatures
+    image_of: npt.NDArray[np.int64]
+
+
+def encoded(dataset: Dataset, encoder: Encoder) -> Split:
+    """Encode a split."""
+    images, texts = encode_dataset(dataset, encoder)
+    captions = tuple(caption for example in dataset.examples for caption in example.captions)
+    image_of = np.repeat(np.arange(len(dataset.examples)), [len(e.captions) for e in dataset.examples])
+    return Split(encoder, captions, images, texts, image_of)
+
+
+def swap_nouns(caption: str) -> str | None:
+    """Let the first two different nouns of a caption change places; None where there are not two."""
+    words = re.split(r"(\w+)", caption)
+    places = [i for i, word in enumerate(words) if word.lower() in NOUNS]
+    different = [i for i in places if words[i].lower() != words[places[0]].lower()] if places else []
+    if not different:
+        return None
+    one, two = places[0], different[0]
+    words[one], words[two] = words[two].lower(), words[one].lower()
+    return "".join(words)
+
+
+def word_order(split: Split) -> dict[str, float]:
+    """Share of captions that score above themselves with two nouns swapped, by the reranker and by the towers."""
+    swaps = [(c, swap) for c, caption in enumerate(split.captions) if (swap := swap_nouns(caption)) is not None]
+    reranked, towers = 0.0, 0.0
+    for start in range(0, len(swaps), 256):
+        part = swaps[start : start + 256]
+        other = split.encoder.encode_texts([swap for _, swap in part])
+        for row, (c, _) in enumerate(part):
+            image = one_image(split, int(split.image_of[c]))
+            pair = TextFeatures(
+                np.stack([split.texts.vectors[c], other.vectors[row]]), (split.texts.tokens[c], other.tokens[row])
+            )
+            reranked += preferred(split.encoder.match_captions(image, pair).scores)
+            towers += preferred(pair.vectors @ image.vectors[0])
+    count = len(swaps)
+    return {"captions": count, "reranker": round(100 * reranked / count, 1), "towers": round(100 * towers / count, 1)}
+
+
+def preferred(scores: Floats) -> float:
+    """1 where the first scores above the second, a half where they tie."""
+    return 0.5 if scores[0] == scores[1] else float(scores[0] > scores[1])
+
+
+def one_image(split: Split, image: int) -> ImageFeatures:
+    """A picture alone."""
+    return ImageFeatures(split.images.vectors[image : image + 1], split.images.regions[image : image + 1])
+
+
+def for_sentence(split: Split, vector: Floats, tokens: Floats, depth: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Probabilities (K,) of the top pictures for a sentence, and which they are (K,)."""
+    top = np.argsort(-(split.images.vectors @ vector), kind="stable")[:depth]
+    images = ImageFeatures(split.images.vectors[top], split.images.regions[top])
+    return split.encoder.match_images(TextFeatures(vector[None], (tokens,)), images).probabilities, top
+
+
+def for_picture(split: Split, image: int, depth: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Probabilities (K,) of the top captions for a picture, and which they are (K,)."""
+    top = np.argsort(-(split.texts.vectors @ split.images.vectors[image]), kind="stable")[:depth]
+    texts = TextFeatures(split.texts.vectors[top], tuple(split.texts.tokens[c] for c in top))
+    return split.encoder.match_captions(one_image(split, image), texts).probabilities, top
+
+
+def judge(split: Split, depth: int) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
+    """All pairs that reranking meets, both ways: probability and whether it is right; and each caption's best."""
+    probabilities, correct, best = [], [], []
+    for c, (vector, tokens) in enumerate(zip(split.texts.vectors, split.texts.tokens, strict=True)):
+        found, top = for_sentence(split, vector, tokens, depth)
+        probabilities.append(found)
+        correct.append(top == split.image_of[c])
+        best.append(found.max())
+    for image in range(len(split.images.vectors)):
+        found, top = for_picture(split, image, depth)
+        probabilities.append(found)
+        correct.append(split.image_of[top] == image)
+    return np.concatenate(probabilities), np.concatenate(correct), np.array(best, np.float32)
+
+
+def reliability(probabilities: Floats, correct: npt.NDArray[np.bool_]) -> tuple[float, list[tuple[float, float, int]]]:
+    """Expected calibration error, and per bin the mean probability, the share that is right, and how many.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599.
+    """
+    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    rows = [
+        (float(probabilities[bins == b].mean()), float(correct[bins == b].mean()), int((bins == b).sum()))
+        for b in range(BINS)
+        if (bins == b).any()
+    ]
+    return sum(abs(said - was) * n for said, was, n in rows) / len(probabilities), rows
+
+
+def draw(rows: Sequence[tuple[float, float, int]], path: Path) -> None:
+    """The reliability diagram: what was said across, what was so upwards; a perfect model lies on the diagonal."""
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], "--", color="tab:gray")
+    axes.plot([said for said, _, _ in rows], [was for _, was, _ in rows], marker="o")
+    for said, was, count in rows:
+        axes.annotate(f"{count:,}", (said, was), textcoords="offset points", xytext=(6, -10), fontsize=7)
+    axes.set(xlabel="match probability", ylabel="share that matches", title="Reliability, and pairs in each bin")
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
+def roc_auc(answerable: Floats, unanswerable: Floats) -> float:
+    """Chance that an answerable query's best probability lies above an unanswerable one's; ties count half."""
+    above = (answerable[:, None] > unanswerable[None]).mean()
+    return float(above + (answerable[:, None] == unanswerable[None]).mean() / 2)
+
+
+def absent_queries(captions: Sequence[str]) -> list[str]:
+    """Queries of which no content word occurs in any of the captions."""
+    said = {word for caption in captions for word in re.findall(r"\w+", caption.lower())}
+    return [
+        query
+        for query in ABSENT
+        if not said & {w for word in re.findall(r"\w{4,}", query.lower()) for w in (word, f"{word}s", word.rstrip("s"))}
+    ]
+
+
+def best_probabilities(split: Split, queries: Sequence[str], depth: int) -> Floats:
+    """Each query's best match probability (Q,)."""
+    texts = split.encoder.encode_texts(queries)
+    return np.array(
+        [
+            for_sentence(split, vector, tokens, depth)[0].max()
+            for vector, tokens in zip(texts.vectors, texts.tokens, strict=True)
+        ],
+        np.float32,
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--model", type=Path, help="default: the base model")
+    parser.add_argument("--depth", type=int, default=100)
+    parser.add_argument("--plot", type=Path, help="where the reliability diagram goes")
+    options = parser.parse_args()
+    split = encoded(read_dataset(options.dataset).select(options.split), load_encoder(options.model))
+    probabilities, correct, best = judge(split, options.depth)
+    error, rows = reliability(probabilities, correct)
+    if options.plot:
+        draw(rows, options.plot)
+    absent = absent_queries(split.captions)
+    figures = {
+        "word_order": word_order(split),
+        "calibration": {"pairs": len(correct), "right": int(correct.sum()), "expected_error": round(error, 4)},
+        "no_answer": {
+            "answerable": len(best),
+            "unanswerable": len(absent),
+            "roc_auc": round(roc_auc(best, best_probabilities(split, absent, options.depth)), 3),
+        },
+    }
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
