@@ -42,7 +42,7 @@ NOUNS = frozenset(
     uniform van volleyball wall water wave waves wetsuit window woman women wood woods yard
     """.split()  # noqa: SIM905  a list of words reads best as words
 )
-"""The common nouns of everyday captions; those of which Flickr8k's training captions hold at least fifty."""
+"""Common nouns of everyday captions, written down by hand."""
 ABSENT = (
     *(
         "a violin",
