@@ -21,7 +21,7 @@ from .model import CrosslookModel, ModelConfig
 from .tokenizer import Tokenizer
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-FORMAT, VERSION = "crosslook-model", 1
+FORMAT, VERSION = "crosslook-model", 2
 
 Module = TypeVar("Module", bound=nn.Module)
 

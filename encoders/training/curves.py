@@ -19,7 +19,7 @@ def write_curves(history: Sequence[dict[str, float]], directory: Path) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, recalls = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
-    for name in ("loss", "contrastive", "matching"):
+    for name in ("loss", "contrastive", "whole", "matching"):
         losses.plot(epochs, [row[name] for row in history], marker="o", markersize=3, label=name)
     for name, style in (("retrieval", "--"), ("reranked", "-")):
         for way, colour in (("t2i", "tab:blue"), ("i2t", "tab:orange")):

@@ -53,6 +53,7 @@ def fresh_start(
     model = CrosslookModel(config)
     if stages is not None:
         model.image.tower.stages.load_state_dict(stages.state_dict())
+        model.fork()
     weights = "its library's pretrained weights" if pretrained else "none"
     metadata = {"base_parts": [{"part": "CNN", "name": backbone, "weights": weights}]}
     return Checkpoint(f"{backbone}-{text_tower}", model, tokenizer, Calibration(1, 0, 1, 0), metadata)

@@ -177,7 +177,10 @@ class _Run:
         )
 
     def _freeze(self) -> None:
-        for stage in self.model.image.tower.stages[: self.config.image_cut]:
+        tower = self.model.image.tower
+        if tower.split is not None and self.config.image_cut > tower.split:
+            raise TrainingError(f"this model is split after {tower.split} CNN stages; freeze at most so many")
+        for stage in tower.stages[: self.config.image_cut]:
             stage.requires_grad_(requires_grad=False)
         self.model.text.tower.freeze(self.config.text_cut)
 
@@ -232,7 +235,7 @@ class _Run:
         count = 0
         for batch in self._batches(epoch):
             losses = self._losses(batch)
-            loss = losses["contrastive"] + self.config.matching_weight * losses["matching"]
+            loss = losses["contrastive"] + self.config.matching_weight * (losses["whole"] + losses["matching"])
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"the loss became {loss.item()} in epoch {epoch + 1}, step {count + 1}; "
@@ -263,16 +266,23 @@ class _Run:
         kinship = sentences @ sentences.T / config.kinship_temperature
         activations = crop_maps(activations, config.smallest_crop)
         with autocast(self.device, "float32" if self.device.type == "cpu" else config.precision):
-            regions = model.image.tower.crown(activations, config.image_cut)  # depthwise: bf16 is slower on a CPU
+            for_vector, for_match = model.image.tower.crown(activations, config.image_cut)  # bf16 is slower on a CPU
         with autocast(self.device, config.precision):
-            images = model.image.head(hide_regions(regions, config.region_dropout))
+            images = model.image.heads(
+                hide_regions(for_vector, config.region_dropout), hide_regions(for_match, config.region_dropout)
+            )
             words, mask = mask, hide_words(mask, config.word_dropout)
             texts = encode_by_length(model.text, ids, mask, attended)
-            similarities = images.vectors.float() @ texts.vectors.float().T
+            similarities = images.vectors @ texts.vectors.T
             contrastive = info_nce(similarities, image_of, model.scale, kinship, soft=config.soft_targets)
+            summaries = model.reranker.picture(images.states) @ model.reranker.sentence(texts.states, mask).T
+            whole = info_nce(summaries, image_of, model.reranker.scale, kinship, soft=config.soft_targets)
             lists = self._lists(similarities, image_of, kinship)
-            match = model.reranker(images.states[lists.images], texts.states[lists.captions], mask[lists.captions])
-            by_caption, by_image = match.logit.float().reshape(lists.kinship.shape).chunk(2)
+            match = model.reranker.compare(
+                images.states[lists.images], texts.states[lists.captions], mask[lists.captions]
+            )
+            logits = match.logit.float() + model.reranker.scale * summaries[lists.images, lists.captions]
+            by_caption, by_image = logits.reshape(lists.kinship.shape).chunk(2)
             kin_of_captions, kin_of_images = lists.kinship.chunk(2)
             first = lists.first
             swapped, changed = swap_words(ids[first], words[first], self.movable, self.word_pieces)
@@ -284,7 +294,7 @@ class _Run:
                 listwise_match(by_caption, kin_of_captions, soft=config.soft_targets)
                 + listwise_match(by_image, kin_of_images, soft=config.soft_targets)
             ) / 2
-        return {"contrastive": contrastive, "matching": matching}
+        return {"contrastive": contrastive, "whole": whole, "matching": matching}
 
     def _lists(self, similarities: Tensor, image_of: Tensor, kinship: Tensor) -> _Lists:
         """Matching lists both ways, for the first caption of each picture in the batch."""

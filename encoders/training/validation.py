@@ -63,7 +63,7 @@ def encode_pairs(model: CrosslookModel, pairs: PairSet, *, cut: int) -> EncodedP
     images = []
     for start in range(0, len(pairs.activations), 64):
         part = torch.from_numpy(np.array(pairs.activations[start : start + 64, 0])).float().to(device)
-        images.append(model.image.head(model.image.tower.crown(part, cut)))
+        images.append(model.image.heads(*model.image.tower.crown(part, cut)))
     width = pairs.captions.ids.shape[1]
     texts, masks = [], []
     for start in range(0, len(pairs.image_of), 256):
@@ -88,7 +88,7 @@ def sentence_means(tower: TextTower, pairs: PairSet) -> Tensor:
         rows = order[start : start + 256]
         ids, _, attended = (x.to(device) for x in pairs.tokens_of(rows))
         weight = attended.unsqueeze(-1).float()
-        states = tower(ids, attended).float()
+        states = tower(ids, attended)[0].float()
         means[torch.from_numpy(rows)] = F.normalize((states * weight).sum(1) / weight.sum(1), dim=-1).cpu()
     return means
 

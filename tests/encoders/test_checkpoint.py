@@ -80,7 +80,7 @@ def test_a_description_cut_short_is_refused(model_directory: Path) -> None:
     ("values", "words"),
     [
         ({"format": "other"}, "does not describe a crosslook model"),
-        ({"version": 2}, "format version 2; this crosslook reads version 1"),
+        ({"version": 3}, "format version 3; this crosslook reads version 2"),
         ({"architecture": None}, "a part is missing or of the wrong form"),
         ({"calibration": {"slope": 1}}, "a part is missing or of the wrong form"),
         ({"vocabulary": ["a"]}, "a vocabulary begins with"),

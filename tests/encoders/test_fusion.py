@@ -11,7 +11,7 @@ from torch import Tensor
 from encoders.fusion import FUSIONS, AttentionFusion
 from encoders.reranker import Reranker
 
-N, T, P, C, J = 3, 5, 9, 16, 8
+N, T, P, C, J, D = 3, 5, 9, 16, 8, 12
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_reranker_scores_pairs_alone(name: str, pairs: tuple[Tensor, Tensor, Ten
     """A pair's logit does not depend on what else is in the batch, and gradients reach both sides."""
     regions, tokens, mask = (x.clone() for x in pairs)
     torch.manual_seed(1)
-    reranker = Reranker(name, C, J, dropout=0.1).eval()
+    reranker = Reranker(name, C, J, D, dropout=0.1).eval()
     with torch.no_grad():
         for parameter in reranker.hidden.parameters():
             parameter.normal_()
@@ -79,9 +79,9 @@ def test_a_new_reranker_prefers_the_matching_picture() -> None:
     noise = F.normalize(torch.randn(1, P, C), dim=-1)
     fitting = noise.clone()
     fitting[:, :4] = words
-    reranker = Reranker("attention", C, J).eval()
+    reranker = Reranker("attention", C, J, D).eval()
     mask = torch.ones(1, 4, dtype=torch.bool)
-    assert reranker(fitting, words, mask).logit > reranker(noise, words, mask).logit + 1
+    assert reranker.compare(fitting, words, mask).logit > reranker.compare(noise, words, mask).logit + 1
 
 
 @pytest.mark.parametrize("name", ["concatenation", "gated"])

@@ -50,8 +50,23 @@ def test_trunk_and_crown_make_the_whole(cut: int) -> None:
     pixels = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(tower.crown(tower.trunk(pixels, cut), cut), tower(pixels))
-    assert tower(pixels).shape == (2, 16, 24)
+    assert tower(pixels)[0].shape == (2, 16, 24)
     assert tower.grid == (4, 4)
+
+
+def test_a_split_tower_starts_as_twins_and_learns_apart() -> None:
+    """Both maps are the same after a fork; training one pair of stages leaves the other's map alone."""
+    tower = ImageTower(TINY, 32, split=2)
+    with torch.no_grad():
+        tower.stages[2][0].weight += 0.1  # type: ignore[index, operator]  # torch types what a Sequential holds as Tensor or Module
+        tower.fork()
+        pixels = torch.rand(2, 3, 32, 32)
+        for_vector, for_match = tower.eval()(pixels)
+        torch.testing.assert_close(for_vector, for_match)
+        tower.stages[2][0].weight += 0.1  # type: ignore[index, operator]  # torch types what a Sequential holds as Tensor or Module
+        changed, same = tower(pixels)
+    assert torch.equal(same, for_match)
+    assert not torch.allclose(changed, for_vector)
 
 
 def test_regions_are_in_reading_order() -> None:
@@ -61,7 +76,7 @@ def test_regions_are_in_reading_order() -> None:
     marked = plain.clone()
     marked[..., 0:4, 28:32] = 1.0
     with torch.no_grad():
-        change = (tower(marked) - tower(plain)).abs().sum(-1)[0]
+        change = (tower(marked)[0] - tower(plain)[0]).abs().sum(-1)[0]
     assert int(change.argmax()) == 3
 
 

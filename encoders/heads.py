@@ -1,0 +1,50 @@
+"""From states to the shared space: one vector of all of them, or each of them smaller."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F  # noqa: N812  torch's own convention
+from torch import Tensor, nn
+
+
+class Pool(nn.Module):
+    """One vector from a set of states, by attention pooling with several heads.
+
+    Shape:
+        - states: (B, L, c); mask: (B, L), bool, true where there is something.
+        - output: (B, D), rows of length 1.
+    """
+
+    def __init__(self, width: int, dimension: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+        self.value = nn.Linear(width, dimension)
+        self.weigh = nn.Sequential(nn.Linear(width, 256), nn.Tanh(), nn.Linear(256, 4))
+
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Weigh and sum."""
+        x = self.dropout(self.norm(states))
+        logits = self.weigh(x)  # (B, L, heads)
+        if mask is not None:
+            logits = logits.masked_fill(~mask.unsqueeze(-1), -1e4)
+        weights = logits.softmax(dim=1)
+        values = self.value(x).unflatten(-1, (weights.shape[-1], -1))  # (B, L, heads, D / heads)
+        return F.normalize((values * weights.unsqueeze(-1)).sum(1).flatten(1).float(), dim=-1)
+
+
+class Local(nn.Module):
+    """Each state by itself, as the reranker compares it.
+
+    Shape:
+        - states: (B, L, c); output: (B, L, C), rows of length 1.
+    """
+
+    def __init__(self, width: int, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(width, channels)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Project."""
+        return F.normalize(self.project(self.dropout(self.norm(states))).float(), dim=-1)
