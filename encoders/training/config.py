@@ -25,6 +25,7 @@ class TrainConfig:
     warmup: float = 0.1
     soft_targets: float = 0.15
     kinship_temperature: float = 0.1
+    contrastive_weight: float = 1.0
     matching_weight: float = 1.0
     hard_negatives: int = 24
     smallest_crop: float = 0.8

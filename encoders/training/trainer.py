@@ -235,7 +235,8 @@ class _Run:
         count = 0
         for batch in self._batches(epoch):
             losses = self._losses(batch)
-            loss = losses["contrastive"] + self.config.matching_weight * (losses["whole"] + losses["matching"])
+            matching = losses["whole"] + losses["matching"]
+            loss = self.config.contrastive_weight * losses["contrastive"] + self.config.matching_weight * matching
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"the loss became {loss.item()} in epoch {epoch + 1}, step {count + 1}; "
