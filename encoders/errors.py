@@ -3,7 +3,7 @@
 EncodersError
 ├── CheckpointError      a model's files are missing, cut short, altered, or of another format
 ├── DatasetError         a dataset cannot be read at all, or holds nothing usable
-├── BackboneError        no backbone of that name, or its pretrained weights cannot be had here
+├── BackboneError        no backbone of that name, or its library or weights cannot be had here
 └── TrainingError        training cannot start, go on, or resume
 """
 
@@ -23,7 +23,7 @@ class DatasetError(EncodersError):
 
 
 class BackboneError(EncodersError):
-    """No backbone has that name, or its pretrained weights cannot be had here."""
+    """No backbone has that name, or its library or pretrained weights cannot be had here."""
 
 
 class TrainingError(EncodersError):

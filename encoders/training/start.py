@@ -9,12 +9,11 @@ from ..checkpoint import Checkpoint
 from ..datasets import Dataset
 from ..errors import BackboneError
 from ..hubness import CENTRES
-from ..image_tower import create_backbone
+from ..image_tower import create_backbone, pixel_statistics
 from ..model import CrosslookModel, ModelConfig
 from ..tokenizer import Tokenizer
 
 TEXT_TOWERS = ("transformer", "gru", "lstm")
-IMAGENET_MEAN, IMAGENET_STD = 0.449, 0.226  # over the three channels
 LEAST_VOCABULARY = 50
 
 
@@ -25,7 +24,7 @@ def fresh_start(
 
     Args:
         training: pictures with captions.
-        backbone: a timm name, or `torchvision/NAME`.
+        backbone: a timm name, `torchvision/NAME` or `open_clip/NAME`; see `create_backbone`.
         text_tower: `transformer`, `gru` or `lstm`.
         pretrained: fetch the CNN's weights from its library's model hub.
         seed: of the weights that start at random.
@@ -39,10 +38,11 @@ def fresh_start(
     tokenizer = Tokenizer.fit(captions)
     if len(tokenizer.vocabulary) < LEAST_VOCABULARY:  # a small set: keep every word it has
         tokenizer = Tokenizer.fit(captions, min_count=1)
+    pixel_mean, pixel_std = pixel_statistics(backbone)
     config = ModelConfig(
         backbone=backbone,
-        pixel_mean=IMAGENET_MEAN,
-        pixel_std=IMAGENET_STD,
+        pixel_mean=pixel_mean,
+        pixel_std=pixel_std,
         text_tower=text_tower,  # type: ignore[arg-type]  # checked above
         vocabulary_size=len(tokenizer.vocabulary),
         text_layers=2,
