@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 DATASET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint types check bench model clean
+.PHONY: help setup demo serve test lint types check bench model ablation clean
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -43,6 +43,10 @@ bench: setup ## time the stages on this machine, JSON out
 model: setup ## rebuild the base model: make model DATASET=path/to/flickr8k
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
 	$(BIN)/python scripts/build_base_model.py $(DATASET)
+
+ablation: setup ## rebuild the table of docs/MODEL.md: make ablation DATASET=path/to/flickr8k
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
+	$(BIN)/python -m scripts.ablation $(DATASET)
 
 clean: ## remove what the verbs made (not your index)
 	rm -rf $(VENV) build demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info

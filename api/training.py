@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from PIL import Image
@@ -19,6 +19,9 @@ from search import evaluate as measure
 from .errors import InputError
 from .options import Depth, Device, Json, Model, model_directory
 from .output import message, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from encoders.training import TrainResult
 
 VALIDATION_NAMES = ("dev", "val", "validation", "valid")
 HELD_OUT = 0.1
@@ -69,14 +72,18 @@ def train(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Train both towers and the fusion model together, or fine-tune a model."""
+    """Train both towers and the fusion model together, or fine-tune a model.
+
+    Over several processes: torchrun --nproc-per-node N --no-python crosslook train …
+    """
     if init is not None and (backbone or text_tower):
         raise typer.BadParameter("--backbone and --text-tower belong to a model that starts afresh, without --init")
     from encoders.checkpoint import read_checkpoint  # noqa: PLC0415  these bring torch
-    from encoders.training import TrainConfig, fresh_start  # noqa: PLC0415
+    from encoders.training import TrainConfig, fresh_start, is_first_process  # noqa: PLC0415
     from encoders.training import train as run  # noqa: PLC0415
 
-    training, held_out = _splits(_read(dataset, images), split, validation, seed)
+    quiet = not is_first_process()  # under torchrun one of the processes is enough to hear from
+    training, held_out = _splits(_read(dataset, images, quiet=quiet), split, validation, seed)
     config = TrainConfig(
         epochs=epochs,
         batch_size=batch_size,
@@ -100,14 +107,23 @@ def train(
             seed=seed,
         )
     start = replace(start, name=out.resolve().name)  # a model is called as its folder is
-    with progress() as advance:
+    with progress(quiet=quiet) as advance:
         result = run(
             start, training, held_out, out, config=config, open_picture=open_picture, resume=resume, report=advance
         )
-    if json:
-        print_json(_train_json(result.model, result.epochs, result.metrics, stopped_early=result.stopped_early))
+    if quiet:
         return
-    message(f"epoch {result.best_epoch} of {result.epochs} validated best → {result.model}", style="green")
+    if result.best_epoch == 0:
+        message(
+            f"none of {result.epochs} epochs validated better than the model they started from, "
+            f"which is kept as it was → {result.model}",
+            style="yellow",
+        )
+    if json:
+        print_json(_train_json(result))
+        return
+    if result.best_epoch:
+        message(f"epoch {result.best_epoch} of {result.epochs} validated best → {result.model}", style="green")
     _print_recalls(
         {
             name: {
@@ -153,9 +169,9 @@ def open_picture(path: Path) -> Image.Image:
         raise InputError(f"{path}: {exc}; mend it or take it out of the dataset") from exc
 
 
-def _read(path: Path, images: Path | None) -> Dataset:
+def _read(path: Path, images: Path | None, *, quiet: bool = False) -> Dataset:
     dataset = read_dataset(path, images=images)
-    if dataset.rejected:
+    if dataset.rejected and not quiet:
         message(f"{len(dataset.rejected)} rows refused, the first: {dataset.rejected[0]}", style="yellow")
     return dataset
 
@@ -175,8 +191,9 @@ def _splits(dataset: Dataset, split: str | None, validation: str | None, seed: i
     return dataset.select(chosen), dataset.select(held_out)
 
 
-def _train_json(model: Path, epochs: int, metrics: dict[str, Any], *, stopped_early: bool) -> dict[str, Any]:
-    return {"model": str(model), "epochs": epochs, "stopped_early": stopped_early, "metrics": metrics}
+def _train_json(result: TrainResult) -> dict[str, Any]:
+    """A `best_epoch` of 0 is the model that training started from."""
+    return asdict(result) | {"model": str(result.model)}
 
 
 def _print_evaluation(dataset: Dataset, evaluation: Evaluation) -> None:

@@ -129,7 +129,7 @@ def word_order(split: Split) -> dict[str, float]:
         part = swaps[start : start + 256]
         other = split.encoder.encode_texts([swap for _, swap in part])
         for row, (c, _) in enumerate(part):
-            image = one_image(split, int(split.image_of[c]))
+            image = split.images.take([int(split.image_of[c])])
             pair = TextFeatures(
                 np.stack([split.texts.vectors[c], other.vectors[row]]), (split.texts.tokens[c], other.tokens[row])
             )
@@ -144,30 +144,24 @@ def preferred(scores: Floats) -> float:
     return 0.5 if scores[0] == scores[1] else float(scores[0] > scores[1])
 
 
-def one_image(split: Split, image: int) -> ImageFeatures:
-    """A picture alone."""
-    return ImageFeatures(split.images.vectors[image : image + 1], split.images.regions[image : image + 1])
-
-
-def for_sentence(split: Split, vector: Floats, tokens: Floats, depth: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+def for_sentence(split: Split, query: TextFeatures, depth: int) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Probabilities (K,) of the top pictures for a sentence, and which they are (K,)."""
-    top = np.argsort(-(split.images.vectors @ vector), kind="stable")[:depth]
-    images = ImageFeatures(split.images.vectors[top], split.images.regions[top])
-    return split.encoder.match_images(TextFeatures(vector[None], (tokens,)), images).probabilities, top
+    top = np.argsort(-(split.images.vectors @ query.vectors[0]), kind="stable")[:depth]
+    return split.encoder.match_images(query, split.images.take(top)).probabilities, top
 
 
 def for_picture(split: Split, image: int, depth: int) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Probabilities (K,) of the top captions for a picture, and which they are (K,)."""
     top = np.argsort(-(split.texts.vectors @ split.images.vectors[image]), kind="stable")[:depth]
-    texts = TextFeatures(split.texts.vectors[top], tuple(split.texts.tokens[c] for c in top))
-    return split.encoder.match_captions(one_image(split, image), texts).probabilities, top
+    return split.encoder.match_captions(split.images.take([image]), split.texts.take(top)).probabilities, top
 
 
 def judge(split: Split, depth: int) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
     """All pairs that reranking meets, both ways: probability and whether it is right; and each caption's best."""
     probabilities, correct, best = [], [], []
-    for c, (vector, tokens) in enumerate(zip(split.texts.vectors, split.texts.tokens, strict=True)):
-        found, top = for_sentence(split, vector, tokens, depth)
+    queries = split.encoder.query(split.texts)
+    for c in range(len(split.captions)):
+        found, top = for_sentence(split, queries.take([c]), depth)
         probabilities.append(found)
         correct.append(top == split.image_of[c])
         best.append(found.max())
@@ -223,14 +217,8 @@ def absent_queries(captions: Sequence[str]) -> list[str]:
 
 def best_probabilities(split: Split, queries: Sequence[str], depth: int) -> Floats:
     """Each query's best match probability (Q,)."""
-    texts = split.encoder.encode_texts(queries)
-    return np.array(
-        [
-            for_sentence(split, vector, tokens, depth)[0].max()
-            for vector, tokens in zip(texts.vectors, texts.tokens, strict=True)
-        ],
-        np.float32,
-    )
+    texts = split.encoder.query(split.encoder.encode_texts(queries))
+    return np.array([for_sentence(split, texts.take([q]), depth)[0].max() for q in range(len(queries))], np.float32)
 
 
 def main() -> None:

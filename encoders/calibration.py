@@ -14,8 +14,12 @@ from .features import Floats
 class Calibration:
     """Measured on validation lists; travels in the checkpoint's JSON.
 
-    score = similarity_weight · cosine + match_weight · match logit - hubness_weight · hubness of the candidate;
+    learned = match_weight · match logit - hubness_weight · hubness of the candidate;
+    score = similarity_weight · cosine + familiarity · learned + (1 - familiarity) · learned_mean;
     probability = sigmoid(slope · score + intercept).
+
+    What captions taught is trusted as far as they said the query's words: `familiarity`, in [0, 1]. For words they
+    never said the order of retrieval stays.
     """
 
     similarity_weight: float
@@ -23,11 +27,13 @@ class Calibration:
     slope: float
     intercept: float
     hubness_weight: float = 0.0
+    learned_mean: float = 0.0
 
-    def scores(self, similarities: Floats, logits: Floats, hubness: Floats) -> Floats:
+    def scores(self, similarities: Floats, logits: Floats, hubness: Floats, familiarity: float = 1.0) -> Floats:
         """Join cosines (K,), match logits (K,) and hubness (K,) into scores (K,)."""
-        matched = self.similarity_weight * similarities + self.match_weight * logits
-        return (matched - self.hubness_weight * hubness).astype(np.float32)
+        learned = self.match_weight * logits - self.hubness_weight * hubness
+        trusted = familiarity * learned + (1 - familiarity) * self.learned_mean
+        return (self.similarity_weight * similarities + trusted).astype(np.float32)
 
     def probabilities(self, scores: Floats) -> Floats:
         """Scores (K,) → probabilities (K,) in [0, 1]."""

@@ -17,10 +17,16 @@ from torch.overrides import TorchFunctionMode
 
 from .calibration import Calibration
 from .errors import CheckpointError
+from .lexicon import Lexicon
 from .model import CrosslookModel, ModelConfig
 from .tokenizer import Tokenizer
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+OWN = {
+    *("format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration"),
+    *("class_names", "familiar_words", "vocabulary"),
+}
+ROW_SCALE, LARGE = ".row_scale", 2**16
 FORMAT, VERSION = "crosslook-model", 2
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -38,6 +44,7 @@ class Checkpoint:
     tokenizer: Tokenizer
     calibration: Calibration
     metadata: dict[str, Any] = field(default_factory=dict)
+    lexicon: Lexicon = field(default_factory=Lexicon)
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Description:
     tokenizer: Tokenizer
     calibration: Calibration
     metadata: dict[str, Any]
+    lexicon: Lexicon
 
     def load(self, prefix: str, build: Callable[[], Module]) -> Module:
         """Build a part of the model and fill it with its weights, in float32, ready for inference.
@@ -69,9 +77,7 @@ class Description:
                 tensors = {name[len(prefix) :]: file.get_tensor(name) for name in names}
             with torch.device("meta"), _NoInitialValues():
                 module = build()
-            module.load_state_dict(
-                {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, assign=True
-            )
+            module.load_state_dict(unpack_weights(tensors), assign=True)
         except (SafetensorError, OSError, RuntimeError) as exc:
             raise CheckpointError(f"{path}: its weights do not fit {DESCRIPTION} ({_first_line(exc)})") from exc
         return module.eval().requires_grad_(requires_grad=False)
@@ -92,19 +98,41 @@ class _NoInitialValues(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def pack_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Large matrices in int8 with a scale for each row, everything else in half precision."""
+    packed: dict[str, Tensor] = {}
+    for name, value in weights.items():
+        if value.is_floating_point() and value.ndim > 1 and value.numel() >= LARGE:
+            rows = value.float().flatten(1)
+            scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+            packed[name] = (rows / scale).round().to(torch.int8).reshape(value.shape)
+            packed[name + ROW_SCALE] = scale.squeeze(1)
+        else:
+            packed[name] = value.half() if value.is_floating_point() else value
+    return {name: value.contiguous().cpu() for name, value in packed.items()}
+
+
+def unpack_weights(packed: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What `pack_weights` packed, in float32; each value of a large matrix within half a step of what it was."""
+    weights: dict[str, Tensor] = {}
+    for name, value in packed.items():
+        scale = packed.get(name + ROW_SCALE)
+        if scale is not None:
+            weights[name] = value.float() * scale.reshape(-1, *[1] * (value.ndim - 1))
+        elif not name.endswith(ROW_SCALE):
+            weights[name] = value.float() if value.is_floating_point() else value
+    return weights
+
+
 def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
-    """Write a model in half precision, each file first under a temporary name.
+    """Write a model, each file first under a temporary name.
 
     Returns:
         The fingerprint: SHA-256 over both files.
     """
     directory.mkdir(parents=True, exist_ok=True)
     weights, description = directory / f"{WEIGHTS}.tmp", directory / f"{DESCRIPTION}.tmp"
-    tensors = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
-        for name, value in checkpoint.model.state_dict().items()
-    }
-    save_file(tensors, weights)
+    save_file(pack_weights(checkpoint.model.state_dict()), weights)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -114,7 +142,9 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
         "preprocessing": "EXIF orientation applied, alpha over white, whole picture resized to a square (bicubic)",
         "calibration": asdict(checkpoint.calibration),
         **checkpoint.metadata,
-        "vocabulary": list(checkpoint.tokenizer.vocabulary),
+        "class_names": checkpoint.lexicon.class_names,
+        "familiar_words": sorted(checkpoint.lexicon.familiar),
+        "vocabulary": checkpoint.tokenizer.vocabulary,
     }
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     description.write_text(text, encoding="utf-8")
@@ -154,10 +184,10 @@ def read_description(directory: Path) -> Description:
         config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in known})
         tokenizer = Tokenizer(document["vocabulary"], config.max_tokens)
         calibration = Calibration(**document["calibration"])
+        lexicon = Lexicon(frozenset(document["familiar_words"]), tuple(document["class_names"]))
         name = str(document["name"])
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise CheckpointError(f"{description}: a part is missing or of the wrong form ({_first_line(exc)})") from exc
-    own = {"format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration", "vocabulary"}
     return Description(
         directory=directory,
         name=name,
@@ -165,7 +195,8 @@ def read_description(directory: Path) -> Description:
         config=config,
         tokenizer=tokenizer,
         calibration=calibration,
-        metadata={k: v for k, v in document.items() if k not in own},
+        metadata={k: v for k, v in document.items() if k not in OWN},
+        lexicon=lexicon,
     )
 
 
@@ -177,7 +208,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     """
     found = read_description(directory)
     model = found.load("", lambda: CrosslookModel(found.config)).requires_grad_(requires_grad=True)
-    return Checkpoint(found.name, model, found.tokenizer, found.calibration, found.metadata)
+    return Checkpoint(found.name, model, found.tokenizer, found.calibration, found.metadata, found.lexicon)
 
 
 def _sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -16,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .checkpoint import read_description
+from .classes import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT
 from .device import autocast, keep_freed_memory, pick_device
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from .hubness import Querybank
@@ -35,7 +37,7 @@ class TorchEncoder:
         self._description = read_description(directory)
         self.name = self._description.name
         self.fingerprint = self._description.fingerprint
-        self.dimension = self._description.config.dimension
+        self.dimension = self._description.config.vector_size
         self.input_size = self._description.config.input_size
         self.device = pick_device(device)
         self.metadata = self._description.metadata
@@ -68,22 +70,35 @@ class TorchEncoder:
             encoded = self._text_side(ids, mask, attended)
         states = _array(encoded.states)
         return TextFeatures(
-            vectors=_array(encoded.vectors), tokens=tuple(s[m] for s, m in zip(states, tokens.mask, strict=True))
+            vectors=_array(encoded.vectors),
+            tokens=tuple(s[m] for s, m in zip(states, tokens.mask, strict=True)),
+            familiarity=np.array([self._description.lexicon.familiarity(text) for text in texts], np.float32),
         )
+
+    def query(self, text: TextFeatures) -> TextFeatures:
+        """Let the class part of a sentence's vector count the more, the less familiar its words are."""
+        if not self._description.config.classes or text.familiarity is None:
+            return text
+        weights = CAPTION_WEIGHT + UNFAMILIAR_WEIGHT * (1 - text.familiarity[:, None])
+        with torch.inference_mode():
+            vectors = _array(self._text_side.weighed(self._tensor(text.vectors), self._tensor(weights)))
+        return replace(text, vectors=vectors)
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Score K pictures for one sentence: contrastive score, reranker and the pictures' hubness in one sum."""
         logits = self._match_logits(text.tokens, images.regions)
-        return self._scores(images.vectors @ text.vectors[0], logits, self._hubness("captions", images.vectors))
+        familiarity = 1.0 if text.familiarity is None else float(text.familiarity[0])
+        hubness = self._hubness("captions", images.vectors)
+        return self._scores(images.vectors @ text.vectors[0], logits, hubness, familiarity)
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
         """Score K captions for one picture, as `match_images` scores pictures."""
         logits = self._match_logits(texts.tokens, image.regions)
         return self._scores(texts.vectors @ image.vectors[0], logits, self._hubness("images", texts.vectors))
 
-    def _scores(self, similarities: Floats, logits: Floats, hubness: Floats) -> MatchScores:
+    def _scores(self, similarities: Floats, logits: Floats, hubness: Floats, familiarity: float = 1.0) -> MatchScores:
         calibration = self._description.calibration
-        scores = calibration.scores(similarities, logits, hubness)
+        scores = calibration.scores(similarities, logits, hubness, familiarity)
         return MatchScores(scores=scores, probabilities=calibration.probabilities(scores))
 
     def _hubness(self, bank: str, vectors: Floats) -> Floats:
@@ -92,7 +107,7 @@ class TorchEncoder:
             return np.zeros(len(vectors), np.float32)
         part = self._part(f"hubness.{bank}.", lambda: Querybank(config.querybank, config.dimension))
         with torch.inference_mode():
-            return _array(part(self._tensor(vectors), calibration.similarity_weight))
+            return _array(part(self._tensor(vectors)))
 
     def attend(self, text: str, regions: Floats) -> Attention:
         """Where each word of a sentence looks in a picture; pieces of one word are averaged.

@@ -30,6 +30,10 @@ class ImageFeatures:
     vectors: Floats
     regions: Floats
 
+    def take(self, rows: npt.NDArray[np.int64] | list[int]) -> ImageFeatures:
+        """Some of the pictures."""
+        return ImageFeatures(self.vectors[rows], self.regions[rows])
+
 
 @dataclass(frozen=True)
 class TextFeatures:
@@ -38,10 +42,17 @@ class TextFeatures:
     Shape:
         - vectors: (B, D), rows of length 1.
         - tokens: B arrays of (T, C), each as long as its sentence.
+        - familiarity: (B,), share of each sentence's words that the model was taught, in [0, 1]; None: not known.
     """
 
     vectors: Floats
     tokens: tuple[Floats, ...]
+    familiarity: Floats | None = None
+
+    def take(self, rows: npt.NDArray[np.int64] | list[int]) -> TextFeatures:
+        """Some of the sentences."""
+        familiarity = None if self.familiarity is None else self.familiarity[rows]
+        return TextFeatures(self.vectors[rows], tuple(self.tokens[row] for row in rows), familiarity)
 
 
 @dataclass(frozen=True)

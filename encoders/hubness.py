@@ -25,19 +25,23 @@ class Querybank(nn.Module):
 
     centres: Tensor
     log_shares: Tensor
+    scale: Tensor
 
     def __init__(self, size: int, dimension: int) -> None:
         super().__init__()
         self.register_buffer("centres", torch.zeros(size, dimension))
         self.register_buffer("log_shares", torch.zeros(size))
+        self.register_buffer("scale", torch.ones(()))
 
-    def forward(self, vectors: Tensor, scale: float) -> Tensor:
-        """Log of the mean of exp(scale · cosine) with the bank: vectors (N, D) → (N,)."""
-        return torch.logsumexp(scale * vectors @ self.centres.T + self.log_shares, dim=1)
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Log of the mean of exp(scale · cosine) with the bank: vectors (N, D) → (N,). A class part is left aside."""
+        plain = F.normalize(vectors[:, : self.centres.shape[1]], dim=-1)
+        return torch.logsumexp(self.scale * plain @ self.centres.T + self.log_shares, dim=1)
 
-    def fit(self, vectors: Tensor) -> None:
-        """Spherical k-means over vectors (N, D) of length 1."""
+    def fit(self, vectors: Tensor, scale: float) -> None:
+        """Spherical k-means over vectors (N, D); `scale` is the inverse temperature they were trained with."""
         size = len(self.centres)
+        vectors = F.normalize(vectors[:, : self.centres.shape[1]], dim=-1)
         generator = torch.Generator().manual_seed(0)
         chosen = torch.randperm(len(vectors), generator=generator).repeat(-(-size // len(vectors)))[:size]
         centres = vectors[chosen.to(vectors.device)]
@@ -49,6 +53,7 @@ class Querybank(nn.Module):
         counts = torch.bincount((vectors @ centres.T).argmax(1), minlength=size)
         self.centres.copy_(centres)
         self.log_shares.copy_((counts / len(vectors)).clamp(min=1e-6).log())
+        self.scale.fill_(scale)
 
 
 class Hubness(nn.Module):

@@ -36,8 +36,12 @@ class Encoder(Protocol):
         """B sentences → vectors (B, D), token states B x (T, C)."""
         ...
 
+    def query(self, text: TextFeatures) -> TextFeatures:
+        """The same sentences with vectors for finding pictures; those of `encode_texts` are for being found."""
+        ...
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
-        """Score K pictures for one sentence."""
+        """Score K pictures for one sentence, from `query`."""
         ...
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 
+from .classes import CAPTION_WEIGHT, ImageClasses, TextClasses, join
 from .heads import Local, Pool
 from .hubness import Hubness
 from .image_tower import ImageTower
@@ -24,6 +27,8 @@ class ModelConfig:
     the number of centres that hubness is measured by; without any it is not. The CNN's stages from `image_split` on,
     and the transformer's layers from `text_split` on, exist twice, once for the vector and once for the reranker; None
     shares them all.
+
+    With `classes`, vectors are longer by `class_dimension`: see `classes.py`. That needs an `image_split`.
     """
 
     backbone: str = "tf_efficientnet_lite2"
@@ -46,6 +51,13 @@ class ModelConfig:
     querybank: int = 0
     image_split: int | None = None
     text_split: int | None = None
+    classes: int = 0
+    class_dimension: int = 128
+
+    @property
+    def vector_size(self) -> int:
+        """Length of a vector in use."""
+        return self.dimension + (self.class_dimension if self.classes else 0)
 
 
 class Encoded(NamedTuple):
@@ -65,14 +77,28 @@ class ImageSide(nn.Module):
         )
         self.pool = Pool(self.tower.channels, config.dimension, config.head_dropout)
         self.local = Local(self.tower.channels, config.channels, config.head_dropout)
+        self.classes = None
+        if config.classes:
+            last = nn.Sequential(*deepcopy(list(self.tower.stages[config.image_split :])))
+            self.classes = ImageClasses(last, self.tower.channels, config.classes, config.class_dimension)
 
     def heads(self, for_vector: Tensor, for_match: Tensor) -> Encoded:
         """What the tower gave, (B, P, c) twice → vectors (B, D), regions (B, P, C)."""
         return Encoded(self.pool(for_vector), self.local(for_match))
 
+    def crowned(self, activations: Tensor, cut: int) -> Encoded:
+        """As `forward`, from the output of the first `cut` stages (B, c, h, w)."""
+        split = self.tower.split
+        if self.classes is None or split is None:
+            return self.heads(*self.tower.crown(activations, cut))
+        shared = self.tower.stages[cut:split](activations)
+        found = self.heads(*self.tower.crown(shared, split))
+        return Encoded(join(found.vectors, self.classes(shared)), found.states)
+
     def forward(self, pixels: Tensor) -> Encoded:
-        """(B, 3, S, S) in [0, 1] → vectors (B, D), regions (B, P, C)."""
-        return self.heads(*self.tower(pixels))
+        """(B, 3, S, S) in [0, 1] → vectors (B, D), with the class part if there is one, and regions (B, P, C)."""
+        cut = self.tower.split or 0
+        return self.crowned(self.tower.trunk(pixels, cut), cut)
 
 
 class TextSide(nn.Module):
@@ -83,11 +109,24 @@ class TextSide(nn.Module):
         self.tower = _text_tower(config)
         self.pool = Pool(self.tower.channels, config.dimension, config.head_dropout)
         self.local = Local(self.tower.channels, config.channels, config.head_dropout)
+        self.classes = TextClasses(config.dimension, config.class_dimension) if config.classes else None
 
-    def forward(self, ids: Tensor, mask: Tensor, attended: Tensor) -> Encoded:
-        """(B, T) ids → vectors (B, D), token states (B, T, C)."""
+    def heads(self, ids: Tensor, mask: Tensor, attended: Tensor) -> Encoded:
+        """As `forward`, without a class part."""
         for_vector, for_match = self.tower(ids, attended)
         return Encoded(self.pool(for_vector, mask), self.local(for_match))
+
+    def forward(self, ids: Tensor, mask: Tensor, attended: Tensor) -> Encoded:
+        """(B, T) ids → vectors (B, D), with the class part if there is one, and token states (B, T, C)."""
+        found = self.heads(ids, mask, attended)
+        return Encoded(self.weighed(found.vectors, CAPTION_WEIGHT), found.states)
+
+    def weighed(self, vectors: Tensor, weight: Tensor | float) -> Tensor:
+        """Add a class part to vectors (B, D), or give the one they have another weight, (B, 1) or a number."""
+        if self.classes is None:
+            return vectors
+        plain = F.normalize(vectors[:, : len(self.classes.centre)], dim=-1)
+        return join(plain, self.classes(plain), weight)
 
 
 class CrosslookModel(nn.Module):

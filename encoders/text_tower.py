@@ -128,7 +128,9 @@ class TransformerTextTower(TextTower):
     def _fixed(self) -> list[nn.Module]:
         if not self._frozen:
             return []
-        twins = [] if self.match_layers is None else self.match_layers[: max(0, self._frozen - (self.split or 0))]
+        twins: list[nn.Module] = []
+        if self.match_layers is not None:
+            twins = list(self.match_layers[: max(0, self._frozen - (self.split or 0))])
         return [self.embedding, self.positions, self.norm, self.dropout, *self.layers[: self._frozen], *twins]
 
     def train(self, mode: bool = True) -> TransformerTextTower:  # noqa: FBT001, FBT002  torch's own signature

@@ -24,6 +24,7 @@ from encoders.calibration import Calibration
 from encoders.checkpoint import Checkpoint
 from encoders.datasets import read_dataset
 from encoders.hubness import CENTRES
+from encoders.lexicon import Lexicon
 from encoders.model import CrosslookModel, ModelConfig
 from encoders.tokenizer import Tokenizer
 from encoders.training import TrainConfig, train
@@ -50,8 +51,14 @@ def pretrained_start() -> Checkpoint:
 
     folder = Path(minilm).parent / "model"
     vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    names = class_names()
     config = ModelConfig(
-        vocabulary_size=len(vocabulary), channels=192, querybank=CENTRES, image_split=IMAGE_SPLIT, text_split=TEXT_SPLIT
+        vocabulary_size=len(vocabulary),
+        channels=192,
+        querybank=CENTRES,
+        image_split=IMAGE_SPLIT,
+        text_split=TEXT_SPLIT,
+        classes=len(names),
     )
     torch.manual_seed(0)
     model = CrosslookModel(config)
@@ -59,9 +66,33 @@ def pretrained_start() -> Checkpoint:
     _load_in_order(model.image.tower.stages, weights)
     model.text.tower.load_state_dict(bert_to_ours(load_file(folder / "model.safetensors"), config), strict=False)
     model.fork()
+    keep_classifier(model, weights)
     return Checkpoint(
-        "crosslook-base", model, Tokenizer(vocabulary, config.max_tokens), Calibration(1, 0, 1, 0), METADATA
+        "crosslook-base",
+        model,
+        Tokenizer(vocabulary, config.max_tokens),
+        Calibration(1, 0, 1, 0),
+        METADATA,
+        Lexicon(class_names=names),
     )
+
+
+def class_names() -> tuple[str, ...]:
+    """ImageNet's classes in order, each by its names and WordNet's gloss."""
+    from timm.data.imagenet_info import ImageNetInfo  # noqa: PLC0415  only the build needs it
+
+    info = ImageNetInfo("imagenet-1k")
+    return tuple(info.index_to_description(i, detailed=True) for i in range(1000))
+
+
+def keep_classifier(model: CrosslookModel, weights: dict[str, Tensor]) -> None:
+    """Give the class channel the CNN's last stages as they come, and its classifier, the last two tensors."""
+    classes, tower = model.image.classes, model.image.tower
+    if classes is None:
+        raise SystemExit("the model's configuration has no classes")
+    classes.stages.load_state_dict(torch.nn.Sequential(*tower.stages[tower.split :]).state_dict())
+    weight, bias = list(weights.values())[-2:]
+    classes.classifier.load_state_dict({"weight": weight, "bias": bias})
 
 
 def _load_in_order(stages: torch.nn.Module, weights: dict[str, Tensor]) -> None:

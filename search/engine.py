@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -119,16 +120,15 @@ class SearchEngine:
         with watch.stage("load"):
             encoder, index = self.encoder, self._index(Kind.IMAGE)
         with watch.stage("encode"):
-            features = encoder.encode_texts([query])
-            vector = features.vectors[0]
+            features = encoder.query(encoder.encode_texts([query]))
             if image is not None:
-                vector = _unit(vector + self._features(image)[0])
+                features = replace(features, vectors=_unit(features.vectors[0] + self._features(image)[0])[None])
         with watch.stage("retrieve"):
-            scores, ids = index.search(vector[None], max(k, depth if rerank else 0), allowed=self._allowed(where))
+            scores, ids = index.search(features.vectors, max(k, depth if rerank else 0), allowed=self._allowed(where))
             candidates = retrieved(ids[0], scores[0])
         if rerank:
             with watch.stage("rerank"):
-                candidates = self._rerank_images(candidates, TextFeatures(vector[None], features.tokens), depth)
+                candidates = self._rerank_images(candidates, features, depth)
         if min_probability is not None:
             candidates = [c for c in candidates if (c.match_probability or 0.0) >= min_probability]
         return Answer(query, self._hits(candidates[:k]), watch.milliseconds())

@@ -79,23 +79,22 @@ def evaluate(
     captions = [caption for example in dataset.examples for caption in example.captions]
     image_of = np.repeat(np.arange(len(dataset.examples)), [len(e.captions) for e in dataset.examples])
     images, texts = encode_dataset(dataset, encoder, batch_size=batch_size, progress=progress)
-    similarities = texts.vectors @ images.vectors.T  # (M, N)
+    queries = encoder.query(texts)
+    for_text, for_image = queries.vectors @ images.vectors.T, texts.vectors @ images.vectors.T  # (M, N)
 
     def match_images(caption: int, candidates: Ranks) -> MatchScores:
-        text = TextFeatures(texts.vectors[caption][None], (texts.tokens[caption],))
-        return encoder.match_images(text, ImageFeatures(images.vectors[candidates], images.regions[candidates]))
+        return encoder.match_images(queries.take([caption]), images.take(candidates))
 
     def match_captions(image: int, candidates: Ranks) -> MatchScores:
-        found = TextFeatures(texts.vectors[candidates], tuple(texts.tokens[c] for c in candidates))
-        return encoder.match_captions(ImageFeatures(images.vectors[image][None], images.regions[image][None]), found)
+        return encoder.match_captions(images.take([image]), texts.take(candidates))
 
     reranked_images = np.empty(len(captions), np.int64)
-    for c, order in enumerate(_orders(similarities)):
+    for c, order in enumerate(_orders(for_text)):
         rank = _reordered(order, depth, match_images, c)
         reranked_images[c] = int(np.flatnonzero(rank == image_of[c])[0])
         progress("reranking images", c + 1, len(captions))
     reranked_texts = np.empty(len(dataset.examples), np.int64)
-    for i, order in enumerate(_orders(similarities.T)):
+    for i, order in enumerate(_orders(for_image.T)):
         rank = _reordered(order, depth, match_captions, i)
         reranked_texts[i] = int(np.flatnonzero(image_of[rank] == i)[0])
         progress("reranking captions", i + 1, len(dataset.examples))
@@ -103,8 +102,8 @@ def evaluate(
         len(dataset.examples),
         len(captions),
         depth,
-        {"retrieval": Recalls.of(text_to_image_ranks(similarities, image_of)), "reranked": Recalls.of(reranked_images)},
-        {"retrieval": Recalls.of(image_to_text_ranks(similarities, image_of)), "reranked": Recalls.of(reranked_texts)},
+        {"retrieval": Recalls.of(text_to_image_ranks(for_text, image_of)), "reranked": Recalls.of(reranked_images)},
+        {"retrieval": Recalls.of(image_to_text_ranks(for_image, image_of)), "reranked": Recalls.of(reranked_texts)},
     )
 
 
@@ -118,8 +117,7 @@ def encode_dataset(
     """
     captions = [caption for example in dataset.examples for caption in example.captions]
     vectors, regions = _encode_images(dataset, encoder, batch_size, progress)
-    text_vectors, tokens = _encode_texts(captions, encoder, progress)
-    return ImageFeatures(vectors, regions), TextFeatures(text_vectors, tuple(tokens))
+    return ImageFeatures(vectors, regions), _encode_texts(captions, encoder, progress)
 
 
 def _orders(similarities: Floats) -> Iterator[Ranks]:
@@ -157,18 +155,20 @@ def _pixels(example: Example, encoder: Encoder) -> Pixels:
         raise EvaluationError(f"{example.image}: {exc}; mend it or take it out of the dataset") from exc
 
 
-def _encode_texts(texts: Sequence[str], encoder: Encoder, progress: Progress) -> tuple[Floats, list[Floats]]:
-    """Vectors (M, D) and M token states (T, C); sentences of like length together, to pad little."""
+def _encode_texts(texts: Sequence[str], encoder: Encoder, progress: Progress) -> TextFeatures:
+    """Sentences of like length together, to pad little."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    vectors: list[Floats] = [np.empty(0, np.float32)] * len(texts)
-    tokens = list(vectors)
+    vectors: list[Floats] = []
+    tokens: list[Floats] = []
+    familiarity: list[Floats] = []
     for start in range(0, len(order), 256):
         rows = order[start : start + 256]
         features = encoder.encode_texts([texts[i] for i in rows])
-        for i, vector, states in zip(rows, _as_stored(features.vectors), features.tokens, strict=True):
-            vectors[i], tokens[i] = vector, unpack_states(pack_states(states))
-        progress("encoding captions", min(start + 256, len(order)), len(order))
-    return np.stack(vectors), tokens
+        vectors.append(_as_stored(features.vectors))
+        tokens += [unpack_states(pack_states(states)) for states in features.tokens]
+        familiarity.append(np.ones(len(rows), np.float32) if features.familiarity is None else features.familiarity)
+        progress("encoding captions", len(tokens), len(order))
+    return TextFeatures(np.concatenate(vectors), tuple(tokens), np.concatenate(familiarity)).take(np.argsort(order))
 
 
 def _as_stored(vectors: Floats) -> Floats:

@@ -69,6 +69,10 @@ class FakeEncoder:
             tokens.append(_states(rgb))
         return TextFeatures(vectors=_unit(np.stack([t.sum(axis=0) for t in tokens])), tokens=tuple(tokens))
 
+    def query(self, text: TextFeatures) -> TextFeatures:
+        """Nothing to add."""
+        return text
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Each word's best region, averaged over words, plus the retrieval score."""
         local = np.array([(text.tokens[0] @ r.T).max(axis=1).mean() for r in images.regions], np.float32)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .rows import IMAGE_SUFFIXES, Rejected, Row, read_text
+from .rows import IMAGE_SUFFIXES, Rejected, Row, fault, read_text
 
 
 def rows(folder: Path) -> Iterator[Row | Rejected]:
@@ -22,8 +22,10 @@ def rows(folder: Path) -> Iterator[Row | Rejected]:
             if sidecar.name not in names:
                 yield Rejected(path, None, f"no {sidecar.name} beside it")
                 continue
-            lines = [line for line in read_text(sidecar).splitlines() if line.strip()]
+            lines = [(n, line) for n, line in enumerate(read_text(sidecar).splitlines(), start=1) if line.strip()]
             if not lines:
                 yield Rejected(sidecar, None, "no caption in it")
-            for number, line in enumerate(lines, start=1):
-                yield Row(str(path.relative_to(folder)), line, number)
+            for number, line in lines:
+                row = Row(str(path.relative_to(folder)), line, number)
+                reason = fault(row)
+                yield Rejected(sidecar, number, reason) if reason else row

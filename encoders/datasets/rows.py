@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,12 +103,15 @@ def read_text(path: Path) -> str:
     """A file's text; bytes that are not UTF-8 stay recognisable, so that their rows can be refused one by one.
 
     Raises:
-        DatasetError: the file cannot be read.
+        DatasetError: the file cannot be read, or is UTF-16.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+        content = path.read_bytes()
     except OSError as exc:
         raise DatasetError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise DatasetError(f"{path} is UTF-16; save the file as UTF-8")
+    return content.decode("utf-8-sig", errors="surrogateescape")
 
 
 def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
@@ -119,7 +123,7 @@ def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
             rejected.append(row)
             continue
         clean = replace(row, image=row.image.strip(), caption=" ".join(row.caption.split()))
-        reason = _fault(clean)
+        reason = fault(clean)
         if reason:
             rejected.append(Rejected(path, row.line, reason))
         else:
@@ -127,9 +131,13 @@ def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
     return CaptionFile(path, tuple(entries), tuple(rejected))
 
 
-def _fault(row: Row) -> str | None:
+def fault(row: Row) -> str | None:
+    """Why a row cannot be used, or None."""
     if any("\udc80" <= char <= "\udcff" for char in row.image + row.caption):
-        return "not UTF-8; save the file as UTF-8"
+        of = "" if row.line else f" in what it says of {row.image!a}"
+        return f"not UTF-8{of}; save the file as UTF-8"
+    if "\0" in row.image:
+        return f"no image name: {row.image!r}; is the file text, in UTF-8?"
     if not row.image:
         return "no image name"
     if not row.caption:

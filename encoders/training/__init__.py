@@ -1,7 +1,8 @@
-"""Training: cached activations, the fused objective, validation, exact resume."""
+"""Training: cached activations, the fused objective, validation, exact resume, several processes."""
 
 from .config import TrainConfig
+from .distributed import is_first_process
 from .start import TEXT_TOWERS, fresh_start
 from .trainer import TrainResult, train
 
-__all__ = ["TEXT_TOWERS", "TrainConfig", "TrainResult", "fresh_start", "train"]
+__all__ = ["TEXT_TOWERS", "TrainConfig", "TrainResult", "fresh_start", "is_first_process", "train"]

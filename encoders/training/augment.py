@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
+from ..lexicon import FUNCTION_WORDS
 from ..model import Encoded, TextSide
 
 
@@ -61,23 +62,11 @@ def encode_by_length(side: TextSide, ids: Tensor, mask: Tensor, attended: Tensor
     vectors, states = [], []
     for rows in order.chunk(parts):
         width = int(attended[rows].sum(1).max())
-        encoded = side(ids[rows, :width], mask[rows, :width], attended[rows, :width])
+        encoded = side.heads(ids[rows, :width], mask[rows, :width], attended[rows, :width])
         vectors.append(encoded.vectors)
         states.append(F.pad(encoded.states, (0, 0, 0, ids.shape[1] - width)))
     back = order.argsort()
     return Encoded(torch.cat(vectors)[back], torch.cat(states)[back])
-
-
-FUNCTION_WORDS = frozenset(  # those of two letters are short enough to be left out anyway
-    """
-    about above across after against all along alongside also although among and another any are around away back
-    because been before behind being below beneath beside between beyond both but can could did does down during each
-    either for four from had has have her hers him his how into its itself just like many more most near next nor not
-    off one onto other our out over own past several she some such than that the their them then there these they
-    this those three through toward towards two under until upon very was were what when where which while who whose
-    will with within without would you your
-    """.split()  # noqa: SIM905  a list of words reads best as words
-)
 
 
 def movable_words(vocabulary: Sequence[str]) -> Tensor:

@@ -12,7 +12,8 @@ class TrainConfig:
     """Settings of one run.
 
     Learning rates are peaks of a one-cycle schedule. `image_cut` and `text_cut` say how many stages of the CNN and
-    layers of the text tower stay frozen; what they give for each view and caption is computed once and kept.
+    layers of the text tower stay frozen. What the stages give for each view is computed once and kept on disk; the
+    text tower is run anew for every sentence, its frozen layers without dropout and without learning.
     """
 
     epochs: int = 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pathlib import Path
 def write_curves(history: Sequence[dict[str, float]], directory: Path) -> None:
     """Write `curves.csv` and `curves.png`, replacing what an earlier epoch wrote."""
     with (directory / "curves.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[-1]))
+        writer = csv.DictWriter(file, fieldnames=list(history[-1]))  # epoch 0 has no losses
         writer.writeheader()
         writer.writerows(history)
 
@@ -20,7 +21,7 @@ def write_curves(history: Sequence[dict[str, float]], directory: Path) -> None:
     losses, recalls = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
     for name in ("loss", "contrastive", "whole", "matching"):
-        losses.plot(epochs, [row[name] for row in history], marker="o", markersize=3, label=name)
+        losses.plot(epochs, [row.get(name, math.nan) for row in history], marker="o", markersize=3, label=name)
     for name, style in (("retrieval", "--"), ("reranked", "-")):
         for way, colour in (("t2i", "tab:blue"), ("i2t", "tab:orange")):
             values = [row[f"{name}_{way}_r1"] for row in history]

@@ -57,14 +57,16 @@ class PairSet:
         captions = Tokens(self.captions.ids[rows], self.captions.mask[rows], self.captions.attended[rows])
         return PairSet(self.activations[chosen, :1], captions, np.arange(len(chosen)))
 
-    def batches(self, batch_size: int, captions_per_image: int, seed: tuple[int, int]) -> Iterator[Batch]:
-        """One epoch: every picture once, in a random view, with some captions; a lone last picture is left out."""
+    def batches(
+        self, batch_size: int, captions_per_image: int, seed: tuple[int, int], *, least: int = 2
+    ) -> Iterator[Batch]:
+        """One epoch: every picture once, in a random view, with some captions; fewer than `least` left over are not."""
         rng = np.random.default_rng(seed)
         first = np.searchsorted(self.image_of, np.arange(len(self.activations) + 1))
         order = rng.permutation(len(self.activations))
         for start in range(0, len(order), batch_size):
             images = order[start : start + batch_size]
-            if len(images) < 2:
+            if len(images) < least:
                 return
             chosen = [
                 rng.choice(

@@ -12,29 +12,21 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..datasets import Dataset
-from ..device import autocast, keep_freed_memory, pick_device
+from ..device import keep_freed_memory, pick_device
 from ..errors import TrainingError
-from ..losses import hard_candidates, info_nce, listwise_match
 from ..model import CrosslookModel
-from .augment import (
-    crop_maps,
-    encode_by_length,
-    hide_regions,
-    hide_words,
-    movable_words,
-    piece_tokens,
-    swap_words,
-)
 from .config import TrainConfig
 from .curves import write_curves
 from .data import Batch, PairSet, prepare_pairs
-from .validation import Validation, encode_pairs, fit_hubness, sentence_means, validate
+from .distributed import Team, assemble_team
+from .fitting import fit_classes, fit_hubness
+from .objective import Objective
+from .validation import Validation, encode_pairs, sentence_means, validate
 from .views import OpenPicture
 
 CALIBRATION_DEPTH = 100
@@ -45,7 +37,7 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where the best model is, and what it reached."""
+    """Where the best model is, and what it reached; `best_epoch` 0 is the model the run started from."""
 
     model: Path
     epochs: int
@@ -67,6 +59,9 @@ def train(
 ) -> TrainResult:
     """Train both towers and the reranker together, and keep the epoch that validates best.
 
+    A trained `start` counts as epoch 0: where no epoch beats it, it is the result, as it was. Under torchrun the
+    processes train one model, and the first of them writes and reports.
+
     Args:
         start: what to start from; its metadata goes into the result.
         training: pictures with captions.
@@ -78,17 +73,25 @@ def train(
         report: progress.
 
     Raises:
-        TrainingError: nothing to resume, other settings, or a loss that is no longer a number.
+        TrainingError: nothing to resume, other settings, too little to train on, a picture that the frozen stages
+            give no finite numbers for, or a loss that is no longer a number.
     """
-    _check_out(out, resume=resume)
-    run = _Run(start, training, validation, out, config, open_picture, report)
-    first = run.restore() if resume else run.begin()
-    for epoch in range(first, config.epochs):
-        if run.exhausted:
-            break
-        run.train_epoch(epoch)
-        run.finish_epoch(epoch)
-    return run.result()
+    device = torch.device(pick_device(config.device))
+    with assemble_team(device) as team:
+        _check_out(out, resume=resume)
+        _check_data(training, validation, team.size, config.batch_size)
+        run = _Run(start, training, validation, out, config, open_picture, report if team.rank == 0 else _silent, team)
+        first = run.restore() if resume else run.begin()
+        for epoch in range(first, config.epochs):
+            if run.exhausted:
+                break
+            run.train_epoch(epoch)
+            run.finish_epoch(epoch)
+        return run.result()
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """Report nothing: one process of several is enough to hear from."""
 
 
 def _check_out(out: Path, *, resume: bool) -> None:
@@ -104,24 +107,23 @@ def _check_out(out: Path, *, resume: bool) -> None:
         raise TrainingError(f"cannot write to {out}: {exc.strerror or exc}") from exc
 
 
+def _check_data(training: Dataset, validation: Dataset, processes: int, batch_size: int) -> None:
+    """Before any time is spent: there must be something to tell apart, and work for every process."""
+    if batch_size < processes:
+        raise TrainingError(f"batch_size must be at least {processes}, a picture for each process, not {batch_size}")
+    for dataset, what, needed in ((training, "train on", max(2, processes)), (validation, "validate on", 2)):
+        if len(dataset.examples) < needed:
+            count = len(dataset.examples)
+            raise TrainingError(f"{dataset.name} has too few pictures to {what}: {count}; at least {needed} are needed")
+        bare = next((example.image for example in dataset.examples if not example.captions), None)
+        if bare is not None:
+            raise TrainingError(f"{bare} has no caption; give it one or take it out of {dataset.name}")
+
+
 def _digest(*datasets: Dataset) -> str:
     """What a run was trained on: names of pictures and their captions, wherever they lie."""
     content = [[(example.image.name, example.captions) for example in dataset.examples] for dataset in datasets]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class _Lists:
-    """Matching lists, those of captions before those of pictures.
-
-    Shape: first (B,), the caption each picture is matched by; images, captions (2B·K,), rows of the batch, list after
-    list; kinship (2B, K).
-    """
-
-    first: Tensor
-    images: Tensor
-    captions: Tensor
-    kinship: Tensor
 
 
 class _Run:
@@ -136,8 +138,9 @@ class _Run:
         config: TrainConfig,
         open_picture: OpenPicture,
         report: Report,
+        team: Team,
     ) -> None:
-        self.open_picture = open_picture
+        self.open_picture, self.team = open_picture, team
         self.start, self.out, self.config, self.report = start, out, config, report
         self.device = torch.device(pick_device(config.device))
         keep_freed_memory()
@@ -145,13 +148,13 @@ class _Run:
         self.history: list[dict[str, float]] = []
         self.datasets = (training, validation)
         self.data = _digest(training, validation)
+        self.lexicon = start.lexicon.taught(caption for example in training.examples for caption in example.captions)
         self.pairs = self._prepare(training, "training pictures", config.views)
         self.held_out = self._prepare(validation, "validation pictures", 1)
         self._freeze()
         self.report("reading captions", 0, 1)
-        self.sentences = sentence_means(self.model.text.tower, self.pairs)
-        self.movable = movable_words(start.tokenizer.vocabulary).to(self.device)
-        self.word_pieces = piece_tokens(start.tokenizer.vocabulary).to(self.device)
+        sentences = sentence_means(self.model.text.tower, self.pairs) if config.soft_targets else None
+        self.objective = Objective(self.model, sentences, start.tokenizer, config, team)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
         self.steps_per_epoch = math.ceil(len(self.pairs.activations) / config.batch_size)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98))
@@ -165,16 +168,21 @@ class _Run:
             done += count
             self.report(what, done, len(dataset.examples))
 
-        return prepare_pairs(
-            dataset,
-            self.open_picture,
-            self.model.image.tower,
-            self.start.tokenizer,
-            self.out / "cache",
-            cut=self.config.image_cut,
-            views=views,
-            advance=advance,
-        )
+        def prepare() -> PairSet:
+            return prepare_pairs(
+                dataset,
+                self.open_picture,
+                self.model.image.tower,
+                self.start.tokenizer,
+                self.out / "cache",
+                cut=self.config.image_cut,
+                views=views,
+                advance=advance,
+            )
+
+        prepared: list[PairSet] = []
+        self.team.tell(lambda: prepared.append(prepare()))
+        return prepared[0] if prepared else prepare()  # by now all of it is cached
 
     def _freeze(self) -> None:
         tower = self.model.image.tower
@@ -203,9 +211,19 @@ class _Run:
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1.0, total - rise))))
 
     def begin(self) -> int:
-        """Start afresh."""
-        (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        """Start afresh; what is trained already is validated as epoch 0, and kept until an epoch beats it."""
+        self.history = self.team.tell(self._epoch_zero)
         return 0
+
+    def _epoch_zero(self) -> list[dict[str, float]]:
+        (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        if "training" not in self.start.metadata:
+            return []
+        self.report("validation", 0, 1)
+        result = validate(self.model, encode_pairs(self.model, self.held_out, cut=self.config.image_cut))
+        write_checkpoint(self.start, self.out / "model")
+        self.report("validation", 1, 1)
+        return [{"epoch": 0, **_row(result)}]
 
     def restore(self) -> int:
         """Load the last finished epoch."""
@@ -225,100 +243,61 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.history = state["history"]
-        return len(self.history)
+        return self.epochs
 
     def train_epoch(self, epoch: int) -> None:
         """One pass over the pictures. Every random choice follows from the seed and the epoch alone."""
-        torch.manual_seed(self.config.seed * 100_003 + epoch)
+        seed = self.config.seed * 100_003 + epoch
+        torch.manual_seed(seed)
         self.model.train()
         sums: dict[str, float] = {}
         count = 0
         for batch in self._batches(epoch):
-            losses = self._losses(batch)
+            self.team.agree(seed + 1_000_003 * count)
+            losses = self.objective(batch)
             matching = losses["whole"] + losses["matching"]
             loss = self.config.contrastive_weight * losses["contrastive"] + self.config.matching_weight * matching
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"the loss became {loss.item()} in epoch {epoch + 1}, step {count + 1}; "
-                    f"a lower learning rate than {self.config.learning_rate} usually helps"
-                )
+            figures = self.team.total({**losses, "loss": loss})
+            self._check(figures["loss"], "loss", epoch, count)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch
-            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.team.add_gradients(self.model.parameters())
+            self._check(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0), "gradient", epoch, count)
             self.optimizer.step()
             self.schedule.step()
             self.average.update_parameters(self.model)
             count += 1
-            for name, value in (*losses.items(), ("loss", loss)):
+            for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
             self.report(f"epoch {epoch + 1}/{self.config.epochs}", count, self.steps_per_epoch)
         self.history.append({"epoch": epoch + 1, **{name: value / count for name, value in sums.items()}})
 
+    def _check(self, value: Tensor, what: str, epoch: int, count: int) -> None:
+        if not torch.isfinite(value):
+            kept = f"; the best model so far, of epoch {self.best_epoch}, is kept" if self.history else ""
+            raise TrainingError(
+                f"the {what} became {value.item()} in epoch {epoch + 1}, step {count + 1}; "
+                f"a lower learning rate than {self.config.learning_rate} usually helps, in another --out{kept}"
+            )
+
     def _batches(self, epoch: int) -> Iterator[Batch]:
-        return self.pairs.batches(self.config.batch_size, self.config.captions_per_image, (self.config.seed, epoch))
-
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Both parts of the objective for one batch."""
-        model, config = self.model, self.config
-        activations, ids, mask, attended, image_of = (
-            x.to(self.device) for x in (batch.activations, batch.ids, batch.mask, batch.attended, batch.image_of)
-        )
-        sentences = self.sentences[batch.rows].to(self.device)
-        kinship = sentences @ sentences.T / config.kinship_temperature
-        activations = crop_maps(activations, config.smallest_crop)
-        with autocast(self.device, "float32" if self.device.type == "cpu" else config.precision):
-            for_vector, for_match = model.image.tower.crown(activations, config.image_cut)  # bf16 is slower on a CPU
-        with autocast(self.device, config.precision):
-            images = model.image.heads(
-                hide_regions(for_vector, config.region_dropout), hide_regions(for_match, config.region_dropout)
-            )
-            words, mask = mask, hide_words(mask, config.word_dropout)
-            texts = encode_by_length(model.text, ids, mask, attended)
-            similarities = images.vectors @ texts.vectors.T
-            contrastive = info_nce(similarities, image_of, model.scale, kinship, soft=config.soft_targets)
-            summaries = model.reranker.picture(images.states) @ model.reranker.sentence(texts.states, mask).T
-            whole = info_nce(summaries, image_of, model.reranker.scale, kinship, soft=config.soft_targets)
-            lists = self._lists(similarities, image_of, kinship)
-            match = model.reranker.compare(
-                images.states[lists.images], texts.states[lists.captions], mask[lists.captions]
-            )
-            logits = match.logit.float() + model.reranker.scale * summaries[lists.images, lists.captions]
-            by_caption, by_image = logits.reshape(lists.kinship.shape).chunk(2)
-            kin_of_captions, kin_of_images = lists.kinship.chunk(2)
-            first = lists.first
-            swapped, changed = swap_words(ids[first], words[first], self.movable, self.word_pieces)
-            states = encode_by_length(model.text, swapped, mask[first], attended[first]).states
-            against = model.reranker(images.states, states, mask[first]).logit.float()
-            by_image = torch.cat([by_image, against.masked_fill(~changed, -1e4)[:, None]], 1)
-            kin_of_images = F.pad(kin_of_images, (0, 1), value=float("-inf"))
-            matching = (
-                listwise_match(by_caption, kin_of_captions, soft=config.soft_targets)
-                + listwise_match(by_image, kin_of_images, soft=config.soft_targets)
-            ) / 2
-        return {"contrastive": contrastive, "whole": whole, "matching": matching}
-
-    def _lists(self, similarities: Tensor, image_of: Tensor, kinship: Tensor) -> _Lists:
-        """Matching lists both ways, for the first caption of each picture in the batch."""
-        first = torch.searchsorted(image_of, torch.arange(len(similarities), device=self.device))
-        images, captions = hard_candidates(similarities[:, first], image_of[first], self.config.hard_negatives)
-        own = torch.arange(len(first), device=self.device)[:, None]
-        kin = kinship[first][:, first]
-        return _Lists(
-            first,
-            torch.cat([images.flatten(), own.expand_as(captions).flatten()]),
-            first[torch.cat([own.expand_as(images).flatten(), captions.flatten()])],
-            torch.cat([kin.gather(1, images), kin.gather(1, captions)]),
-        )
+        least = max(2, self.team.size)
+        seed = (self.config.seed, epoch)
+        return self.pairs.batches(self.config.batch_size, self.config.captions_per_image, seed, least=least)
 
     def finish_epoch(self, epoch: int) -> None:
         """Validate the averaged model, keep it if it is the best, and write everything down."""
+        self.history[-1] |= self.team.tell(lambda: self._validate(epoch))
+
+    def _validate(self, epoch: int) -> dict[str, float]:
         averaged = cast(CrosslookModel, self.average.module)
         self.report("validation", 0, 1)
+        fit_classes(averaged, self.start.tokenizer, self.start.lexicon.class_names)
         fit_hubness(averaged, self.pairs, cut=self.config.image_cut)
         result = validate(averaged, encode_pairs(averaged, self.held_out, cut=self.config.image_cut))
-        self.history[-1] |= _row(result)
-        best = max(row["total"] for row in self.history[:-1]) if len(self.history) > 1 else -1.0
-        if self.history[-1]["total"] > best:
+        row = _row(result)
+        self.history[-1] |= row
+        if self.best_epoch == epoch + 1:
             self._keep(averaged, result, epoch)
         write_curves(self.history, self.out)
         state = {
@@ -333,6 +312,7 @@ class _Run:
         torch.save(state, self.out / "last.pt.tmp")
         (self.out / "last.pt.tmp").replace(self.out / "last.pt")
         self.report("validation", 1, 1)
+        return row
 
     def _keep(self, model: CrosslookModel, result: Validation, epoch: int) -> None:
         training, validation = self.datasets
@@ -347,35 +327,48 @@ class _Run:
             "metrics": {"dataset": validation.name, "images": len(validation.examples)} | _row(result),
         }
         write_checkpoint(
-            Checkpoint(self.start.name, model, self.start.tokenizer, result.calibration, metadata), self.out / "model"
+            Checkpoint(self.start.name, model, self.start.tokenizer, result.calibration, metadata, self.lexicon),
+            self.out / "model",
         )
 
     @property
+    def epochs(self) -> int:
+        """How many epochs are finished."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
+
+    @property
     def best_epoch(self) -> int:
-        """The epoch, from 1, whose reranked recalls sum highest."""
-        return int(max(self.history, key=lambda row: row["total"])["epoch"])
+        """The first epoch whose reranked recalls sum highest; 0 is what the run started from."""
+        return int(self._best["epoch"])
+
+    @property
+    def _best(self) -> dict[str, float]:
+        return max(self.history, key=lambda row: row["total"])
 
     @property
     def exhausted(self) -> bool:
         """Whether validation has not improved for `patience` epochs."""
-        return bool(self.history) and len(self.history) - self.best_epoch >= self.config.patience
+        return bool(self.history) and self.epochs - self.best_epoch >= self.config.patience
 
     def result(self) -> TrainResult:
         """What came of it."""
-        metrics = self.history[self.best_epoch - 1] | self._calibrate()
-        return TrainResult(
-            self.out / "model", len(self.history), self.best_epoch, metrics, len(self.history) < self.config.epochs
-        )
+        metrics = self._best | self.team.tell(self._calibrate)
+        return TrainResult(self.out / "model", self.epochs, self.best_epoch, metrics, self.epochs < self.config.epochs)
 
     def _calibrate(self) -> dict[str, float]:
-        """Fit the best model's calibration anew on lists as long as a search reranks; its epochs saw shorter ones."""
+        """Fit the best model's calibration anew on lists as long as a search reranks; its epochs saw shorter ones.
+
+        The model that the run started from keeps its own.
+        """
         best = read_checkpoint(self.out / "model")
         model = best.model.to(self.device)
         self.report("calibration", 0, 1)
         pairs = encode_pairs(model, self.held_out, cut=self.config.image_cut)
-        result = validate(model, pairs, depth=CALIBRATION_DEPTH)
-        metadata = best.metadata | {"metrics": best.metadata["metrics"] | _row(result)}
-        write_checkpoint(replace(best, calibration=result.calibration, metadata=metadata), self.out / "model")
+        given = None if self.best_epoch else best.calibration
+        result = validate(model, pairs, depth=CALIBRATION_DEPTH, calibration=given)
+        if given is None:
+            metadata = best.metadata | {"metrics": best.metadata["metrics"] | _row(result)}
+            write_checkpoint(replace(best, calibration=result.calibration, metadata=metadata), self.out / "model")
         self.report("calibration", 1, 1)
         return _row(result)
 

@@ -12,14 +12,16 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
 from ..calibration import Calibration, fit_probability
+from ..classes import plain_cosine
+from ..errors import TrainingError
 from ..features import Floats
+from ..heads import Pool
 from ..model import CrosslookModel, Encoded
 from ..reranker import Reranker
 from ..text_tower import TextTower
 from .data import PairSet
 
 MATCH_WEIGHTS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-QUERYBANK_SAMPLE = 4096
 HUBNESS_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -63,7 +65,7 @@ def encode_pairs(model: CrosslookModel, pairs: PairSet, *, cut: int) -> EncodedP
     images = []
     for start in range(0, len(pairs.activations), 64):
         part = torch.from_numpy(np.array(pairs.activations[start : start + 64, 0])).float().to(device)
-        images.append(model.image.heads(*model.image.tower.crown(part, cut)))
+        images.append(model.image.crowned(part, cut))
     width = pairs.captions.ids.shape[1]
     texts, masks = [], []
     for start in range(0, len(pairs.image_of), 256):
@@ -107,19 +109,37 @@ def match_lists(reranker: Reranker, pairs: EncodedPairs, images: Tensor, caption
     Returns:
         Logits (L, K).
     """
+    pictures = _in_parts(reranker.picture, pairs.images.states)
+    sentences = _in_parts(reranker.sentence, pairs.texts.states, pairs.mask)
     logits = []
     flat_images, flat_captions = images.flatten(), captions.flatten()
     for start in range(0, len(flat_images), 1024):
         i, c = flat_images[start : start + 1024], flat_captions[start : start + 1024]
         longest = int(pairs.mask[c].sum(1).max()) + 1
-        logits.append(
-            reranker(pairs.images.states[i], pairs.texts.states[c][:, :longest], pairs.mask[c][:, :longest]).logit
-        )
+        match = reranker.compare(pairs.images.states[i], pairs.texts.states[c][:, :longest], pairs.mask[c][:, :longest])
+        logits.append(match.logit + reranker.scale * (pictures[i] * sentences[c]).sum(-1))
     return torch.cat(logits).reshape(images.shape).float().cpu().numpy()
 
 
-def validate(model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16) -> Validation:
-    """Recalls of a split before and after reranking, with the weights of match and hubness that served best."""
+def _in_parts(pool: Pool, *states: Tensor) -> Tensor:
+    """Pool states (N, L, C) with their mask (N, L) a part at a time: (N, D)."""
+    return torch.cat([pool(*part) for part in zip(*(torch.split(x, 512) for x in states), strict=True)])
+
+
+def validate(
+    model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16, calibration: Calibration | None = None
+) -> Validation:
+    """Recalls of a split before and after reranking, with the weights of match and hubness that served best.
+
+    Args:
+        model: what encoded the pairs.
+        pairs: a split.
+        depth: how many candidates are reranked.
+        calibration: to be used as it is, with nothing fitted.
+
+    Raises:
+        TrainingError: scores are no finite numbers.
+    """
     similarities = pairs.texts.vectors @ pairs.images.vectors.T  # (M, N)
     image_of = torch.from_numpy(pairs.image_of).to(similarities.device)
     by_text = similarities.topk(min(depth, similarities.shape[1]), dim=1)
@@ -130,11 +150,18 @@ def validate(model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16) -> 
     found = by_image.indices.T
     text_logits = match_lists(model.reranker, pairs, columns.expand_as(found), found)
     scale = float(model.scale.detach())
-    image_hubness, text_hubness = _hubness(model, pairs, scale)
+    image_hubness, text_hubness = _hubness(model, pairs)
     correct_images = (by_text.indices == image_of[:, None]).cpu().numpy()
     correct_texts = (image_of[found] == columns).cpu().numpy()
-    image_scores = scale * by_text.values.cpu().numpy()
-    text_scores = scale * by_image.values.T.cpu().numpy()
+    weight = scale * plain_cosine() if model.config.classes else scale
+    image_scores = weight * by_text.values.cpu().numpy()
+    text_scores = weight * by_image.values.T.cpu().numpy()
+    parts = (image_scores, text_scores, image_logits, text_logits, image_hubness, text_hubness)
+    if not all(np.isfinite(part).all() for part in parts):
+        raise TrainingError(
+            "the model gives the validation pictures no finite scores; "
+            "train with a lower learning rate, or start from another model"
+        )
 
     of_images, of_texts = image_hubness[by_text.indices.cpu().numpy()], text_hubness[found.cpu().numpy()]
 
@@ -148,28 +175,24 @@ def validate(model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16) -> 
         for_text, for_image = scores(match, hubness)
         return Recalls(_recalls(for_text, correct_images), _recalls(for_image, correct_texts))
 
+    if calibration is not None:
+        given = recalls(calibration.match_weight, calibration.hubness_weight)
+        return Validation(recalls(0.0, 0.0), given, calibration)
     hubness_weights = HUBNESS_WEIGHTS if model.hubness is not None else (0.0,)
     best = max(product(MATCH_WEIGHTS, hubness_weights), key=lambda weights: recalls(*weights).total)
     flat = np.concatenate([s.ravel() for s in scores(*best)])
     slope, intercept = fit_probability(flat, np.concatenate([correct_images.ravel(), correct_texts.ravel()]))
-    return Validation(recalls(0.0, 0.0), recalls(*best), Calibration(scale, best[0], slope, intercept, best[1]))
+    plain = np.concatenate([s.ravel() for s in scores(0.0, 0.0)])
+    calibration = Calibration(weight, best[0], slope, intercept, best[1], learned_mean=float((flat - plain).mean()))
+    return Validation(recalls(0.0, 0.0), recalls(*best), calibration)
 
 
-def _hubness(model: CrosslookModel, pairs: EncodedPairs, scale: float) -> tuple[Floats, Floats]:
+def _hubness(model: CrosslookModel, pairs: EncodedPairs) -> tuple[Floats, Floats]:
     """Of all pictures (N,), and of all captions (M,); zero without a querybank."""
     if model.hubness is None:
         return np.zeros(len(pairs.images.vectors), np.float32), np.zeros(len(pairs.texts.vectors), np.float32)
-    of_images = model.hubness.captions(pairs.images.vectors, scale)
-    return of_images.cpu().numpy(), model.hubness.images(pairs.texts.vectors, scale).cpu().numpy()
-
-
-@torch.inference_mode()
-def fit_hubness(model: CrosslookModel, pairs: PairSet, *, cut: int) -> None:
-    """Fill a model's querybanks, where it has them, from a sample of its training set."""
-    if model.hubness is not None:
-        sample = encode_pairs(model, pairs.sample(QUERYBANK_SAMPLE), cut=cut)
-        model.hubness.captions.fit(sample.texts.vectors)
-        model.hubness.images.fit(sample.images.vectors)
+    of_images = model.hubness.captions(pairs.images.vectors)
+    return of_images.cpu().numpy(), model.hubness.images(pairs.texts.vectors).cpu().numpy()
 
 
 def _recalls(scores: Floats, correct: npt.NDArray[np.bool_]) -> tuple[float, float, float]:

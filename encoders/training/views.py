@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image, ImageEnhance
+from torch import Tensor
 
+from ..errors import TrainingError
 from ..features import Pixels
 from ..image_tower import ImageTower
 from ..preprocess import to_square
@@ -80,6 +82,8 @@ def cached_activations(
     Returns:
         Memory-mapped array (N, views, c, h, w), float16.
 
+    Raises:
+        TrainingError: the stages give no finite half-precision numbers for a picture; the message names it.
     """
     directory.mkdir(parents=True, exist_ok=True)
     key = _key(tower, paths, cut, views, seed)
@@ -102,12 +106,24 @@ def cached_activations(
             jobs = [pool.submit(read_views, p, open_picture, tower.input_size, views, seed) for p in part]
             pixels = np.concatenate([job.result() for job in jobs])
             x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
-            array[start : start + len(part)] = tower.trunk(x, cut).float().cpu().numpy().reshape(len(part), *shape[1:])
+            maps = tower.trunk(x, cut).half().reshape(len(part), *shape[1:])
+            _check_finite(maps, part)
+            array[start : start + len(part)] = maps.cpu().numpy()
             if (start // step) % 20 == 0 or start + step >= len(paths):
                 array.flush()
                 progress_file.write_text(json.dumps({"done": start + len(part)}))
             advance(len(part))
     return array
+
+
+def _check_finite(maps: Tensor, paths: Sequence[Path]) -> None:
+    finite = torch.isfinite(maps).flatten(1).all(1).tolist()
+    for path, fine in zip(paths, finite, strict=True):
+        if not fine:
+            raise TrainingError(
+                f"{path}: what the frozen stages make of it is no finite half-precision number; "
+                "take it out of the dataset, or freeze fewer stages"
+            )
 
 
 def _key(tower: ImageTower, paths: Sequence[Path], cut: int, views: int, seed: int) -> str:

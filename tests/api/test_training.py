@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,13 @@ from PIL import ExifTags, Image
 from api.errors import InputError
 from api.training import open_picture
 from encoders import load_encoder
-from encoders.checkpoint import write_checkpoint
+from encoders.calibration import Calibration
+from encoders.checkpoint import Checkpoint, write_checkpoint
 from encoders.datasets import Dataset
+from encoders.model import CrosslookModel
 from tests.api.conftest import Run
-from tests.encoders.conftest import TINY, pictures, tiny_backbone, tiny_checkpoint
+from tests.encoders.conftest import TINY, pictures, tiny_backbone, tiny_checkpoint, tiny_config
+from tests.encoders.test_training_distributed import torchrun
 
 __all__ = ["pictures"]  # the fixture of forty captioned pictures
 
@@ -52,7 +58,8 @@ def test_a_fresh_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, 
     done = run(*command, "--json")
     assert done.status == 0, done.err
     assert done.json["model"] == str(tmp_path / "out" / "model")
-    assert done.json["epochs"] == 2
+    assert (done.json["epochs"], done.json["stopped_early"]) == (2, False)
+    assert done.json["best_epoch"] in (1, 2)
     assert epochs_of(tmp_path / "out") == ["1", "2"]
     description = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
     assert description["architecture"]["text_tower"] == "lstm"
@@ -79,11 +86,76 @@ def test_a_model_is_fine_tuned_where_there_are_no_splits(run: Run, pictures: Dat
     assert (description["training"]["images"], description["metrics"]["images"]) == (36, 4)
 
 
+def test_a_model_that_no_epoch_beats_is_given_back(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """The result is the trained model it started from, and the command says so, in JSON as well, and after --resume."""
+    write_checkpoint(replace(tiny_checkpoint(), metadata={"training": {"epoch": 3}}), tmp_path / "start")
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    command = (
+        "train",
+        data,
+        "--out",
+        tmp_path / "out",
+        "--init",
+        tmp_path / "start",
+        *QUICK,
+        "--learning-rate",
+        "1e-9",
+    )
+    done = run(*command, "--json")
+    assert done.status == 0, done.err
+    assert (done.json["best_epoch"], done.json["epochs"]) == (0, 2)
+    assert "none of 2 epochs validated better than the model they started from, which is kept as it was" in done.err
+    weights = [(path / "model.safetensors").read_bytes() for path in (tmp_path / "start", tmp_path / "out" / "model")]
+    assert weights[0] == weights[1]
+    again = run(*command, "--resume")
+    assert again.status == 0, again.err
+    assert "kept as it was" in again.err
+    assert "text → image" in again.out
+    assert epochs_of(tmp_path / "out") == ["0", "1", "2"]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(pictures: Dataset, tmp_path: Path) -> None:
+    """Under torchrun two processes train together, write and print once, go on with --resume, and fail together."""
+    tokenizer = tiny_checkpoint().tokenizer
+    model = CrosslookModel(tiny_config(tokenizer, backbone="test_efficientnet", text_tower="gru"))
+    write_checkpoint(Checkpoint("start", model, tokenizer, Calibration(1, 0, 1, 0)), tmp_path / "start")
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    out = tmp_path / "out"
+    command = ("train", data, "--out", out, "--init", tmp_path / "start", *QUICK)
+    done = torchrun("-m", "api.cli", *command, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)  # one document
+    assert answer["epochs"] == 2
+    assert math.isfinite(answer["metrics"]["loss"])
+    assert epochs_of(out) == ["1", "2"]
+    assert load_encoder(out / "model", device="cpu").encode_texts(["red"]).vectors.shape == (1, 16)
+    again = torchrun("--no-python", Path(sys.executable).parent / "crosslook", *command, "--resume", "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout) == answer
+    pictures.examples[3].image.write_text("no picture")
+    refused = torchrun("-m", "api.cli", *command[:3], tmp_path / "other", *command[4:])
+    assert refused.returncode == 1
+    assert "3.png: not an image" in refused.stderr
+    assert not (tmp_path / "other" / "model").exists()
+
+
 def test_what_cannot_be_trained_is_told_in_one_sentence(run: Run, pictures: Dataset, tmp_path: Path) -> None:
     """No dataset, no model to start from, no run to resume, splits that overlap."""
     data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
     out = tmp_path / "out"
+    write_checkpoint(tiny_checkpoint(), tmp_path / "tiny")
+    one = table(Dataset("one", pictures.examples[:1]), data.parent / "one.csv", splits=False)
+    lone = table(Dataset("lone", pictures.examples[26:29]), data.parent / "lone.csv", splits=True)
+    bare = data.parent / "bare.csv"
+    bare.write_text("image,caption\n0.png,\n1.png,\n")
+    foreign = data.parent / "foreign.csv"
+    foreign.write_bytes(b"image,caption\n0.png,caf\xe9\n")
     cases = {
+        ("train", one, "--out", out, "--backbone", TINY): "one has 1 pictures; training and validation need four",
+        ("train", lone, "--out", out, "--init", tmp_path / "tiny"): "too few pictures to validate on: 1",
+        ("train", bare, "--out", out, "--backbone", TINY): "bare.csv:2: no caption for 0.png",
+        ("train", foreign, "--out", out, "--backbone", TINY): "foreign.csv:2: not UTF-8; save the file as UTF-8",
         ("train", tmp_path / "none", "--out", out): "no such file or folder",
         ("train", data, "--out", out, "--init", tmp_path / "none"): "is not a model: model.safetensors is missing",
         ("train", data, "--out", out, "--backbone", TINY, "--resume"): "holds no run to resume",

@@ -36,3 +36,11 @@ def test_scores_join_all_parts_and_probabilities_follow_their_order() -> None:
     probabilities = calibration.probabilities(np.array([-1e9, 0, 0.5, 1e9], np.float32))
     assert (np.diff(probabilities) > 0).all()
     assert probabilities[2] == pytest.approx(0.5)
+
+
+def test_what_captions_taught_counts_as_far_as_the_query_is_familiar() -> None:
+    """For strange words only the cosine orders, with the learned part's mean to keep probabilities comparable."""
+    calibration = Calibration(10, 0.5, 2, -1, 3, learned_mean=-2)
+    similarities, logits, hubness = (np.array(x, np.float32) for x in ([0.5, 0.4], [-8, 8], [1, 0]))
+    assert calibration.scores(similarities, logits, hubness, 0.0).tolist() == [3.0, 2.0]
+    assert calibration.scores(similarities, logits, hubness, 0.5).tolist() == [0.5, 5.0]

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from encoders import CheckpointError, load_encoder
-from encoders.checkpoint import Checkpoint, read_checkpoint, read_description, write_checkpoint
+from encoders.checkpoint import (
+    Checkpoint,
+    pack_weights,
+    read_checkpoint,
+    read_description,
+    unpack_weights,
+    write_checkpoint,
+)
 
 
 def change(directory: Path, **values: object) -> None:
@@ -111,3 +118,25 @@ def test_reading_runs_nothing_from_the_file(model_directory: Path) -> None:
 def test_no_temporary_file_remains(model_directory: Path) -> None:
     """Both files were written under another name first."""
     assert sorted(p.name for p in model_directory.iterdir()) == ["model.json", "model.safetensors"]
+
+
+def test_large_matrices_are_kept_in_a_byte_a_value() -> None:
+    """Each value comes back within half a step of its row's scale; what is small or whole comes back as it was."""
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        "large": torch.randn(300, 256, generator=generator) * torch.logspace(-4, 2, 300)[:, None],
+        "convolution": torch.randn(64, 1024, 1, 1, generator=generator),
+        "small": torch.randn(4, 4, generator=generator).half().float(),
+        "count": torch.tensor(7),
+    }
+    packed = pack_weights(weights)
+    assert packed["large"].dtype == packed["convolution"].dtype == torch.int8
+    found = unpack_weights(packed)
+    assert found.keys() == weights.keys()
+    assert torch.equal(found["small"], weights["small"])
+    assert int(found["count"]) == 7
+    for name in ("large", "convolution"):
+        step = weights[name].flatten(1).abs().amax(1) / 127
+        error = (found[name] - weights[name]).flatten(1).abs().amax(1)
+        assert found[name].shape == weights[name].shape
+        assert bool((error <= 0.51 * step).all())

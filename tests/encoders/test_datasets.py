@@ -147,6 +147,24 @@ def test_sidecars(root: Path) -> None:
     ]
 
 
+def test_captions_in_another_encoding_are_refused_where_they_stand(root: Path) -> None:
+    """Latin-1 in a sidecar or in JSON, a whole file in UTF-16: named with the file, and the line where there is one."""
+    (root / "images" / "1.txt").write_bytes(b"\ncaf\xe9\na coffee\n")
+    dataset = read_dataset(root / "images")
+    assert shape(dataset) == {"1.jpg": ("a coffee",)}
+    assert reasons(dataset)[0] == "1.txt:2 not UTF-8; save the file as UTF-8"
+    document = json.dumps({"images": [{"filename": "1.jpg", "sentences": [{"raw": "E"}, {"raw": "a cup"}]}]})
+    (root / "a.json").write_bytes(document.encode().replace(b"E", b"\xe9"))
+    assert reasons(read_dataset(root)) == ["a.json:None not UTF-8 in what it says of '1.jpg'; save the file as UTF-8"]
+    for name in ("b.csv", "c.jsonl", "d.json", "e.token"):
+        (root / name).write_text("image,caption\n1.jpg,one\n", encoding="utf-16")
+        with pytest.raises(DatasetError, match=rf"{name} is UTF-16; save the file as UTF-8"):
+            read_dataset(root / name)
+    (root / "f.csv").write_text("image,caption\nx/1.jpg,one\n", encoding="utf-16-le")
+    with pytest.raises(DatasetError, match=r"f\.csv:1: no image name.*in UTF-8\?"):
+        read_dataset(root / "f.csv")
+
+
 def test_pictures_may_lie_elsewhere(root: Path, tmp_path: Path) -> None:
     """`images=` names their folder."""
     (tmp_path / "else").mkdir()

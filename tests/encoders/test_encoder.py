@@ -77,7 +77,7 @@ def test_hubness_is_taken_off_candidates(tmp_path: Path) -> None:
         banks = (checkpoint.model.hubness.captions, checkpoint.model.hubness.images)
         for seed, bank in enumerate(banks):
             vectors = torch.randn(9, 16, generator=torch.Generator().manual_seed(seed))
-            bank.fit(torch.nn.functional.normalize(vectors, dim=-1))
+            bank.fit(torch.nn.functional.normalize(vectors, dim=-1), 20.0)
             for tensor in (bank.centres, bank.log_shares):
                 tensor.copy_(tensor.half())
         calibration = replace(checkpoint.calibration, hubness_weight=weight)

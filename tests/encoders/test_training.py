@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 
 from encoders import BackboneError, TrainingError, load_encoder
-from encoders.checkpoint import read_description
+from encoders.checkpoint import Checkpoint, read_checkpoint, read_description
 from encoders.datasets import Dataset
-from encoders.training import TrainConfig, fresh_start, train
+from encoders.image_tower import ImageTower
+from encoders.model import CrosslookModel
+from encoders.training import TrainConfig, TrainResult, fresh_start, train
 from encoders.training.augment import (
     crop_maps,
     encode_by_length,
@@ -136,10 +138,134 @@ def test_a_loss_that_is_no_number_ends_the_run(
 ) -> None:
     """It says where, and what usually helps, instead of training on nonsense."""
     monkeypatch.setattr(
-        "encoders.training.trainer.listwise_match", lambda logits, *_, **__: logits.sum() * float("nan")
+        "encoders.training.objective.listwise_match", lambda logits, *_, **__: logits.sum() * float("nan")
     )
     with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1, step 1; a lower learning rate"):
         run(pictures, tmp_path / "run")
+
+
+def test_what_was_best_before_a_divergence_stays_usable(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients that are no numbers never reach the weights, and the best epoch's model still loads."""
+
+    def report(what: str, done: int, _total: int) -> None:
+        if what.startswith("epoch 2") and done == 3:
+            monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
+
+    start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
+    with pytest.raises(TrainingError, match=r"the gradient became inf in epoch 2, step 4; .*, of epoch 1, is kept"):
+        train(start, training, validation, tmp_path, config=CONFIG, open_picture=open_picture, report=report)
+    assert read_description(tmp_path / "model").metadata["training"]["epoch"] == 1
+    assert np.isfinite(load_encoder(tmp_path / "model", device="cpu").encode_texts(["red"]).vectors).all()
+
+
+def test_a_model_without_finite_scores_is_never_kept(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that overflow only when they are used are found by validation."""
+
+    def spoil(model: CrosslookModel, *_: object, **__: object) -> None:
+        with torch.no_grad():
+            model.reranker.linear.bias.fill_(float("inf"))
+
+    monkeypatch.setattr("encoders.training.trainer.fit_hubness", spoil)
+    with pytest.raises(TrainingError, match="no finite scores; train with a lower learning rate"):
+        run(pictures, tmp_path / "run")
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def trained_checkpoint(pictures: Dataset, out: Path, epochs: int) -> Checkpoint:
+    """The tiny model after some epochs, as `--init` reads it."""
+    run(pictures, out, replace(CONFIG, epochs=epochs, average=0.8))
+    return read_checkpoint(out / "model")
+
+
+def test_a_run_that_makes_a_model_worse_gives_it_back(pictures: Dataset, tmp_path: Path) -> None:
+    """Under a rate that diverges, however finite, the result is the model it started from: weights and calibration."""
+    start = trained_checkpoint(pictures, tmp_path / "start", epochs=10)
+    config = replace(CONFIG, learning_rate=0.9, warmup=0.0, average=0.1, patience=2)
+    training, validation = pictures.select("train"), pictures.select("dev")
+    result = train(start, training, validation, tmp_path / "out", config=config, open_picture=open_picture)
+    assert (result.best_epoch, result.epochs, result.stopped_early) == (0, 2, True)
+    before, after = (read_description(tmp_path / name / "model") for name in ("start", "out"))
+    assert (tmp_path / "out/model/model.safetensors").read_bytes() == (
+        tmp_path / "start/model/model.safetensors"
+    ).read_bytes()
+    assert after.calibration == before.calibration
+    assert after.metadata == before.metadata
+    with (tmp_path / "out/curves.csv").open() as file:
+        curve = list(csv.DictReader(file))
+    assert [row["epoch"] for row in curve] == ["0", "1", "2"]
+    assert curve[0]["loss"] == ""
+    assert float(curve[0]["total"]) > max(float(row["total"]) for row in curve[1:])
+
+
+def test_fine_tuning_resumes_exactly_after_epoch_zero(pictures: Dataset, tmp_path: Path) -> None:
+    """The starting model stays in the history, and the epochs count on from where they were."""
+    trained_checkpoint(pictures, tmp_path / "start", epochs=1)
+    training, validation = pictures.select("train"), pictures.select("dev")
+
+    def report(what: str, done: int, _total: int) -> None:
+        if what.startswith("epoch 2") and done == 2:
+            raise Interrupted
+
+    def tune(out: Path, *, resume: bool = False, interrupt: bool = False) -> TrainResult:
+        return train(
+            read_checkpoint(tmp_path / "start/model"),
+            training,
+            validation,
+            out,
+            config=replace(CONFIG, epochs=2),
+            open_picture=open_picture,
+            resume=resume,
+            report=report if interrupt else lambda *_: None,
+        )
+
+    whole = tune(tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        tune(tmp_path / "b", interrupt=True)
+    resumed = tune(tmp_path / "b", resume=True)
+    assert whole.epochs == 2
+    assert replace(resumed, model=whole.model) == whole
+    for name in ("curves.csv", "model/model.safetensors"):
+        assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_dataset_too_small_to_learn_from_is_refused(pictures: Dataset, tmp_path: Path) -> None:
+    """One picture to train or to validate on, or a picture without captions: told before any time is spent."""
+    one = Dataset("lone", pictures.examples[:1])
+    for training, validation, words in (
+        (one, pictures, "lone has too few pictures to train on: 1; at least 2 are needed"),
+        (pictures, one, "lone has too few pictures to validate on: 1; at least 2 are needed"),
+        (Dataset("bare", (*one.examples, replace(one.examples[0], captions=()))), one, r"0\.png has no caption"),
+    ):
+        with pytest.raises(TrainingError, match=words):
+            train(tiny_checkpoint(), training, validation, tmp_path, config=CONFIG, open_picture=open_picture)
+
+
+def test_a_picture_without_finite_activations_is_named(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the frozen stages cannot hold in half precision ends the run before it begins."""
+    original = ImageTower.trunk
+
+    def overflow(self: ImageTower, pixels: torch.Tensor, cut: int) -> torch.Tensor:
+        return original(self, pixels, cut).masked_fill((pixels.flatten(1).std(1) == 0)[:, None, None, None], 70_000.0)
+
+    monkeypatch.setattr(ImageTower, "trunk", overflow)
+    Image.new("RGB", (40, 40)).save(pictures.examples[3].image)
+    with pytest.raises(TrainingError, match=r"3\.png: .* no finite half-precision number; take it out of the dataset"):
+        run(pictures, tmp_path / "run")
+
+
+def test_black_pictures_are_trained_on_like_others(pictures: Dataset, tmp_path: Path) -> None:
+    """Even where every picture is black: there is nothing to learn, and every figure stays finite."""
+    for example in pictures.examples:
+        Image.new("RGB", (40, 40)).save(example.image)
+    curve = run(pictures, tmp_path / "run", replace(CONFIG, epochs=2))
+    assert all(np.isfinite(float(value)) for row in curve for value in row.values())
+    assert np.isfinite(load_encoder(tmp_path / "run/model", device="cpu").encode_texts(["red"]).vectors).all()
 
 
 @pytest.mark.parametrize(

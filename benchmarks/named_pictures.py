@@ -1,0 +1,126 @@
+"""Words that captions never say: `python benchmarks/named_pictures.py FOLDER`.
+
+FOLDER holds pictures with `NAME.txt` beside `NAME.png`, its first line the name of what is shown; Debian's
+`tuxpaint-stamps-default` has some at /usr/share/tuxpaint/stamps. Each name is a query, any picture of that name is
+right. Measured with and without the class channel, before and after reranking, over all names and over those whose
+words training captions said. Prints one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders import BASE_MODEL, Encoder, ImageFeatures, load_encoder
+from encoders.checkpoint import read_checkpoint, write_checkpoint
+from encoders.classes import plain_cosine
+from encoders.datasets import IMAGE_SUFFIXES
+from encoders.model import CrosslookModel
+from indexer import DecodeError, open_image
+
+BATCH = 32
+KS = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Pictures, what each is called, and the different names."""
+
+    files: tuple[Path, ...]
+    called: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name once."""
+        return tuple(sorted(set(self.called)))
+
+
+def find(folder: Path) -> Named:
+    """Every picture with a name beside it."""
+    files, called = [], []
+    for file in sorted(folder.rglob("*")):
+        text = file.with_suffix(".txt")
+        if file.suffix.lower() in IMAGE_SUFFIXES and text.is_file():
+            name = (text.read_text(encoding="utf-8", errors="replace").splitlines() or [""])[0].strip().rstrip(".")
+            if any(char.isalpha() for char in name):
+                files.append(file)
+                called.append(name)
+    return Named(tuple(files), tuple(called))
+
+
+def without_classes(model: Path, directory: Path) -> Path:
+    """The same model without its class channel, written to a directory."""
+    whole = read_checkpoint(model)
+    plain = CrosslookModel(replace(whole.model.config, classes=0))
+    plain.load_state_dict({k: v for k, v in whole.model.state_dict().items() if ".classes." not in k})
+    weight = whole.calibration.similarity_weight / plain_cosine()
+    write_checkpoint(
+        replace(whole, model=plain, calibration=replace(whole.calibration, similarity_weight=weight)), directory
+    )
+    return directory
+
+
+def encode(named: Named, encoder: Encoder) -> tuple[ImageFeatures, npt.NDArray[np.bool_]]:
+    """Pictures that can be read, and which of the files they are (F,)."""
+    pixels, readable = [], np.zeros(len(named.files), np.bool_)
+    for i, file in enumerate(named.files):
+        try:
+            pixels.append(encoder.prepare(open_image(file, at_least=2 * encoder.input_size)))
+            readable[i] = True
+        except DecodeError:
+            continue
+    parts = [encoder.encode_images(np.stack(pixels[i : i + BATCH])) for i in range(0, len(pixels), BATCH)]
+    vectors = np.concatenate([part.vectors for part in parts])
+    return ImageFeatures(vectors, np.concatenate([part.regions for part in parts])), readable
+
+
+def measure(named: Named, encoder: Encoder, depth: int) -> dict[str, dict[str, float]]:
+    """Recall at 1, 5, 10 in percent before and after reranking, over all names and over the familiar ones."""
+    images, readable = encode(named, encoder)
+    called = np.array(named.called)[readable]
+    names = [name for name in named.names if name in set(called)]
+    texts = encoder.query(encoder.encode_texts(names))
+    familiar = np.ones(len(names)) if texts.familiarity is None else texts.familiarity
+    ranks = np.empty((2, len(names)), np.int64)
+    for q, name in enumerate(names):
+        order = np.argsort(-(images.vectors @ texts.vectors[q]), kind="stable")
+        top = order[:depth]
+        scores = encoder.match_images(texts.take([q]), images.take(top)).scores
+        reranked = np.concatenate([top[np.argsort(-scores, kind="stable")], order[depth:]])
+        ranks[:, q] = [np.flatnonzero(called[o] == name)[0] for o in (order, reranked)]
+    groups = {"all": np.ones(len(names), np.bool_), "familiar": familiar == 1}
+    return {
+        f"{stage}_{group}": {"names": int(chosen.sum())}
+        | {f"r{k}": round(100 * float((found[chosen] < k).mean()), 1) for k in KS}
+        for group, chosen in groups.items()
+        for stage, found in zip(("retrieval", "reranked"), ranks, strict=True)
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", type=Path, default=BASE_MODEL)
+    parser.add_argument("--depth", type=int, default=100)
+    options = parser.parse_args()
+    named = find(options.folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = load_encoder(without_classes(options.model, Path(scratch)))
+        figures = {
+            "pictures": len(named.files),
+            "calibration": asdict(read_checkpoint(options.model).calibration),
+            "without_class_channel": measure(named, plain, options.depth),
+            "with_class_channel": measure(named, load_encoder(options.model), options.depth),
+        }
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()

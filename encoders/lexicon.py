@@ -1,0 +1,50 @@
+"""Words: those a model's training captions taught it, and the names its classifier knows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+LEAST_COUNT = 3
+
+FUNCTION_WORDS = frozenset(  # those of two letters are short enough to be left out anyway
+    """
+    about above across after against all along alongside also although among and another any are around away back
+    because been before behind being below beneath beside between beyond both but can could did does down during each
+    either for four from had has have her hers him his how into its itself just like many more most near next nor not
+    off one onto other our out over own past several she some such than that the their them then there these they
+    this those three through toward towards two under until upon very was were what when where which while who whose
+    will with within without would you your
+    """.split()  # noqa: SIM905  a list of words reads best as words
+)
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Travels in the checkpoint's JSON.
+
+    `familiar` are the content words that training captions said at least three times; `class_names` the names of the
+    classifier's classes in order. Both are empty for a model that keeps none.
+    """
+
+    familiar: frozenset[str] = frozenset()
+    class_names: tuple[str, ...] = ()
+
+    def familiarity(self, text: str) -> float:
+        """Share of a sentence's content words that are familiar, in [0, 1]; 1 where there is nothing to say."""
+        words = content_words(text)
+        if not (self.familiar and words):
+            return 1.0
+        return sum(word in self.familiar for word in words) / len(words)
+
+    def taught(self, captions: Iterable[str]) -> Lexicon:
+        """With what further captions teach."""
+        counts = Counter(word for caption in captions for word in content_words(caption))
+        return replace(self, familiar=self.familiar | {word for word, n in counts.items() if n >= LEAST_COUNT})
+
+
+def content_words(text: str) -> list[str]:
+    """A sentence's words that carry meaning, in lower case."""
+    return [w for w in re.findall(r"[^\W\d_]+", text.lower()) if len(w) > 2 and w not in FUNCTION_WORDS]

@@ -1,0 +1,36 @@
+"""Parts of a model that are not trained but worked out from it: its querybanks, and the places of its class names."""
+
+from __future__ import annotations
+
+import torch
+
+from ..model import CrosslookModel
+from ..tokenizer import Tokenizer
+from .data import PairSet
+from .validation import encode_pairs
+
+QUERYBANK_SAMPLE = 4096
+
+
+@torch.inference_mode()
+def fit_hubness(model: CrosslookModel, pairs: PairSet, *, cut: int) -> None:
+    """Fill a model's querybanks, where it has them, from a sample of its training set."""
+    if model.hubness is not None:
+        sample = encode_pairs(model, pairs.sample(QUERYBANK_SAMPLE), cut=cut)
+        model.hubness.captions.fit(sample.texts.vectors, float(model.scale))
+        model.hubness.images.fit(sample.images.vectors, float(model.scale))
+
+
+@torch.inference_mode()
+def fit_classes(model: CrosslookModel, tokenizer: Tokenizer, names: tuple[str, ...]) -> None:
+    """Place the names of a model's classes, where it has them, by its text tower as it is now."""
+    if model.image.classes is None or model.text.classes is None:
+        return
+    model.eval()
+    device = model.log_scale.device
+    vectors = []
+    for start in range(0, len(names), 100):
+        tokens = tokenizer(names[start : start + 100])
+        found = model.text.heads(*(torch.from_numpy(a).to(device) for a in (tokens.ids, tokens.mask, tokens.attended)))
+        vectors.append(found.vectors)
+    model.image.classes.names.copy_(model.text.classes.fit(torch.cat(vectors)))
