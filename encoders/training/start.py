@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from ..backbones import create_backbone, pixel_statistics
 from ..calibration import Calibration
 from ..checkpoint import Checkpoint
 from ..datasets import Dataset
 from ..errors import BackboneError
 from ..hubness import CENTRES
-from ..image_tower import create_backbone, pixel_statistics
 from ..model import CrosslookModel, ModelConfig
 from ..tokenizer import Tokenizer
 

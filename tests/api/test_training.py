@@ -31,7 +31,7 @@ QUICK = ("--epochs", "2", "--batch-size", "8", "--views", "1", "--image-cut", "1
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `torchvision/tiny` name the three-stage CNN, its pretrained weights at hand."""
-    monkeypatch.setattr("encoders.image_tower._torchvision_model", lambda *_, **__: tiny_backbone())
+    monkeypatch.setattr("encoders.backbones._torchvision_model", lambda *_, **__: tiny_backbone())
 
 
 def table(dataset: Dataset, path: Path, *, splits: bool) -> Path:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from encoders import image_tower
+from encoders import backbones
 from encoders.calibration import Calibration
 from encoders.checkpoint import Checkpoint, write_checkpoint
 from encoders.datasets import Dataset, Example
@@ -37,12 +37,12 @@ def tiny_backbone() -> nn.Module:
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `torchvision/tiny` name the three-stage CNN."""
-    original = image_tower._torchvision_model
+    original = backbones._torchvision_model
 
     def choose(name: str, *, pretrained: bool) -> nn.Module:
         return tiny_backbone() if name == "tiny" else original(name, pretrained=pretrained)
 
-    monkeypatch.setattr(image_tower, "_torchvision_model", choose)
+    monkeypatch.setattr(backbones, "_torchvision_model", choose)
 
 
 def tiny_config(tokenizer: Tokenizer, **changes: object) -> ModelConfig:

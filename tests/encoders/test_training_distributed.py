@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from encoders import TrainingError, image_tower
+from encoders import TrainingError, backbones
 from encoders.checkpoint import Checkpoint
 from encoders.datasets import Dataset, Example
 from encoders.training import TrainConfig, is_first_process, train
@@ -41,7 +41,7 @@ def calm_patch(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
             torch.save([p.grad.clone() for p in known if p.grad is not None], out / "gradients.pt")
         return clip(known, size)
 
-    monkeypatch.setattr(image_tower, "_torchvision_model", lambda *_, **__: tiny_backbone())
+    monkeypatch.setattr(backbones, "_torchvision_model", lambda *_, **__: tiny_backbone())
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", tell)
     monkeypatch.setattr("encoders.training.objective.crop_maps", lambda maps, _: maps)
     monkeypatch.setattr(

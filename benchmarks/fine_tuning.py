@@ -1,0 +1,83 @@
+"""What fine-tuning gives and costs: `python -m benchmarks.fine_tuning FOLDER FLICKR8K --work DIR`.
+
+FOLDER holds named pictures as for `named_pictures.py`. 500 of them, drawn at random, are trained on with
+`crosslook train --init`; the others are held out. Recall is measured before and after on the held-out ones, and on
+Flickr8k's validation split for what is forgotten. Prints one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.named_pictures import find
+
+TRAINED_ON = 500
+
+
+def write_table(path: Path, rows: Sequence[tuple[Path, str]]) -> Path:
+    """A dataset as a CSV of image and caption."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "caption"])
+        writer.writerows((str(image), caption) for image, caption in rows)
+    return path
+
+
+def crosslook(*words: object) -> dict[str, Any]:
+    """Run a command of the program, and read its JSON."""
+    command = [sys.executable, "-m", "api.cli", *map(str, words), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  our own program
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def recalls(model: object, held_out: Path, flickr8k: Path) -> dict[str, Any]:
+    """Recall on the held-out pictures and on Flickr8k's validation split."""
+    found = {
+        "held_out": crosslook("evaluate", held_out, "--model", model),
+        "flickr8k": crosslook("evaluate", flickr8k, "--split", "dev", "--model", model),
+    }
+    return {name: {way: e[way] for way in ("text_to_image", "image_to_text")} for name, e in found.items()}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("flickr8k", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="gets the tables and the model; must be new")
+    parser.add_argument("--init", default="base")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True)
+    named = find(options.folder)
+    rows = list(zip(named.files, named.called, strict=True))
+    order = np.random.default_rng(0).permutation(len(rows))
+    training = write_table(options.work / "training.csv", [rows[i] for i in order[:TRAINED_ON]])
+    held_out = write_table(options.work / "held_out.csv", [rows[i] for i in order[TRAINED_ON:]])
+    out = options.work / "run"
+    began = time.perf_counter()
+    trained = crosslook("train", training, "--out", out, "--init", options.init)
+    figures = {
+        "trained_on": TRAINED_ON,
+        "held_out": len(rows) - TRAINED_ON,
+        "minutes": round((time.perf_counter() - began) / 60, 1),
+        "epochs": trained["epochs"],
+        "best_epoch": trained["best_epoch"],
+        "before": recalls(options.init, held_out, options.flickr8k),
+        "after": recalls(out / "model", held_out, options.flickr8k),
+    }
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
