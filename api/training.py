@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 VALIDATION_NAMES = ("dev", "val", "validation", "valid")
 HELD_OUT = 0.1
-FINE_TUNE_IMAGE_CUT, FINE_TUNE_TEXT_CUT = 6, 4
 
 Data = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder or file of captioned images.")]
 Images = Annotated[
@@ -51,7 +50,7 @@ def train(
         str | None, typer.Option("--validation", help="What to validate on.", show_default="dev, or a tenth held out")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="Without --init: a timm CNN, or torchvision/NAME.")
+        str | None, typer.Option("--backbone", help="Without --init: a timm CNN, torchvision/NAME, open_clip/NAME.")
     ] = None,
     text_tower: Annotated[
         str | None, typer.Option("--text-tower", help="Without --init: transformer, gru, lstm.")
@@ -61,10 +60,16 @@ def train(
     learning_rate: Annotated[float, typer.Option("--learning-rate", min=0)] = 1e-3,
     patience: Annotated[int, typer.Option("--patience", min=1, help="Stop after so many epochs without a gain.")] = 5,
     image_cut: Annotated[
-        int | None, typer.Option("--image-cut", min=0, help="Frozen CNN stages.", show_default="6 with --init, else 0")
+        int | None,
+        typer.Option(
+            "--image-cut", min=0, help="Frozen CNN stages.", show_default="all but the last three with --init, else 0"
+        ),
     ] = None,
     text_cut: Annotated[
-        int | None, typer.Option("--text-cut", min=0, help="Frozen text layers.", show_default="4 with --init, else 0")
+        int | None,
+        typer.Option(
+            "--text-cut", min=0, help="Frozen text layers.", show_default="all but the last two with --init, else 0"
+        ),
     ] = None,
     views: Annotated[int, typer.Option("--views", min=1, help="Fixed views of each picture.")] = 4,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
@@ -79,33 +84,35 @@ def train(
     if init is not None and (backbone or text_tower):
         raise typer.BadParameter("--backbone and --text-tower belong to a model that starts afresh, without --init")
     from encoders.checkpoint import read_checkpoint  # noqa: PLC0415  these bring torch
-    from encoders.training import TrainConfig, fresh_start, is_first_process  # noqa: PLC0415
+    from encoders.training import TrainConfig, fine_tuning_cuts, fresh_start, is_first_process  # noqa: PLC0415
     from encoders.training import train as run  # noqa: PLC0415
 
     quiet = not is_first_process()  # under torchrun one of the processes is enough to hear from
     training, held_out = _splits(_read(dataset, images, quiet=quiet), split, validation, seed)
-    config = TrainConfig(
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        patience=patience,
-        image_cut=(FINE_TUNE_IMAGE_CUT if init else 0) if image_cut is None else image_cut,
-        text_cut=(FINE_TUNE_TEXT_CUT if init else 0) if text_cut is None else text_cut,
-        views=views,
-        seed=seed,
-        precision=precision,
-        device=device,
-    )
     directory = model_directory(init)
     if directory is not None:
         start = read_checkpoint(directory)
+        cuts = fine_tuning_cuts(start)
     else:
+        cuts = (0, 0)
         start = fresh_start(
             training,
             backbone=backbone or "tf_efficientnet_lite2",
             text_tower=text_tower or "gru",
             seed=seed,
         )
+    config = TrainConfig(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        image_cut=cuts[0] if image_cut is None else image_cut,
+        text_cut=cuts[1] if text_cut is None else text_cut,
+        views=views,
+        seed=seed,
+        precision=precision,
+        device=device,
+    )
     start = replace(start, name=out.resolve().name)  # a model is called as its folder is
     with progress(quiet=quiet) as advance:
         result = run(

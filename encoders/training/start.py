@@ -57,3 +57,10 @@ def fresh_start(
     weights = "its library's pretrained weights" if pretrained else "none"
     metadata = {"base_parts": [{"part": "CNN", "name": backbone, "weights": weights}]}
     return Checkpoint(f"{backbone}-{text_tower}", model, tokenizer, Calibration(1, 0, 1, 0), metadata)
+
+
+def fine_tuning_cuts(start: Checkpoint) -> tuple[int, int]:
+    """How many CNN stages and text layers stay frozen when a trained model is trained further: all but the last few."""
+    tower, config = start.model.image.tower, start.model.config
+    image_cut = max(0, len(tower.stages) - 3) if tower.split is None else tower.split
+    return image_cut, max(0, config.text_layers - 2) if config.text_split is None else config.text_split
