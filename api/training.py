@@ -61,15 +61,11 @@ def train(
     patience: Annotated[int, typer.Option("--patience", min=1, help="Stop after so many epochs without a gain.")] = 5,
     image_cut: Annotated[
         int | None,
-        typer.Option(
-            "--image-cut", min=0, help="Frozen CNN stages.", show_default="all but the last three with --init, else 0"
-        ),
+        typer.Option("--image-cut", min=0, help="Frozen CNN stages.", show_default="with --init all but three, else 0"),
     ] = None,
     text_cut: Annotated[
         int | None,
-        typer.Option(
-            "--text-cut", min=0, help="Frozen text layers.", show_default="all but the last two with --init, else 0"
-        ),
+        typer.Option("--text-cut", min=0, help="Frozen text layers.", show_default="with --init all but two, else 0"),
     ] = None,
     views: Annotated[int, typer.Option("--views", min=1, help="Fixed views of each picture.")] = 4,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
