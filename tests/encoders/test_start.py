@@ -10,7 +10,8 @@ from PIL import Image
 from encoders import BackboneError, load_encoder
 from encoders.checkpoint import write_checkpoint
 from encoders.datasets import Dataset
-from encoders.training import fresh_start
+from encoders.training import fine_tuning_cuts, fresh_start
+from tests.encoders.conftest import tiny_checkpoint
 
 
 @pytest.mark.parametrize(("backbone", "regions"), [("open_clip/RN50", 49), ("convnext_atto", 49)])
@@ -38,3 +39,11 @@ def test_a_wrong_name_is_refused_before_anything_is_built(pictures: Dataset) -> 
     """With what would fit, as `create_backbone` says it."""
     with pytest.raises(BackboneError, match="timm has no model 'resnet5O'"):
         fresh_start(pictures, backbone="resnet5O", text_tower="gru")
+
+
+def test_fine_tuning_trains_the_last_parts_of_any_tower(pictures: Dataset) -> None:
+    """Where a model is split, what exists twice; else three stages of the CNN and two layers of the text tower."""
+    assert fine_tuning_cuts(tiny_checkpoint(image_split=2, text_split=1)) == (2, 1)
+    assert fine_tuning_cuts(tiny_checkpoint(text_layers=6)) == (0, 4)
+    resnet = fresh_start(pictures, backbone="timm/resnet10t", text_tower="gru", pretrained=False)
+    assert fine_tuning_cuts(resnet) == (2, 0)

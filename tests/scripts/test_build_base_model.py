@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from encoders.model import ModelConfig
 from encoders.text_tower import TransformerTextTower
-from scripts.build_base_model import _load_in_order, bert_to_ours
+from scripts.build_base_model import _load_in_order, bert_to_ours, class_names
 
 Array = npt.NDArray[np.float64]
 CONFIG = ModelConfig(vocabulary_size=11, max_tokens=6, text_width=8, text_layers=2, text_heads=2, text_feed_forward=12)
@@ -90,7 +90,7 @@ def test_our_transformer_computes_what_bert_does() -> None:
     tower.load_state_dict(bert_to_ours(weights, CONFIG))
     ids = torch.tensor([[2, 5, 7, 3, 0], [2, 9, 3, 0, 0]])
     with torch.no_grad():
-        states = tower(ids, ids != 0).numpy()
+        states = tower(ids, ids != 0)[0].numpy()
     np.testing.assert_allclose(states[0, :4], slow_bert(weights, [2, 5, 7, 3]), atol=1e-4)
     np.testing.assert_allclose(states[1, :3], slow_bert(weights, [2, 9, 3]), atol=1e-4)
 
@@ -103,3 +103,10 @@ def test_weights_that_line_up_are_taken_in_order() -> None:
     assert [float(v.flatten()[0]) for v in stages.state_dict().values()] == [0, 1, 2, 3]
     with pytest.raises(SystemExit, match=r"does not line up at 0\.weight"):
         _load_in_order(stages, {name: torch.zeros(9, 9) for name in theirs})
+
+
+def test_class_names_are_those_of_imagenet_in_its_order() -> None:
+    """A thousand, each with WordNet's gloss; class 340 is the zebra."""
+    names = class_names()
+    assert len(names) == 1000
+    assert names[340].startswith("zebra: ")
