@@ -14,7 +14,7 @@ from .features import Floats
 class Calibration:
     """Measured on validation lists; travels in the checkpoint's JSON.
 
-    learned = match_weight · match logit - hubness_weight · hubness of the candidate;
+    learned = match_weight · match logit + whole_weight · whole - hubness_weight · hubness of the candidate;
     score = similarity_weight · cosine + familiarity · learned + (1 - familiarity) · learned_mean;
     probability = sigmoid(slope · score + intercept).
 
@@ -27,11 +27,14 @@ class Calibration:
     slope: float
     intercept: float
     hubness_weight: float = 0.0
+    whole_weight: float = 0.0
     learned_mean: float = 0.0
 
-    def scores(self, similarities: Floats, logits: Floats, hubness: Floats, familiarity: float = 1.0) -> Floats:
-        """Join cosines (K,), match logits (K,) and hubness (K,) into scores (K,)."""
-        learned = self.match_weight * logits - self.hubness_weight * hubness
+    def scores(
+        self, similarities: Floats, logits: Floats, wholes: Floats, hubness: Floats, familiarity: float = 1.0
+    ) -> Floats:
+        """Join cosines, match logits, comparisons of wholes, and hubness, all (K,), into scores (K,)."""
+        learned = self.match_weight * logits + self.whole_weight * wholes - self.hubness_weight * hubness
         trusted = familiarity * learned + (1 - familiarity) * self.learned_mean
         return (self.similarity_weight * similarities + trusted).astype(np.float32)
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 
 TEMPERATURE = 2.0
-CAPTION_WEIGHT = 0.3
+CAPTION_WEIGHT = 0.03
 """Weight of the class part beside the vector of 1, for a sentence whose words are all familiar."""
 UNFAMILIAR_WEIGHT = 2.0
 """What is added to it for a sentence of unfamiliar words only."""

@@ -86,19 +86,20 @@ class TorchEncoder:
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Score K pictures for one sentence: contrastive score, reranker and the pictures' hubness in one sum."""
-        logits = self._match_logits(text.tokens, images.regions)
+        matches = self._matches(text.tokens, images.regions)
         familiarity = 1.0 if text.familiarity is None else float(text.familiarity[0])
         hubness = self._hubness("captions", images.vectors)
-        return self._scores(images.vectors @ text.vectors[0], logits, hubness, familiarity)
+        return self._scores(images.vectors @ text.vectors[0], matches, hubness, familiarity)
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
         """Score K captions for one picture, as `match_images` scores pictures."""
-        logits = self._match_logits(texts.tokens, image.regions)
-        return self._scores(texts.vectors @ image.vectors[0], logits, self._hubness("images", texts.vectors))
+        matches = self._matches(texts.tokens, image.regions)
+        return self._scores(texts.vectors @ image.vectors[0], matches, self._hubness("images", texts.vectors))
 
-    def _scores(self, similarities: Floats, logits: Floats, hubness: Floats, familiarity: float = 1.0) -> MatchScores:
+    def _scores(self, similarities: Floats, matches: Floats, hubness: Floats, familiarity: float = 1.0) -> MatchScores:
         calibration = self._description.calibration
-        scores = calibration.scores(similarities, logits, hubness, familiarity)
+        logits, wholes = matches
+        scores = calibration.scores(similarities, logits, wholes, hubness, familiarity)
         return MatchScores(scores=scores, probabilities=calibration.probabilities(scores))
 
     def _hubness(self, bank: str, vectors: Floats) -> Floats:
@@ -133,17 +134,17 @@ class TorchEncoder:
             return np.full((len(states), len(regions)), 1 / len(regions), np.float32)
         return _array(found[0])
 
-    def _match_logits(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
-        """The reranker's logits (K,) of K sentences and K pictures, or of one of either and K of the other."""
+    def _matches(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
+        """Logits and wholes (2, K) of K sentences and K pictures, or of one of either and K of the other."""
         count = 0 if not (len(tokens) and len(regions)) else max(len(tokens), len(regions))
-        logits = [
+        parts = [
             self._match_part(
                 tokens if len(tokens) == 1 else tokens[start : start + MATCH_BATCH],
                 regions if len(regions) == 1 else regions[start : start + MATCH_BATCH],
             )
             for start in range(0, count, MATCH_BATCH)
         ]
-        return np.concatenate(logits) if logits else np.empty(0, np.float32)
+        return np.concatenate(parts, axis=1) if parts else np.empty((2, 0), np.float32)
 
     def _match_part(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
         count = max(len(tokens), len(regions))
@@ -156,7 +157,8 @@ class TorchEncoder:
         x, m = self._tensor(padded).expand(count, -1, -1), torch.from_numpy(mask).to(self._device).expand(count, -1)
         grid = self._tensor(regions).expand(count, -1, -1)
         with torch.inference_mode():
-            return _array(self._reranker(grid, x, m).logit)
+            match = self._reranker(grid, x, m)
+        return np.stack([_array(match.logit), _array(match.whole)])
 
     def _tensor(self, array: Floats) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)

@@ -1,4 +1,4 @@
-"""The reranker: one logit for how well a sentence describes a picture, and where each word looked."""
+"""The reranker: how well a sentence describes a picture, by its parts and as a whole, and where each word looked."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ class Match(NamedTuple):
     """The reranker's answer.
 
     Shape:
-        - logit: (N,), higher is a better match.
+        - logit: (N,), what the fusion of words and regions says; higher is a better match.
+        - whole: (N,), the scaled cosine of whole picture and whole sentence.
         - attention: (N, T, P) or None, as `Fused.attention`.
     """
 
     logit: Tensor
+    whole: Tensor
     attention: Tensor | None
 
 
@@ -28,7 +30,8 @@ class Reranker(nn.Module):
 
     The head is a linear layer beside a hidden one: with attention fusion its first input is the plain cosine of
     words and attended regions, so matching works from the first step on and the rest is learned on top. The whole is
-    pooled from the same states, so nothing more is stored for it.
+    pooled from the same states, so nothing more is stored for it. The two learn apart: in one sum the fusion would only
+    learn to correct the comparison of wholes.
 
     Args:
         fusion: a name from `FUSIONS`.
@@ -60,10 +63,10 @@ class Reranker(nn.Module):
         """Inverse temperature of the comparison of summaries."""
         return self.log_scale.exp().clamp(max=100)
 
-    def compare(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Match:
-        """Fusion alone: words against regions; shapes as in `forward`."""
+    def compare(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Fusion alone, logit and attention; shapes as in `forward`."""
         joint, attention = self.fusion(regions, tokens, mask)
-        return Match((self.linear(joint) + self.hidden(joint)).squeeze(-1), attention)
+        return (self.linear(joint) + self.hidden(joint)).squeeze(-1), attention
 
     def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Match:
         """Score N pairs.
@@ -71,6 +74,6 @@ class Reranker(nn.Module):
         Shape:
             - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words.
         """
-        match = self.compare(regions, tokens, mask)
+        logit, attention = self.compare(regions, tokens, mask)
         cosine = (self.picture(regions) * self.sentence(tokens, mask)).sum(-1)
-        return Match(match.logit + self.scale * cosine, match.attention)
+        return Match(logit, self.scale * cosine, attention)

@@ -250,6 +250,7 @@ def measure(model: CrosslookModel, held_out: PairSet, settings: TrainConfig) -> 
         "vectors": asdict(found.retrieval),
         "reranked": asdict(found.reranked),
         "match_weight": found.calibration.match_weight,
+        "whole_weight": found.calibration.whole_weight,
         "match_alone": alone,
     }
 
@@ -260,7 +261,7 @@ def matched_alone(model: CrosslookModel, pairs: EncodedPairs) -> dict[str, Any]:
     chosen = np.unique(np.linspace(0, count - 1, min(ALONE, count), dtype=np.int64))
     every = torch.arange(pictures, device=pairs.mask.device).expand(len(chosen), -1)
     captions = torch.from_numpy(chosen).to(every.device)[:, None].expand_as(every)
-    logits = match_lists(model.reranker, pairs, every, captions)
+    logits = np.sum(match_lists(model.reranker, pairs, every, captions), axis=0)
     own = logits[np.arange(len(chosen)), pairs.image_of[chosen]]
     rank = (logits >= own[:, None]).sum(1)  # from 1; a tie counts against the right one
     recalls = [100 * float((rank <= k).mean()) for k in (1, 5, 10)]

@@ -87,17 +87,16 @@ class Objective:
             summaries = model.reranker.picture(images.states) @ model.reranker.sentence(texts.states, mask).T
             whole = info_nce(summaries, image_of, model.reranker.scale, kinship, soft=config.soft_targets)
             lists = self._lists(similarities, image_of, kinship, own.pictures)
-            match = model.reranker.compare(
+            logits, _ = model.reranker.compare(
                 images.states[lists.images], texts.states[lists.captions], mask[lists.captions]
             )
-            logits = match.logit.float() + model.reranker.scale * summaries[lists.images, lists.captions]
-            by_caption, by_image = logits.reshape(lists.kinship.shape).chunk(2)
+            by_caption, by_image = logits.float().reshape(lists.kinship.shape).chunk(2)
             kin_of_captions, kin_of_images = lists.kinship.chunk(2)
             first = lists.first
             swapped, changed = swap_words(ids[first], words[first], self._movable, self._pieces)
             states = encode_by_length(model.text, swapped, mask[first], attended[first]).states
-            against = model.reranker(images.states[own.pictures], states, mask[first]).logit.float()
-            by_image = torch.cat([by_image, against.masked_fill(~changed, -1e4)[:, None]], 1)
+            against, _ = model.reranker.compare(images.states[own.pictures], states, mask[first])
+            by_image = torch.cat([by_image, against.float().masked_fill(~changed, -1e4)[:, None]], 1)
             kin_of_images = F.pad(kin_of_images, (0, 1), value=float("-inf"))
             matching = (
                 listwise_match(by_caption, kin_of_captions, soft=config.soft_targets)

@@ -378,5 +378,6 @@ def _row(result: Validation) -> dict[str, float]:
     for stage, recalls in (("retrieval", result.retrieval), ("reranked", result.reranked)):
         for way, values in (("t2i", recalls.text_to_image), ("i2t", recalls.image_to_text)):
             row |= {f"{stage}_{way}_r{k}": round(v, 2) for k, v in zip((1, 5, 10), values, strict=True)}
-    weights = {"match_weight": result.calibration.match_weight, "hubness_weight": result.calibration.hubness_weight}
+    found = result.calibration
+    weights = {name: getattr(found, name) for name in ("match_weight", "whole_weight", "hubness_weight")}
     return row | weights | {"total": round(result.reranked.total, 2)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -21,8 +21,9 @@ from ..reranker import Reranker
 from ..text_tower import TextTower
 from .data import PairSet
 
-MATCH_WEIGHTS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-HUBNESS_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+MATCH_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+WHOLE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+HUBNESS_WEIGHTS = (0.0, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -100,25 +101,30 @@ def _join(parts: list[Encoded]) -> Encoded:
 
 
 @torch.inference_mode()
-def match_lists(reranker: Reranker, pairs: EncodedPairs, images: Tensor, captions: Tensor) -> Floats:
-    """Match logits of pairs given by their rows.
+def match_lists(reranker: Reranker, pairs: EncodedPairs, images: Tensor, captions: Tensor) -> tuple[Floats, Floats]:
+    """Match logits, and comparisons of wholes, of pairs given by their rows.
 
     Shape:
         - images, captions: (L, K), row numbers.
 
     Returns:
-        Logits (L, K).
+        Both (L, K).
     """
     pictures = _in_parts(reranker.picture, pairs.images.states)
     sentences = _in_parts(reranker.sentence, pairs.texts.states, pairs.mask)
-    logits = []
+    logits, wholes = [], []
     flat_images, flat_captions = images.flatten(), captions.flatten()
     for start in range(0, len(flat_images), 1024):
         i, c = flat_images[start : start + 1024], flat_captions[start : start + 1024]
         longest = int(pairs.mask[c].sum(1).max()) + 1
-        match = reranker.compare(pairs.images.states[i], pairs.texts.states[c][:, :longest], pairs.mask[c][:, :longest])
-        logits.append(match.logit + reranker.scale * (pictures[i] * sentences[c]).sum(-1))
-    return torch.cat(logits).reshape(images.shape).float().cpu().numpy()
+        regions, tokens = pairs.images.states[i], pairs.texts.states[c][:, :longest]
+        logits.append(reranker.compare(regions, tokens, pairs.mask[c][:, :longest])[0])
+        wholes.append(reranker.scale * (pictures[i] * sentences[c]).sum(-1))
+    return _lists_of(logits, images), _lists_of(wholes, images)
+
+
+def _lists_of(parts: list[Tensor], like: Tensor) -> Floats:
+    return torch.cat(parts).reshape(like.shape).float().cpu().numpy()
 
 
 def _in_parts(pool: Pool, *states: Tensor) -> Tensor:
@@ -126,10 +132,32 @@ def _in_parts(pool: Pool, *states: Tensor) -> Tensor:
     return torch.cat([pool(*part) for part in zip(*(torch.split(x, 512) for x in states), strict=True)])
 
 
+@dataclass(frozen=True)
+class _Lists:
+    """What reranking knows of each query's candidates, and which are right; all (L, K)."""
+
+    similarities: Floats
+    logits: Floats
+    wholes: Floats
+    hubness: Floats
+    correct: npt.NDArray[np.bool_]
+
+    def scores(self, calibration: Calibration) -> Floats:
+        """Joined as a search joins them."""
+        return calibration.scores(self.similarities, self.logits, self.wholes, self.hubness)
+
+    def recalls(self, calibration: Calibration) -> tuple[float, float, float]:
+        """Recall at 1, 5 and 10 in percent."""
+        order = np.argsort(-self.scores(calibration), axis=1, kind="stable")
+        ranked = np.take_along_axis(self.correct, order, axis=1)
+        r1, r5, r10 = (100 * float(ranked[:, :k].any(axis=1).mean()) for k in (1, 5, 10))
+        return r1, r5, r10
+
+
 def validate(
     model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16, calibration: Calibration | None = None
 ) -> Validation:
-    """Recalls of a split before and after reranking, with the weights of match and hubness that served best.
+    """Recalls of a split before and after reranking, with the weights of what reranking knows that served best.
 
     Args:
         model: what encoded the pairs.
@@ -140,51 +168,48 @@ def validate(
     Raises:
         TrainingError: scores are no finite numbers.
     """
-    similarities = pairs.texts.vectors @ pairs.images.vectors.T  # (M, N)
-    image_of = torch.from_numpy(pairs.image_of).to(similarities.device)
-    by_text = similarities.topk(min(depth, similarities.shape[1]), dim=1)
-    by_image = similarities.topk(min(depth, similarities.shape[0]), dim=0)
-    rows = torch.arange(len(similarities), device=similarities.device)[:, None]
-    columns = torch.arange(similarities.shape[1], device=similarities.device)[:, None]
-    image_logits = match_lists(model.reranker, pairs, by_text.indices, rows.expand_as(by_text.indices))
-    found = by_image.indices.T
-    text_logits = match_lists(model.reranker, pairs, columns.expand_as(found), found)
+    for_text, for_image = _lists(model, pairs, depth)
     scale = float(model.scale.detach())
-    image_hubness, text_hubness = _hubness(model, pairs)
-    correct_images = (by_text.indices == image_of[:, None]).cpu().numpy()
-    correct_texts = (image_of[found] == columns).cpu().numpy()
-    weight = scale * plain_cosine() if model.config.classes else scale
-    image_scores = weight * by_text.values.cpu().numpy()
-    text_scores = weight * by_image.values.T.cpu().numpy()
-    parts = (image_scores, text_scores, image_logits, text_logits, image_hubness, text_hubness)
-    if not all(np.isfinite(part).all() for part in parts):
+    plain = Calibration(scale * plain_cosine() if model.config.classes else scale, 0.0, 1.0, 0.0)
+    if not all(np.isfinite(x).all() for x in (*vars(for_text).values(), *vars(for_image).values())):
         raise TrainingError(
             "the model gives the validation pictures no finite scores; "
             "train with a lower learning rate, or start from another model"
         )
 
-    of_images, of_texts = image_hubness[by_text.indices.cpu().numpy()], text_hubness[found.cpu().numpy()]
+    def recalls(calibration: Calibration) -> Recalls:
+        return Recalls(for_text.recalls(calibration), for_image.recalls(calibration))
 
-    def scores(match: float, hubness: float) -> tuple[Floats, Floats]:
-        return (
-            image_scores + match * image_logits - hubness * of_images,
-            text_scores + match * text_logits - hubness * of_texts,
-        )
+    if calibration is None:
+        hubness_weights = HUBNESS_WEIGHTS if model.hubness is not None else (0.0,)
+        choices = product(MATCH_WEIGHTS, hubness_weights, WHOLE_WEIGHTS)
+        weighed = (replace(plain, match_weight=m, hubness_weight=h, whole_weight=w) for m, h, w in choices)
+        calibration = _with_probability(max(weighed, key=lambda c: recalls(c).total), plain, for_text, for_image)
+    return Validation(recalls(plain), recalls(calibration), calibration)
 
-    def recalls(match: float, hubness: float) -> Recalls:
-        for_text, for_image = scores(match, hubness)
-        return Recalls(_recalls(for_text, correct_images), _recalls(for_image, correct_texts))
 
-    if calibration is not None:
-        given = recalls(calibration.match_weight, calibration.hubness_weight)
-        return Validation(recalls(0.0, 0.0), given, calibration)
-    hubness_weights = HUBNESS_WEIGHTS if model.hubness is not None else (0.0,)
-    best = max(product(MATCH_WEIGHTS, hubness_weights), key=lambda weights: recalls(*weights).total)
-    flat = np.concatenate([s.ravel() for s in scores(*best)])
-    slope, intercept = fit_probability(flat, np.concatenate([correct_images.ravel(), correct_texts.ravel()]))
-    plain = np.concatenate([s.ravel() for s in scores(0.0, 0.0)])
-    calibration = Calibration(weight, best[0], slope, intercept, best[1], learned_mean=float((flat - plain).mean()))
-    return Validation(recalls(0.0, 0.0), recalls(*best), calibration)
+def _lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> tuple[_Lists, _Lists]:
+    """The candidates of every caption, and of every picture, as retrieval finds them."""
+    similarities = pairs.texts.vectors @ pairs.images.vectors.T  # (M, N)
+    image_of = torch.from_numpy(pairs.image_of).to(similarities.device)
+    image_hubness, text_hubness = _hubness(model, pairs)
+    captions, pictures = (torch.arange(n, device=similarities.device)[:, None] for n in similarities.shape)
+    cosines, found = similarities.topk(min(depth, similarities.shape[1]), dim=1)
+    matches = match_lists(model.reranker, pairs, found, captions.expand_as(found))
+    correct = (found == image_of[:, None]).cpu().numpy()
+    for_text = _Lists(cosines.cpu().numpy(), *matches, image_hubness[found.cpu().numpy()], correct)
+    cosines, found = (x.T for x in similarities.topk(min(depth, similarities.shape[0]), dim=0))
+    matches = match_lists(model.reranker, pairs, pictures.expand_as(found), found)
+    correct = (image_of[found] == pictures).cpu().numpy()
+    return for_text, _Lists(cosines.cpu().numpy(), *matches, text_hubness[found.cpu().numpy()], correct)
+
+
+def _with_probability(best: Calibration, plain: Calibration, *lists: _Lists) -> Calibration:
+    """Fit the curve from scores to probabilities, and the mean of what is learned beside the cosine."""
+    scores = np.concatenate([x.scores(best).ravel() for x in lists])
+    cosines = np.concatenate([x.scores(plain).ravel() for x in lists])
+    slope, intercept = fit_probability(scores, np.concatenate([x.correct.ravel() for x in lists]))
+    return replace(best, slope=slope, intercept=intercept, learned_mean=float((scores - cosines).mean()))
 
 
 def _hubness(model: CrosslookModel, pairs: EncodedPairs) -> tuple[Floats, Floats]:
@@ -193,10 +218,3 @@ def _hubness(model: CrosslookModel, pairs: EncodedPairs) -> tuple[Floats, Floats
         return np.zeros(len(pairs.images.vectors), np.float32), np.zeros(len(pairs.texts.vectors), np.float32)
     of_images = model.hubness.captions(pairs.images.vectors)
     return of_images.cpu().numpy(), model.hubness.images(pairs.texts.vectors).cpu().numpy()
-
-
-def _recalls(scores: Floats, correct: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Recall at 1, 5, 10 in percent of lists (L, K) that hold only the retrieved candidates."""
-    ranked = np.take_along_axis(correct, np.argsort(-scores, axis=1, kind="stable"), axis=1)
-    r1, r5, r10 = (100 * float(ranked[:, :k].any(axis=1).mean()) for k in (1, 5, 10))
-    return r1, r5, r10

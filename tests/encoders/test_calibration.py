@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from encoders.calibration import Calibration, fit_probability
+from encoders.features import Floats
 
 
 def test_a_known_curve_is_recovered() -> None:
@@ -25,15 +26,18 @@ def test_degenerate_outcomes_give_finite_numbers(correct: list[bool]) -> None:
     assert np.isfinite([slope, intercept]).all()
 
 
+def of(*values: float) -> Floats:
+    """An array of scores."""
+    return np.array(values, np.float32)
+
+
 def test_scores_join_all_parts_and_probabilities_follow_their_order() -> None:
-    """Score = a · cosine + b · logit - c · hubness; a higher score is a higher probability, with no overflow."""
-    calibration = Calibration(similarity_weight=10, match_weight=0.5, slope=2, intercept=-1, hubness_weight=3)
-    scores = calibration.scores(
-        np.array([0.5, -0.5], np.float32), np.array([2, -2], np.float32), np.array([1, 0], np.float32)
-    )
-    assert scores.tolist() == [3.0, -6.0]
+    """Score = a · cosine + b · logit + d · whole - c · hubness; a higher one is more probable, with no overflow."""
+    calibration = Calibration(10, 0.5, slope=2, intercept=-1, hubness_weight=3, whole_weight=2)
+    scores = calibration.scores(of(0.5, -0.5), of(2, -2), of(1, 2), of(1, 0))
+    assert scores.tolist() == [5.0, -2.0]
     assert scores.dtype == np.float32
-    probabilities = calibration.probabilities(np.array([-1e9, 0, 0.5, 1e9], np.float32))
+    probabilities = calibration.probabilities(of(-1e9, 0, 0.5, 1e9))
     assert (np.diff(probabilities) > 0).all()
     assert probabilities[2] == pytest.approx(0.5)
 
@@ -41,6 +45,6 @@ def test_scores_join_all_parts_and_probabilities_follow_their_order() -> None:
 def test_what_captions_taught_counts_as_far_as_the_query_is_familiar() -> None:
     """For strange words only the cosine orders, with the learned part's mean to keep probabilities comparable."""
     calibration = Calibration(10, 0.5, 2, -1, 3, learned_mean=-2)
-    similarities, logits, hubness = (np.array(x, np.float32) for x in ([0.5, 0.4], [-8, 8], [1, 0]))
-    assert calibration.scores(similarities, logits, hubness, 0.0).tolist() == [3.0, 2.0]
-    assert calibration.scores(similarities, logits, hubness, 0.5).tolist() == [0.5, 5.0]
+    parts = of(0.5, 0.4), of(-8, 8), of(5, -5), of(1, 0)
+    assert calibration.scores(*parts, familiarity=0.0).tolist() == [3.0, 2.0]
+    assert calibration.scores(*parts, familiarity=0.5).tolist() == [0.5, 5.0]

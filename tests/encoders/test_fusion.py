@@ -45,12 +45,14 @@ def test_reranker_scores_pairs_alone(name: str, pairs: tuple[Tensor, Tensor, Ten
     with torch.no_grad():
         for parameter in reranker.hidden.parameters():
             parameter.normal_()
-    together = reranker(regions, tokens, mask).logit
-    alone = torch.cat([reranker(regions[i : i + 1], tokens[i : i + 1], mask[i : i + 1]).logit for i in range(N)])
-    torch.testing.assert_close(together, alone)
+    together = reranker(regions, tokens, mask)
+    alone = [reranker(regions[i : i + 1], tokens[i : i + 1], mask[i : i + 1]) for i in range(N)]
+    torch.testing.assert_close(together.logit, torch.cat([match.logit for match in alone]))
+    torch.testing.assert_close(together.whole, torch.cat([match.whole for match in alone]))
     regions.requires_grad_()
     tokens.requires_grad_()
-    reranker(regions, tokens, mask).logit.sum().backward()
+    match = reranker(regions, tokens, mask)
+    (match.logit + match.whole).sum().backward()
     assert regions.grad is not None
     assert tokens.grad is not None
     assert regions.grad.abs().sum() > 0
@@ -81,7 +83,7 @@ def test_a_new_reranker_prefers_the_matching_picture() -> None:
     fitting[:, :4] = words
     reranker = Reranker("attention", C, J, D).eval()
     mask = torch.ones(1, 4, dtype=torch.bool)
-    assert reranker.compare(fitting, words, mask).logit > reranker.compare(noise, words, mask).logit + 1
+    assert reranker(fitting, words, mask).logit > reranker(noise, words, mask).logit + 1
 
 
 @pytest.mark.parametrize("name", ["concatenation", "gated"])
