@@ -146,6 +146,12 @@ class CrosslookModel(nn.Module):
         self.image.tower.fork()
         self.text.tower.fork()
 
+    def freeze_towers(self) -> None:
+        """Keep all that makes vectors, so that only the reranker and its own parts of the towers train."""
+        for name, parameter in self.named_parameters():
+            if not (name.startswith("reranker.") or ".match_" in name or ".local." in name):
+                parameter.requires_grad_(False)  # noqa: FBT003  torch types it by place
+
     @property
     def scale(self) -> Tensor:
         """Inverse temperature of the contrastive loss, at most 100 as in CLIP."""

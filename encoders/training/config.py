@@ -13,7 +13,8 @@ class TrainConfig:
 
     Learning rates are peaks of a one-cycle schedule. `image_cut` and `text_cut` say how many stages of the CNN and
     layers of the text tower stay frozen. What the stages give for each view is computed once and kept on disk; the
-    text tower is run anew for every sentence, its frozen layers without dropout and without learning.
+    text tower is run anew for every sentence, its frozen layers without dropout and without learning. Without
+    `train_towers` vectors stay as they are, and only the reranker and its own parts of the towers train.
     """
 
     epochs: int = 15
@@ -26,6 +27,7 @@ class TrainConfig:
     warmup: float = 0.1
     soft_targets: float = 0.15
     kinship_temperature: float = 0.1
+    train_towers: bool = True
     contrastive_weight: float = 1.0
     matching_weight: float = 1.0
     hard_negatives: int = 24

@@ -191,6 +191,8 @@ class _Run:
         for stage in tower.stages[: self.config.image_cut]:
             stage.requires_grad_(requires_grad=False)
         self.model.text.tower.freeze(self.config.text_cut)
+        if not self.config.train_towers:
+            self.model.freeze_towers()
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters by their learning rate; norms and biases are not decayed."""

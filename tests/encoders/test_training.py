@@ -414,3 +414,18 @@ def test_two_content_words_change_places_and_nothing_else() -> None:
         assert swapped[2].tolist() == ids[2].tolist()
         seen.add(tuple(swapped[1].tolist()))
     assert seen == {(1, 3, 6, 7, 8, 4, 9, 2)}
+
+
+def test_towers_can_be_kept_while_the_reranker_learns(pictures: Dataset, tmp_path: Path) -> None:
+    """Vectors are the same after training as before; the reranker and its own layers are not."""
+    start = tiny_checkpoint(image_split=2, text_split=1)
+    before = {name: value.clone() for name, value in start.model.state_dict().items()}
+    config = replace(CONFIG, epochs=2, train_towers=False, contrastive_weight=0.0, average=0.5)
+    training, validation = pictures.select("train"), pictures.select("dev")
+    result = train(start, training, validation, tmp_path / "r", config=config, open_picture=open_picture)
+    after = read_checkpoint(result.model).model.state_dict()
+    own = ("reranker.", "image.tower.match_", "text.tower.match_", "image.local.", "text.local.")
+    changed = {n for n, value in before.items() if not torch.allclose(after[n].float(), value.float(), atol=2e-3)}
+    assert any(name.startswith("image.tower.match_stages") for name in changed)
+    assert any(name.startswith("text.tower.match_layers") for name in changed)
+    assert all(name.startswith(own) for name in changed)

@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from encoders.model import ModelConfig
 from encoders.text_tower import TransformerTextTower
-from scripts.build_base_model import _load_in_order, bert_to_ours, class_names
+from scripts.build_base_model import _load_in_order, bert_to_ours, class_names, with_towers
+from tests.encoders.conftest import _tiny, tiny_checkpoint
+
+__all__ = ["_tiny"]  # the tiny CNN, for every test here
 
 Array = npt.NDArray[np.float64]
 CONFIG = ModelConfig(vocabulary_size=11, max_tokens=6, text_width=8, text_layers=2, text_heads=2, text_feed_forward=12)
@@ -110,3 +113,19 @@ def test_class_names_are_those_of_imagenet_in_its_order() -> None:
     names = class_names()
     assert len(names) == 1000
     assert names[340].startswith("zebra: ")
+
+
+def test_towers_are_taken_and_the_reranker_s_layers_are_not() -> None:
+    """Vectors are the other model's; regions and token states stay what the start makes of them."""
+    start, other = (tiny_checkpoint(image_split=2, text_split=1) for _ in range(2))
+    with torch.no_grad():
+        for weight in other.model.parameters():
+            weight.add_(0.05)
+    pixels = torch.rand(2, 3, 32, 32)
+    before = start.model.image.eval()(pixels)
+    shared = start.model.image.tower.stages[:2].state_dict()
+    other.model.image.tower.stages[:2].load_state_dict(shared)  # the trunk is frozen in both
+    wanted = other.model.image.eval()(pixels)
+    found = with_towers(start, other).model.image(pixels)
+    torch.testing.assert_close(found.vectors, wanted.vectors)
+    torch.testing.assert_close(found.states, before.states)
