@@ -20,6 +20,7 @@ from .errors import CheckpointError
 from .lexicon import Lexicon
 from .model import CrosslookModel, ModelConfig
 from .tokenizer import Tokenizer
+from .upgrades import from_version_1
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 OWN = {
@@ -59,6 +60,7 @@ class Description:
     calibration: Calibration
     metadata: dict[str, Any]
     lexicon: Lexicon
+    version: int
 
     def load(self, prefix: str, build: Callable[[], Module]) -> Module:
         """Build a part of the model and fill it with its weights, in float32, ready for inference.
@@ -74,10 +76,12 @@ class Description:
         try:
             with safe_open(path, "pt") as file:
                 names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  not a dict
-                tensors = {name[len(prefix) :]: file.get_tensor(name) for name in names}
+                weights = unpack_weights({name: file.get_tensor(name) for name in names})
+            if self.version == 1:
+                weights = from_version_1(weights, prefix, self.config, self.calibration)
             with torch.device("meta"), _NoInitialValues():
                 module = build()
-            module.load_state_dict(unpack_weights(tensors), assign=True)
+            module.load_state_dict({name[len(prefix) :]: value for name, value in weights.items()}, assign=True)
         except (SafetensorError, OSError, RuntimeError) as exc:
             raise CheckpointError(f"{path}: its weights do not fit {DESCRIPTION} ({_first_line(exc)})") from exc
         return module.eval().requires_grad_(requires_grad=False)
@@ -170,10 +174,9 @@ def read_description(directory: Path) -> Description:
         raise CheckpointError(f"{description} cannot be read ({_first_line(exc)}); copy the model again") from exc
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise CheckpointError(f"{description} does not describe a crosslook model")
-    if document.get("version") != VERSION:
-        raise CheckpointError(
-            f"{description} is of format version {document.get('version')}; this crosslook reads version {VERSION}"
-        )
+    version = document.get("version")
+    if version not in (1, VERSION):
+        raise CheckpointError(f"{description} is of format version {version}; this crosslook reads up to {VERSION}")
     digest = _sha256(weights)
     if digest != document.get("weights_sha256"):
         raise CheckpointError(
@@ -184,7 +187,7 @@ def read_description(directory: Path) -> Description:
         config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in known})
         tokenizer = Tokenizer(document["vocabulary"], config.max_tokens)
         calibration = Calibration(**document["calibration"])
-        lexicon = Lexicon(frozenset(document["familiar_words"]), tuple(document["class_names"]))
+        lexicon = Lexicon(frozenset(document.get("familiar_words", ())), tuple(document.get("class_names", ())))
         name = str(document["name"])
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise CheckpointError(f"{description}: a part is missing or of the wrong form ({_first_line(exc)})") from exc
@@ -197,6 +200,7 @@ def read_description(directory: Path) -> Description:
         calibration=calibration,
         metadata={k: v for k, v in document.items() if k not in OWN},
         lexicon=lexicon,
+        version=version,
     )
 
 

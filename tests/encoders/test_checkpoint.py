@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from encoders import CheckpointError, load_encoder
 from encoders.checkpoint import (
@@ -17,6 +20,7 @@ from encoders.checkpoint import (
     unpack_weights,
     write_checkpoint,
 )
+from tests.encoders.conftest import tiny_checkpoint
 
 
 def change(directory: Path, **values: object) -> None:
@@ -87,7 +91,7 @@ def test_a_description_cut_short_is_refused(model_directory: Path) -> None:
     ("values", "words"),
     [
         ({"format": "other"}, "does not describe a crosslook model"),
-        ({"version": 3}, "format version 3; this crosslook reads version 2"),
+        ({"version": 3}, "format version 3; this crosslook reads up to 2"),
         ({"architecture": None}, "a part is missing or of the wrong form"),
         ({"calibration": {"slope": 1}}, "a part is missing or of the wrong form"),
         ({"vocabulary": ["a"]}, "a vocabulary begins with"),
@@ -140,3 +144,37 @@ def test_large_matrices_are_kept_in_a_byte_a_value() -> None:
         error = (found[name] - weights[name]).flatten(1).abs().amax(1)
         assert found[name].shape == weights[name].shape
         assert bool((error <= 0.51 * step).all())
+
+
+def test_a_model_of_version_1_still_loads(tmp_path: Path) -> None:
+    """One head a side becomes two; vectors, states and scores are what they were."""
+    checkpoint = tiny_checkpoint(querybank=3)
+    model = checkpoint.model
+    model.image.local.norm.load_state_dict(model.image.pool.norm.state_dict())
+    model.text.local.norm.load_state_dict(model.text.pool.norm.state_dict())
+    write_checkpoint(checkpoint, tmp_path / "now")
+    before = {"pool.norm": "head.norm", "pool.value": "head.value", "pool.weigh": "head.weigh"}
+    weights: dict[str, torch.Tensor] = {}
+    for name, value in load_file(tmp_path / "now" / "model.safetensors").items():
+        if ".local.norm" in name or name.startswith(("reranker.picture", "reranker.sentence", "reranker.log_scale")):
+            continue
+        old = name.replace("local.project", "head.local").replace(".scale", ".gone")
+        for new, was in before.items():
+            old = old.replace(new, was) if not old.startswith("reranker") else old
+        weights[old] = value
+    (tmp_path / "then").mkdir()
+    save_file({k: v for k, v in weights.items() if "gone" not in k}, tmp_path / "then" / "model.safetensors")
+    document = json.loads((tmp_path / "now" / "model.json").read_text())
+    digest = hashlib.sha256((tmp_path / "then" / "model.safetensors").read_bytes()).hexdigest()
+    document |= {"version": 1, "weights_sha256": digest}
+    for new in ("class_names", "familiar_words"):
+        del document[new]
+    (tmp_path / "then" / "model.json").write_text(json.dumps(document))
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3), np.uint8)
+    now, then = (load_encoder(tmp_path / name, device="cpu") for name in ("now", "then"))
+    images, text = now.encode_images(pixels), now.encode_texts(["a red wall"])
+    np.testing.assert_array_equal(then.encode_images(pixels).regions, images.regions)
+    np.testing.assert_array_equal(then.encode_images(pixels).vectors, images.vectors)
+    np.testing.assert_array_equal(then.encode_texts(["a red wall"]).vectors, text.vectors)
+    np.testing.assert_allclose(then.match_images(text, images).scores, now.match_images(text, images).scores)
+    assert read_checkpoint(tmp_path / "then").calibration == checkpoint.calibration

@@ -425,7 +425,7 @@ def test_towers_can_be_kept_while_the_reranker_learns(pictures: Dataset, tmp_pat
     result = train(start, training, validation, tmp_path / "r", config=config, open_picture=open_picture)
     after = read_checkpoint(result.model).model.state_dict()
     own = ("reranker.", "image.tower.match_", "text.tower.match_", "image.local.", "text.local.")
-    changed = {n for n, value in before.items() if not torch.allclose(after[n].float(), value.float(), atol=2e-3)}
+    changed = {n for n, v in before.items() if v.is_floating_point() and not torch.equal(after[n], v.half().float())}
     assert any(name.startswith("image.tower.match_stages") for name in changed)
     assert any(name.startswith("text.tower.match_layers") for name in changed)
     assert all(name.startswith(own) for name in changed)
