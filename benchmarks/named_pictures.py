@@ -94,7 +94,7 @@ def measure(named: Named, encoder: Encoder, depth: int) -> dict[str, dict[str, f
         scores = encoder.match_images(texts.take([q]), images.take(top)).scores
         reranked = np.concatenate([top[np.argsort(-scores, kind="stable")], order[depth:]])
         ranks[:, q] = [np.flatnonzero(called[o] == name)[0] for o in (order, reranked)]
-    groups = {"all": np.ones(len(names), np.bool_), "familiar": familiar == 1}
+    groups = {"all": np.ones(len(names), np.bool_), "familiar": familiar > 0.9}
     return {
         f"{stage}_{group}": {"names": int(chosen.sum())}
         | {f"r{k}": round(100 * float((found[chosen] < k).mean()), 1) for k in KS}

@@ -25,7 +25,7 @@ from .upgrades import from_version_1
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 OWN = {
     *("format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration"),
-    *("class_names", "familiar_words", "vocabulary"),
+    *("class_names", "word_counts", "vocabulary"),
 }
 ROW_SCALE, LARGE = ".row_scale", 2**16
 FORMAT, VERSION = "crosslook-model", 2
@@ -147,7 +147,7 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
         "calibration": asdict(checkpoint.calibration),
         **checkpoint.metadata,
         "class_names": checkpoint.lexicon.class_names,
-        "familiar_words": sorted(checkpoint.lexicon.familiar),
+        "word_counts": dict(sorted(checkpoint.lexicon.counts.items())),
         "vocabulary": checkpoint.tokenizer.vocabulary,
     }
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -187,7 +187,7 @@ def read_description(directory: Path) -> Description:
         config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in known})
         tokenizer = Tokenizer(document["vocabulary"], config.max_tokens)
         calibration = Calibration(**document["calibration"])
-        lexicon = Lexicon(frozenset(document.get("familiar_words", ())), tuple(document.get("class_names", ())))
+        lexicon = Lexicon(dict(document.get("word_counts", {})), tuple(document.get("class_names", ())))
         name = str(document["name"])
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise CheckpointError(f"{description}: a part is missing or of the wrong form ({_first_line(exc)})") from exc

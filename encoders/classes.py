@@ -19,7 +19,7 @@ from torch import Tensor, nn
 TEMPERATURE = 2.0
 CAPTION_WEIGHT = 0.03
 """Weight of the class part beside the vector of 1, for a sentence whose words are all familiar."""
-UNFAMILIAR_WEIGHT = 2.0
+UNFAMILIAR_WEIGHT = 4.0
 """What is added to it for a sentence of unfamiliar words only."""
 
 

@@ -42,7 +42,7 @@ class TextFeatures:
     Shape:
         - vectors: (B, D), rows of length 1.
         - tokens: B arrays of (T, C), each as long as its sentence.
-        - familiarity: (B,), share of each sentence's words that the model was taught, in [0, 1]; None: not known.
+        - familiarity: (B,), how far captions taught the words of each sentence, in [0, 1]; None: not known.
     """
 
     vectors: Floats

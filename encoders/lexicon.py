@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-LEAST_COUNT = 3
+HALF_FAMILIAR = 20
+"""How often captions must say a word for it to be half familiar."""
 
 FUNCTION_WORDS = frozenset(  # those of two letters are short enough to be left out anyway
     """
@@ -25,24 +26,29 @@ FUNCTION_WORDS = frozenset(  # those of two letters are short enough to be left 
 class Lexicon:
     """Travels in the checkpoint's JSON.
 
-    `familiar` are the content words that training captions said at least three times; `class_names` the names of the
-    classifier's classes in order. Both are empty for a model that keeps none.
+    `counts` says how often training captions said each content word; `class_names` are the names of the classifier's
+    classes in order. Both are empty for a model that keeps none.
     """
 
-    familiar: frozenset[str] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
 
     def familiarity(self, text: str) -> float:
-        """Share of a sentence's content words that are familiar, in [0, 1]; 1 where there is nothing to say."""
+        """How far to trust what captions taught about a sentence, in [0, 1]; 1 where there is nothing to say.
+
+        A word said n times is strange by 20 / (20 + n), a sentence by the mean of its words. The third power lets a
+        sentence with one strange word among many count as familiar still.
+        """
         words = content_words(text)
-        if not (self.familiar and words):
+        if not (self.counts and words):
             return 1.0
-        return sum(word in self.familiar for word in words) / len(words)
+        strangeness = sum(HALF_FAMILIAR / (HALF_FAMILIAR + self.counts.get(word, 0)) for word in words) / len(words)
+        return 1.0 - strangeness**3
 
     def taught(self, captions: Iterable[str]) -> Lexicon:
         """With what further captions teach."""
-        counts = Counter(word for caption in captions for word in content_words(caption))
-        return replace(self, familiar=self.familiar | {word for word, n in counts.items() if n >= LEAST_COUNT})
+        found = Counter(word for caption in captions for word in content_words(caption))
+        return replace(self, counts=dict(Counter(self.counts) + found))
 
 
 def content_words(text: str) -> list[str]:

@@ -167,7 +167,7 @@ def test_a_model_of_version_1_still_loads(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "now" / "model.json").read_text())
     digest = hashlib.sha256((tmp_path / "then" / "model.safetensors").read_bytes()).hexdigest()
     document |= {"version": 1, "weights_sha256": digest}
-    for new in ("class_names", "familiar_words"):
+    for new in ("class_names", "word_counts"):
         del document[new]
     (tmp_path / "then" / "model.json").write_text(json.dumps(document))
     pixels = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3), np.uint8)
