@@ -29,7 +29,7 @@ def write_table(path: Path, rows: Sequence[tuple[Path, str]]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "caption"])
-        writer.writerows((str(image), caption) for image, caption in rows)
+        writer.writerows((str(image.resolve()), caption) for image, caption in rows)
     return path
 
 

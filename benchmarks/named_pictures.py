@@ -57,6 +57,8 @@ def find(folder: Path) -> Named:
 def without_classes(model: Path, directory: Path) -> Path:
     """The same model without its class channel, written to a directory."""
     whole = read_checkpoint(model)
+    if not whole.model.config.classes:
+        raise SystemExit(f"{model} has no class channel to do without")
     plain = CrosslookModel(replace(whole.model.config, classes=0))
     plain.load_state_dict({k: v for k, v in whole.model.state_dict().items() if ".classes." not in k})
     weight = whole.calibration.similarity_weight / plain_cosine()

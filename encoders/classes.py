@@ -48,7 +48,7 @@ class ImageClasses(nn.Module):
     def forward(self, activations: Tensor) -> Tensor:
         """Recognise, and say it in the text tower's terms."""
         logits = self.classifier(self.stages(activations).mean((2, 3))).float()
-        return F.normalize((logits / TEMPERATURE).softmax(1) @ self.names, dim=-1)
+        return F.normalize(((logits / TEMPERATURE).softmax(1) @ self.names).float(), dim=-1)
 
 
 class TextClasses(nn.Module):

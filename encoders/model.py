@@ -54,6 +54,13 @@ class ModelConfig:
     classes: int = 0
     class_dimension: int = 128
 
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.classes and self.image_split is None:
+            raise ValueError("a class channel needs an image_split: it reads what the CNN gives there")
+        if self.text_split is not None and self.text_tower != "transformer":
+            raise ValueError(f"only the transformer can be split, not {self.text_tower}")
+
     @property
     def vector_size(self) -> int:
         """Length of a vector in use."""

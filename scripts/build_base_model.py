@@ -83,7 +83,10 @@ def with_towers(start: Checkpoint, other: Checkpoint) -> Checkpoint:
     """What makes vectors, from another model of the same form."""
     taken = {k: v for k, v in other.model.state_dict().items() if k.startswith(("image.", "text.")) or k == "log_scale"}
     own = {k: v for k, v in taken.items() if ".match_" not in k and ".local." not in k}
-    start.model.load_state_dict(own, strict=False)
+    missing = start.model.load_state_dict(own, strict=False).missing_keys
+    lost = [k for k in missing if k.startswith(("image.tower.stages", "text.tower.layers", "image.pool", "text.pool"))]
+    if lost:
+        raise SystemExit(f"the other model has no {lost[0]}: its towers are of another form")
     return start
 
 
@@ -174,6 +177,7 @@ def main() -> int:
     except EXPECTED as exc:
         print(exc, file=sys.stderr)
         return 1
+    options.out.mkdir(parents=True, exist_ok=True)
     for file in result.model.iterdir():
         shutil.copyfile(file, options.out / file.name)
     shutil.copyfile(options.work / "curves.csv", options.out / "curves.csv")

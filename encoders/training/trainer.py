@@ -148,7 +148,8 @@ class _Run:
         self.history: list[dict[str, float]] = []
         self.datasets = (training, validation)
         self.data = _digest(training, validation)
-        self.lexicon = start.lexicon.taught(caption for example in training.examples for caption in example.captions)
+        captions = [caption for example in training.examples for caption in example.captions]
+        self.lexicon = start.lexicon.taught(captions) if start.model.config.classes else start.lexicon
         self.pairs = self._prepare(training, "training pictures", config.views)
         self.held_out = self._prepare(validation, "validation pictures", 1)
         self._freeze()
@@ -188,6 +189,10 @@ class _Run:
         tower = self.model.image.tower
         if tower.split is not None and self.config.image_cut > tower.split:
             raise TrainingError(f"this model is split after {tower.split} CNN stages; freeze at most so many")
+        if self.model.config.classes and self.config.image_cut != tower.split:
+            raise TrainingError(
+                f"this model's classifier reads {tower.split} CNN stages as they are; freeze just those"
+            )
         for stage in tower.stages[: self.config.image_cut]:
             stage.requires_grad_(requires_grad=False)
         self.model.text.tower.freeze(self.config.text_cut)

@@ -143,7 +143,7 @@ class _Lists:
     correct: npt.NDArray[np.bool_]
 
     def scores(self, calibration: Calibration) -> Floats:
-        """Joined as a search joins them."""
+        """Joined as a search joins them for familiar words."""
         return calibration.scores(self.similarities, self.logits, self.wholes, self.hubness)
 
     def recalls(self, calibration: Calibration) -> tuple[float, float, float]:
