@@ -67,6 +67,12 @@ def train(
         int | None,
         typer.Option("--text-cut", min=0, help="Frozen text layers.", show_default="with --init all but two, else 0"),
     ] = None,
+    keep: Annotated[
+        float | None,
+        typer.Option(
+            "--keep", min=0, max=0.99, help="Share of the old weights in the result.", show_default="with --init 0.5"
+        ),
+    ] = None,
     views: Annotated[int, typer.Option("--views", min=1, help="Fixed views of each picture.")] = 4,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     precision: Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16.")] = "auto",
@@ -79,6 +85,8 @@ def train(
     """
     if init is not None and (backbone or text_tower):
         raise typer.BadParameter("--backbone and --text-tower belong to a model that starts afresh, without --init")
+    if init is None and keep:
+        raise typer.BadParameter("--keep is a share of the weights of the model that --init names")
     from encoders.checkpoint import read_checkpoint  # noqa: PLC0415  these bring torch
     from encoders.training import TrainConfig, fine_tuning_cuts, fresh_start, is_first_process  # noqa: PLC0415
     from encoders.training import train as run  # noqa: PLC0415
@@ -104,6 +112,7 @@ def train(
         patience=patience,
         image_cut=cuts[0] if image_cut is None else image_cut,
         text_cut=cuts[1] if text_cut is None else text_cut,
+        keep=(0.5 if init else 0.0) if keep is None else keep,
         views=views,
         seed=seed,
         precision=precision,

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.named_pictures import find
+from indexer import DecodeError, open_image
 
 TRAINED_ON = 500
 
@@ -31,6 +32,15 @@ def write_table(path: Path, rows: Sequence[tuple[Path, str]]) -> Path:
         writer.writerow(["image", "caption"])
         writer.writerows((str(image.resolve()), caption) for image, caption in rows)
     return path
+
+
+def readable(path: Path) -> bool:
+    """Whether training could open a picture; one that it cannot would end the run."""
+    try:
+        open_image(path)
+    except DecodeError:
+        return False
+    return True
 
 
 def crosslook(*words: object) -> dict[str, Any]:
@@ -60,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     options.work.mkdir(parents=True)
     named = find(options.folder)
-    rows = list(zip(named.files, named.called, strict=True))
+    rows = [row for row in zip(named.files, named.called, strict=True) if readable(row[0])]
     order = np.random.default_rng(0).permutation(len(rows))
     training = write_table(options.work / "training.csv", [rows[i] for i in order[:TRAINED_ON]])
     held_out = write_table(options.work / "held_out.csv", [rows[i] for i in order[TRAINED_ON:]])

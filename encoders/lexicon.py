@@ -46,9 +46,9 @@ class Lexicon:
         return 1.0 - strangeness**3
 
     def taught(self, captions: Iterable[str]) -> Lexicon:
-        """With what further captions teach."""
+        """With what further captions teach; the same captions again teach nothing new."""
         found = Counter(word for caption in captions for word in content_words(caption))
-        return replace(self, counts=dict(Counter(self.counts) + found))
+        return replace(self, counts=dict(Counter(self.counts) | found))
 
 
 def content_words(text: str) -> list[str]:

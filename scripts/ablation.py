@@ -70,7 +70,7 @@ RUNS = {
     "one-way": Run({"fusion": ONE_WAY}),
     "gru": Run({"text_tower": "gru"}, {"text_rate": 1.0}),
     "lstm": Run({"text_tower": "lstm"}, {"text_rate": 1.0}),
-    "contrastive": Run(training={"matching_weight": 0.0}),
+    "contrastive": Run(training={"matching_weight": 0.0, "whole_weight": 0.0}),
     "matching": Run(training={"contrastive_weight": 0.0}),
 }
 TABLE = (  # what varies, how, and which run that is; the base closes every group

@@ -14,7 +14,9 @@ class TrainConfig:
     Learning rates are peaks of a one-cycle schedule. `image_cut` and `text_cut` say how many stages of the CNN and
     layers of the text tower stay frozen. What the stages give for each view is computed once and kept on disk; the
     text tower is run anew for every sentence, its frozen layers without dropout and without learning. Without
-    `train_towers` vectors stay as they are, and only the reranker and its own parts of the towers train.
+    `train_towers` vectors stay as they are, and only the reranker and its own parts of the towers train. Pictures come
+    in groups of up to `group_size` with like captions. `keep` is the share that the weights the run started from have
+    in what comes out, so that fine-tuning forgets less (Wortsman et al., https://arxiv.org/abs/2109.01903).
     """
 
     epochs: int = 15
@@ -30,11 +32,14 @@ class TrainConfig:
     train_towers: bool = True
     contrastive_weight: float = 1.0
     matching_weight: float = 1.0
+    whole_weight: float = 1.0
+    group_size: int = 1
     hard_negatives: int = 24
     smallest_crop: float = 0.8
     region_dropout: float = 0.2
     word_dropout: float = 0.1
     average: float = 0.99
+    keep: float = 0.0
     image_cut: int = 6
     text_cut: int = 4
     views: int = 4
@@ -45,12 +50,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any time is spent."""
-        for field in ("epochs", "captions_per_image", "views", "patience", "hard_negatives"):
+        for field in ("epochs", "captions_per_image", "views", "patience", "hard_negatives", "group_size"):
             if getattr(self, field) < 1:
                 raise TrainingError(f"{field} must be at least 1, not {getattr(self, field)}")
         if self.batch_size < 2:
             raise TrainingError(f"batch_size must be at least 2, not {self.batch_size}: a contrast needs two pictures")
         if not 0 < self.learning_rate < 1:
             raise TrainingError(f"learning_rate must lie between 0 and 1, not {self.learning_rate}")
+        if not 0 <= self.keep < 1:
+            raise TrainingError(f"keep must be at least 0 and below 1, not {self.keep}")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise TrainingError(f"precision must be auto, float32 or bfloat16, not {self.precision!r}")

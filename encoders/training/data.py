@@ -9,12 +9,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
 from ..datasets import Dataset
 from ..image_tower import ImageTower
 from ..tokenizer import Tokenizer, Tokens
 from .views import Advance, Halves, OpenPicture, cached_activations
+
+
+Order = npt.NDArray[np.int64]
+
+NEIGHBOURS = 64
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,28 @@ class PairSet:
         captions = Tokens(self.captions.ids[rows], self.captions.mask[rows], self.captions.attended[rows])
         return PairSet(self.activations[chosen, :1], captions, np.arange(len(chosen)))
 
+    def neighbours(self, sentences: Tensor) -> Order:
+        """Pictures by how alike their captions are, the most alike first: captions' vectors (M, C) → (N, k)."""
+        count = len(self.activations)
+        owners = torch.from_numpy(self.image_of)
+        means = F.normalize(torch.zeros(count, sentences.shape[1]).index_add_(0, owners, sentences.cpu()), dim=-1)
+        similarities = means @ means.T
+        return similarities.fill_diagonal_(-2).topk(min(NEIGHBOURS, count - 1)).indices.numpy()
+
     def batches(
-        self, batch_size: int, captions_per_image: int, seed: tuple[int, int], *, least: int = 2
+        self,
+        order: Order,
+        batch_size: int,
+        captions_per_image: int,
+        rng: np.random.Generator,
+        *,
+        least: int = 2,
     ) -> Iterator[Batch]:
-        """One epoch: every picture once, in a random view, with some captions; fewer than `least` left over are not."""
-        rng = np.random.default_rng(seed)
+        """One epoch: pictures in this order, each in a random view with some captions.
+
+        A last batch of fewer than `least` is left out.
+        """
         first = np.searchsorted(self.image_of, np.arange(len(self.activations) + 1))
-        order = rng.permutation(len(self.activations))
         for start in range(0, len(order), batch_size):
             images = order[start : start + batch_size]
             if len(images) < least:
@@ -84,6 +105,31 @@ class PairSet:
                 torch.from_numpy(owners),
                 torch.from_numpy(rows),
             )
+
+
+def in_groups(count: int, neighbours: Order | None, size: int, rng: np.random.Generator) -> Order:
+    """A random order of pictures in which each comes with others like it, so that a batch has hard negatives.
+
+    Args:
+        count: how many pictures there are.
+        neighbours: from `PairSet.neighbours`; None for no groups.
+        size: pictures in a group, at most.
+        rng: where the order comes from.
+
+    Source: Byun et al., "GRIT-VLP: Grouped Mini-batch Sampling", https://arxiv.org/abs/2208.04060.
+    """
+    order = rng.permutation(count)
+    if neighbours is None:
+        return order
+    left = np.ones(count, bool)
+    groups = []
+    for picture in order:
+        if left[picture]:
+            near = neighbours[picture]
+            group = np.concatenate([[picture], near[left[near]][: size - 1]])
+            left[group] = False
+            groups.append(group)
+    return np.concatenate([groups[i] for i in rng.permutation(len(groups))])
 
 
 def prepare_pairs(

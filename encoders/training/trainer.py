@@ -7,10 +7,12 @@ import json
 import math
 import pickle
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -22,7 +24,7 @@ from ..errors import TrainingError
 from ..model import CrosslookModel
 from .config import TrainConfig
 from .curves import write_curves
-from .data import Batch, PairSet, prepare_pairs
+from .data import Batch, PairSet, in_groups, prepare_pairs
 from .distributed import Team, assemble_team
 from .fitting import fit_classes, fit_hubness
 from .objective import Objective
@@ -145,6 +147,7 @@ class _Run:
         self.device = torch.device(pick_device(config.device))
         keep_freed_memory()
         self.model = start.model.to(self.device)
+        self.kept = {k: v.clone() for k, v in self.model.state_dict().items()} if config.keep else {}
         self.history: list[dict[str, float]] = []
         self.datasets = (training, validation)
         self.data = _digest(training, validation)
@@ -154,8 +157,12 @@ class _Run:
         self.held_out = self._prepare(validation, "validation pictures", 1)
         self._freeze()
         self.report("reading captions", 0, 1)
-        sentences = sentence_means(self.model.text.tower, self.pairs) if config.soft_targets else None
-        self.objective = Objective(self.model, sentences, start.tokenizer, config, team)
+        if not config.train_towers:
+            self._fit(self.model)
+        needed = config.soft_targets or config.group_size > 1
+        sentences = sentence_means(self.model.text.tower, self.pairs) if needed else None
+        self.neighbours = None if config.group_size == 1 else self.pairs.neighbours(sentences)
+        self.objective = Objective(self.model, sentences if config.soft_targets else None, start.tokenizer, config, team)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
         self.steps_per_epoch = math.ceil(len(self.pairs.activations) / config.batch_size)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98))
@@ -262,8 +269,7 @@ class _Run:
         for batch in self._batches(epoch):
             self.team.agree(seed + 1_000_003 * count)
             losses = self.objective(batch)
-            matching = losses["whole"] + losses["matching"]
-            loss = self.config.contrastive_weight * losses["contrastive"] + self.config.matching_weight * matching
+            loss = sum((getattr(self.config, f"{name}_weight") * value for name, value in losses.items()), torch.zeros(()))
             figures = self.team.total({**losses, "loss": loss})
             self._check(figures["loss"], "loss", epoch, count)
             self.optimizer.zero_grad(set_to_none=True)
@@ -289,18 +295,19 @@ class _Run:
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         least = max(2, self.team.size)
-        seed = (self.config.seed, epoch)
-        return self.pairs.batches(self.config.batch_size, self.config.captions_per_image, seed, least=least)
+        rng = np.random.default_rng((self.config.seed, epoch))
+        order = in_groups(len(self.pairs.activations), self.neighbours, self.config.group_size, rng)
+        return self.pairs.batches(order, self.config.batch_size, self.config.captions_per_image, rng, least=least)
 
     def finish_epoch(self, epoch: int) -> None:
         """Validate the averaged model, keep it if it is the best, and write everything down."""
         self.history[-1] |= self.team.tell(lambda: self._validate(epoch))
 
     def _validate(self, epoch: int) -> dict[str, float]:
-        averaged = cast(CrosslookModel, self.average.module)
+        averaged = self._averaged()
         self.report("validation", 0, 1)
-        fit_classes(averaged, self.start.tokenizer, self.start.lexicon.class_names)
-        fit_hubness(averaged, self.pairs, cut=self.config.image_cut)
+        if self.config.train_towers:
+            self._fit(averaged)
         result = validate(averaged, encode_pairs(averaged, self.held_out, cut=self.config.image_cut))
         row = _row(result)
         self.history[-1] |= row
@@ -320,6 +327,22 @@ class _Run:
         (self.out / "last.pt.tmp").replace(self.out / "last.pt")
         self.report("validation", 1, 1)
         return row
+
+    def _fit(self, model: CrosslookModel) -> None:
+        """Work out anew what follows from the towers."""
+        fit_classes(model, self.start.tokenizer, self.start.lexicon.class_names)
+        fit_hubness(model, self.pairs, cut=self.config.image_cut)
+
+    def _averaged(self) -> CrosslookModel:
+        """The average of the run's models, and of the one it started from as far as that is kept."""
+        averaged = cast(CrosslookModel, self.average.module)
+        if self.kept:
+            averaged = deepcopy(averaged)
+            found = averaged.state_dict()
+            for name, value in self.kept.items():
+                if value.is_floating_point():
+                    found[name].lerp_(value, self.config.keep)
+        return averaged
 
     def _keep(self, model: CrosslookModel, result: Validation, epoch: int) -> None:
         training, validation = self.datasets

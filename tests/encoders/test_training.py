@@ -27,7 +27,7 @@ from encoders.training.augment import (
     piece_tokens,
     swap_words,
 )
-from encoders.training.data import prepare_pairs
+from encoders.training.data import PairSet, in_groups, prepare_pairs
 from encoders.training.views import cached_activations, make_view, read_views
 from tests.encoders.conftest import TINY, tiny_checkpoint
 
@@ -201,6 +201,34 @@ def test_a_run_that_makes_a_model_worse_gives_it_back(pictures: Dataset, tmp_pat
     assert float(curve[0]["total"]) > max(float(row["total"]) for row in curve[1:])
 
 
+def test_what_comes_out_keeps_its_share_of_the_start(pictures: Dataset, tmp_path: Path) -> None:
+    """Weights are the mean of those before and after, by the share that is kept."""
+    before = tiny_checkpoint().model.state_dict()
+    for keep in (0.0, 0.25):
+        run(pictures, tmp_path / str(keep), replace(CONFIG, epochs=1, keep=keep))
+    after, mean = (read_checkpoint(tmp_path / str(keep) / "model").model.state_dict() for keep in (0.0, 0.25))
+    moved = [k for k, v in before.items() if v.is_floating_point() and (after[k] - v).abs().max() > 2e-3]
+    trained = [k for k in moved if "hubness" not in k]  # that is fitted to what comes out
+    assert len(trained) > 10
+    for name in trained:
+        torch.testing.assert_close(mean[name], 0.25 * before[name] + 0.75 * after[name], atol=2e-3, rtol=2e-3)
+
+
+def test_like_pictures_come_in_groups(pictures: Dataset, tmp_path: Path) -> None:
+    """Every picture once, each group together, in another order each time."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(5, 8))
+    kinds = rng.permutation(np.repeat(np.arange(5), 4))
+    sentences = torch.from_numpy(np.repeat(centres[kinds] + 0.01 * rng.normal(size=(20, 8)), 2, axis=0)).float()
+    pairs = PairSet(np.zeros((20, 1, 1, 1, 1), np.float16), tiny_checkpoint().tokenizer(["red"]), np.repeat(np.arange(20), 2))
+    orders = [in_groups(20, pairs.neighbours(sentences), 4, np.random.default_rng(seed)) for seed in (0, 1)]
+    for order in orders:
+        assert sorted(order) == list(range(20))
+        assert all(len(set(kinds[group])) == 1 for group in order.reshape(5, 4))
+    assert not np.array_equal(*orders)
+    run(pictures, tmp_path, replace(CONFIG, epochs=1, group_size=4, soft_targets=0.0))
+
+
 def test_fine_tuning_resumes_exactly_after_epoch_zero(pictures: Dataset, tmp_path: Path) -> None:
     """The starting model stays in the history, and the epochs count on from where they were."""
     trained_checkpoint(pictures, tmp_path / "start", epochs=1)
@@ -270,7 +298,7 @@ def test_black_pictures_are_trained_on_like_others(pictures: Dataset, tmp_path: 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("epochs", 0), ("batch_size", 1), ("learning_rate", 0.0), ("views", 0), ("precision", "float8"), ("patience", 0)],
+    [("epochs", 0), ("batch_size", 1), ("learning_rate", 0.0), ("views", 0), ("precision", "float8"), ("keep", 1.0), ("group_size", 0)],
 )
 def test_settings_that_cannot_work_are_refused(field: str, value: object) -> None:
     """Before any time is spent, by name."""
@@ -330,7 +358,7 @@ def test_batches_hold_every_picture_once_with_its_own_captions(pictures: Dataset
     training = pictures.select("train")
     pairs = prepare_pairs(training, open_picture, start.model.image.tower, start.tokenizer, tmp_path, cut=1, views=1)
     seen: list[int] = []
-    for batch in pairs.batches(8, 2, (0, 0)):
+    for batch in pairs.batches(np.random.default_rng(0).permutation(28), 8, 2, np.random.default_rng(1)):
         for row in range(len(batch.activations)):
             picture = int(
                 np.abs(np.asarray(pairs.activations[:, 0], np.float32) - batch.activations[row].numpy())
