@@ -17,7 +17,6 @@ from ..image_tower import ImageTower
 from ..tokenizer import Tokenizer, Tokens
 from .views import Advance, Halves, OpenPicture, cached_activations
 
-
 Order = npt.NDArray[np.int64]
 
 NEIGHBOURS = 64

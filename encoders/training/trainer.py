@@ -159,10 +159,12 @@ class _Run:
         self.report("reading captions", 0, 1)
         if not config.train_towers:
             self._fit(self.model)
-        needed = config.soft_targets or config.group_size > 1
-        sentences = sentence_means(self.model.text.tower, self.pairs) if needed else None
-        self.neighbours = None if config.group_size == 1 else self.pairs.neighbours(sentences)
-        self.objective = Objective(self.model, sentences if config.soft_targets else None, start.tokenizer, config, team)
+        sentences, self.neighbours = None, None
+        if config.soft_targets or config.group_size > 1:
+            sentences = sentence_means(self.model.text.tower, self.pairs)
+            if config.group_size > 1:
+                self.neighbours = self.pairs.neighbours(sentences)
+        self.objective = Objective(self.model, sentences, start.tokenizer, config, team)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
         self.steps_per_epoch = math.ceil(len(self.pairs.activations) / config.batch_size)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98))
@@ -269,7 +271,7 @@ class _Run:
         for batch in self._batches(epoch):
             self.team.agree(seed + 1_000_003 * count)
             losses = self.objective(batch)
-            loss = sum((getattr(self.config, f"{name}_weight") * value for name, value in losses.items()), torch.zeros(()))
+            loss = torch.stack([getattr(self.config, f"{name}_weight") * value for name, value in losses.items()]).sum()
             figures = self.team.total({**losses, "loss": loss})
             self._check(figures["loss"], "loss", epoch, count)
             self.optimizer.zero_grad(set_to_none=True)
