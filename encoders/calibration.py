@@ -19,7 +19,8 @@ class Calibration:
     probability = sigmoid(slope · score + intercept).
 
     What captions taught is trusted as far as they said the query's words: `familiarity`, in [0, 1]. For words they
-    never said the order of retrieval stays.
+    never said the order of retrieval stays, and slope and intercept are the `unfamiliar` ones; in between, the mean of
+    both, weighed by familiarity.
     """
 
     similarity_weight: float
@@ -29,6 +30,7 @@ class Calibration:
     hubness_weight: float = 0.0
     whole_weight: float = 0.0
     learned_mean: float = 0.0
+    unfamiliar: tuple[float, float] | None = None
 
     def scores(
         self, similarities: Floats, logits: Floats, wholes: Floats, hubness: Floats, familiarity: float = 1.0
@@ -38,9 +40,15 @@ class Calibration:
         trusted = familiarity * learned + (1 - familiarity) * self.learned_mean
         return (self.similarity_weight * similarities + trusted).astype(np.float32)
 
-    def probabilities(self, scores: Floats) -> Floats:
+    def probabilities(self, scores: Floats, familiarity: float = 1.0) -> Floats:
         """Scores (K,) → probabilities (K,) in [0, 1]."""
-        return (1 / (1 + np.exp(-np.clip(self.slope * scores + self.intercept, -60, 60)))).astype(np.float32)
+        slope, intercept = (
+            familiarity * known + (1 - familiarity) * strange
+            for known, strange in zip(
+                (self.slope, self.intercept), self.unfamiliar or (self.slope, self.intercept), strict=True
+            )
+        )
+        return (1 / (1 + np.exp(-np.clip(slope * scores + intercept, -60, 60)))).astype(np.float32)
 
 
 def fit_probability(scores: npt.NDArray[np.floating], correct: npt.NDArray[np.bool_]) -> tuple[float, float]:

@@ -100,7 +100,7 @@ class TorchEncoder:
         calibration = self._description.calibration
         logits, wholes = matches
         scores = calibration.scores(similarities, logits, wholes, hubness, familiarity)
-        return MatchScores(scores=scores, probabilities=calibration.probabilities(scores))
+        return MatchScores(scores=scores, probabilities=calibration.probabilities(scores, familiarity))
 
     def _hubness(self, bank: str, vectors: Floats) -> Floats:
         config, calibration = self._description.config, self._description.calibration

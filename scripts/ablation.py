@@ -1,8 +1,9 @@
 """Rebuild the ablation table of docs/MODEL.md: `python -m scripts.ablation PATH/TO/flickr8k`.
 
 Every run starts from the same pretrained parts, sees the same pictures in the same order for the same number of
-steps, and differs from the base in one thing. The CNN is frozen whole, so its maps are computed once for all runs.
-What a run reached is kept in its folder: interrupted, the script goes on where it was, within a run too.
+steps, and differs from the base in one thing (without matching there is no comparison of wholes either). The CNN is
+frozen whole, so its maps are computed once for all runs. What a run reached is kept in its folder: interrupted, the
+script goes on where it was, within a run too.
 """
 
 from __future__ import annotations
@@ -261,7 +262,7 @@ def matched_alone(model: CrosslookModel, pairs: EncodedPairs) -> dict[str, Any]:
     chosen = np.unique(np.linspace(0, count - 1, min(ALONE, count), dtype=np.int64))
     every = torch.arange(pictures, device=pairs.mask.device).expand(len(chosen), -1)
     captions = torch.from_numpy(chosen).to(every.device)[:, None].expand_as(every)
-    logits = np.sum(match_lists(model.reranker, pairs, every, captions), axis=0)
+    logits = match_lists(model.reranker, pairs, every, captions)[0]
     own = logits[np.arange(len(chosen)), pairs.image_of[chosen]]
     rank = (logits >= own[:, None]).sum(1)  # from 1; a tie counts against the right one
     recalls = [100 * float((rank <= k).mean()) for k in (1, 5, 10)]

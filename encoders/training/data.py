@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from .views import Advance, Halves, OpenPicture, cached_activations
 Order = npt.NDArray[np.int64]
 
 NEIGHBOURS = 64
+"""How many of a picture's nearest can come with it."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,12 @@ class PairSet:
         return PairSet(self.activations[chosen, :1], captions, np.arange(len(chosen)))
 
     def neighbours(self, sentences: Tensor) -> Order:
-        """Pictures by how alike their captions are, the most alike first: captions' vectors (M, C) → (N, k)."""
+        """Each picture's nearest by their captions, itself among them: captions' vectors (M, C) → rows (N, k)."""
         count = len(self.activations)
         owners = torch.from_numpy(self.image_of)
-        means = F.normalize(torch.zeros(count, sentences.shape[1]).index_add_(0, owners, sentences.cpu()), dim=-1)
-        similarities = means @ means.T
-        return similarities.fill_diagonal_(-2).topk(min(NEIGHBOURS, count - 1)).indices.numpy()
+        means = F.normalize(torch.zeros(count, sentences.shape[1]).index_add_(0, owners, sentences), dim=-1)
+        nearest = [(part @ means.T).topk(min(NEIGHBOURS, count)).indices for part in torch.split(means, 1024)]
+        return cast(Order, torch.cat(nearest).numpy())
 
     def batches(
         self,
@@ -107,12 +109,13 @@ class PairSet:
 
 
 def in_groups(count: int, neighbours: Order | None, size: int, rng: np.random.Generator) -> Order:
-    """A random order of pictures in which each comes with others like it, so that a batch has hard negatives.
+    """A random order of pictures in which most come with others like them, so that a batch has hard negatives.
 
     Args:
         count: how many pictures there are.
         neighbours: from `PairSet.neighbours`; None for no groups.
-        size: pictures in a group, at most.
+        size: pictures in a group, at most, and at most as many as there are neighbours; fewer where those that are
+            near are taken already.
         rng: where the order comes from.
 
     Source: Byun et al., "GRIT-VLP: Grouped Mini-batch Sampling", https://arxiv.org/abs/2208.04060.
@@ -124,6 +127,7 @@ def in_groups(count: int, neighbours: Order | None, size: int, rng: np.random.Ge
     groups = []
     for picture in order:
         if left[picture]:
+            left[picture] = False
             near = neighbours[picture]
             group = np.concatenate([[picture], near[left[near]][: size - 1]])
             left[group] = False

@@ -107,7 +107,7 @@ class Objective:
 
     def _kinship(self, batch: Batch) -> Tensor:
         """How alike a batch's captions are, as logits (M, M)."""
-        if self._sentences is None or not self._config.soft_targets:
+        if self._sentences is None:
             return torch.zeros(len(batch.rows), len(batch.rows), device=self._device)
         sentences = self._sentences[batch.rows].to(self._device)
         return sentences @ sentences.T / self._config.kinship_temperature

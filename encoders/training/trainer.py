@@ -147,7 +147,7 @@ class _Run:
         self.device = torch.device(pick_device(config.device))
         keep_freed_memory()
         self.model = start.model.to(self.device)
-        self.kept = {k: v.clone() for k, v in self.model.state_dict().items()} if config.keep else {}
+        self.origin = {k: v.detach().clone() for k, v in self.model.named_parameters()} if config.keep else {}
         self.history: list[dict[str, float]] = []
         self.datasets = (training, validation)
         self.data = _digest(training, validation)
@@ -157,14 +157,13 @@ class _Run:
         self.held_out = self._prepare(validation, "validation pictures", 1)
         self._freeze()
         self.report("reading captions", 0, 1)
-        if not config.train_towers:
-            self._fit(self.model)
         sentences, self.neighbours = None, None
         if config.soft_targets or config.group_size > 1:
             sentences = sentence_means(self.model.text.tower, self.pairs)
             if config.group_size > 1:
-                self.neighbours = self.pairs.neighbours(sentences)
-        self.objective = Objective(self.model, sentences, start.tokenizer, config, team)
+                self.neighbours = team.tell(lambda: self.pairs.neighbours(sentences))
+        like = sentences if config.soft_targets else None
+        self.objective = Objective(self.model, like, start.tokenizer, config, team)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
         self.steps_per_epoch = math.ceil(len(self.pairs.activations) / config.batch_size)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98))
@@ -229,6 +228,8 @@ class _Run:
     def begin(self) -> int:
         """Start afresh; what is trained already is validated as epoch 0, and kept until an epoch beats it."""
         self.history = self.team.tell(self._epoch_zero)
+        if not self.config.train_towers:
+            self._fit(self.model)  # once for all epochs: what it follows from stays as it is
         return 0
 
     def _epoch_zero(self) -> list[dict[str, float]]:
@@ -252,6 +253,8 @@ class _Run:
             before, now = state["config"], asdict(self.config)
             changed = ", ".join(f"{k} was {before.get(k)} and is {now[k]}" for k in now if before.get(k) != now[k])
             raise TrainingError(f"{self.out} was trained with other settings: {changed}; resume with the same ones")
+        if state["origin"] != self._origin_digest():
+            raise TrainingError(f"{self.out} was started from another model; resume with the same one")
         if state["data"] != self.data:
             raise TrainingError(f"{self.out} was trained on other pictures or captions; resume with the same dataset")
         self.model.load_state_dict(state["model"])
@@ -319,6 +322,7 @@ class _Run:
         state = {
             "config": asdict(self.config),
             "data": self.data,
+            "origin": self._origin_digest(),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -330,6 +334,13 @@ class _Run:
         self.report("validation", 1, 1)
         return row
 
+    def _origin_digest(self) -> str:
+        """Which weights the result keeps a share of."""
+        digest = hashlib.sha256()
+        for value in self.origin.values():
+            digest.update(value.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
     def _fit(self, model: CrosslookModel) -> None:
         """Work out anew what follows from the towers."""
         fit_classes(model, self.start.tokenizer, self.start.lexicon.class_names)
@@ -338,12 +349,10 @@ class _Run:
     def _averaged(self) -> CrosslookModel:
         """The average of the run's models, and of the one it started from as far as that is kept."""
         averaged = cast(CrosslookModel, self.average.module)
-        if self.kept:
+        if self.origin:
             averaged = deepcopy(averaged)
-            found = averaged.state_dict()
-            for name, value in self.kept.items():
-                if value.is_floating_point():
-                    found[name].lerp_(value, self.config.keep)
+            for name, value in averaged.named_parameters():
+                value.data.lerp_(self.origin[name], self.config.keep)
         return averaged
 
     def _keep(self, model: CrosslookModel, result: Validation, epoch: int) -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
 from ..calibration import Calibration, fit_probability
-from ..classes import plain_cosine
+from ..classes import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT, plain_cosine
 from ..errors import TrainingError
 from ..features import Floats
 from ..heads import Pool
@@ -185,6 +185,8 @@ def validate(
         choices = product(MATCH_WEIGHTS, hubness_weights, WHOLE_WEIGHTS)
         weighed = (replace(plain, match_weight=m, hubness_weight=h, whole_weight=w) for m, h, w in choices)
         calibration = _with_probability(max(weighed, key=lambda c: recalls(c).total), plain, for_text, for_image)
+        if model.config.classes:
+            calibration = _with_unfamiliar(calibration, model, pairs, depth)
     return Validation(recalls(plain), recalls(calibration), calibration)
 
 
@@ -210,6 +212,16 @@ def _with_probability(best: Calibration, plain: Calibration, *lists: _Lists) -> 
     cosines = np.concatenate([x.scores(plain).ravel() for x in lists])
     slope, intercept = fit_probability(scores, np.concatenate([x.correct.ravel() for x in lists]))
     return replace(best, slope=slope, intercept=intercept, learned_mean=float((scores - cosines).mean()))
+
+
+def _with_unfamiliar(found: Calibration, model: CrosslookModel, pairs: EncodedPairs, depth: int) -> Calibration:
+    """Fit the curve for words that captions never said, by treating every caption as one of such words."""
+    vectors = model.text.weighed(pairs.texts.vectors, CAPTION_WEIGHT + UNFAMILIAR_WEIGHT)
+    cosines, pictures = (vectors @ pairs.images.vectors.T).topk(min(depth, len(pairs.images.vectors)), dim=1)
+    zeros = np.zeros(tuple(cosines.shape), np.float32)
+    scores = found.scores(cosines.cpu().numpy(), zeros, zeros, zeros, familiarity=0.0)
+    correct = pictures.cpu().numpy() == pairs.image_of[:, None]
+    return replace(found, unfamiliar=fit_probability(scores.ravel(), correct.ravel()))
 
 
 def _hubness(model: CrosslookModel, pairs: EncodedPairs) -> tuple[Floats, Floats]:

@@ -48,3 +48,14 @@ def test_what_captions_taught_counts_as_far_as_the_query_is_familiar() -> None:
     parts = of(0.5, 0.4), of(-8, 8), of(5, -5), of(1, 0)
     assert calibration.scores(*parts, familiarity=0.0).tolist() == [3.0, 2.0]
     assert calibration.scores(*parts, familiarity=0.5).tolist() == [0.5, 5.0]
+
+
+def test_strange_words_have_a_curve_of_their_own() -> None:
+    """Between familiar and strange the curves are mixed by familiarity; without a second one there is the first."""
+    calibration = Calibration(10, 0, slope=2, intercept=-1, unfamiliar=(1, -4))
+    scores = of(3)
+    assert calibration.probabilities(scores)[0] == pytest.approx(1 / (1 + np.exp(-5)))
+    assert calibration.probabilities(scores, familiarity=0.0)[0] == pytest.approx(1 / (1 + np.exp(1)))
+    assert calibration.probabilities(scores, familiarity=0.25)[0] == pytest.approx(1 / (1 + np.exp(-0.5)))
+    alone = Calibration(10, 0, slope=2, intercept=-1)
+    assert alone.probabilities(scores, familiarity=0.0)[0] == alone.probabilities(scores)[0]

@@ -173,7 +173,7 @@ def test_the_base_model_is_small_and_sound() -> None:
     encoder = load_encoder(device="cpu")
     assert encoder.name == "crosslook-base"
     images = encoder.encode_images(np.zeros((1, encoder.input_size, encoder.input_size, 3), np.uint8))
-    assert images.regions.shape == (1, 49, 128)
+    assert images.regions.shape == (1, 49, 192)
     assert encoder.encode_texts(["a dog"]).vectors.shape == (1, encoder.dimension)
 
 
@@ -184,3 +184,15 @@ def test_the_base_model_knows_what_it_was_trained_on() -> None:
     one, two, three = encoder.encode_texts(texts).vectors
     assert one @ two > 0.7
     assert one @ three < 0.4
+
+
+def test_the_base_model_knows_which_words_captions_taught_it() -> None:
+    """Everyday words are familiar, others are not, and more of a strange query's vector speaks of classes."""
+    encoder = load_encoder(device="cpu")
+    texts = encoder.encode_texts(["a dog in the snow", "a zebra"])
+    assert texts.familiarity is not None
+    assert texts.familiarity[0] > 0.99
+    assert texts.familiarity[1] < 0.2
+    classes = np.linalg.norm(encoder.query(texts).vectors[:, 256:], axis=1)
+    assert classes[0] < 0.1
+    assert classes[1] > 0.9

@@ -59,14 +59,15 @@ def test_rows_are_trained_once_and_written_into_the_page(
 
 
 def test_a_run_differs_from_the_base_in_one_thing(pictures: Dataset, tmp_path: Path) -> None:
-    """One field of the model or the training; only a new text tower also learns at the rate of what is new."""
+    """One field; but a new text tower learns at the rate of what is new, and matching goes with wholes."""
     bench = tiny_bench(pictures, tmp_path)
     base = variant(bench.start, RUNS["base"]).model.config
     for name in ("concatenation", "gated", "gru", "lstm", "contrastive", "matching"):
         config, settings = variant(bench.start, RUNS[name]).model.config, bench.settings(RUNS[name])
         model = {k for k, v in asdict(config).items() if asdict(base)[k] != v}
         training = {k for k, v in asdict(settings).items() if asdict(bench.settings(RUNS["base"]))[k] != v}
-        assert len(model | training - {"text_rate"}) == 1
+        assert len(model | training - {"text_rate", "whole_weight"}) == 1
+        assert ("whole_weight" in training) == (name == "contrastive")
         assert ("text_rate" in training) == (name in ("gru", "lstm"))
 
 
