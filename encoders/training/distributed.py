@@ -9,6 +9,7 @@ Source: https://docs.pytorch.org/docs/stable/distributed.html, https://docs.pyto
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -135,6 +136,7 @@ def assemble_team(device: torch.device) -> Iterator[Team]:
         yield Team(dist.get_rank(), size)
     finally:
         dist.destroy_process_group()
+        gc.collect()  # gloo's threads must be gone before the interpreter is, else they abort it
 
 
 class _Sum(torch.autograd.Function):
