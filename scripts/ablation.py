@@ -350,7 +350,7 @@ def main() -> int:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/ablation"), help="runs, results, cached maps")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--images", type=int, default=4000, help="train on so many pictures, the first ones")
+    parser.add_argument("--images", type=int, default=3000, help="train on so many pictures, the first ones")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "MODEL.md", help="gets the table")
     options = parser.parse_args()
     try:

@@ -62,6 +62,8 @@ def test_every_command_of_the_design_is_there_and_explains_itself(run: Run) -> N
         ("search",),
         ("explain", "a.jpg", "dog"),
         ("train", "data", "--out", "x", "--init", "base", "--backbone", "resnet18"),
+        ("train", "data", "--out", "x", "--keep", "0.5"),
+        ("train", "data", "--out", "x", "--init", "base", "--keep", "1"),
     ],
 )
 def test_bad_usage_is_status_two(run: Run, arguments: tuple[str, ...]) -> None:

@@ -83,6 +83,7 @@ def test_a_model_is_fine_tuned_where_there_are_no_splits(run: Run, pictures: Dat
     description = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
     assert description["architecture"]["dimension"] == 16
     assert description["name"] == "out"
+    assert description["training"]["config"]["keep"] == 0.5
     assert (description["training"]["images"], description["metrics"]["images"]) == (36, 4)
 
 
