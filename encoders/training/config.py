@@ -19,7 +19,8 @@ class TrainConfig:
     The weights are those of the parts of the objective, by name; the comparison of wholes learns fast, and shapes the
     states to its own needs where it is not held back. Pictures come in groups of up to `group_size` with like
     captions. `keep` is the share that the weights the run started from have in what comes out, so that fine-tuning
-    forgets less (Wortsman et al., https://arxiv.org/abs/2109.01903).
+    forgets less (Wortsman et al., https://arxiv.org/abs/2109.01903); with any of it, a trained start's querybank and
+    the weights of its calibration stay, too, for a few pictures are too few to choose them by.
     """
 
     epochs: int = 15

@@ -147,6 +147,7 @@ class _Run:
         self.device = torch.device(pick_device(config.device))
         keep_freed_memory()
         self.model = start.model.to(self.device)
+        self.weights = start.calibration if config.keep and "training" in start.metadata else None
         self.origin = {k: v.detach().clone() for k, v in self.model.named_parameters()} if config.keep else {}
         self.history: list[dict[str, float]] = []
         self.datasets = (training, validation)
@@ -313,7 +314,8 @@ class _Run:
         self.report("validation", 0, 1)
         if self.config.train_towers:
             self._fit(averaged)
-        result = validate(averaged, encode_pairs(averaged, self.held_out, cut=self.config.image_cut))
+        held_out = encode_pairs(averaged, self.held_out, cut=self.config.image_cut)
+        result = validate(averaged, held_out, weights=self.weights)
         row = _row(result)
         self.history[-1] |= row
         if self.best_epoch == epoch + 1:
@@ -342,9 +344,10 @@ class _Run:
         return digest.hexdigest()
 
     def _fit(self, model: CrosslookModel) -> None:
-        """Work out anew what follows from the towers."""
+        """Work out anew what follows from the towers; what is kept of a trained start keeps its querybank."""
         fit_classes(model, self.start.tokenizer, self.start.lexicon.class_names)
-        fit_hubness(model, self.pairs, cut=self.config.image_cut)
+        if self.weights is None:
+            fit_hubness(model, self.pairs, cut=self.config.image_cut)
 
     def _averaged(self) -> CrosslookModel:
         """The average of the run's models, and of the one it started from as far as that is kept."""
@@ -406,7 +409,7 @@ class _Run:
         self.report("calibration", 0, 1)
         pairs = encode_pairs(model, self.held_out, cut=self.config.image_cut)
         given = None if self.best_epoch else best.calibration
-        result = validate(model, pairs, depth=CALIBRATION_DEPTH, calibration=given)
+        result = validate(model, pairs, depth=CALIBRATION_DEPTH, calibration=given, weights=self.weights)
         if given is None:
             metadata = best.metadata | {"metrics": best.metadata["metrics"] | _row(result)}
             write_checkpoint(replace(best, calibration=result.calibration, metadata=metadata), self.out / "model")

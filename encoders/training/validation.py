@@ -155,7 +155,12 @@ class _Lists:
 
 
 def validate(
-    model: CrosslookModel, pairs: EncodedPairs, *, depth: int = 16, calibration: Calibration | None = None
+    model: CrosslookModel,
+    pairs: EncodedPairs,
+    *,
+    depth: int = 16,
+    calibration: Calibration | None = None,
+    weights: Calibration | None = None,
 ) -> Validation:
     """Recalls of a split before and after reranking, with the weights of what reranking knows that served best.
 
@@ -164,6 +169,7 @@ def validate(
         pairs: a split.
         depth: how many candidates are reranked.
         calibration: to be used as it is, with nothing fitted.
+        weights: whose weights of match logit, wholes and hubness stay; else those that served best are taken.
 
     Raises:
         TrainingError: scores are no finite numbers.
@@ -181,8 +187,11 @@ def validate(
         return Recalls(for_text.recalls(calibration), for_image.recalls(calibration))
 
     if calibration is None:
-        hubness_weights = HUBNESS_WEIGHTS if model.hubness is not None else (0.0,)
-        choices = product(MATCH_WEIGHTS, hubness_weights, WHOLE_WEIGHTS)
+        if weights is not None:
+            choices = [(weights.match_weight, weights.hubness_weight, weights.whole_weight)]
+        else:
+            hubness_weights = HUBNESS_WEIGHTS if model.hubness is not None else (0.0,)
+            choices = list(product(MATCH_WEIGHTS, hubness_weights, WHOLE_WEIGHTS))
         weighed = (replace(plain, match_weight=m, hubness_weight=h, whole_weight=w) for m, h, w in choices)
         calibration = _with_probability(max(weighed, key=lambda c: recalls(c).total), plain, for_text, for_image)
         if model.config.classes:

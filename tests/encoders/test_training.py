@@ -214,6 +214,24 @@ def test_what_comes_out_keeps_its_share_of_the_start(pictures: Dataset, tmp_path
         torch.testing.assert_close(mean[name], 0.25 * before[name] + 0.75 * after[name], atol=2e-3, rtol=2e-3)
 
 
+def test_what_is_kept_of_a_trained_start_keeps_its_querybank_and_weights(pictures: Dataset, tmp_path: Path) -> None:
+    """Only the curve to probabilities is fitted anew: the other choices want more pictures than fine-tuning has."""
+    start = replace(tiny_checkpoint(querybank=3), metadata={"training": {"epoch": 1}})
+    assert start.model.hubness is not None
+    torch.nn.init.normal_(start.model.hubness.captions.centres)
+    centres = start.model.hubness.captions.centres.clone()
+    training, validation = pictures.select("train"), pictures.select("dev")
+    config = replace(CONFIG, epochs=8, average=0.8, keep=0.25, learning_rate=1e-2)
+    result = train(start, training, validation, tmp_path, config=config, open_picture=open_picture)
+    assert result.best_epoch > 0
+    found = read_checkpoint(result.model)
+    assert found.model.hubness is not None
+    torch.testing.assert_close(found.model.hubness.captions.centres, centres, atol=2e-3, rtol=2e-3)
+    weights = ("match_weight", "whole_weight", "hubness_weight")
+    assert [getattr(found.calibration, w) for w in weights] == [getattr(start.calibration, w) for w in weights]
+    assert found.calibration.slope != start.calibration.slope
+
+
 def test_like_pictures_come_in_groups(pictures: Dataset, tmp_path: Path) -> None:
     """Every picture once, each group together, in another order each time."""
     rng = np.random.default_rng(0)
