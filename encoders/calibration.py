@@ -9,18 +9,21 @@ import numpy.typing as npt
 
 from .features import Floats
 
+TRUST = 6
+"""Power of familiarity: one strange word beside a familiar one is enough for the reranker to mislead."""
+
 
 @dataclass(frozen=True)
 class Calibration:
     """Measured on validation lists; travels in the checkpoint's JSON.
 
     learned = match_weight · match logit + whole_weight · whole - hubness_weight · hubness of the candidate;
-    score = similarity_weight · cosine + familiarity · learned + (1 - familiarity) · learned_mean;
+    score = similarity_weight · cosine + trust · learned + (1 - trust) · learned_mean;
     probability = sigmoid(slope · score + intercept).
 
-    What captions taught is trusted as far as they said the query's words: `familiarity`, in [0, 1]. For words they
-    never said the order of retrieval stays, and slope and intercept are the `unfamiliar` ones; in between, the mean of
-    both, weighed by familiarity.
+    What captions taught is trusted as far as they said the query's words: trust = familiarity⁶, in [0, 1]. For words
+    they never said the order of retrieval stays, and slope and intercept are the `unfamiliar` ones; in between, the
+    mean of both, weighed by familiarity.
     """
 
     similarity_weight: float
@@ -37,7 +40,8 @@ class Calibration:
     ) -> Floats:
         """Join cosines, match logits, comparisons of wholes, and hubness, all (K,), into scores (K,)."""
         learned = self.match_weight * logits + self.whole_weight * wholes - self.hubness_weight * hubness
-        trusted = familiarity * learned + (1 - familiarity) * self.learned_mean
+        trust = familiarity**TRUST
+        trusted = trust * learned + (1 - trust) * self.learned_mean
         return (self.similarity_weight * similarities + trusted).astype(np.float32)
 
     def probabilities(self, scores: Floats, familiarity: float = 1.0) -> Floats:

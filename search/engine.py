@@ -287,13 +287,17 @@ class SearchEngine:
         """The index's own captions, or where it has none the bank, embedded on first use; None for all there are."""
         if self.catalog.caption_count(bank=False):
             return self.catalog.caption_ids(bank=False) if self.catalog.caption_count(bank=True) else None
+        bank = set(caption_bank())
         with self._lock:
-            if not self.catalog.caption_count(bank=True):
-                texts = sorted(caption_bank(), key=len)
+            if self.catalog.caption_count(bank=True) < len(bank):  # none yet, or cut short by an earlier version
+                there = self.catalog.captions(self.catalog.caption_ids(bank=True).tolist())
+                missing = sorted(bank - {record.text for record in there.values()}, key=len)
                 self.catalog.use_encoder(self.encoder.name, self.encoder.fingerprint, self.encoder.dimension)
-                for start in range(0, len(texts), 256):
-                    part = texts[start : start + 256]
-                    self.catalog.add_bank(part, self.encoder.encode_texts(part))
+                parts = [missing[start : start + 256] for start in range(0, len(missing), 256)]
+                features = [self.encoder.encode_texts(part) for part in parts]
+                vectors = np.concatenate([part.vectors for part in features])
+                tokens = tuple(states for part in features for states in part.tokens)
+                self.catalog.add_bank(missing, TextFeatures(vectors, tokens))  # all at once: half a bank answers badly
         return None
 
     def _given(self, bank: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:

@@ -47,7 +47,7 @@ def test_what_captions_taught_counts_as_far_as_the_query_is_familiar() -> None:
     calibration = Calibration(10, 0.5, 2, -1, 3, learned_mean=-2)
     parts = of(0.5, 0.4), of(-8, 8), of(5, -5), of(1, 0)
     assert calibration.scores(*parts, familiarity=0.0).tolist() == [3.0, 2.0]
-    assert calibration.scores(*parts, familiarity=0.5).tolist() == [0.5, 5.0]
+    assert calibration.scores(*parts, familiarity=0.5 ** (1 / 6)).tolist() == pytest.approx([0.5, 5.0])
 
 
 def test_strange_words_have_a_curve_of_their_own() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from encoders import caption_bank
+from encoders import TextFeatures, caption_bank
 from indexer import Catalog, EncoderMismatchError, FilterError, IndexNotFoundError, index_paths
 from search import MAX_WORDS, ImageNotFoundError, QueryError, SearchEngine
 from tests.conftest import Paint
@@ -187,6 +187,36 @@ def test_without_captions_the_bank_answers_and_is_kept(
     assert encoder.texts_encoded == len(bank)
     engine.find_captions(folder / "green.png")
     assert encoder.texts_encoded == len(bank)
+
+
+def test_a_bank_that_was_cut_short_is_completed(
+    engine: SearchEngine, encoder: FakeEncoder, folder: Path, bank: tuple[str, ...]
+) -> None:
+    """Killed while it was embedded by a version that added it in parts, an index has some of it; the rest comes."""
+    engine.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
+    engine.catalog.add_bank(bank[:1], encoder.encode_texts(bank[:1]))
+    hits = engine.find_captions(folder / "red.png", k=99).hits
+    assert sorted(h.text for h in hits) == sorted(bank)
+    assert engine.catalog.caption_count(bank=True) == len(bank)
+
+
+def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
+    engine: SearchEngine, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a bank would answer badly ever after."""
+    lines = tuple(f"red {n}" for n in range(300))
+    monkeypatch.setattr("search.engine.caption_bank", lambda: lines)
+    encode = encoder.encode_texts
+
+    def killed(texts: Sequence[str]) -> TextFeatures:
+        if len(texts) < 256:
+            raise KeyboardInterrupt
+        return encode(texts)
+
+    monkeypatch.setattr(encoder, "encode_texts", killed)
+    with pytest.raises(KeyboardInterrupt):
+        engine.find_captions(folder / "red.png")
+    assert engine.catalog.caption_count(bank=True) == 0
 
 
 def test_captions_given_with_the_query_join_in(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:
