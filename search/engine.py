@@ -293,11 +293,9 @@ class SearchEngine:
                 there = self.catalog.captions(self.catalog.caption_ids(bank=True).tolist())
                 missing = sorted(bank - {record.text for record in there.values()}, key=len)
                 self.catalog.use_encoder(self.encoder.name, self.encoder.fingerprint, self.encoder.dimension)
-                parts = [missing[start : start + 256] for start in range(0, len(missing), 256)]
-                features = [self.encoder.encode_texts(part) for part in parts]
-                vectors = np.concatenate([part.vectors for part in features])
-                tokens = tuple(states for part in features for states in part.tokens)
-                self.catalog.add_bank(missing, TextFeatures(vectors, tokens))  # all at once: half a bank answers badly
+                found = self._given(missing)
+                vectors, tokens = zip(*found.values(), strict=True)
+                self.catalog.add_bank(list(found), TextFeatures(np.stack(vectors), tokens))  # whole, or not at all
         return None
 
     def _given(self, bank: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:
