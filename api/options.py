@@ -20,7 +20,7 @@ Model = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
-Depth = Annotated[int, typer.Option("--depth", min=1, max=10_000, help="How many candidates the fusion model reranks.")]
+Depth = Annotated[int, typer.Option("--depth", min=1, max=10_000, help="How many candidates the reranker looks at.")]
 NoRerank = Annotated[bool, typer.Option("--no-rerank", help="Leave the order of the towers as it is.")]
 Where = Annotated[
     list[str] | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,9 @@ BAR_CELLS = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _GOOD, _FAIR = 0.5, 0.2
 PIPE_WIDTH = 1000  # columns; what is piped into another program is never wrapped
+
+LINE_SECONDS = 30.0
+"""How often a run whose stderr goes to a file says how far it is."""
 
 
 class Advance(Protocol):
@@ -72,7 +76,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[Advance]:
-    """Progress bars on stderr, one a phase; none where stderr is no terminal."""
+    """Progress bars on stderr, one a phase; where stderr is no terminal, a line every half a minute of a long run."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -83,12 +87,17 @@ def progress(*, quiet: bool = False) -> Iterator[Advance]:
         TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
+    said = time.monotonic()
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bars:
 
         def advance(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
                 tasks[phase] = bars.add_task(phase, total=total)
             bars.update(tasks[phase], completed=done, total=total)
+            nonlocal said
+            if bars.disable and not quiet and time.monotonic() - said >= LINE_SECONDS:
+                said = time.monotonic()
+                message(f"{phase}: {done:,} of {total:,}")
 
         yield advance
 

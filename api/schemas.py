@@ -14,7 +14,7 @@ class SearchRequest(BaseModel):
 
     text: str = Field(description="What to look for.", examples=["two dogs running through snow"])
     k: int = Field(10, ge=1, le=1000, description="How many hits at most.")
-    depth: int = Field(100, ge=1, le=1000, description="How many candidates the fusion model reranks.")
+    depth: int = Field(100, ge=1, le=1000, description="How many candidates the reranker looks at.")
     rerank: bool = True
     where: list[str] = Field([], max_length=20, description="Filters, all of which must hold: 'width >= 1000'.")
     min_probability: float | None = Field(None, ge=0, le=1, description="Leave out less likely hits.")

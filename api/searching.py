@@ -41,6 +41,8 @@ def search(
     json: Json = False,
 ) -> None:
     """Find images for a sentence."""
+    if no_rerank and min_probability is not None:
+        raise typer.BadParameter("--min-probability needs reranking, which gives the probabilities")
     with _engine(index, model, device) as engine:
         answer = engine.search_images(
             text,

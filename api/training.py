@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 VALIDATION_NAMES = ("dev", "val", "validation", "valid")
 HELD_OUT = 0.1
+FEW = 30
+"""Fewer pictures than these to validate on tell two epochs apart by luck."""
 
 Data = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder or file of captioned images.")]
 Images = Annotated[
@@ -79,7 +81,7 @@ def train(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Train both towers and the fusion model together, or fine-tune a model.
+    """Train both towers and the reranker together, or fine-tune a model.
 
     Over several processes: torchrun --nproc-per-node N --no-python crosslook train …
     """
@@ -93,6 +95,8 @@ def train(
 
     quiet = not is_first_process()  # under torchrun one of the processes is enough to hear from
     training, held_out = _splits(_read(dataset, images, quiet=quiet), split, validation, seed)
+    if not quiet:
+        _announce(training, held_out)
     directory = model_directory(init)
     if directory is not None:
         start = read_checkpoint(directory)
@@ -201,6 +205,17 @@ def _splits(dataset: Dataset, split: str | None, validation: str | None, seed: i
             f"the dataset has the splits {', '.join(dataset.splits)}"
         )
     return dataset.select(chosen), dataset.select(held_out)
+
+
+def _announce(training: Dataset, held_out: Dataset) -> None:
+    """Say what is trained on, and where so few pictures validate that recall tells little."""
+    trained, kept = len(training.examples), len(held_out.examples)
+    message(f"{trained:,} pictures to train on, {kept:,} to validate on", style="dim")
+    if kept < FEW:
+        message(
+            f"by {kept} pictures an epoch is chosen with luck; more of them, or a larger --validation, choose better",
+            style="yellow",
+        )
 
 
 def _train_json(result: TrainResult) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from .errors import CatalogError, CatalogVersionError, EncoderMismatchError, Ind
 from .filters import condition
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
 from .scan import is_storable
+from .upgrades import upgrade
 
 DATABASE = "catalog.db"
 VECTORS = "vectors"
@@ -71,7 +72,7 @@ class Catalog:
         engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 60})
         event.listen(engine, "connect", _configure)
         try:
-            with engine.begin() as connection:
+            with engine.connect() as connection:
                 _check_version(connection, file)
         except DatabaseError as exc:
             engine.dispose()
@@ -103,7 +104,7 @@ class Catalog:
             CatalogError: the database refuses (locked by another program, disk full, read-only).
         """
         try:
-            with self._engine.begin() as connection:
+            with self._engine.connect() as connection, _begin(connection):
                 yield connection
         except DatabaseError as exc:
             raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
@@ -419,21 +420,47 @@ def _chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[s
     return (values[i : i + _CHUNK] for i in range(0, len(values), _CHUNK))  # type: ignore[misc]  # one kind in, one out
 
 
+@contextmanager
+def _begin(connection: Connection) -> Iterator[None]:
+    """A transaction that may write from its first moment, so that no other writer can come between."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
 def _configure(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # `_begin` says when a transaction begins; the driver would leave DDL outside
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _check_version(connection: Connection, file: Path) -> None:
-    version = int(connection.execute(text("PRAGMA user_version")).scalar_one())
-    if version > schema.VERSION:
-        raise CatalogVersionError(
-            f"{file} was written by a newer crosslook (catalog version {version}, this one reads {schema.VERSION}); "
-            "update crosslook"
-        )
-    if version == 0:
-        if connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one():
+    """Make the tables of a new catalog, bring an older one up to date, and refuse a newer one."""
+
+    def version() -> int:
+        found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+        if found > schema.VERSION:
+            raise CatalogVersionError(
+                f"{file} was written by a newer crosslook (catalog version {found}, this one reads {schema.VERSION}); "
+                "update crosslook"
+            )
+        if found == 0 and connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
             raise CatalogError(f"{file} is a database, but not a crosslook catalog; give another --index")
-        schema.metadata.create_all(connection)
-        connection.execute(text(f"PRAGMA user_version = {schema.VERSION}"))
+        return found
+
+    if version() == schema.VERSION:
+        return
+    with _begin(connection):
+        found = version()  # again: another process may have been first
+        if found == 0:
+            schema.metadata.create_all(connection)
+            for statement in schema.keyword_statements():
+                connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+        else:
+            upgrade(connection, found)

@@ -20,8 +20,8 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 1
-"""Stored as SQLite's `user_version`; a catalog with a higher one is refused."""
+VERSION = 2
+"""Stored as SQLite's `user_version`; a lower one is brought up to date by `upgrades.py`, a higher one is refused."""
 
 metadata = MetaData()
 
@@ -33,6 +33,13 @@ encoder = Table(
     Column("fingerprint", String, nullable=False, unique=True),
     Column("dimension", Integer, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("path", String),  # where the model lies; NULL for the base model
+)
+
+root = Table(
+    "root",
+    metadata,
+    Column("path", String, primary_key=True),  # a folder or file that was given to `crosslook index`
 )
 
 image = Table(
@@ -102,3 +109,26 @@ failure = Table(
     Column("size", Integer, nullable=False),
     Column("mtime_ns", Integer, nullable=False),
 )
+
+KEYWORDS = {"caption_words": ("caption", "text"), "location_words": ("location", "path")}
+"""Full-text tables over a column of another table, whose rowid they share; triggers keep them in step."""
+
+
+def keyword_statements() -> list[str]:
+    """SQL that makes the full-text tables and their triggers, and fills them.
+
+    Source: https://sqlite.org/fts5.html, "External Content Tables".
+    """
+    statements = []
+    for words, (table, column) in KEYWORDS.items():
+        add = f"INSERT INTO {words}(rowid, {column}) VALUES (new.id, new.{column});"  # noqa: S608  our own names
+        drop = f"INSERT INTO {words}({words}, rowid, {column}) VALUES ('delete', old.id, old.{column});"  # noqa: S608
+        statements += [
+            f"CREATE VIRTUAL TABLE {words} USING fts5({column}, content='{table}', content_rowid='id', "
+            "tokenize='porter unicode61 remove_diacritics 2')",
+            f"CREATE TRIGGER {words}_added AFTER INSERT ON {table} BEGIN {add} END",
+            f"CREATE TRIGGER {words}_removed AFTER DELETE ON {table} BEGIN {drop} END",
+            f"CREATE TRIGGER {words}_changed AFTER UPDATE OF {column} ON {table} BEGIN {drop} {add} END",
+            f"INSERT INTO {words}({words}) VALUES ('rebuild')",  # noqa: S608
+        ]
+    return statements

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from api.cli import COMMANDS
-from api.output import bar, size
+from api.output import bar, progress, size
 from indexer import Catalog
 from tests.api.conftest import BANK, Run
 from tests.conftest import Paint
@@ -59,6 +59,7 @@ def test_every_command_of_the_design_is_there_and_explains_itself(run: Run) -> N
         ("search", "dog", "-k", "0"),
         ("search", "dog", "-k", "many"),
         ("search", "dog", "--min-probability", "2"),
+        ("search", "dog", "--min-probability", "0.5", "--no-rerank"),
         ("search",),
         ("explain", "a.jpg", "dog"),
         ("train", "data", "--out", "x", "--init", "base", "--backbone", "resnet18"),
@@ -399,3 +400,14 @@ def test_sizes_are_for_people() -> None:
         "57.3 MB",
         "2.5 GB",
     ]
+
+
+def test_a_long_run_into_a_file_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bars are for terminals; a log gets a line now and then, and a quiet process says nothing."""
+    monkeypatch.setattr("api.output.LINE_SECONDS", 0.0)
+    for quiet in (False, True):
+        with progress(quiet=quiet) as advance:
+            advance("images", 1200, 7000)
+        assert capsys.readouterr().err == ("" if quiet else "images: 1,200 of 7,000\n")

@@ -60,6 +60,8 @@ def test_a_fresh_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, 
     assert done.json["model"] == str(tmp_path / "out" / "model")
     assert (done.json["epochs"], done.json["stopped_early"]) == (2, False)
     assert done.json["best_epoch"] in (1, 2)
+    assert "28 pictures to train on" in done.err
+    assert "an epoch is chosen with luck" in done.err
     assert epochs_of(tmp_path / "out") == ["1", "2"]
     description = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
     assert description["architecture"]["text_tower"] == "lstm"

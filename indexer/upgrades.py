@@ -1,0 +1,24 @@
+"""Bringing an older catalog up to date, one version at a time, each step whole or not at all."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from . import schema
+
+STEPS: dict[int, list[str]] = {
+    1: [
+        "ALTER TABLE encoder ADD COLUMN path VARCHAR",
+        "CREATE TABLE root (path VARCHAR NOT NULL, PRIMARY KEY (path))",
+        *schema.keyword_statements(),
+    ],
+}
+"""What leads from a version to the next."""
+
+
+def upgrade(connection: Connection, version: int) -> None:
+    """Apply every step from `version` on, in the caller's transaction."""
+    for step in range(version, schema.VERSION):
+        for statement in STEPS[step]:
+            connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
