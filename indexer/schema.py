@@ -123,9 +123,9 @@ def keyword_statements() -> list[str]:
     for words, (table, column) in KEYWORDS.items():
         add = f"INSERT INTO {words}(rowid, {column}) VALUES (new.id, new.{column});"  # noqa: S608  our own names
         drop = f"INSERT INTO {words}({words}, rowid, {column}) VALUES ('delete', old.id, old.{column});"  # noqa: S608
+        options = f"{column}, content='{table}', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2'"
         statements += [
-            f"CREATE VIRTUAL TABLE {words} USING fts5({column}, content='{table}', content_rowid='id', "
-            "tokenize='porter unicode61 remove_diacritics 2')",
+            f"CREATE VIRTUAL TABLE {words} USING fts5({options})",
             f"CREATE TRIGGER {words}_added AFTER INSERT ON {table} BEGIN {add} END",
             f"CREATE TRIGGER {words}_removed AFTER DELETE ON {table} BEGIN {drop} END",
             f"CREATE TRIGGER {words}_changed AFTER UPDATE OF {column} ON {table} BEGIN {drop} {add} END",
