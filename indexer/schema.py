@@ -94,14 +94,16 @@ embedding = Table(
     sqlite_with_rowid=False,
 )
 
-tally = Table(  # how many embeddings there are and how often that changed; triggers keep it, for counting reads them all
-    "tally",
-    metadata,
-    Column("encoder_id", ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("count", Integer, nullable=False),
-    Column("changes", Integer, nullable=False),
-    sqlite_with_rowid=False,
+tally = (
+    Table(  # how many embeddings there are and how often that changed; triggers keep it, for counting reads them all
+        "tally",
+        metadata,
+        Column("encoder_id", ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True),
+        Column("kind", String, primary_key=True),
+        Column("count", Integer, nullable=False),
+        Column("changes", Integer, nullable=False),
+        sqlite_with_rowid=False,
+    )
 )
 
 states = Table(
@@ -127,12 +129,12 @@ KEYWORDS = {"caption_words": ("caption", "text"), "location_words": ("location",
 
 
 TALLY_TRIGGERS = (
-    "CREATE TRIGGER embedding_added AFTER INSERT ON embedding BEGIN "
-    "INSERT INTO tally VALUES (new.encoder_id, new.kind, 1, 1) "
-    "ON CONFLICT (encoder_id, kind) DO UPDATE SET count = count + 1, changes = changes + 1; END",
-    "CREATE TRIGGER embedding_removed AFTER DELETE ON embedding BEGIN "
-    "UPDATE tally SET count = count - 1, changes = changes + 1 "
-    "WHERE encoder_id = old.encoder_id AND kind = old.kind; END",
+    """CREATE TRIGGER embedding_added AFTER INSERT ON embedding BEGIN
+    INSERT INTO tally VALUES (new.encoder_id, new.kind, 1, 1)
+    ON CONFLICT (encoder_id, kind) DO UPDATE SET count = count + 1, changes = changes + 1; END""",
+    """CREATE TRIGGER embedding_removed AFTER DELETE ON embedding BEGIN
+    UPDATE tally SET count = count - 1, changes = changes + 1
+    WHERE encoder_id = old.encoder_id AND kind = old.kind; END""",
 )
 
 

@@ -11,7 +11,6 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -112,7 +112,9 @@ def test_what_came_since_is_found_and_what_went_is_not(
     assert len(again.refreshed()) == 4
 
 
-def test_many_changes_are_worth_building_anew(indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
+def test_many_changes_are_worth_building_anew(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
+) -> None:
     """After the run the files hold all; an index in use takes them up instead of its own."""
     held, before = VectorIndex.open(indexed, Kind.IMAGE), files_of(indexed)
     paint("yellow.png", "yellow")
@@ -144,7 +146,9 @@ def test_no_temporary_file_remains(indexed: Catalog) -> None:
     """Files are written under another name and renamed; what a killed run left is cleared away."""
     (indexed.directory / "vectors" / f"{file_of(indexed, '.json').stem}.123.tmp").write_text("cut short")
     VectorIndex.rebuild(indexed, Kind.IMAGE)
-    assert sorted(p.suffix for p in (indexed.directory / "vectors").iterdir()) == sorted([".faiss", ".json", ".npy"] * 2)
+    assert sorted(p.suffix for p in (indexed.directory / "vectors").iterdir()) == sorted(
+        [".faiss", ".json", ".npy"] * 2
+    )
 
 
 def test_an_index_that_cannot_be_written_still_serves(
