@@ -84,7 +84,7 @@ class Hnswlib:
 
 
 class Usearch:
-    """https://github.com/unum-cloud/usearch, half precision; it has no filter in Python: more is asked for and sifted."""
+    """https://github.com/unum-cloud/usearch, half precision; without a filter in Python, more is asked and sifted."""
 
     breadths = EFS
 
