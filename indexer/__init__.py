@@ -1,6 +1,8 @@
 """What is stored: scanning, decoding, the catalog (SQLite), vectors (FAISS), the indexing pipeline."""
 
-from .catalog import Catalog, Ids
+from .body import gpu_count
+from .catalog import Catalog, Ids, Stamp
+from .choice import Choice
 from .decode import open_image, supported_formats
 from .errors import (
     CatalogError,
@@ -14,7 +16,7 @@ from .errors import (
 )
 from .pipeline import Failure, IndexReport, index_paths
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
-from .vectors import VectorIndex, gpu_count
+from .vectors import VectorIndex, vector_choice
 
 __all__ = [
     "CaptionRecord",
@@ -22,6 +24,7 @@ __all__ = [
     "CatalogError",
     "CatalogStats",
     "CatalogVersionError",
+    "Choice",
     "DecodeError",
     "EncoderMismatchError",
     "EncoderRow",
@@ -35,9 +38,11 @@ __all__ = [
     "IndexerError",
     "Kind",
     "SourceError",
+    "Stamp",
     "VectorIndex",
     "gpu_count",
     "index_paths",
     "open_image",
     "supported_formats",
+    "vector_choice",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,13 +13,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Engine,
     Row,
     create_engine,
     delete,
     event,
+    exists,
     func,
     insert,
     select,
@@ -41,6 +42,16 @@ VECTORS = "vectors"
 _CHUNK = 500  # ids in one query; SQLite's limit on variables is far above
 
 Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Of the vectors of a kind: their model, how many there are, how often that changed, and the highest id."""
+
+    fingerprint: str = ""
+    count: int = 0
+    changes: int = 0
+    top: int = 0
 
 
 class Catalog:
@@ -173,6 +184,14 @@ class Catalog:
         except DatabaseError as exc:
             raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
 
+    def _parts(self, query: object) -> Iterator[Sequence[Row[tuple[object, ...]]]]:
+        """Rows a few thousand at a time, for queries with many."""
+        try:
+            with self._engine.connect() as connection:
+                yield from connection.execution_options(stream_results=True).execute(query).partitions(10_000)  # type: ignore[call-overload]  # any select
+        except DatabaseError as exc:
+            raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
+
     def images(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         """Images by id, with the places where they lie."""
         c = schema.image.c
@@ -203,16 +222,16 @@ class Catalog:
         rows = self._rows(select(schema.caption).where(c.image_id == image_id).order_by(c.id))
         return [CaptionRecord(r.id, r.text, r.image_id, r.source) for r in rows]
 
-    def caption_ids(self, *, bank: bool) -> Ids:
-        """Ids of the captions that belong to images, or of those that form the bank, ascending."""
+    def bank_ids(self) -> Ids:
+        """Ids of the captions that belong to no image, ascending."""
         c = schema.caption.c
-        query = select(c.id).where(_in_bank(bank=bank)).order_by(c.id)
-        return np.array([row.id for row in self._rows(query)], np.int64)
+        rows = self._rows(select(c.id).where(c.image_id.is_(None)).order_by(c.id))
+        return np.array([row.id for row in rows], np.int64)
 
-    def caption_count(self, *, bank: bool) -> int:
-        """How many captions belong to images, or form the bank."""
-        query = select(func.count().label("n")).select_from(schema.caption).where(_in_bank(bank=bank))
-        return int(self._rows(query)[0].n)
+    def has_captions(self) -> bool:
+        """Whether any image has a caption."""
+        c = schema.caption.c
+        return bool(self._rows(select(c.id).where(c.image_id.is_not(None)).limit(1)))
 
     def image_id_for(self, path: Path, *, size: int, mtime_ns: int) -> int | None:
         """The image at a path, if the file is still as it was when it was indexed."""
@@ -229,23 +248,46 @@ class Catalog:
         if encoder is None:
             return np.empty(0, np.int64), np.empty((0, 0), np.float32)
         c = schema.embedding.c
-        where = (c.encoder_id == encoder.id) & (c.kind == kind)
-        rows = self._rows(select(c.item_id, c.vector).where(where).order_by(c.item_id))
-        blob = b"".join(row.vector for row in rows)
-        halves = np.frombuffer(blob, "<f2").reshape(len(rows), encoder.dimension)
-        return np.array([row.item_id for row in rows], np.int64), halves.astype(np.float32)
+        query = select(c.item_id, c.vector).where((c.encoder_id == encoder.id) & (c.kind == kind)).order_by(c.item_id)
+        ids, vectors = [np.empty(0, np.int64)], [np.empty((0, encoder.dimension), np.float32)]
+        for part in self._parts(query):
+            ids.append(np.array([row.item_id for row in part], np.int64))
+            vectors.append(_unpack([row.vector for row in part], encoder.dimension))
+        return np.concatenate(ids), np.concatenate(vectors)
 
-    def vector_stamp(self, kind: Kind) -> tuple[int, int]:
-        """Count and highest id of a kind's vectors. Ids are never used again, so equal stamps mean equal vectors."""
+    def vectors_of(self, kind: Kind, ids: Ids) -> Floats:
+        """Vectors (K, D) of some items, in the order of their ids; zero for an item that is gone."""
+        encoder = self.active_encoder()
+        if encoder is None or not len(ids):
+            return np.empty((0, encoder.dimension if encoder else 0), np.float32)
+        c = schema.embedding.c
+        found: dict[int, bytes] = {}
+        for part in _chunks(ids.tolist()):
+            where = (c.encoder_id == encoder.id) & (c.kind == kind) & c.item_id.in_(part)
+            found |= {row.item_id: row.vector for row in self._rows(select(c.item_id, c.vector).where(where))}
+        nothing = bytes(2 * encoder.dimension)
+        return _unpack([found.get(item, nothing) for item in ids.tolist()], encoder.dimension)
+
+    def vector_ids(self, kind: Kind, *, above: int = 0) -> Ids:
+        """Ids of the items that have a vector, ascending, of those above an id."""
         encoder = self.active_encoder()
         if encoder is None:
-            return 0, 0
+            return np.empty(0, np.int64)
         c = schema.embedding.c
+        where = (c.encoder_id == encoder.id) & (c.kind == kind) & (c.item_id > above)
+        parts = self._parts(select(c.item_id).where(where).order_by(c.item_id))
+        return np.array([row.item_id for part in parts for row in part], np.int64)
+
+    def vector_stamp(self, kind: Kind) -> Stamp:
+        """What tells whether a kind's vectors are as they were; quick, however many there are."""
+        encoder = self.active_encoder()
+        if encoder is None:
+            return Stamp()
+        t, c = schema.tally.c, schema.embedding.c
         where = (c.encoder_id == encoder.id) & (c.kind == kind)
-        row = self._rows(
-            select(func.count().label("n"), func.coalesce(func.max(c.item_id), 0).label("top")).where(where)
-        )[0]
-        return int(row.n), int(row.top)
+        top = select(func.coalesce(func.max(c.item_id), 0)).where(where).scalar_subquery()
+        rows = self._rows(select(t.count, t.changes, top).where((t.encoder_id == encoder.id) & (t.kind == kind)))
+        return Stamp(encoder.fingerprint, *(int(x) for x in rows[0])) if rows else Stamp(encoder.fingerprint)
 
     def features(self, kind: Kind, ids: Sequence[int]) -> tuple[Floats, list[Floats]]:
         """What the reranker needs of some items, in the order of their ids.
@@ -285,11 +327,12 @@ class Catalog:
             query = query.where(condition(expression))
         return np.array([row.id for row in self._rows(query)], np.int64)
 
-    def present_image_ids(self) -> Ids:
-        """Ids of the images that lie at one place at least that is not missing, ascending."""
-        c = schema.location.c
-        rows = self._rows(select(c.image_id).where(c.missing_since.is_(None)).distinct().order_by(c.image_id))
-        return np.array([row.image_id for row in rows], np.int64)
+    def hidden_image_ids(self) -> Ids:
+        """Ids of the images whose files are all missing, ascending."""
+        c, other = schema.location.c, schema.location.alias().c
+        present = exists(select(other.id).where((other.image_id == c.image_id) & other.missing_since.is_(None)))
+        rows = self._rows(select(c.image_id).where(c.missing_since.is_not(None) & ~present).distinct())
+        return np.array(sorted(row.image_id for row in rows), np.int64)
 
     def missing_count(self) -> int:
         """How many locations were gone when their folder was last indexed."""
@@ -410,9 +453,8 @@ class Catalog:
             connection.execute(delete(table).where((table.c.kind == kind) & table.c.item_id.in_(ids)))
 
 
-def _in_bank(*, bank: bool) -> ColumnElement[bool]:
-    """Captions of no image form the bank."""
-    return schema.caption.c.image_id.is_(None) if bank else schema.caption.c.image_id.is_not(None)
+def _unpack(blobs: Sequence[bytes], dimension: int) -> Floats:
+    return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), dimension).astype(np.float32)
 
 
 def _chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[str]]:
@@ -459,7 +501,7 @@ def _check_version(connection: Connection, file: Path) -> None:
         found = version()  # again: another process may have been first
         if found == 0:
             schema.metadata.create_all(connection)
-            for statement in schema.keyword_statements():
+            for statement in schema.derived_statements():
                 connection.exec_driver_sql(statement)
             connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
         else:

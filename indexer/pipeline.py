@@ -149,7 +149,7 @@ def index_paths(
         report.captions_added, report.captions_unmatched = outcome.added, outcome.unmatched
         report.stopped = outcome.stopped
     for kind in Kind:
-        VectorIndex.open(catalog, kind)
+        VectorIndex.update(catalog, kind)
     report.seconds = time.perf_counter() - began
     return report
 

@@ -68,6 +68,8 @@ location = Table(
     Column("sidecar_mtime_ns", Integer),
     Column("missing_since", String),
 )
+_missing = location.c.missing_since.is_not(None)
+location_missing = Index("location_missing", location.c.image_id, sqlite_where=_missing)
 
 caption = Table(
     "caption",
@@ -92,6 +94,18 @@ embedding = Table(
     sqlite_with_rowid=False,
 )
 
+tally = (
+    Table(  # how many embeddings there are and how often that changed; triggers keep it, for counting reads them all
+        "tally",
+        metadata,
+        Column("encoder_id", ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True),
+        Column("kind", String, primary_key=True),
+        Column("count", Integer, nullable=False),
+        Column("changes", Integer, nullable=False),
+        sqlite_with_rowid=False,
+    )
+)
+
 states = Table(
     "states",
     metadata,
@@ -114,12 +128,22 @@ KEYWORDS = {"caption_words": ("caption", "text"), "location_words": ("location",
 """Full-text tables over a column of another table, whose rowid they share; triggers keep them in step."""
 
 
-def keyword_statements() -> list[str]:
-    """SQL that makes the full-text tables and their triggers, and fills them.
+TALLY_TRIGGERS = (
+    """CREATE TRIGGER embedding_added AFTER INSERT ON embedding BEGIN
+    INSERT INTO tally VALUES (new.encoder_id, new.kind, 1, 1)
+    ON CONFLICT (encoder_id, kind) DO UPDATE SET count = count + 1, changes = changes + 1; END""",
+    """CREATE TRIGGER embedding_removed AFTER DELETE ON embedding BEGIN
+    UPDATE tally SET count = count - 1, changes = changes + 1
+    WHERE encoder_id = old.encoder_id AND kind = old.kind; END""",
+)
+
+
+def derived_statements() -> list[str]:
+    """SQL that makes what follows from other tables: full-text tables, filled, and all triggers.
 
     Source: https://sqlite.org/fts5.html, "External Content Tables".
     """
-    statements = []
+    statements = list(TALLY_TRIGGERS)
     for words, (table, column) in KEYWORDS.items():
         add = f"INSERT INTO {words}(rowid, {column}) VALUES (new.id, new.{column});"  # noqa: S608  our own names
         drop = f"INSERT INTO {words}({words}, rowid, {column}) VALUES ('delete', old.id, old.{column});"  # noqa: S608

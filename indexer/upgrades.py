@@ -10,7 +10,12 @@ STEPS: dict[int, list[str]] = {
     1: [
         "ALTER TABLE encoder ADD COLUMN path VARCHAR",
         "CREATE TABLE root (path VARCHAR NOT NULL, PRIMARY KEY (path))",
-        *schema.keyword_statements(),
+        """CREATE TABLE tally (encoder_id INTEGER NOT NULL, kind VARCHAR NOT NULL, count INTEGER NOT NULL,
+        changes INTEGER NOT NULL, PRIMARY KEY (encoder_id, kind),
+        FOREIGN KEY(encoder_id) REFERENCES encoder (id) ON DELETE CASCADE) WITHOUT ROWID""",
+        "INSERT INTO tally SELECT encoder_id, kind, count(*), count(*) FROM embedding GROUP BY encoder_id, kind",
+        "CREATE INDEX location_missing ON location (image_id) WHERE missing_since IS NOT NULL",
+        *schema.derived_statements(),
     ],
 }
 """What leads from a version to the next."""

@@ -1,137 +1,274 @@
-"""The FAISS index of a catalog's vectors: a cache that can be lost, stale or damaged, and is then made anew.
+"""The vector index of a catalog: a cache that can be lost, stale or damaged, and is then made anew.
 
-Exact inner product, on the GPU where there is one. The GPU path follows FAISS's documentation ("Faiss on the
-GPU") and has not been run on hardware; GPU indexes are not thread-safe, not even for reads, hence the lock.
+It has two parts. The body is a FAISS structure chosen by size, built once and kept in a file. The tail holds what came
+since, is searched exactly, and is read from the catalog. What went since is left out of the body's answers. So a few
+new pictures among a million cost nothing, and nothing is changed while it is searched.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import threading
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from encoders import Floats
 
-from .catalog import VECTORS, Catalog, Ids
+from .body import Body, gpu_count
+from .catalog import VECTORS, Catalog, Ids, Stamp
+from .choice import EXACT_UNTIL, RECALL, RECALL_AT, Choice, choose, spread, tune
 from .records import Kind
+
+TAIL = 0.05
+"""When a larger share of the body came or went since it was built, it is built anew."""
+
+SAMPLE = 200
+"""Queries of each kind that recall is measured with."""
+
+_NONE: Ids = np.empty(0, np.int64)
 
 
 class VectorIndex:
-    """Nearest vectors by inner product; vectors have length 1, so it is the cosine."""
+    """Nearest vectors by inner product; those of a catalog have length 1, so it is the cosine.
 
-    def __init__(self, index: Any) -> None:  # noqa: ANN401  faiss has no types
-        """Args: a faiss.IndexIDMap over an IndexFlatIP, its ids the primary keys."""
-        import faiss  # noqa: PLC0415  loads a large library that listings do not need
+    Threads may share it. `stamp` is the catalog's that it is in step with.
+    """
 
-        self._faiss = faiss
-        self._index = index
-        self._ids: Ids = faiss.vector_to_array(index.id_map).astype(np.int64)
-        self._lock = threading.Lock()
-        self._resources: Any = None
-        self._gpu: Any = None
-        if gpu_count() > 0 and len(self):
-            self._resources = faiss.StandardGpuResources()
-            self._gpu = faiss.index_cpu_to_gpu(self._resources, 0, index)
+    def __init__(self, catalog: Catalog, kind: Kind, body: Body, tail: tuple[Ids, Floats], gone: Ids) -> None:
+        """Use `open`, `update` or `rebuild`.
+
+        Args:
+            catalog: where the vectors come from.
+            kind: which of them.
+            body: what was built.
+            tail: ids (M,) and vectors (M, D) of what came since.
+            gone: ids in the body that are no more.
+        """
+        self._catalog, self._kind, self._body, self._gone = catalog, kind, body, gone
+        self._tail_vectors = tail[1]
+        self._tail = Body.made("exact", *tail, body.stamp)
+        self.stamp = body.stamp
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._body.ids) + len(self._tail.ids) - len(self._gone)
 
     @property
-    def stamp(self) -> tuple[int, int]:
-        """Count and highest id, to be compared with `Catalog.vector_stamp`."""
-        return len(self._ids), int(self._ids.max(initial=0))
+    def choice(self) -> Choice:
+        """The structure that serves, with its measured recall."""
+        return self._body.choice
+
+    @property
+    def changed(self) -> float:
+        """Share of the body that came or went since it was built."""
+        return (len(self._tail.ids) + len(self._gone)) / max(1, len(self._body.ids))
+
+    # --- making ---
 
     @classmethod
     def open(cls, catalog: Catalog, kind: Kind) -> VectorIndex:
-        """Load the file if it is in step with the catalog, else build it from the catalog and write it."""
-        encoder = catalog.active_encoder()
-        index = _read(_path(catalog, kind, encoder.fingerprint), encoder.dimension) if encoder else None
-        if index is not None:
-            found = cls(index)
-            if found.stamp == catalog.vector_stamp(kind):
-                return found
-        return cls.rebuild(catalog, kind)
+        """Read the file and what came since. Nothing that takes long is built: a search is waiting.
+
+        Where there is no usable file, or far too much came since, every vector is read and compared exactly.
+        """
+        body = _read(catalog, kind)
+        found = None if body is None else cls(catalog, kind, body, (_NONE, _no_vectors(body)), _NONE).refreshed()
+        if found is None or (found.changed > TAIL and len(found) <= EXACT_UNTIL):
+            return cls._built(catalog, kind, "exact")
+        return found
 
     @classmethod
-    def rebuild(cls, catalog: Catalog, kind: Kind) -> VectorIndex:
-        """Build from the catalog, and write the file under a temporary name first.
+    def update(cls, catalog: Catalog, kind: Kind) -> VectorIndex:
+        """As `open`, but build the structure that the size asks for where too much changed."""
+        found = cls.open(catalog, kind)
+        if found.changed > TAIL or found.choice.structure != choose(len(found), gpu=gpu_count() > 0):
+            return cls.rebuild(catalog, kind)
+        return found
 
-        An index that cannot be written (a read-only disk) still serves from memory.
+    @classmethod
+    def rebuild(cls, catalog: Catalog, kind: Kind, *, asked: float = RECALL) -> VectorIndex:
+        """Build from the catalog the structure that the size asks for, measure its recall, and write the file.
+
+        Args:
+            catalog: where the vectors are.
+            kind: which of them.
+            asked: recall at 10 for which the search parameter is set.
         """
-        import faiss  # noqa: PLC0415  as above
+        return cls._built(catalog, kind, choose(catalog.vector_stamp(kind).count, gpu=gpu_count() > 0), asked)
 
+    @classmethod
+    def _built(cls, catalog: Catalog, kind: Kind, structure: str, asked: float = RECALL) -> VectorIndex:
+        stamp = catalog.vector_stamp(kind)
         ids, vectors = catalog.vectors(kind)
-        index = faiss.IndexIDMap(faiss.IndexFlatIP(max(1, vectors.shape[1])))
-        if len(ids):
-            index.add_with_ids(np.ascontiguousarray(vectors), ids)
-        encoder = catalog.active_encoder()
-        if encoder is not None:
-            _write(_path(catalog, kind, encoder.fingerprint), index)
-        return cls(index)
+        body = Body.made(structure, ids, vectors, stamp)
+        found = cls(catalog, kind, body, (_NONE, vectors[:0]), _NONE)
+        if structure == "exact":
+            body.choice = Choice(structure, recall=1.0)
+        else:
+            body.choice = found._tuned(vectors, asked)
+        if stamp.fingerprint and (structure != "exact" or len(ids) <= EXACT_UNTIL):
+            _write(catalog, kind, body)
+        return found
 
-    def search(self, queries: Floats, k: int, *, allowed: Ids | None = None) -> tuple[Floats, Ids]:
+    def _tuned(self, vectors: Floats, asked: float) -> Choice:
+        """The breadth that stored items of both kinds are found with, as queries are of both kinds."""
+        samples = [spread(vectors, SAMPLE)]
+        other = Kind.CAPTION if self._kind is Kind.IMAGE else Kind.IMAGE
+        ids = self._catalog.vector_ids(other)
+        if len(ids):
+            samples.append(self._catalog.vectors_of(other, ids[:: len(ids) // SAMPLE + 1]))
+
+        def search(choice: Choice, queries: Floats) -> Ids:
+            found = self._body.search(queries, RECALL_AT, self._fetch, allowed=None, left_out=_NONE, choice=choice)[1]
+            return np.where(found < 0, -1, np.searchsorted(self._body.ids, found))
+
+        return tune(self._body.choice.structure, search, vectors, samples, asked)
+
+    def refreshed(self) -> VectorIndex:
+        """In step with the catalog: this index if nothing changed, else a new one that shares what it can."""
+        catalog, kind = self._catalog, self._kind
+        stamp = catalog.vector_stamp(kind)
+        if stamp == self.stamp:
+            return self
+        body = self._body
+        if _written(catalog, kind) not in (None, body.stamp):
+            body = _read(catalog, kind) or body  # another process has built anew
+        if body.stamp.fingerprint != stamp.fingerprint:
+            return self.open(catalog, kind)
+        came, gone = _difference(catalog, kind, body, stamp)
+        kept = self._tail.rows(came)
+        vectors = np.empty((len(came), self._tail_vectors.shape[1]), np.float32)
+        old = np.isin(came, self._tail.ids, assume_unique=True)
+        vectors[old], vectors[~old] = self._tail_vectors[kept], catalog.vectors_of(kind, came[~old])
+        found = VectorIndex(catalog, kind, body, (came, vectors), gone)
+        found.stamp = stamp
+        return found
+
+    # --- searching ---
+
+    def search(self, queries: Floats, k: int, *, allowed: Ids | None = None, hidden: Ids = _NONE) -> tuple[Floats, Ids]:
         """Find the nearest items.
 
         Args:
             queries: vectors of length 1.
             k: how many a query, at least 1; fewer come back where there are not so many.
-            allowed: ids to choose among; None for all.
+            allowed: ids to choose among; None for all. Up to 50,000 of them are compared one by one, which is exact.
+            hidden: ids to leave out.
 
         Shape:
-            - queries: (B, D); allowed: (M,), ascending.
+            - queries: (B, D); allowed, hidden: (M,), ascending.
 
         Returns:
             Cosines (B, K) descending, and ids (B, K).
         """
-        k = min(k, len(self) if allowed is None else int(np.isin(self._ids, allowed).sum()))
-        if k == 0:
-            empty = (len(queries), 0)
-            return np.empty(empty, np.float32), np.empty(empty, np.int64)
         x = np.ascontiguousarray(queries, np.float32)
-        if allowed is not None:
-            chosen = self._faiss.SearchParameters(sel=self._faiss.IDSelectorBatch(allowed))
-            return self._index.search(x, k, params=chosen)
-        if self._gpu is not None:
-            with self._lock:
-                return self._gpu.search(x, k)
-        return self._index.search(x, k)
+        left_out = np.union1d(self._gone, hidden) if len(hidden) else self._gone
+        body = self._body.search(x, k, self._fetch, allowed=allowed, left_out=left_out)
+        tail = self._tail.search(x, k, self._fetch, allowed=allowed, left_out=hidden)
+        scores, ids = (np.concatenate(pair, axis=1) for pair in zip(body, tail, strict=True))
+        scores = np.where(ids < 0, -np.inf, scores)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
+        full = int((ids >= 0).sum(1).min(initial=order.shape[1]))
+        return np.ascontiguousarray(scores[:, :full]), np.ascontiguousarray(ids[:, :full])
+
+    def _fetch(self, ids: Ids) -> Floats:
+        return self._catalog.vectors_of(self._kind, ids)
 
 
-def gpu_count() -> int:
-    """How many GPUs FAISS can use here; 0 for a build without GPU support."""
-    import faiss  # noqa: PLC0415  as above
-
-    return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
-
-
-def _path(catalog: Catalog, kind: Kind, fingerprint: str) -> Path:
-    return catalog.directory / VECTORS / f"{kind}-{fingerprint[:16]}.faiss"
+def vector_choice(catalog: Catalog, kind: Kind) -> Choice | None:
+    """What the file of a kind holds, without reading it; None where there is none."""
+    document = _description(catalog, kind)
+    return None if document is None else Choice(**document["choice"])
 
 
-def _read(path: Path, dimension: int) -> Any:  # noqa: ANN401  faiss has no types
-    """The index in a file; None if it is missing, damaged, or not one of ours."""
-    import faiss  # noqa: PLC0415  as above
+def _no_vectors(body: Body) -> Floats:
+    return np.empty((0, body.index.d), np.float32)
 
-    if not path.is_file():
+
+def _difference(catalog: Catalog, kind: Kind, body: Body, stamp: Stamp) -> tuple[Ids, Ids]:
+    """Ids that came and that went since a body was built, ascending."""
+    above = catalog.vector_ids(kind, above=body.stamp.top)
+    if stamp.changes - body.stamp.changes == len(above) == stamp.count - body.stamp.count:
+        return above, _NONE  # each change was one of these; no need to read a million ids
+    ids = catalog.vector_ids(kind)
+    return np.setdiff1d(ids, body.ids, assume_unique=True), np.setdiff1d(body.ids, ids, assume_unique=True)
+
+
+# --- files: NAME.json says which NAME-CHANGES.faiss and .npy belong to it; it is written last, and renamed ---
+
+
+def _name(kind: Kind, fingerprint: str) -> str:
+    return f"{kind}-{fingerprint[:16]}"
+
+
+def _description(catalog: Catalog, kind: Kind) -> dict[str, Any] | None:
+    encoder = catalog.active_encoder()
+    if encoder is None:
         return None
+    path = catalog.directory / VECTORS / f"{_name(kind, encoder.fingerprint)}.json"
     try:
-        index = faiss.read_index(str(path))
-    except (RuntimeError, MemoryError):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        Stamp(**document["stamp"]), Choice(**document["choice"])
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    ours = isinstance(index, faiss.IndexIDMap) and index.d == dimension and index.id_map.size() == index.ntotal
-    return index if ours else None
+    return document
 
 
-def _write(path: Path, index: Any) -> None:  # noqa: ANN401  faiss has no types
-    import faiss  # noqa: PLC0415  as above
+def _written(catalog: Catalog, kind: Kind) -> Stamp | None:
+    document = _description(catalog, kind)
+    return None if document is None else Stamp(**document["stamp"])
 
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+
+def _read(catalog: Catalog, kind: Kind) -> Body | None:
+    """The body in the file; None if it is missing, damaged, or of another catalog."""
+    import faiss  # noqa: PLC0415  as in `body`
+
+    document = _description(catalog, kind)
+    if document is None:
+        return None
+    stamp, choice = Stamp(**document["stamp"]), Choice(**document["choice"])
+    now = catalog.vector_stamp(kind)
+    if stamp.changes > now.changes:  # an older catalog was put back
+        return None
+    stem = catalog.directory / VECTORS / f"{_name(kind, stamp.fingerprint)}-{stamp.changes}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        faiss.write_index(index, str(temporary))
-        temporary.replace(path)
+        index = faiss.read_index(str(stem.with_suffix(".faiss")))
+        ids = np.load(stem.with_suffix(".npy"), allow_pickle=False)
+    except (RuntimeError, MemoryError, OSError, ValueError, EOFError):
+        return None
+    dimension = catalog.active_encoder()
+    sound = (
+        index.ntotal == len(ids) == stamp.count
+        and dimension is not None
+        and index.d == max(1, dimension.dimension)
+        and index.metric_type == faiss.METRIC_INNER_PRODUCT
+    )
+    return Body(index, ids, choice, stamp) if sound else None
+
+
+def _write(catalog: Catalog, kind: Kind, body: Body) -> None:
+    """Write the files under new names, say so, and remove the old ones; a disk that refuses costs only the cache."""
+    import faiss  # noqa: PLC0415  as in `body`
+
+    folder, name = catalog.directory / VECTORS, _name(kind, body.stamp.fingerprint)
+    stem = folder / f"{name}-{body.stamp.changes}"
+    temporary = folder / f"{name}.{os.getpid()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        faiss.write_index(body.index, str(temporary))
+        temporary.replace(stem.with_suffix(".faiss"))
+        with temporary.open("wb") as file:
+            np.save(file, body.ids)
+        temporary.replace(stem.with_suffix(".npy"))
+        temporary.write_text(json.dumps({"stamp": asdict(body.stamp), "choice": asdict(body.choice)}) + "\n")
+        temporary.replace(folder / f"{name}.json")
     except (OSError, RuntimeError):
         temporary.unlink(missing_ok=True)
+        return
+    for old in folder.glob(f"{name}*"):
+        if old.stem not in (name, stem.name) or old.name == f"{name}.faiss":
+            with suppress(OSError):
+                old.unlink()

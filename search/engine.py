@@ -118,14 +118,13 @@ class SearchEngine:
         query = _check_text(text)
         _check_numbers(k, depth, min_probability, rerank=rerank)
         with watch.stage("load"):
-            encoder, index = self.encoder, self._index(Kind.IMAGE)
+            encoder, _ = self.encoder, self._index(Kind.IMAGE)
         with watch.stage("encode"):
             features = encoder.query(encoder.encode_texts([query]))
             if image is not None:
                 features = replace(features, vectors=_unit(features.vectors[0] + self._features(image)[0])[None])
         with watch.stage("retrieve"):
-            scores, ids = index.search(features.vectors, max(k, depth if rerank else 0), allowed=self._allowed(where))
-            candidates = retrieved(ids[0], scores[0])
+            candidates = retrieved(*self._nearest(features.vectors, max(k, depth if rerank else 0), where))
         if rerank:
             with watch.stage("rerank"):
                 candidates = self._rerank_images(candidates, features, depth)
@@ -144,10 +143,9 @@ class SearchEngine:
         with watch.stage("encode"):
             vector, _, own = self._features(image)
         with watch.stage("load"):
-            index = self._index(Kind.IMAGE)
+            self._index(Kind.IMAGE)
         with watch.stage("retrieve"):
-            scores, ids = index.search(vector[None], k + 1, allowed=self._allowed(where))
-            candidates = [c for c in retrieved(ids[0], scores[0]) if c.key != own][:k]
+            candidates = [c for c in retrieved(*self._nearest(vector[None], k + 1, where)) if c.key != own][:k]
         return Answer(_name(image), self._hits(candidates), watch.milliseconds())
 
     def find_captions(
@@ -181,11 +179,11 @@ class SearchEngine:
         with watch.stage("encode"):
             vector, regions, _ = self._features(image)
         with watch.stage("bank"):
-            allowed = self._candidate_captions()
+            hidden = self._hidden_captions()
             extra = self._given(bank or ())
         with watch.stage("retrieve"):
             wanted = max(k, depth if rerank else 0)
-            scores, ids = self._index(Kind.CAPTION).search(vector[None], wanted, allowed=allowed)
+            scores, ids = self._index(Kind.CAPTION).search(vector[None], wanted, hidden=hidden)
             stored: list[Candidate[int | str]] = [
                 Candidate(c.key, c.retrieval_score) for c in retrieved(ids[0], scores[0])
             ]
@@ -225,20 +223,19 @@ class SearchEngine:
         return record.path
 
     def _index(self, kind: Kind) -> VectorIndex:
-        """The vectors of a kind, loaded anew when the catalog has changed since."""
-        stamp = self.catalog.vector_stamp(kind)
+        """The vectors of a kind, in step with the catalog."""
         with self._lock:
-            if kind not in self._vectors or self._vectors[kind].stamp != stamp:
-                self._vectors[kind] = VectorIndex.open(self.catalog, kind)
-            return self._vectors[kind]
+            there = self._vectors.get(kind)
+            found = VectorIndex.open(self.catalog, kind) if there is None else there.refreshed()
+            self._vectors[kind] = found
+            return found
 
-    def _allowed(self, where: Sequence[str]) -> Ids | None:
-        """Ids to choose among: what the filters let through, and nothing whose files are gone."""
+    def _nearest(self, vectors: Floats, k: int, where: Sequence[str]) -> tuple[Ids, Floats]:
+        """Ids and cosines of the images that filters let through and whose files are not gone, best first."""
         allowed = self.catalog.image_ids_where(where) if where else None
-        if self.catalog.missing_count():
-            present = self.catalog.present_image_ids()
-            allowed = present if allowed is None else np.intersect1d(allowed, present)
-        return allowed
+        index, hidden = self._index(Kind.IMAGE), self.catalog.hidden_image_ids()
+        scores, ids = index.search(vectors, k, allowed=allowed, hidden=hidden)
+        return ids[0], scores[0]
 
     def _features(self, image: ImageQuery) -> tuple[Floats, Floats, int | None]:
         """Vector (D,), regions (P, C) and id of an image: stored ones where it is indexed and unchanged."""
@@ -283,20 +280,24 @@ class SearchEngine:
         both = [stored[key] if isinstance(key, int) else extra[key] for key in keys]
         return TextFeatures(np.stack([vector for vector, _ in both]), tuple(states for _, states in both))
 
-    def _candidate_captions(self) -> Ids | None:
-        """The index's own captions, or where it has none the bank, embedded on first use; None for all there are."""
-        if self.catalog.caption_count(bank=False):
-            return self.catalog.caption_ids(bank=False) if self.catalog.caption_count(bank=True) else None
+    def _hidden_captions(self) -> Ids:
+        """Ids of the captions not to choose from: the bank, unless the index has none of its own.
+
+        Then the bank is embedded on first use.
+        """
+        if self.catalog.has_captions():
+            return self.catalog.bank_ids()
         bank = set(caption_bank())
         with self._lock:
-            if self.catalog.caption_count(bank=True) < len(bank):  # none yet, or cut short by an earlier version
-                there = self.catalog.captions(self.catalog.caption_ids(bank=True).tolist())
+            ids = self.catalog.bank_ids()
+            if len(ids) < len(bank):  # none yet, or cut short by an earlier version
+                there = self.catalog.captions(ids.tolist())
                 missing = sorted(bank - {record.text for record in there.values()}, key=len)
                 self.catalog.use_encoder(self.encoder.name, self.encoder.fingerprint, self.encoder.dimension)
                 found = self._given(missing)
                 vectors, tokens = zip(*found.values(), strict=True)
                 self.catalog.add_bank(list(found), TextFeatures(np.stack(vectors), tokens))  # whole, or not at all
-        return None
+        return np.empty(0, np.int64)
 
     def _given(self, bank: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:
         """Vector and token states of each line of a bank that came with the query."""

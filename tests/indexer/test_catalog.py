@@ -15,6 +15,7 @@ from indexer import (
     EncoderMismatchError,
     IndexNotFoundError,
     Kind,
+    Stamp,
     index_paths,
 )
 from tests.fakes import FakeEncoder
@@ -88,7 +89,7 @@ def test_an_empty_index_has_empty_vectors(catalog: Catalog) -> None:
     """Nothing indexed is nothing, not an error."""
     ids, vectors = catalog.vectors(Kind.IMAGE)
     assert (len(ids), len(vectors)) == (0, 0)
-    assert catalog.vector_stamp(Kind.IMAGE) == (0, 0)
+    assert catalog.vector_stamp(Kind.IMAGE) == Stamp()
     assert catalog.stats().images == 0
 
 
@@ -117,9 +118,9 @@ def test_the_bank_is_kept_once_and_apart_from_images(indexed: Catalog, encoder: 
     texts = ["a red thing", "a blue thing"]
     for _ in range(2):
         indexed.add_bank(texts, encoder.encode_texts(texts))
-    bank = indexed.caption_ids(bank=True)
+    bank = indexed.bank_ids()
     assert len(bank) == 2
-    assert len(indexed.caption_ids(bank=False)) == 0
+    assert not indexed.has_captions()
     record = indexed.captions([int(bank[0])])[int(bank[0])]
     assert (record.text, record.image_id, record.source) == ("a red thing", None, "bank")
     assert indexed.features(Kind.CAPTION, [int(bank[0])])[1][0].shape == (3, 8)

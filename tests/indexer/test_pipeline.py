@@ -106,10 +106,10 @@ def test_a_file_that_comes_back_is_found_again(catalog: Catalog, encoder: FakeEn
     (folder / "red.png").rename(away)
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 4, "missing": 1}
     assert catalog.stats().missing == 1
-    assert len(catalog.present_image_ids()) == 4
+    assert len(catalog.hidden_image_ids()) == 1
     away.rename(folder / "red.png")
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5}
-    assert len(catalog.present_image_ids()) == 5
+    assert len(catalog.hidden_image_ids()) == 0
     assert encoder.images_encoded == 5
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,16 +12,24 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
+from PIL import Image
 
-from indexer import Catalog, Kind, VectorIndex, gpu_count, index_paths
+from encoders import Floats
+from indexer import Catalog, Kind, VectorIndex, gpu_count, index_paths, vector_choice
+from indexer.choice import choose
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
 
-def file_of(catalog: Catalog) -> Path:
-    """The one FAISS file of the images."""
-    (path,) = (catalog.directory / "vectors").glob("image-*.faiss")
+def file_of(catalog: Catalog, suffix: str) -> Path:
+    """The one file of a kind that the images' vectors have."""
+    (path,) = (catalog.directory / "vectors").glob(f"image-*{suffix}")
     return path
+
+
+def files_of(catalog: Catalog) -> dict[str, bytes]:
+    """All files of the images' vectors."""
+    return {path.name: path.read_bytes() for path in (catalog.directory / "vectors").glob("image-*")}
 
 
 def test_search_agrees_with_the_full_product(indexed: Catalog, encoder: FakeEncoder) -> None:
@@ -52,41 +63,92 @@ def test_allowed_ids_alone_are_searched(indexed: Catalog, encoder: FakeEncoder) 
         assert ids.shape == (1, 0)
 
 
-@pytest.mark.parametrize("damage", ["deleted", "truncated", "garbage", "empty", "a folder of another index"])
-def test_a_damaged_file_is_made_anew(indexed: Catalog, encoder: FakeEncoder, damage: str) -> None:
-    """Whatever happens to the file, the catalog gives the same index again, and a sound file."""
+@pytest.mark.parametrize("damage", ["deleted", "truncated", "garbage", "empty", "a file of another index"])
+@pytest.mark.parametrize("suffix", [".faiss", ".npy", ".json"])
+def test_a_damaged_file_is_made_anew(indexed: Catalog, encoder: FakeEncoder, damage: str, suffix: str) -> None:
+    """Whatever happens to one of the files, the catalog gives the same index again, and sound files."""
     expected = VectorIndex.open(indexed, Kind.IMAGE).search(encoder.encode_texts(["red"]).vectors, 5)
-    path = file_of(indexed)
+    path = file_of(indexed, suffix)
     whole = path.read_bytes()
     if damage == "deleted":
         path.unlink()
-    elif damage == "a folder of another index":
-        other = faiss.IndexIDMap(faiss.IndexFlatIP(3))
-        other.add_with_ids(np.ones((5, 3), np.float32), np.arange(1, 6))
+    elif damage == "a file of another index":
+        path.unlink()
+        other = faiss.IndexFlatIP(3)
+        other.add(np.ones((5, 3), np.float32))
         faiss.write_index(other, str(path))
     else:
-        path.write_bytes({"truncated": whole[:100], "garbage": b"x" * 500, "empty": b""}[damage])
+        path.write_bytes({"truncated": whole[: len(whole) // 2], "garbage": b"x" * 500, "empty": b""}[damage])
     scores, ids = VectorIndex.open(indexed, Kind.IMAGE).search(encoder.encode_texts(["red"]).vectors, 5)
     np.testing.assert_array_equal(ids, expected[1])
     np.testing.assert_array_equal(scores, expected[0])
     assert path.read_bytes() == whole
 
 
-def test_a_stale_file_is_caught_up(indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
-    """A file from before the last run is recognised, and no image is missing from the answers."""
-    old = file_of(indexed).read_bytes()
+def test_what_came_since_is_found_and_what_went_is_not(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few changes leave the file as it is; an index in use follows them, and one opened later does."""
+    monkeypatch.setattr("indexer.vectors.TAIL", 0.9)
+    before = files_of(indexed)
+    held = VectorIndex.open(indexed, Kind.IMAGE)
+    yellow = encoder.encode_images(encoder.prepare(Image.open(paint("yellow.png", "yellow")))[None]).vectors
+    (folder / "red.png").unlink()
+    index_paths(indexed, encoder, [folder], prune=True)
+    ids, vectors = indexed.vectors(Kind.IMAGE)
+    assert (len(ids), ids.min(), ids.max()) == (5, 1, 6)
+    assert files_of(indexed) == before
+    assert held.search(yellow, 9)[1].shape == (1, 5), "what is searched does not change under a search"
+    for index in (held.refreshed(), VectorIndex.open(indexed, Kind.IMAGE)):
+        assert len(index) == 5
+        scores, found = index.search(yellow, 9)
+        np.testing.assert_array_equal(np.sort(found[0]), ids)
+        np.testing.assert_allclose(scores[0], np.sort(vectors @ yellow[0])[::-1], atol=1e-6)
+        assert index.refreshed() is index
+    assert len(held) == 5
+    again = held.refreshed()
+    (folder / "green.png").unlink()
+    index_paths(indexed, encoder, [folder], prune=True)
+    assert len(again.refreshed()) == 4
+
+
+def test_many_changes_are_worth_building_anew(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
+) -> None:
+    """After the run the files hold all; an index in use takes them up instead of its own."""
+    held, before = VectorIndex.open(indexed, Kind.IMAGE), files_of(indexed)
     paint("yellow.png", "yellow")
     index_paths(indexed, encoder, [folder])
-    file_of(indexed).write_bytes(old)
-    index = VectorIndex.open(indexed, Kind.IMAGE)
-    assert len(index) == 6
-    assert file_of(indexed).read_bytes() != old
+    assert files_of(indexed) != before
+    assert len(files_of(indexed)) == len(before), "the old files are gone"
+    found = held.refreshed()
+    assert (len(found), found.changed) == (6, 0.0)
+
+
+def test_an_older_catalog_that_was_put_back_is_not_mixed_with_newer_files(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, tmp_path: Path
+) -> None:
+    """The files know how often the catalog had changed."""
+    with closing(sqlite3.connect(indexed.directory / "catalog.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(indexed.directory / "catalog.db", tmp_path / "backup.db")
+    paint("yellow.png", "yellow")
+    index_paths(indexed, encoder, [folder])
+    indexed.close()
+    for name in ("catalog.db-wal", "catalog.db-shm"):
+        (indexed.directory / name).unlink(missing_ok=True)
+    shutil.copy(tmp_path / "backup.db", indexed.directory / "catalog.db")
+    with Catalog.open(indexed.directory) as restored:
+        assert len(VectorIndex.open(restored, Kind.IMAGE)) == 5
 
 
 def test_no_temporary_file_remains(indexed: Catalog) -> None:
-    """Files are written under another name and renamed."""
+    """Files are written under another name and renamed; what a killed run left is cleared away."""
+    (indexed.directory / "vectors" / f"{file_of(indexed, '.json').stem}.123.tmp").write_text("cut short")
     VectorIndex.rebuild(indexed, Kind.IMAGE)
-    assert [p.suffix for p in (indexed.directory / "vectors").iterdir()] == [".faiss"] * 2
+    assert sorted(p.suffix for p in (indexed.directory / "vectors").iterdir()) == sorted(
+        [".faiss", ".json", ".npy"] * 2
+    )
 
 
 def test_an_index_that_cannot_be_written_still_serves(
@@ -102,23 +164,121 @@ def test_an_index_that_cannot_be_written_still_serves(
     assert len(index.search(encoder.encode_texts(["red"]).vectors, 5)[1][0]) == 5
 
 
-def test_where_there_is_a_gpu_it_searches_under_a_lock(
-    indexed: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+# --- the structures ---
+
+
+@pytest.fixture
+def many(catalog: Catalog) -> tuple[Catalog, Floats]:
+    """A catalog with 3,000 random vectors of 16 dimensions as images, and 100 as captions."""
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.normal(size=(3100, 16)))
+    catalog.use_encoder("random", "a" * 64, 16)
+    with catalog.transaction() as connection:
+        for i, vector in enumerate(vectors):
+            kind, item = (Kind.IMAGE, i + 1) if i < 3000 else (Kind.CAPTION, i - 2999)
+            catalog.write_embedding(connection, 1, kind, item, vector, vector[None])
+    return catalog, catalog.vectors(Kind.IMAGE)[1]
+
+
+def unit(rows: Any) -> Floats:
+    """Rows of length 1."""
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("structure", ["HNSW", "IVF-SQ", "IVF-PQ"])
+def test_every_structure_finds_what_exact_search_finds(
+    many: tuple[Catalog, Floats], structure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The GPU is chosen when FAISS counts one; a stand-in takes its place here, as no GPU is at hand."""
-    moved: list[Any] = []
+    """To the recall that is asked for, which is measured; among a chosen few exactly; nothing hidden or gone."""
+    catalog, vectors = many
+    monkeypatch.setattr("indexer.vectors.choose", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.EXACT_UNTIL", 500)
+    monkeypatch.setattr("indexer.body.EXACT_UNTIL", 500)
+    built = VectorIndex.rebuild(catalog, Kind.IMAGE, asked=0.95)
+    queries = unit(np.random.default_rng(1).normal(size=(20, 16)))
+    for index in (built, VectorIndex.open(catalog, Kind.IMAGE)):
+        assert index.choice.structure == structure
+        assert index.choice.recall is not None
+        assert index.choice.recall >= 0.95
+        assert index.choice.breadth > 0
+        assert share_found(index, queries, vectors, np.arange(1, 3001)) >= 0.9
+        for step in (10, 2):  # a tenth is few, a half is many
+            allowed = np.arange(step, 3001, step)
+            found = share_found(index, queries, vectors, allowed, allowed=allowed)
+            assert found == 1.0 if step == 10 and structure != "IVF-PQ" else found >= 0.9
+        hidden = np.arange(1, 2901)
+        assert share_found(index, queries, vectors, np.arange(2901, 3001), hidden=hidden) >= 0.9
+        assert not np.isin(index.search(queries, 200, hidden=hidden)[1], hidden).any()
+    assert vector_choice(catalog, Kind.IMAGE) == built.choice
 
-    def to_gpu(_resources: object, device: int, flat: Any) -> Any:
-        moved.append(device)
-        return SimpleNamespace(search=flat.search)
 
-    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+def share_found(index: VectorIndex, queries: Floats, vectors: Floats, among: Any, **options: Any) -> float:
+    """Recall at 10 among some ids, whose scores must be true cosines to half precision."""
+    scores, ids = index.search(queries, 10, **options)
+    assert scores.shape == ids.shape == (len(queries), 10)
+    np.testing.assert_allclose(scores, np.einsum("bd,bkd->bk", queries, vectors[ids - 1]), atol=2e-3)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    truth = among[np.argsort(-(queries @ vectors[among - 1].T), axis=1)[:, :10]]
+    return float(np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(ids, truth, strict=True)]))
+
+
+def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without files every vector is compared, and none are written; the next `update` builds what the size asks for."""
+    catalog, vectors = many
+    monkeypatch.setattr("indexer.vectors.EXACT_UNTIL", 500)
+    monkeypatch.setattr("indexer.choice.EXACT_UNTIL", 500)
+    opened = VectorIndex.open(catalog, Kind.IMAGE)
+    assert (opened.choice.structure, len(opened)) == ("exact", 3000)
+    assert share_found(opened, vectors[:5], vectors, np.arange(1, 3001)) == 1.0
+    assert vector_choice(catalog, Kind.IMAGE) is None
+    assert VectorIndex.update(catalog, Kind.IMAGE).choice.structure == "HNSW"
+    assert opened.refreshed() is opened
+    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+
+
+def test_the_structure_follows_from_the_size_and_the_device() -> None:
+    """Exact while that is quick; a graph while it fits into memory, but not on a GPU; then compressed."""
+    assert [choose(n, gpu=False) for n in (0, 50_000, 50_001, 4_000_000, 4_000_001)] == [
+        *["exact"] * 2,
+        *["HNSW"] * 2,
+        "IVF-PQ",
+    ]
+    assert [choose(n, gpu=True) for n in (50_000, 50_001, 4_000_001)] == ["exact", "IVF-SQ", "IVF-PQ"]
+
+
+@pytest.mark.parametrize("structure", ["exact", "IVF-SQ", "IVF-PQ", "HNSW"])
+def test_where_there_are_gpus_they_search_under_a_lock(
+    many: tuple[Catalog, Floats], structure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GPUs are used when FAISS counts some, vectors shared out; a stand-in takes their place, as none is at hand."""
+    catalog, vectors = many
+    asked: list[int] = []
+
+    class OnGpu:
+        def __init__(self, index: Any) -> None:
+            self.index = index
+
+        def search(self, x: Any, k: int, params: Any) -> Any:
+            asked.append(k)
+            return self.index.search(x, k, params=params)
+
+    def to_gpus(index: Any, co: Any) -> OnGpu:
+        assert co.shard
+        return OnGpu(index)
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 2)
     monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
-    monkeypatch.setattr(faiss, "index_cpu_to_gpu", to_gpu, raising=False)
-    assert gpu_count() == 1
-    index = VectorIndex.open(indexed, Kind.IMAGE)
-    assert moved == [0]
-    assert index.search(encoder.encode_texts(["red"]).vectors, 2)[1].shape == (1, 2)
+    monkeypatch.setattr(faiss, "GpuMultipleClonerOptions", SimpleNamespace, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_gpus, raising=False)
+    monkeypatch.setattr("indexer.vectors.choose", lambda *_, **__: structure)
+    assert gpu_count() == 2
+    index = VectorIndex.rebuild(catalog, Kind.IMAGE)
+    asked.clear()
+    index.search(vectors[:1], 10)
+    assert bool(asked) == (structure != "HNSW")
+    asked.clear()
+    index.search(vectors[:1], 10, allowed=np.arange(1, 50))
+    assert not asked, "a filtered search stays on the CPU"
 
 
 def test_without_a_gpu_the_cpu_serves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,7 +197,7 @@ def test_a_bank_that_was_cut_short_is_completed(
     engine.catalog.add_bank(bank[:1], encoder.encode_texts(bank[:1]))
     hits = engine.find_captions(folder / "red.png", k=99).hits
     assert sorted(h.text for h in hits) == sorted(bank)
-    assert engine.catalog.caption_count(bank=True) == len(bank)
+    assert len(engine.catalog.bank_ids()) == len(bank)
 
 
 def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
@@ -216,7 +216,7 @@ def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
     monkeypatch.setattr(encoder, "encode_texts", killed)
     with pytest.raises(KeyboardInterrupt):
         engine.find_captions(folder / "red.png")
-    assert engine.catalog.caption_count(bank=True) == 0
+    assert len(engine.catalog.bank_ids()) == 0
 
 
 def test_captions_given_with_the_query_join_in(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:

@@ -1,0 +1,148 @@
+"""What an index costs as it grows: build and search time, disk and memory. Seeded; JSON out.
+
+    python -m benchmarks.growth --counts 1000 10000 100000 1000000 --out benchmarks/results/growth.json
+
+Pictures are made up: vectors as in `benchmarks/vectors.py`, random states of the base model's size. Everything else is
+as in use: the catalog with a row, a place, a vector and states for each, the structure that the size asks for, the
+base model, and a search of the 100 nearest with reranking. Each size runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.vectors import embeddings
+from encoders import load_encoder, pack_states
+from encoders.device import machine
+from indexer import Catalog, Kind, VectorIndex
+from search import SearchEngine
+
+SENTENCES = (
+    "two dogs running through deep snow",
+    "a man on a red bicycle",
+    "children playing at the beach",
+    "a woman reading a newspaper on a bench",
+    "a climber on a steep rock",
+)
+REPEATS = 5
+PATTERNS = 64
+"""Different region grids; their content does not change what they cost."""
+
+
+def fill(catalog: Catalog, count: int, dimension: int, encoder_id: int) -> None:
+    """Write the rows that so many pictures have."""
+    rng = np.random.default_rng(3)
+    grids = [pack_states(_unit(rng.normal(size=(49, 128)))) for _ in range(PATTERNS)]
+    vectors = embeddings(count, dimension, seed=1).astype("<f2")
+
+    def images() -> Iterator[tuple[Any, ...]]:
+        return ((i, f"{i:064x}", 4000, 3000, "JPEG", f"20{i % 25:02}-06-01T12:00:00") for i in range(1, count + 1))
+
+    def places() -> Iterator[tuple[Any, ...]]:
+        return ((i, f"/photographs/{i // 1000}/IMG_{i}.jpg", i, 4_000_000, i) for i in range(1, count + 1))
+
+    with catalog.transaction() as connection:
+        sqlite: Any = connection.connection
+        sqlite.executemany(
+            "INSERT INTO image (id, content_hash, width, height, format, taken_at) VALUES (?, ?, ?, ?, ?, ?)", images()
+        )
+        sqlite.executemany("INSERT INTO location (id, path, image_id, size, mtime_ns) VALUES (?, ?, ?, ?, ?)", places())
+        sqlite.executemany(
+            f"INSERT INTO embedding (encoder_id, kind, item_id, vector) VALUES ({encoder_id}, 'image', ?, ?)",  # noqa: S608  a number of ours
+            ((i + 1, row.tobytes()) for i, row in enumerate(vectors)),
+        )
+        sqlite.executemany(
+            f"INSERT INTO states (encoder_id, kind, item_id, states) VALUES ({encoder_id}, 'image', ?, ?)",  # noqa: S608  as above
+            ((i, grids[i % PATTERNS]) for i in range(1, count + 1)),
+        )
+
+
+def _unit(rows: Any) -> Any:  # noqa: ANN401  floats
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def measure(count: int, folder: Path, answer: Any) -> None:  # noqa: ANN401  a queue
+    """One size from start to end, in a process of its own."""
+    encoder = load_encoder()
+    with Catalog.open(folder, create=True) as catalog:
+        encoder_id = catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
+        fill(catalog, count, encoder.dimension, encoder_id)
+        began = time.perf_counter()
+        built = VectorIndex.rebuild(catalog, Kind.IMAGE)
+        building = time.perf_counter() - began
+    answer.put(
+        {
+            "structure": built.choice.structure,
+            "recall_at_10": built.choice.recall,
+            "build_seconds": round(building, 1),
+            "catalog_bytes_an_image": round(sum(f.stat().st_size for f in folder.glob("catalog.db*")) / count),
+            "vector_file_bytes_an_image": round(sum(f.stat().st_size for f in folder.glob("vectors/*")) / count),
+        }
+    )
+
+
+def searched(folder: Path, answer: Any) -> None:  # noqa: ANN401  a queue
+    """Open the index as a program that starts does, and search it."""
+    load_encoder().encode_texts(SENTENCES)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    with SearchEngine.open(folder) as engine:
+        engine.search_images(SENTENCES[0])
+        first = time.perf_counter() - began
+        asked = [engine.search_images(sentence).timings_ms for sentence in REPEATS * SENTENCES]
+        some = [engine.search_images(s, where=["taken_at = 2012"]).timings_ms for s in REPEATS * SENTENCES]
+    answer.put(
+        {
+            "first_search_seconds": round(first, 2),
+            "search_ms": {stage: round(statistics.median(t[stage] for t in asked), 2) for stage in asked[0]},
+            "filtered_search_ms": round(statistics.median(t["total"] for t in some), 2),
+            "memory_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024,
+        }
+    )
+
+
+def main() -> None:
+    """Measure every size and write the document."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--counts", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--out", type=Path, help="a JSON file; results of other sizes in it stay")
+    options = parser.parse_args()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    about = {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine()
+    document = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
+    context = multiprocessing.get_context("spawn")
+    for count in options.counts:
+        result: dict[str, Any] = {}
+        with tempfile.TemporaryDirectory() as name:
+            for work, arguments in ((measure, (count, Path(name))), (searched, (Path(name),))):
+                answer = context.Queue()
+                process = context.Process(target=work, args=(*arguments, answer))
+                process.start()
+                while process.is_alive() and answer.empty():
+                    process.join(0.5)
+                if answer.empty():
+                    raise SystemExit(f"{work.__name__} of {count} ended with status {process.exitcode}")
+                result |= answer.get()
+                process.join()
+        document[str(count)] = result | {"on": about}
+        print(count, json.dumps(result))
+        if options.out:
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""crosslook's vector index beside others, on the same vectors, at the same measured recall. Seeded; JSON out.
+
+    python -m benchmarks.vectors --count 1000000 --out benchmarks/results/vectors.json
+
+The others come from the package registry, by hand: `pip install hnswlib usearch lancedb chromadb qdrant-client
+sqlite-vec`; one that is not there is left out. Each runs in a process of its own, searched from one thread, a query at
+a time, and searches as thoroughly as it must to find `--recall` of the ten nearest. Times are milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import resource
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.peers import PEERS, Peer
+from encoders.device import machine
+
+K = 10
+KEPT = 100
+"""A filter keeps one row of so many."""
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+
+def embeddings(count: int, dimension: int, *, seed: int) -> Floats:
+    """Vectors of length 1, lying as those of pictures do: many uneven clusters in fewer dimensions, and some noise."""
+    shape = np.random.default_rng(0)
+    inner = min(48, dimension)
+    centres = shape.normal(size=(2000, inner)).astype(np.float32)
+    spread = shape.normal(size=(inner, dimension)).astype(np.float32) / inner**0.5
+    weight = 1 / np.arange(1, len(centres) + 1) ** 0.5
+    rng = np.random.default_rng(seed)
+    out = np.empty((count, dimension), np.float32)
+    for start in range(0, count, 50_000):
+        rows = min(50_000, count - start)
+        cluster = rng.choice(len(centres), rows, p=weight / weight.sum())
+        points = centres[cluster] + 0.8 * rng.normal(size=(rows, inner)).astype(np.float32)
+        block = points @ spread + 0.1 * rng.normal(size=(rows, dimension)).astype(np.float32)
+        out[start : start + rows] = block / np.linalg.norm(block, axis=1, keepdims=True)
+    return out.astype(np.float16).astype(np.float32)  # as the catalog keeps them
+
+
+def nearest(vectors: Floats, queries: Floats, rows: Rows | None = None) -> Rows:
+    """Rows of the ten nearest, by comparing all, or some."""
+    some = vectors if rows is None else vectors[rows]
+    best = np.argsort(-(queries @ some.T), axis=1)[:, :K]
+    return best if rows is None else rows[best]
+
+
+def recall(found: Rows, truth: Rows) -> float:
+    """Share of the true nearest that was found."""
+    return float(np.mean([len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, truth, strict=True)]))
+
+
+def timed(peer: Peer, queries: Floats, breadth: int, allowed: Rows | None) -> tuple[Rows, dict[str, float]]:
+    """What a peer finds, and how long each query takes."""
+    found, times = [], []
+    for query in queries:
+        began = time.perf_counter()
+        rows = peer.search(query, K, breadth, allowed)
+        times.append(1000 * (time.perf_counter() - began))
+        found.append(np.pad(rows[:K], (0, max(0, K - len(rows))), constant_values=-1))
+    p50, p99 = (round(float(np.percentile(times, p)), 3) for p in (50, 99))
+    return np.stack(found), {"p50": p50, "p99": p99, "queries_per_second": round(1000 * len(times) / sum(times), 1)}
+
+
+def tuned(peer: Peer, queries: Floats, truth: Rows, asked: float, allowed: Rows | None) -> dict[str, Any]:
+    """Search with the least breadth that reaches the recall on the first half, and time the second half."""
+    half = len(queries) // 2
+    breadth = peer.breadths[-1]
+    for candidate in peer.breadths:
+        found, _ = timed(peer, queries[:half], candidate, allowed)
+        if recall(found, truth[:half]) >= asked:
+            breadth = candidate
+            break
+    found, times = timed(peer, queries[half:], breadth, allowed)
+    return {"breadth": breadth, "recall": round(recall(found, truth[half:]), 4)} | times
+
+
+def measure(name: str, options: argparse.Namespace, answer: Any) -> None:  # noqa: ANN401  a queue
+    """One peer from start to end, in a process of its own."""
+    vectors = embeddings(options.count, options.dimension, seed=1)
+    queries = embeddings(options.queries, options.dimension, seed=2)
+    allowed = np.arange(0, options.count, KEPT)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            peer = PEERS[name](Path(folder), options.dimension)
+        except ImportError as exc:
+            answer.put({"left_out": str(exc)})
+            return
+        began = time.perf_counter()
+        peer.build(vectors, allowed)
+        result: dict[str, Any] = {"build_seconds": round(time.perf_counter() - began, 1)}
+        result["disk_mb"] = round(sum(f.stat().st_size for f in Path(folder).rglob("*") if f.is_file()) / 1e6)
+        truth, truth_of_allowed = nearest(vectors, queries), nearest(vectors, queries, allowed)
+        result["plain"] = tuned(peer, queries, truth, options.recall, None)
+        result["filtered"] = tuned(peer, queries, truth_of_allowed, options.recall, allowed)
+        result["peak_mb_above_the_vectors"] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+    answer.put(result)
+
+
+def main() -> None:
+    """Measure every peer and write the document."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--dimension", type=int, default=384, help="as the base model's")
+    parser.add_argument("--queries", type=int, default=1000, help="half of them to tune with, half of them timed")
+    parser.add_argument("--recall", type=float, default=0.98)
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--out", type=Path, help="a JSON file; results of other peers in it stay")
+    options = parser.parse_args()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    asked = {name: getattr(options, name) for name in ("count", "dimension", "queries", "recall")}
+    document: dict[str, Any] = {"asked": asked, "peers": {}}
+    if options.out and options.out.exists():
+        there = json.loads(options.out.read_text())
+        if there["asked"] == asked:
+            document["peers"] = there["peers"]
+    context = multiprocessing.get_context("spawn")
+    for name in options.peers:
+        answer = context.Queue()
+        process = context.Process(target=measure, args=(name, options, answer))
+        process.start()
+        while process.is_alive() and answer.empty():
+            process.join(0.5)
+        result = answer.get() if not answer.empty() else {"failed": f"ended with status {process.exitcode}"}
+        process.join()
+        about = {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine()
+        document["peers"][name] = result | {"on": about}
+        print(name, json.dumps(result))
+        if options.out:
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
