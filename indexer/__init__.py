@@ -14,6 +14,7 @@ from .errors import (
 )
 from .pipeline import Failure, IndexReport, index_paths
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
+from .roots import Forgotten, forget
 from .vectors import VectorIndex, gpu_count
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Failure",
     "FailureRecord",
     "FilterError",
+    "Forgotten",
     "Ids",
     "ImageRecord",
     "IndexNotFoundError",
@@ -36,6 +38,7 @@ __all__ = [
     "Kind",
     "SourceError",
     "VectorIndex",
+    "forget",
     "gpu_count",
     "index_paths",
     "open_image",
