@@ -2,6 +2,7 @@
 
 from .catalog import Catalog, Ids
 from .decode import open_image, supported_formats
+from .duplicates import AGREEMENT, Copy, DuplicateGroup, find_duplicates
 from .errors import (
     CatalogError,
     CatalogVersionError,
@@ -11,19 +12,24 @@ from .errors import (
     IndexerError,
     IndexNotFoundError,
     SourceError,
+    WatchError,
 )
 from .pipeline import Failure, IndexReport, index_paths
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
 from .roots import Forgotten, forget
 from .vectors import VectorIndex, gpu_count
+from .watch import follow
 
 __all__ = [
+    "AGREEMENT",
     "CaptionRecord",
     "Catalog",
     "CatalogError",
     "CatalogStats",
     "CatalogVersionError",
+    "Copy",
     "DecodeError",
+    "DuplicateGroup",
     "EncoderMismatchError",
     "EncoderRow",
     "Failure",
@@ -38,6 +44,9 @@ __all__ = [
     "Kind",
     "SourceError",
     "VectorIndex",
+    "WatchError",
+    "find_duplicates",
+    "follow",
     "forget",
     "gpu_count",
     "index_paths",

@@ -26,9 +26,9 @@ from . import schema
 from .captions import index_captions
 from .catalog import Catalog
 from .decode import Header, read_picture
-from .errors import DecodeError, SourceError
+from .errors import DecodeError
 from .records import Kind
-from .roots import Survey, add_roots, check, outermost
+from .roots import Survey, add_roots, check, known_roots, outermost
 from .scan import Found, Scan, scan
 from .vectors import VectorIndex
 
@@ -149,9 +149,7 @@ def index_paths(
         CatalogError: the index belongs to another model, or cannot be written.
     """
     began = time.perf_counter()
-    bases = [os.path.abspath(path) for path in paths] or catalog.roots()
-    if not bases:
-        raise SourceError(f"the index in {catalog.directory} knows no folders yet; name one: crosslook index FOLDER")
+    bases = [os.path.abspath(path) for path in paths] or known_roots(catalog)
     catalog.check_encoder(encoder.name, encoder.fingerprint)
     found = scan(outermost(bases))
     if paths:

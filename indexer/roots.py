@@ -31,8 +31,8 @@ class Survey:
         """Args: what was found below `bases`, and all roots of the index."""
         self._found, self._bases = found, set(bases)
         self._present = {item.path for item in found.files}
-        self._owner = _Nearest({*bases, *roots})
-        self._unreadable = _Nearest({item.path for item in found.unreadable})
+        self._owner = Nearest({*bases, *roots})
+        self._unreadable = Nearest({item.path for item in found.unreadable})
         self._was_looked_at = cache(self._looked_at)
         self._is_alive = cache(self._alive)
 
@@ -66,7 +66,7 @@ class Survey:
             return False
 
 
-class _Nearest:
+class Nearest:
     """Of some paths the one at or nearest above another."""
 
     def __init__(self, marks: Collection[str]) -> None:
@@ -74,6 +74,7 @@ class _Nearest:
         self._folders: dict[str, str | None] = {}
 
     def __call__(self, path: str) -> str | None:
+        """That one, None if there is none."""
         if path in self._marks:
             return path
         folder = os.path.dirname(path)
@@ -119,9 +120,21 @@ def check(catalog: Catalog, given: Collection[str], found: Scan) -> None:
     for path in found.absent:
         if path not in roots and not catalog.locations([path]):
             raise SourceError(f"no such file or folder: {path}")
-    if not (found.files or found.unreadable or catalog.locations(given)):
+    if not (found.files or found.unreadable or roots.intersection(given) or catalog.locations(given)):
         names = ", ".join(given)
         raise SourceError(f"no image files in {names}; crosslook reads {', '.join(sorted(IMAGE_SUFFIXES))}")
+
+
+def known_roots(catalog: Catalog) -> list[str]:
+    """Every root of an index.
+
+    Raises:
+        SourceError: there is none.
+    """
+    roots = catalog.roots()
+    if not roots:
+        raise SourceError(f"the index in {catalog.directory} knows no folders yet; name one: crosslook index FOLDER")
+    return roots
 
 
 def add_roots(catalog: Catalog, given: Collection[str], found: Scan) -> None:

@@ -43,7 +43,7 @@ def plug(drive: Path) -> None:
 @pytest.mark.parametrize("mount_point", ["gone", "empty", "with a note"])
 @pytest.mark.parametrize("prune", [False, True])
 def test_an_unplugged_drive_is_hidden_and_comes_back(
-    catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path], mount_point: str, prune: bool
+    catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path], mount_point: str, *, prune: bool
 ) -> None:
     """Whether its folder is gone or empty, and even with --prune; back again, no file is opened."""
     home, drive = two
@@ -183,9 +183,7 @@ def test_a_file_that_could_not_be_read_is_tried_again(
     assert catalog.failures() == []
 
 
-def test_a_single_file_is_a_root_of_its_own(
-    catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]
-) -> None:
+def test_a_single_file_is_a_root_of_its_own(catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]) -> None:
     """Its neighbours stay out; deleted, it is pruned where its folder still holds something, else only hidden."""
     home, drive = two
     index_paths(catalog, encoder, [home / "0.png", drive / "deep" / "1.png"])
@@ -220,9 +218,7 @@ def test_hidden_roots_are_not_missing_when_their_neighbours_are_looked_at(
     assert counts(index_paths(catalog, encoder, [], prune=True)) == {"unchanged": 2}
 
 
-def test_a_folder_is_forgotten_when_it_is_named(
-    catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]
-) -> None:
+def test_a_folder_is_forgotten_when_it_is_named(catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]) -> None:
     """A drive that is gone for good leaves nothing behind; the files of a folder stay as they are."""
     home, drive = two
     shutil.copy(home / "0.png", drive / "copy.png")
@@ -260,4 +256,4 @@ def test_an_unchanged_collection_is_not_opened(catalog: Catalog, encoder: FakeEn
         name, fingerprint = encoder.name, encoder.fingerprint
 
     assert opened(lambda: index_paths(catalog, Named(), [folder])) == []  # type: ignore[arg-type]  nothing else is asked
-    assert opened(lambda: (folder / "red.png").read_bytes()) == [str(folder / "red.png")]
+    assert opened((folder / "red.png").read_bytes) == [str(folder / "red.png")]
