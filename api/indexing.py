@@ -34,7 +34,7 @@ from indexer import forget as forget_path
 from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_directory
 from .output import message, print_facts, print_json, progress, size
 
-SHOWN_FAILURES = 10
+SHOWN_FAILURES, SHOWN_ROOTS = 10, 5
 
 
 def index(
@@ -116,6 +116,7 @@ def stats(
             "index": str(index),
             "images": f"{found.images} at {found.locations} places"
             + (f", {found.missing} missing" if found.missing else ""),
+            "folders": _first(found.roots) or "none known",
             "captions": captions or "none",
             "failures": str(found.failures)
             + (" (see them with --failures)" if found.failures and not failures else ""),
@@ -257,6 +258,12 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
     if new and not report.stopped:
         option = "" if directory == DEFAULT_INDEX else f" --index {directory}"
         message(f'now try: crosslook search "a dog in the snow"{option}', style="dim")
+
+
+def _first(roots: Sequence[str]) -> str:
+    """Some of the roots: single files are roots too, and there may be very many."""
+    more = f" and {len(roots) - SHOWN_ROOTS} more" if len(roots) > SHOWN_ROOTS else ""
+    return ", ".join(roots[:SHOWN_ROOTS]) + more
 
 
 def _flat(value: object) -> str:

@@ -348,6 +348,7 @@ class Catalog:
             failures=counts["failure"],
             encoder=self.active_encoder(),
             bytes_on_disk=sum(file.stat().st_size for file in files),
+            roots=tuple(self.roots()),
         )
 
     # --- writing ---

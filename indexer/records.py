@@ -80,3 +80,4 @@ class CatalogStats:
     failures: int
     encoder: EncoderRow | None
     bytes_on_disk: int
+    roots: tuple[str, ...]

@@ -41,6 +41,8 @@ def test_without_a_path_all_known_folders_are_brought_up_to_date(run: Run, folde
 def test_a_folder_that_is_away_is_told_and_can_be_forgotten(run: Run, folder: Path) -> None:
     """Hidden, not deleted; the message names the folder and the command, which removes it for good."""
     run("index", folder)
+    assert run("stats", "--json").json["roots"] == [str(folder)]
+    assert str(folder) in run("stats").out
     folder.rename(folder.with_name("elsewhere"))
     done = run("index", folder, "--prune")
     assert done.status == 0
