@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from indexer import AGREEMENT, Catalog, find_duplicates
+from indexer import LIKENESS, Catalog, find_duplicates
 
 from .options import DEFAULT_INDEX, Index, Json
 from .output import message, print_duplicates, print_json, progress, size
@@ -18,12 +18,12 @@ def duplicates(
         float,
         typer.Option(
             "--threshold",
-            metavar="A",
+            metavar="L",
             min=0,
             max=1,
-            help="How alike two pictures must be, place by place; 1: only files with the same bytes.",
+            help="How alike two pictures must be; 1: only files with the same bytes.",
         ),
-    ] = AGREEMENT,
+    ] = LIKENESS,
     index: Index = DEFAULT_INDEX,
     json: Json = False,
 ) -> None:
@@ -34,7 +34,7 @@ def duplicates(
     spare = sum(copy.bytes for group in groups for copy in group.copies[1:])
     if json:
         listed = [
-            {"agreement": g.agreement, "largest": g.copies[0].path, "files": [asdict(copy) for copy in g.copies]}
+            {"likeness": g.likeness, "largest": g.copies[0].path, "files": [asdict(copy) for copy in g.copies]}
             for g in groups
         ]
         print_json({"threshold": threshold, "groups": listed, "files": files, "spare_bytes": spare})

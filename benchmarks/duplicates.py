@@ -20,7 +20,7 @@ from PIL import Image, ImageEnhance
 
 from encoders import Encoder, ImageFeatures, load_encoder
 from indexer import open_image
-from indexer.duplicates import agreement
+from indexer.duplicates import AGREEMENT, COSINE, LIKENESS, agreement, likeness, thumbnails
 
 BATCH = 16
 
@@ -49,6 +49,8 @@ VARIANTS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "JPEG quality 30": lambda image: recompressed(image, 30),
     "brighter by a fifth": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
     "cropped by 4 %": lambda image: cropped(image, 0.04),
+    "cropped by 7.5 %": lambda image: cropped(image, 0.075),
+    "cropped by 5 %, all at the left": lambda image: image.crop((round(image.width * 0.05), 0, *image.size)),
     "cropped by 10 %": lambda image: cropped(image, 0.1),
     "half size, quality 50, brighter, cropped by 4 %": lambda image: recompressed(
         scaled(cropped(ImageEnhance.Brightness(image).enhance(1.1), 0.04), 0.5), 50
@@ -71,42 +73,49 @@ def encode(encoder: Encoder, images: list[Image.Image]) -> ImageFeatures:
     return ImageFeatures(np.concatenate([p.vectors for p in parts]), np.concatenate([p.regions for p in parts]))
 
 
-def scores(one: ImageFeatures, two: ImageFeatures) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines (K,) and agreements (K,) of K pairs."""
-    cosines = (one.vectors * two.vectors).sum(axis=1)
-    return cosines, np.array([agreement(a, b) for a, b in zip(one.regions, two.regions, strict=True)])
-
-
 def spread(values: np.ndarray) -> dict[str, float]:
     """Some quantiles."""
     return {f"p{q}": round(float(np.percentile(values, q)), 3) for q in (0, 1, 5, 50, 95, 99, 100)}
+
+
+def measures(one: ImageFeatures, two: ImageFeatures, ones: list[Image.Image], twos: list[Image.Image]) -> np.ndarray:
+    """Cosine, agreement and likeness of K pairs: (3, K)."""
+    alike = [likeness(thumbnails(a), thumbnails(b)) for a, b in zip(ones, twos, strict=True)]
+    return np.stack([(one.vectors * two.vectors).sum(axis=1), agreement(one.regions, two.regions), np.array(alike)])
+
+
+def summary(found: np.ndarray) -> dict[str, object]:
+    """All three, and the shares in percent that pass the first two, and that count as one picture."""
+    candidate = (found[0] >= COSINE) & (found[1] >= AGREEMENT)
+    taken = candidate & (found[2] >= LIKENESS)
+    shares = {"candidates": candidate, "taken": taken}
+    spreads = {name: spread(row) for name, row in zip(("cosine", "agreement", "likeness"), found, strict=True)}
+    return {**{name: round(100 * float(which.mean()), 1) for name, which in shares.items()}, **spreads}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pairs", type=int, default=120)
-    parser.add_argument("--originals", type=int, default=60)
+    parser.add_argument("--pairs", type=int, default=800)
+    parser.add_argument("--originals", type=int, default=200)
     options = parser.parse_args()
     encoder = load_encoder()
     pairs = neighbours(options.folder, options.pairs)
     ones, twos = ([open_image(path) for path in side] for side in zip(*pairs, strict=True))
     one, two = encode(encoder, ones), encode(encoder, twos)
     document: dict[str, object] = {"pairs": len(pairs), "originals": options.originals}
-    cosines, agreements = scores(one, two)
-    document["neighbours"] = {"cosine": spread(cosines), "agreement": spread(agreements)}
-    closest = np.argsort(-agreements)[:15]
+    found = measures(one, two, ones, twos)
+    document["neighbours"] = summary(found)
     document["closest neighbours"] = [
-        [pairs[i][0].name, pairs[i][1].name, round(float(cosines[i]), 3), round(float(agreements[i]), 3)]
-        for i in closest
+        [pairs[i][0].name, pairs[i][1].name, *found[:, i].round(3).tolist()] for i in np.argsort(-found[2])[:15]
     ]
     rng = np.random.default_rng(0)
     chosen = sorted(rng.choice(len(pairs), min(options.originals, len(pairs)), replace=False).tolist())
-    original = one.take(chosen)
+    originals = [ones[i] for i in chosen]
     for name, change in VARIANTS.items():
-        cosines, agreements = scores(original, encode(encoder, [change(ones[i]) for i in chosen]))
-        document[name] = {"cosine": spread(cosines), "agreement": spread(agreements)}
+        changed = [change(image) for image in originals]
+        document[name] = summary(measures(one.take(chosen), encode(encoder, changed), originals, changed))
     print(json.dumps(document, indent=2))
 
 

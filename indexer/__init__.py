@@ -2,7 +2,7 @@
 
 from .catalog import Catalog, Ids
 from .decode import open_image, supported_formats
-from .duplicates import AGREEMENT, Copy, DuplicateGroup, find_duplicates
+from .duplicates import LIKENESS, Copy, DuplicateGroup, find_duplicates
 from .errors import (
     CatalogError,
     CatalogVersionError,
@@ -21,7 +21,7 @@ from .vectors import VectorIndex, gpu_count
 from .watch import follow
 
 __all__ = [
-    "AGREEMENT",
+    "LIKENESS",
     "CaptionRecord",
     "Catalog",
     "CatalogError",

@@ -311,7 +311,7 @@ class Catalog:
         query = select(c.path, c.image_id, c.size, c.mtime_ns, c.sidecar_mtime_ns, missing)
         if below is not None and len(below) <= _MANY_PATHS:
             query = query.where(or_(false(), *(at_or_below(c.path, path) for path in below if is_storable(path))))
-        return {row[0]: LocationRecord._make(row) for row in self._rows(query)}
+        return {record.path: record for record in map(LocationRecord._make, self._rows(query))}
 
     def roots(self) -> list[str]:
         """The folders and files that `crosslook index` was given, sorted."""

@@ -157,6 +157,7 @@ def index_paths(
     add_roots(catalog, bases, found)
     run = _Run(catalog, encoder, bases, found, stop or threading.Event())
     run.take(captions, batch_size, progress, prune=prune)
+    _refresh(catalog)  # also where nothing is new: an earlier run may have been killed before it came to this
     run.report.seconds = time.perf_counter() - began
     return run.report
 
@@ -184,6 +185,8 @@ def index_changes(
     catalog.check_encoder(encoder.name, encoder.fingerprint)
     run = _Run(catalog, encoder, paths, scan(outermost(paths)), stop or threading.Event())
     run.take(None, batch_size, progress, prune=False)
+    if run.report.added or run.report.updated or run.report.captions_added:
+        _refresh(catalog)
     run.report.seconds = time.perf_counter() - began
     return run.report
 
@@ -205,7 +208,7 @@ class _Run:
         self.report.failed += [Failure(_shown(item.path), item.reason) for item in found.unreadable]
 
     def take(self, captions: CaptionFile | None, batch_size: int, progress: Progress, *, prune: bool) -> None:
-        """All of it: pictures, what is missing, captions, the FAISS files."""
+        """All of it: pictures, what is missing, captions."""
         work = self.choose()
         sidecars = self.sidecars(work)
         self.index(work, batch_size, lambda done: progress("images", done, len(work)))
@@ -216,9 +219,6 @@ class _Run:
             )
             self.report.captions_added, self.report.captions_unmatched = outcome.added, outcome.unmatched
             self.report.stopped = outcome.stopped
-        if work or sidecars or captions or self.report.removed:
-            for kind in Kind:  # else they are as they were; what a killed run left, the next search mends
-                VectorIndex.open(self.catalog, kind)
 
     def choose(self) -> list[Found]:
         """The files to open; the others are counted, and brought back where they were missing."""
@@ -378,6 +378,12 @@ class _Run:
         """Remove a table's rows of some paths."""
         for start in range(0, len(paths), 500):
             connection.execute(delete(table).where(table.c.path.in_(paths[start : start + 500])))
+
+
+def _refresh(catalog: Catalog) -> None:
+    """Bring the FAISS files in step with the catalog."""
+    for kind in Kind:
+        VectorIndex.open(catalog, kind)
 
 
 def _shown(path: str) -> str:

@@ -64,7 +64,7 @@ def follow(
     given = [os.path.abspath(path) for path in paths] or known_roots(catalog)
     add_roots(catalog, [path for path in given if os.path.isdir(path)], Scan())
     how: dict[str, Any] = {"batch_size": batch_size, "progress": progress, "stop": stop}
-    before: dict[str, object] = {}
+    before: dict[str, tuple[int, ...] | None] = {}
     due: set[str] = set()
     while not stop.is_set():
         roots = _roots(catalog, given)

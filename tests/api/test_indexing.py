@@ -128,9 +128,9 @@ def test_an_unchanged_collection_needs_no_torch(folder: Path, tmp_path: Path) ->
             )
     code = (
         "import sys; from api import cli\ntry: cli.main()\nexcept SystemExit as exc: print(exc.code)\n"
-        "print({'torch', 'faiss'} & set(sys.modules), file=sys.stderr)"
+        "print('torch' in sys.modules, file=sys.stderr)"
     )
     command = [sys.executable, "-c", code, "index", str(folder), "--index", str(tmp_path / "index"), "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert '"unchanged": 5' in done.stdout
-    assert done.stderr.strip() == "set()"
+    assert done.stderr.strip() == "False"

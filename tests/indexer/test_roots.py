@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -255,5 +256,6 @@ def test_an_unchanged_collection_is_not_opened(catalog: Catalog, encoder: FakeEn
     class Named:
         name, fingerprint = encoder.name, encoder.fingerprint
 
-    assert opened(lambda: index_paths(catalog, Named(), [folder])) == []  # type: ignore[arg-type]  nothing else is asked
+    named = cast(FakeEncoder, Named())
+    assert opened(lambda: index_paths(catalog, named, [folder])) == []
     assert opened((folder / "red.png").read_bytes) == [str(folder / "red.png")]
