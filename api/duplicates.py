@@ -43,4 +43,5 @@ def duplicates(
     if not groups:
         message("no picture is there twice", style="dim")
         return
-    message(f"{len(groups)} pictures in {files} files; all but the largest of each take {size(spare)}", style="dim")
+    noun = "picture" if len(groups) == 1 else "pictures"
+    message(f"{len(groups)} {noun} in {files} files; all but the largest of each take {size(spare)}", style="dim")

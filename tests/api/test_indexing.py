@@ -66,7 +66,7 @@ def test_duplicates_are_listed(run: Run, folder: Path) -> None:
     assert "red.png" in first
     assert second.startswith("same bytes")
     assert "z copy.png" in second
-    assert "1 pictures in 2 files" in done.err
+    assert "1 picture in 2 files" in done.err
     document = run("duplicates", "--json").json
     (group,) = document["groups"]
     assert group["largest"] == str(folder / "red.png")
