@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import indexing, searching, serving, training
+from . import duplicates, indexing, searching, serving, training
 from .errors import EXPECTED
 from .output import message
 
@@ -45,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "search": searching.search,
     "captions": searching.captions,
     "similar": searching.similar,
+    "duplicates": duplicates.duplicates,
     "explain": searching.explain,
     "train": training.train,
     "evaluate": training.evaluate,
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "stats": indexing.stats,
     "doctor": indexing.doctor,
     "rebuild": indexing.rebuild,
+    "forget": indexing.forget,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

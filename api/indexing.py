@@ -1,58 +1,98 @@
-"""Commands about the index itself: index, stats, doctor, rebuild."""
+"""Commands about the index itself: index, forget, stats, doctor, rebuild."""
 
 from __future__ import annotations
 
 import platform
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
-from encoders import BASE_MODEL, EncodersError, load_encoder
+from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
-from indexer import Catalog, IndexerError, IndexReport, Kind, VectorIndex, gpu_count, index_paths, supported_formats
+from indexer import (
+    Catalog,
+    IndexerError,
+    IndexReport,
+    Kind,
+    VectorIndex,
+    follow,
+    gpu_count,
+    index_paths,
+    supported_formats,
+)
+from indexer import forget as forget_path
 
 from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_directory
 from .output import message, print_facts, print_json, progress, size
 
-SHOWN_FAILURES = 10
+SHOWN_FAILURES, SHOWN_ROOTS = 10, 5
 
 
 def index(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Folders or image files.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH…", help="Folders or image files.", show_default="all known")
+    ] = None,
     captions: Annotated[
         Path | None, typer.Option("--captions", metavar="FILE", help="Captions of the images (.token, .csv, .json, …).")
     ] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Forget images whose files are gone.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Forget images whose files are gone for good.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow what changes, until Ctrl-C.")] = False,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1024, help="Images in one forward pass.")] = 32,
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Index images, or bring the index up to date: unchanged files are not opened again."""
+    """Index images, or bring the index up to date: unchanged files are not opened again.
+
+    Without PATH, all folders that were given before are brought up to date; where nobody looks on, as in a cron job,
+    without a word. Images of a folder that is not there (an unplugged drive) are hidden until it is back.
+    """
+    new = not (index / "catalog.db").exists()
+    if new and not paths:
+        raise typer.BadParameter(f"missing PATH: there is no index in {index} that knows any folder yet")
     file = read_captions(captions) if captions else None
     if file is not None and file.rejected:
         message(f"{len(file.rejected)} caption rows refused, the first: {file.rejected[0]}", style="yellow")
-    new = not (index / "catalog.db").exists()
-    encoder = load_encoder(model_directory(model), device=device)
-    with Catalog.open(index, create=True) as catalog, _stop_on_interrupt() as stop, progress() as advance:
-        report = index_paths(
-            catalog, encoder, paths, captions=file, prune=prune, batch_size=batch_size, progress=advance, stop=stop
-        )
+    encoder = load_encoder(model_directory(model), device=device, lazy=True)
+    how: dict[str, Any] = {"captions": file, "prune": prune, "batch_size": batch_size}
+    quiet = not paths and not sys.stdout.isatty()
+    with Catalog.open(index, create=True) as catalog, _stop_on_interrupt() as stop:
+        if watch:
+            _follow(catalog, encoder, paths or (), stop, how, json=json)
+            return
+        with progress(quiet=quiet) as advance:
+            report = index_paths(catalog, encoder, paths or (), progress=advance, stop=stop, **how)
     if json:
         print_json(_report_json(report))
-    else:
+    elif not quiet:
         _print_report(report, index, new=new)
     if report.stopped:
         message("stopped; what was done is kept, and the same command goes on from here", style="yellow")
         raise typer.Exit(1)
+
+
+def forget(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder or file, there or not.")],
+    index: Index = DEFAULT_INDEX,
+    json: Json = False,
+) -> None:
+    """Remove a folder, and all below it, from the index; its files stay as they are."""
+    with Catalog.open(index) as catalog:
+        forgotten = forget_path(catalog, path)
+    if json:
+        print_json(asdict(forgotten))
+        return
+    message(f"{forgotten.files} files forgotten, and {forgotten.images} images that lay nowhere else", style="green")
 
 
 def stats(
@@ -76,6 +116,7 @@ def stats(
             "index": str(index),
             "images": f"{found.images} at {found.locations} places"
             + (f", {found.missing} missing" if found.missing else ""),
+            "folders": _first(found.roots) or "none known",
             "captions": captions or "none",
             "failures": str(found.failures)
             + (" (see them with --failures)" if found.failures and not failures else ""),
@@ -135,6 +176,32 @@ def rebuild(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
         message(", ".join(f"{count} {kind} vectors" for kind, count in counts.items()) + " rebuilt", style="green")
 
 
+def _follow(
+    catalog: Catalog, encoder: Encoder, paths: Sequence[Path], stop: threading.Event, how: dict[str, Any], *, json: bool
+) -> None:
+    """Tell of each run as it ends: a line of JSON, or what happened."""
+
+    def tell(phase: str, done: int, total: int) -> None:
+        advance(phase, done, total)
+
+    reports = follow(catalog, encoder, paths, progress=tell, stop=stop, **how)
+    told = False
+    while True:
+        with progress(quiet=json) as advance:  # bars of its own for each run
+            report = next(reports, None)
+        if report is None:
+            break
+        if json:
+            typer.echo(dumps(_report_json(report), ensure_ascii=False))
+        else:
+            _print_report(report, catalog.directory, new=False)
+        sys.stdout.flush()
+        if not told and not stop.is_set():
+            message("following changes; Ctrl-C ends it", style="dim")
+        told = True
+    message("no longer following changes; what was done is kept", style="dim")
+
+
 @contextmanager
 def _stop_on_interrupt() -> Iterator[threading.Event]:
     """The first Ctrl-C asks to stop after the batch in flight; a second one stops at once."""
@@ -177,12 +244,26 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
         message(f"{failure.path}: {failure.reason}", style="yellow")
     if len(report.failed) > SHOWN_FAILURES:
         message(f"… and {len(report.failed) - SHOWN_FAILURES} more: crosslook stats --failures", style="yellow")
+    if report.duplicates:
+        message("see the duplicates with: crosslook duplicates", style="dim")
+    for root in report.away:
+        message(
+            f"{root} is not there, or holds no picture now: what was indexed below it is hidden until it is back; "
+            f"if it is gone for good: crosslook forget {root}",
+            style="yellow",
+        )
     if report.captions_unmatched:
         message(f"{report.captions_unmatched} captions belong to no indexed image", style="yellow")
     message(f"{report.seen} files in {report.seconds:.1f} s → {directory}", style="dim")
     if new and not report.stopped:
         option = "" if directory == DEFAULT_INDEX else f" --index {directory}"
         message(f'now try: crosslook search "a dog in the snow"{option}', style="dim")
+
+
+def _first(roots: Sequence[str]) -> str:
+    """Some of the roots: single files are roots too, and there may be very many."""
+    more = f" and {len(roots) - SHOWN_ROOTS} more" if len(roots) > SHOWN_ROOTS else ""
+    return ", ".join(roots[:SHOWN_ROOTS]) + more
 
 
 def _flat(value: object) -> str:

@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from indexer import DuplicateGroup
 from search import CaptionHit, Hit
 
 BAR_CELLS = 10
@@ -125,6 +126,21 @@ def print_captions(hits: Sequence[CaptionHit], timings_ms: dict[str, float]) -> 
         table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), Text(hit.text) + source)
     print_table(table)
     _timings(len(hits), timings_ms)
+
+
+def print_duplicates(groups: Sequence[DuplicateGroup]) -> None:
+    """A table of files that show one picture, a blank line between pictures; the largest file of each comes first."""
+    table = _table()
+    for number, group in enumerate(groups):
+        if number:
+            table.add_row()
+        largest = group.copies[0]
+        for copy in group.copies:
+            same = copy.image_id == largest.image_id
+            kind = "largest" if copy is largest else "same bytes" if same else "version"
+            table.add_row(kind, f"{copy.width}x{copy.height}", size(copy.bytes), _path(Path(copy.path)))
+    if groups:
+        print_table(table)
 
 
 def print_facts(facts: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
@@ -17,18 +16,17 @@ from torch.overrides import TorchFunctionMode
 
 from .calibration import Calibration
 from .errors import CheckpointError
+from .identity import DESCRIPTION, FORMAT, VERSION, WEIGHTS, checksum, first_line, identify
 from .lexicon import Lexicon
 from .model import CrosslookModel, ModelConfig
 from .tokenizer import Tokenizer
 from .upgrades import from_version_1
 
-WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 OWN = {
     *("format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration"),
     *("class_names", "word_counts", "vocabulary"),
 }
 ROW_SCALE, LARGE = ".row_scale", 2**16
-FORMAT, VERSION = "crosslook-model", 2
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -83,7 +81,7 @@ class Description:
                 module = build()
             module.load_state_dict({name[len(prefix) :]: value for name, value in weights.items()}, assign=True)
         except (SafetensorError, OSError, RuntimeError) as exc:
-            raise CheckpointError(f"{path}: its weights do not fit {DESCRIPTION} ({_first_line(exc)})") from exc
+            raise CheckpointError(f"{path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
         return module.eval().requires_grad_(requires_grad=False)
 
 
@@ -141,7 +139,7 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
         "format": FORMAT,
         "version": VERSION,
         "name": checkpoint.name,
-        "weights_sha256": _sha256(weights),
+        "weights_sha256": checksum(weights),
         "architecture": asdict(checkpoint.model.config),
         "preprocessing": "EXIF orientation applied, alpha over white, whole picture resized to a square (bicubic)",
         "calibration": asdict(checkpoint.calibration),
@@ -163,44 +161,27 @@ def read_description(directory: Path) -> Description:
     Raises:
         CheckpointError: a file is missing, cut short, altered, or of a format this version does not know.
     """
-    weights, description = directory / WEIGHTS, directory / DESCRIPTION
-    for path in (weights, description):
-        if not path.is_file():
-            raise CheckpointError(f"{directory} is not a model: {path.name} is missing")
-    try:
-        raw = description.read_bytes()
-        document = json.loads(raw)
-    except (OSError, ValueError) as exc:
-        raise CheckpointError(f"{description} cannot be read ({_first_line(exc)}); copy the model again") from exc
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise CheckpointError(f"{description} does not describe a crosslook model")
-    version = document.get("version")
-    if version not in (1, VERSION):
-        raise CheckpointError(f"{description} is of format version {version}; this crosslook reads up to {VERSION}")
-    digest = _sha256(weights)
-    if digest != document.get("weights_sha256"):
-        raise CheckpointError(
-            f"{weights} is cut short or altered: its checksum differs from {DESCRIPTION}; copy the model again"
-        )
+    identity = identify(directory)
+    document = identity.document
     try:
         known = {f.name for f in fields(ModelConfig)}
         config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in known})
         tokenizer = Tokenizer(document["vocabulary"], config.max_tokens)
         calibration = Calibration(**document["calibration"])
         lexicon = Lexicon(dict(document.get("word_counts", {})), tuple(document.get("class_names", ())))
-        name = str(document["name"])
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise CheckpointError(f"{description}: a part is missing or of the wrong form ({_first_line(exc)})") from exc
+        description = directory / DESCRIPTION
+        raise CheckpointError(f"{description}: a part is missing or of the wrong form ({first_line(exc)})") from exc
     return Description(
         directory=directory,
-        name=name,
-        fingerprint=hashlib.sha256(digest.encode() + raw).hexdigest(),
+        name=identity.name,
+        fingerprint=identity.fingerprint,
         config=config,
         tokenizer=tokenizer,
         calibration=calibration,
         metadata={k: v for k, v in document.items() if k not in OWN},
         lexicon=lexicon,
-        version=version,
+        version=document["version"],
     )
 
 
@@ -213,12 +194,3 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     found = read_description(directory)
     model = found.load("", lambda: CrosslookModel(found.config)).requires_grad_(requires_grad=True)
     return Checkpoint(found.name, model, found.tokenizer, found.calibration, found.metadata, found.lexicon)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0]

@@ -10,6 +10,7 @@ from typing import Protocol
 from PIL import Image
 
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
+from .lazy import LazyEncoder
 
 BASE_MODEL = Path(__file__).parent / "base"
 """The model that ships with crosslook."""
@@ -20,9 +21,21 @@ class Encoder(Protocol):
 
     name: str
     fingerprint: str
-    dimension: int
-    input_size: int
-    device: str
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        ...
+
+    @property
+    def input_size(self) -> int:
+        """S."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        ...
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Upright picture → (S, S, 3) uint8."""
@@ -53,20 +66,24 @@ class Encoder(Protocol):
         ...
 
 
-def load_encoder(model: Path | None = None, *, device: str = "auto") -> Encoder:
+def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool = False) -> Encoder:
     """Load a model.
 
     Args:
         model: directory with `model.safetensors` and `model.json`; None for the base model.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+        lazy: read name and fingerprint now, and the rest, with torch, when there is something to encode.
 
     Raises:
         CheckpointError: the directory holds no usable model.
         EncodersError: the device is not there.
     """
+    directory = BASE_MODEL if model is None else model
+    if lazy:
+        return LazyEncoder(directory, lambda: load_encoder(directory, device=device))
     from .encoder import TorchEncoder  # noqa: PLC0415  brings torch, two seconds that listings should not pay
 
-    return TorchEncoder(BASE_MODEL if model is None else model, device=device)
+    return TorchEncoder(directory, device=device)
 
 
 @cache

@@ -4,6 +4,7 @@ from .body import gpu_count
 from .catalog import Catalog, Ids, Stamp
 from .choice import Choice
 from .decode import open_image, supported_formats
+from .duplicates import LIKENESS, Copy, DuplicateGroup, find_duplicates
 from .errors import (
     CatalogError,
     CatalogVersionError,
@@ -13,24 +14,31 @@ from .errors import (
     IndexerError,
     IndexNotFoundError,
     SourceError,
+    WatchError,
 )
 from .pipeline import Failure, IndexReport, index_paths
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
+from .roots import Forgotten, forget
 from .vectors import VectorIndex, vector_choice
+from .watch import follow
 
 __all__ = [
+    "LIKENESS",
     "CaptionRecord",
     "Catalog",
     "CatalogError",
     "CatalogStats",
     "CatalogVersionError",
     "Choice",
+    "Copy",
     "DecodeError",
+    "DuplicateGroup",
     "EncoderMismatchError",
     "EncoderRow",
     "Failure",
     "FailureRecord",
     "FilterError",
+    "Forgotten",
     "Ids",
     "ImageRecord",
     "IndexNotFoundError",
@@ -40,6 +48,10 @@ __all__ = [
     "SourceError",
     "Stamp",
     "VectorIndex",
+    "WatchError",
+    "find_duplicates",
+    "follow",
+    "forget",
     "gpu_count",
     "index_paths",
     "open_image",

@@ -46,9 +46,20 @@ def index_captions(
     stop: threading.Event,
     advance: Callable[[int, int], None],
 ) -> CaptionOutcome:
-    """Add the captions that are new, and drop those of sidecars that no longer say them."""
+    """Add the captions that are new, and drop those of sidecars that no longer say them.
+
+    Args:
+        catalog: an open index.
+        encoder: the model.
+        files: those whose sidecars may be new, changed or gone.
+        captions: captions from a file; they may belong to any image of the index.
+        stop: set it to end after the batch in flight.
+        advance: called with how many captions are done, and out of how many.
+    """
     outcome = CaptionOutcome()
-    known = catalog.locations()
+    if not files and captions is None:
+        return outcome
+    known = catalog.locations([found.path for found in files] if captions is None else None)
     sidecars, read = _changed_sidecars(catalog, files, known)
     work = [("sidecar", image_id, text) for image_id, text in sidecars]
     if captions is not None:
@@ -80,10 +91,10 @@ def _changed_sidecars(
     new: list[tuple[int, str]] = []
     read: dict[str, int | None] = {}
     for found in files:
-        record = known.get(str(found.path))
+        record = known.get(found.path)
         if record is None or record.sidecar_mtime_ns == found.sidecar_mtime_ns:
             continue
-        lines = _lines(found.path.with_suffix(".txt")) if found.sidecar_mtime_ns is not None else []
+        lines = _lines(Path(found.path).with_suffix(".txt")) if found.sidecar_mtime_ns is not None else []
         before = {c.text: c.id for c in catalog.captions_of(record.image_id) if c.source == "sidecar"}
         with catalog.transaction() as connection:
             catalog.forget_captions(connection, [i for text, i in before.items() if text not in lines])

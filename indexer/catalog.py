@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from sqlalchemy import (
     delete,
     event,
     exists,
+    false,
     func,
     insert,
+    or_,
     select,
     text,
     update,
@@ -40,6 +43,7 @@ from .upgrades import upgrade
 DATABASE = "catalog.db"
 VECTORS = "vectors"
 _CHUNK = 500  # ids in one query; SQLite's limit on variables is far above
+_MANY_PATHS = 200  # from here on reading every location costs less than asking for each; SQLite's limit is 1,000
 
 Ids = npt.NDArray[np.int64]
 
@@ -339,15 +343,22 @@ class Catalog:
         c = schema.location.c
         return int(self._rows(select(func.count().label("n")).where(c.missing_since.is_not(None)))[0].n)
 
-    def locations(self) -> dict[str, LocationRecord]:
-        """Every file that the catalog knows, by path."""
-        rows = self._rows(select(schema.location))
-        return {
-            r.path: LocationRecord(
-                r.path, r.image_id, r.size, r.mtime_ns, r.sidecar_mtime_ns, r.missing_since is not None
-            )
-            for r in rows
-        }
+    def locations(self, below: Collection[str] | None = None) -> dict[str, LocationRecord]:
+        """Files that the catalog knows, by path.
+
+        Args:
+            below: those at or below these paths are wanted; with very many of them all files come. None for all.
+        """
+        c = schema.location.c
+        missing = c.missing_since.is_not(None)
+        query = select(c.path, c.image_id, c.size, c.mtime_ns, c.sidecar_mtime_ns, missing)
+        if below is not None and len(below) <= _MANY_PATHS:
+            query = query.where(or_(false(), *(at_or_below(c.path, path) for path in below if is_storable(path))))
+        return {record.path: record for record in map(LocationRecord._make, self._rows(query))}
+
+    def roots(self) -> list[str]:
+        """The folders and files that `crosslook index` was given, sorted."""
+        return [str(row.path) for row in self._rows(select(schema.root.c.path).order_by(schema.root.c.path))]
 
     def content_hashes(self) -> dict[str, int]:
         """Every image's id by the SHA-256 of its file."""
@@ -380,6 +391,7 @@ class Catalog:
             failures=counts["failure"],
             encoder=self.active_encoder(),
             bytes_on_disk=sum(file.stat().st_size for file in files),
+            roots=tuple(self.roots()),
         )
 
     # --- writing ---
@@ -455,6 +467,12 @@ class Catalog:
 
 def _unpack(blobs: Sequence[bytes], dimension: int) -> Floats:
     return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), dimension).astype(np.float32)
+
+
+def at_or_below(column: ColumnElement[str], path: str) -> ColumnElement[bool]:
+    """Whether a stored path is this one or lies below it; a range, so that the index on paths serves."""
+    folder = path.rstrip(os.sep)
+    return (column == path) | ((column >= folder + os.sep) & (column < folder + chr(ord(os.sep) + 1)))
 
 
 def _chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[str]]:

@@ -3,6 +3,7 @@
 IndexerError
 ├── SourceError            what should be indexed is not there, or holds no image
 ├── DecodeError            a file is not an image, is damaged, or is too large
+├── WatchError             changes below a folder cannot be followed
 ├── FilterError            a --where expression does not parse
 └── CatalogError           the catalog cannot be used
     ├── IndexNotFoundError     there is no index in that folder
@@ -23,6 +24,10 @@ class SourceError(IndexerError):
 
 class DecodeError(IndexerError):
     """A file is not an image, is damaged, or is too large."""
+
+
+class WatchError(IndexerError):
+    """Changes below a folder cannot be followed."""
 
 
 class FilterError(IndexerError):

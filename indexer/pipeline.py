@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from encoders import ImageFeatures, Pixels, TextFeatures
@@ -28,10 +28,12 @@ from .catalog import Catalog
 from .decode import Header, read_picture
 from .errors import DecodeError
 from .records import Kind
-from .scan import Found, scan
+from .roots import Survey, add_roots, check, known_roots, outermost
+from .scan import Found, Scan, scan
 from .vectors import VectorIndex
 
 DECODE_THREADS = 4
+NEVER = -1  # the time of no file
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,8 +44,16 @@ class ModelPort(Protocol):
 
     name: str
     fingerprint: str
-    dimension: int
-    input_size: int
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        ...
+
+    @property
+    def input_size(self) -> int:
+        """S, in pixels."""
+        ...
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Upright picture → (S, S, 3) uint8."""
@@ -76,7 +86,11 @@ class Failure:
 
 @dataclass
 class IndexReport:
-    """What a run did. Counts are files; `failed` holds this run's and the unchanged earlier failures."""
+    """What a run did. Counts are files; `failed` holds this run's and the unchanged earlier failures.
+
+    `missing` files are hidden, or with `prune` `removed` counts the images that went with them; `away` are the roots
+    below which nothing is found any more: see `roots.py`.
+    """
 
     seen: int = 0
     added: int = 0
@@ -86,6 +100,7 @@ class IndexReport:
     failed: list[Failure] = field(default_factory=list)
     missing: int = 0
     removed: int = 0
+    away: list[str] = field(default_factory=list)
     captions_added: int = 0
     captions_unmatched: int = 0
     stopped: bool = False
@@ -116,73 +131,109 @@ def index_paths(
     """Bring the index up to date with the image files below some paths.
 
     Files whose size and time are as they were are not opened. Content that is known already, under another name, is
-    not encoded again. Sidecar captions (`NAME.txt`) are read when they are new or changed.
+    not encoded again. Sidecar captions (`NAME.txt`) are read when they are new or changed. What was there and is not
+    is hidden until it comes back.
 
     Args:
         catalog: an open index; becomes `encoder`'s if it is new.
         encoder: the model.
-        paths: folders and files.
+        paths: folders and files, which the index remembers as its roots; none: all roots that it knows.
         captions: captions from a file, matched by file name or by the end of the path.
-        prune: forget files that are gone, instead of hiding them until they come back.
+        prune: forget files that are gone for good, instead of hiding them; `roots.py` says which those are.
         batch_size: pictures in one forward pass and one transaction.
         progress: called as work goes on.
         stop: set it to end the run after the batch in flight has been committed.
 
     Raises:
-        SourceError: a path does not exist, or there is no image file.
+        SourceError: a path does not exist, there is no image file, or no path and no known root.
         CatalogError: the index belongs to another model, or cannot be written.
     """
     began = time.perf_counter()
-    report = IndexReport()
-    files, unreadable = scan(paths)
-    report.seen = len(files)
-    report.failed += [Failure(_shown(item.path), item.reason) for item in unreadable]
-    encoder_id = catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
-    run = _Run(catalog, encoder, encoder_id, report, stop or threading.Event())
-    work = run.choose(files)
-    run.index(work, batch_size, lambda done: progress("images", done, len(work)))
-    if not report.stopped:
-        run.settle_missing(paths, [item.path for item in unreadable], prune=prune)
-        outcome = index_captions(
-            catalog, encoder, files, captions, run.stop, lambda done, total: progress("captions", done, total)
-        )
-        report.captions_added, report.captions_unmatched = outcome.added, outcome.unmatched
-        report.stopped = outcome.stopped
-    for kind in Kind:
-        VectorIndex.update(catalog, kind)
-    report.seconds = time.perf_counter() - began
-    return report
+    bases = [os.path.abspath(path) for path in paths] or known_roots(catalog)
+    catalog.check_encoder(encoder.name, encoder.fingerprint)
+    found = scan(outermost(bases))
+    if paths:
+        check(catalog, bases, found)
+    add_roots(catalog, bases, found)
+    run = _Run(catalog, encoder, bases, found, stop or threading.Event())
+    run.take(captions, batch_size, progress, prune=prune)
+    _refresh(catalog)  # also where nothing is new: an earlier run may have been killed before it came to this
+    run.report.seconds = time.perf_counter() - began
+    return run.report
+
+
+def index_changes(
+    catalog: Catalog,
+    encoder: ModelPort,
+    paths: Collection[str],
+    *,
+    batch_size: int = 32,
+    progress: Progress = lambda *_: None,
+    stop: threading.Event | None = None,
+) -> IndexReport:
+    """Bring the index up to date with some files and folders below its roots; those that are gone are hidden.
+
+    Args:
+        catalog: an open index.
+        encoder: the model.
+        paths: absolute; what has changed, come or gone.
+        batch_size: as for `index_paths`, and so below.
+        progress: called as work goes on.
+        stop: set it to end the run.
+    """
+    began = time.perf_counter()
+    catalog.check_encoder(encoder.name, encoder.fingerprint)
+    run = _Run(catalog, encoder, paths, scan(outermost(paths)), stop or threading.Event())
+    run.take(None, batch_size, progress, prune=False)
+    if run.report.added or run.report.updated or run.report.captions_added:
+        _refresh(catalog)
+    run.report.seconds = time.perf_counter() - began
+    return run.report
 
 
 class _Run:
     """One indexing run over one catalog."""
 
     def __init__(
-        self, catalog: Catalog, encoder: ModelPort, encoder_id: int, report: IndexReport, stop: threading.Event
+        self, catalog: Catalog, encoder: ModelPort, bases: Collection[str], found: Scan, stop: threading.Event
     ) -> None:
-        self.catalog, self.encoder, self.encoder_id = catalog, encoder, encoder_id
-        self.report, self.stop = report, stop
-        self.known = catalog.locations()
-        self.hashes = catalog.content_hashes()
-        self.present: set[str] = set()
-        self.places: dict[int, list[str]] = {}
-        for record in self.known.values():
-            self.places.setdefault(record.image_id, []).append(record.path)
+        self.catalog, self.encoder, self.stop = catalog, encoder, stop
+        self.files = found.files
+        self.roots = set(catalog.roots())
+        self.survey = Survey(found, bases, self.roots)
+        self.known = catalog.locations(bases)
+        self.hashes: dict[str, int] = {}
+        self.encoder_id = 0
+        self.report = IndexReport(seen=len(found.files))
+        self.report.failed += [Failure(_shown(item.path), item.reason) for item in found.unreadable]
 
-    def choose(self, files: Sequence[Found]) -> list[Found]:
+    def take(self, captions: CaptionFile | None, batch_size: int, progress: Progress, *, prune: bool) -> None:
+        """All of it: pictures, what is missing, captions."""
+        work = self.choose()
+        sidecars = self.sidecars(work)
+        self.index(work, batch_size, lambda done: progress("images", done, len(work)))
+        if not self.report.stopped:
+            self.settle_missing(prune=prune)
+            outcome = index_captions(
+                self.catalog, self.encoder, sidecars, captions, self.stop, lambda *done: progress("captions", *done)
+            )
+            self.report.captions_added, self.report.captions_unmatched = outcome.added, outcome.unmatched
+            self.report.stopped = outcome.stopped
+
+    def choose(self) -> list[Found]:
         """The files to open; the others are counted, and brought back where they were missing."""
         failures = {failure.path: failure for failure in self.catalog.failures()}
         work, returned = [], []
-        self.present = {str(found.path) for found in files}
-        for found in files:
-            path = str(found.path)
-            record, failure = self.known.get(path), failures.get(path)
-            if record is not None and (record.size, record.mtime_ns) == (found.size, found.mtime_ns):
+        for found in self.files:
+            record = self.known.get(found.path)
+            if record is not None and record.size == found.size and record.mtime_ns == found.mtime_ns:
                 self.report.unchanged += 1
                 if record.missing:
-                    returned.append(path)
-            elif failure is not None and (failure.size, failure.mtime_ns) == (found.size, found.mtime_ns):
-                self.report.failed.append(Failure(path, failure.reason))
+                    returned.append(found.path)
+                continue
+            failure = failures.get(found.path)
+            if failure is not None and (failure.size, failure.mtime_ns) == (found.size, found.mtime_ns):
+                self.report.failed.append(Failure(found.path, failure.reason))
             else:
                 work.append(found)
         if returned:
@@ -190,10 +241,26 @@ class _Run:
                 self.catalog.mark_missing(connection, returned, None)
         return work
 
+    def sidecars(self, work: Sequence[Found]) -> list[Found]:
+        """The files whose sidecar may have come, changed or gone."""
+        known = self.known
+        same = ((found, known.get(found.path)) for found in self.files)
+        changed = [f for f, record in same if record is not None and record.sidecar_mtime_ns != f.sidecar_mtime_ns]
+        return changed + [found for found in work if found.path not in known]
+
     def index(self, work: Sequence[Found], batch_size: int, advance: Callable[[int], None]) -> None:
         """Read in threads, encode and commit in batches."""
         done = 0
         advance(0)
+        if not work:
+            return
+        active = self.catalog.active_encoder()
+        if active is None:
+            encoder = self.encoder
+            self.encoder_id = self.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
+        else:
+            self.encoder_id = active.id
+        self.hashes = self.catalog.content_hashes()
         with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
             for batch in _batches(_ahead(pool, self._read, work, 3 * batch_size), batch_size):
                 self._commit(batch)
@@ -207,14 +274,15 @@ class _Run:
     def _read(self, found: Found) -> _Picture | tuple[Found, str]:
         """In a thread: hash, and decode what is new. A failure comes back as its reason."""
         try:
-            data = found.path.read_bytes()
+            data = Path(found.path).read_bytes()
             digest = hashlib.sha256(data).hexdigest()
             if digest in self.hashes:
                 return _Picture(found, digest, None, None)
             image, header = read_picture(data, at_least=2 * self.encoder.input_size)
             return _Picture(found, digest, header, self.encoder.prepare(image))
         except OSError as exc:
-            return found, f"cannot be read: {exc.strerror or exc}"
+            # Not the file's fault: tried again each time, for a drive may be back, or permission given.
+            return found._replace(mtime_ns=NEVER), f"cannot be read: {exc.strerror or exc}"
         except DecodeError as exc:
             return found, str(exc)
 
@@ -250,7 +318,7 @@ class _Run:
 
     def _place(self, connection: Connection, picture: _Picture, new: set[str]) -> None:
         """Write a file's location, and count what kind of change it was."""
-        found, path, image_id = picture.found, str(picture.found.path), self.hashes[picture.digest]
+        found, path, image_id = picture.found, picture.found.path, self.hashes[picture.digest]
         before = self.known.get(path)
         values = {"image_id": image_id, "size": found.size, "mtime_ns": found.mtime_ns, "missing_since": None}
         statement = upsert(schema.location).values(path=path, **values)
@@ -258,7 +326,7 @@ class _Run:
         connection.execute(delete(schema.failure).where(schema.failure.c.path == path))
         if before is not None and before.image_id != image_id:
             self._replace(connection, before.image_id, image_id)
-        if before is not None or (picture.digest not in new and self._moved(image_id)):
+        if before is not None or (picture.digest not in new and self._moved(connection, image_id, path)):
             self.report.updated += 1
         elif picture.digest in new:
             self.report.added += 1
@@ -266,10 +334,11 @@ class _Run:
         else:
             self.report.duplicates += 1
 
-    def _moved(self, image_id: int) -> bool:
-        """Whether an image's earlier places are all gone: its file was renamed or moved."""
-        places = self.places.get(image_id, [])
-        return bool(places) and not any(path in self.present for path in places)
+    def _moved(self, connection: Connection, image_id: int, path: str) -> bool:
+        """Whether an image's other places are all gone: its file was renamed or moved."""
+        c = schema.location.c
+        others = connection.execute(select(c.path).where((c.image_id == image_id) & (c.path != path))).all()
+        return bool(others) and not any(os.path.lexists(row.path) for row in others)
 
     def _replace(self, connection: Connection, old: int, new: int) -> None:
         """A file has new content: captions follow it, and the old image goes if it lies nowhere else."""
@@ -281,38 +350,45 @@ class _Run:
 
     def _fail(self, connection: Connection, found: Found, reason: str) -> None:
         values = {"reason": reason, "size": found.size, "mtime_ns": found.mtime_ns}
-        statement = upsert(schema.failure).values(path=str(found.path), **values)
+        statement = upsert(schema.failure).values(path=found.path, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
-        self.report.failed.append(Failure(str(found.path), reason))
+        self.report.failed.append(Failure(found.path, reason))
 
-    def settle_missing(self, roots: Sequence[Path], unreadable: Sequence[Path], *, prune: bool) -> None:
-        """Hide, or with `prune` forget, the files below the roots that are gone; not what could not be looked at."""
-        folders = [Path(os.path.abspath(root)) for root in roots if root.is_dir()]
-
-        def is_gone(path: str) -> bool:
-            if path in self.present or any(Path(path).is_relative_to(folder) for folder in unreadable):
-                return False
-            return any(Path(path).is_relative_to(folder) for folder in folders)
-
-        below = [record for path, record in self.known.items() if is_gone(path)]
-        gone = [record.path for record in below]
-        self.report.missing = len(gone)
+    def settle_missing(self, *, prune: bool) -> None:
+        """Hide the files that are missing; with `prune`, forget those that are gone for good."""
+        missing = [record for path, record in self.known.items() if self.survey.is_missing(path)]
+        lost = {record.path for record in missing if self.survey.is_lost(record.path)}
+        hidden = [record for record in missing if record.path not in lost]
+        failures = [f.path for f in self.catalog.failures() if self.survey.is_missing(f.path)]
+        failures = [path for path in failures if self.survey.is_lost(path)]
+        self.report.missing = len(missing)
+        self.report.away = sorted({self.survey.owner(record.path) or "" for record in hidden} & self.roots)
+        if not (missing or failures):
+            return
         with self.catalog.transaction() as connection:
             if prune:
-                for path in gone:
-                    connection.execute(delete(schema.location).where(schema.location.c.path == path))
+                self._forget(connection, schema.location, sorted(lost))
+                self._forget(connection, schema.root, sorted(lost & self.roots))
                 self.report.removed = len(self.catalog.forget_images(connection, self.catalog.orphans(connection)))
-            else:
-                newly = [record.path for record in below if not record.missing]
-                self.catalog.mark_missing(connection, newly, datetime.now(UTC).isoformat(timespec="seconds"))
-            for failure in self.catalog.failures():
-                if is_gone(failure.path):
-                    connection.execute(delete(schema.failure).where(schema.failure.c.path == failure.path))
+            newly = [record.path for record in (hidden if prune else missing) if not record.missing]
+            self.catalog.mark_missing(connection, newly, datetime.now(UTC).isoformat(timespec="seconds"))
+            self._forget(connection, schema.failure, failures)
+
+    def _forget(self, connection: Connection, table: Table, paths: Sequence[str]) -> None:
+        """Remove a table's rows of some paths."""
+        for start in range(0, len(paths), 500):
+            connection.execute(delete(table).where(table.c.path.in_(paths[start : start + 500])))
 
 
-def _shown(path: Path) -> str:
+def _refresh(catalog: Catalog) -> None:
+    """Bring the FAISS files in step with the catalog."""
+    for kind in Kind:
+        VectorIndex.update(catalog, kind)
+
+
+def _shown(path: str) -> str:
     """A path as text; bytes that are none become question marks."""
-    return str(path).encode("utf-8", "replace").decode()
+    return path.encode("utf-8", "replace").decode()
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], window: int) -> Iterator[R]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -47,9 +48,8 @@ class CaptionRecord:
     source: str
 
 
-@dataclass(frozen=True)
-class LocationRecord:
-    """A file as it was when it was last indexed."""
+class LocationRecord(NamedTuple):
+    """A file as it was when it was last indexed. A tuple, for there are as many as files."""
 
     path: str
     image_id: int
@@ -80,3 +80,4 @@ class CatalogStats:
     failures: int
     encoder: EncoderRow | None
     bytes_on_disk: int
+    roots: tuple[str, ...]

@@ -14,6 +14,7 @@ from PIL import Image
 from api.cli import COMMANDS
 from api.output import bar, progress, size
 from indexer import Catalog
+from indexer.schema import VERSION
 from tests.api.conftest import BANK, Run
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -39,8 +40,8 @@ def one_sentence(text: str) -> bool:
 def test_every_command_of_the_design_is_there_and_explains_itself(run: Run) -> None:
     """`--help` for the program and for each command."""
     names = [
-        *("index", "search", "captions", "similar", "explain", "train", "evaluate", "serve"),
-        *("stats", "doctor", "rebuild"),
+        *("index", "search", "captions", "similar", "duplicates", "explain", "train", "evaluate", "serve"),
+        *("stats", "doctor", "rebuild", "forget"),
     ]
     assert list(COMMANDS) == names
     done = run("--help")
@@ -358,7 +359,7 @@ def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
     for arguments in (("search", "red"), ("index", folder), ("stats",)):
         done = ready(*arguments)
         assert done.status == 1
-        assert "newer crosslook (catalog version 7, this one reads 1); update crosslook" in done.err
+        assert f"newer crosslook (catalog version 7, this one reads {VERSION}); update crosslook" in done.err
 
 
 # --- evaluation ---

@@ -7,20 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from indexer import SourceError
-from indexer.scan import scan
+from indexer.scan import Scan, scan
 from tests.conftest import Paint
+from tests.indexer.opens import opened
+
+
+def look(*paths: Path) -> Scan:
+    """Scan some paths."""
+    return scan([str(path) for path in paths])
+
+
+def names(found: Scan) -> list[Path]:
+    """The paths of the files found."""
+    return [Path(item.path) for item in found.files]
 
 
 def test_image_files_below_a_folder_are_found_once_and_sorted(paint: Paint, tmp_path: Path) -> None:
     """Subfolders count, other files do not, and a file given twice is one."""
     one, two = paint("b/two.png"), paint("one.JPG")
     (tmp_path / "pictures" / "notes.txt").write_text("no picture")
-    found, unreadable = scan([tmp_path / "pictures", one, two])
-    assert unreadable == []
-    assert [item.path for item in found] == [one, two]
-    assert found[0].size == one.stat().st_size
-    assert found[0].mtime_ns == one.stat().st_mtime_ns
+    found = look(tmp_path / "pictures", one, two)
+    assert found.unreadable == []
+    assert names(found) == [one, two]
+    assert found.files[0].size == one.stat().st_size
+    assert found.files[0].mtime_ns == one.stat().st_mtime_ns
 
 
 def test_hidden_files_and_folders_are_left_out(paint: Paint, tmp_path: Path) -> None:
@@ -28,51 +38,58 @@ def test_hidden_files_and_folders_are_left_out(paint: Paint, tmp_path: Path) -> 
     seen = paint("seen.png")
     paint(".hidden.png")
     paint(".thumbnails/small.png")
-    assert [item.path for item in scan([tmp_path / "pictures"])[0]] == [seen]
+    assert names(look(tmp_path / "pictures")) == [seen]
 
 
 def test_sidecars_are_noticed_with_their_time(paint: Paint) -> None:
     """NAME.txt beside NAME.png belongs to it."""
     picture = paint("a.png")
-    assert scan([picture])[0][0].sidecar_mtime_ns is None
+    assert look(picture).files[0].sidecar_mtime_ns is None
     sidecar = picture.with_suffix(".txt")
     sidecar.write_text("a red square")
-    assert scan([picture])[0][0].sidecar_mtime_ns == sidecar.stat().st_mtime_ns
+    assert look(picture).files[0].sidecar_mtime_ns == sidecar.stat().st_mtime_ns
 
 
 def test_a_link_to_a_file_keeps_its_own_name(paint: Paint, tmp_path: Path) -> None:
     """A linked picture is where its owner put the link."""
     link = tmp_path / "link.png"
     link.symlink_to(paint("a.png"))
-    assert [item.path for item in scan([link])[0]] == [link]
+    assert names(look(link)) == [link]
 
 
 def test_a_loop_of_links_ends(paint: Paint, tmp_path: Path) -> None:
     """A folder that contains itself by a link is walked once."""
     picture = paint("a.png")
     (tmp_path / "pictures" / "again").symlink_to(tmp_path / "pictures")
-    assert [item.path for item in scan([tmp_path / "pictures"])[0]] == [picture]
+    assert names(look(tmp_path / "pictures")) == [picture]
 
 
 def test_a_pipe_named_like_a_picture_does_not_hang(paint: Paint, tmp_path: Path) -> None:
     """Only regular files are read."""
     picture = paint("a.png")
     os.mkfifo(tmp_path / "pictures" / "pipe.png")
-    assert [item.path for item in scan([tmp_path / "pictures"])[0]] == [picture]
-    with pytest.raises(SourceError, match="neither a folder nor a regular file"):
-        scan([tmp_path / "pictures" / "pipe.png"])
+    assert names(look(tmp_path / "pictures")) == [picture]
+    assert look(tmp_path / "pictures" / "pipe.png") == Scan()
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A slip of the pen is told, not passed over."""
-    with pytest.raises(SourceError, match=r"no such file or folder: .*nowhere"):
-        scan([tmp_path / "nowhere"])
+def test_a_path_that_is_not_there_is_absent(tmp_path: Path) -> None:
+    """Whether that is a slip of the pen or an unplugged drive, the catalog knows."""
+    assert look(tmp_path / "nowhere").absent == [str(tmp_path / "nowhere")]
 
 
-def test_a_folder_without_pictures_is_named_with_what_would_count(tmp_path: Path) -> None:
-    """An empty folder says which formats are read."""
-    with pytest.raises(SourceError, match=r"no image files in .*; crosslook reads .*\.jpg"):
-        scan([tmp_path])
+def test_another_file_system_is_noticed(paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drive mounted below a folder is told once, where it begins."""
+    drive = paint("drive/deep/one.png").parent.parent
+    paint("two.png")
+    monkeypatch.setattr("indexer.scan._device", lambda path: 2 if Path(path).is_relative_to(drive) else 1)
+    assert look(tmp_path / "pictures").mounts == [str(drive)]
+
+
+def test_scanning_opens_no_file(paint: Paint, tmp_path: Path) -> None:
+    """Neither pictures nor sidecars; the interpreter's own audit says so."""
+    paint("a/one.png").with_suffix(".txt").write_text("red")
+    paint("two.png")
+    assert opened(lambda: look(tmp_path / "pictures")) == []
 
 
 def test_a_folder_that_cannot_be_read_is_told(paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,9 +104,9 @@ def test_a_folder_that_cannot_be_read_is_told(paint: Paint, tmp_path: Path, monk
         return original(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found, unreadable = scan([tmp_path / "pictures"])
-    assert [item.path for item in found] == [seen]
-    assert [(item.path, item.reason) for item in unreadable] == [(locked, "cannot be read: Permission denied")]
+    found = look(tmp_path / "pictures")
+    assert names(found) == [seen]
+    assert found.unreadable == [(str(locked), "cannot be read: Permission denied")]
 
 
 def test_a_name_that_is_not_utf8_is_told(paint: Paint, tmp_path: Path) -> None:
@@ -97,6 +114,6 @@ def test_a_name_that_is_not_utf8_is_told(paint: Paint, tmp_path: Path) -> None:
     seen = paint("seen.png")
     strange = os.fsencode(tmp_path / "pictures") + b"/caf\xe9.png"
     Path(os.fsdecode(strange)).write_bytes(seen.read_bytes())
-    found, unreadable = scan([tmp_path / "pictures"])
-    assert [item.path for item in found] == [seen]
-    assert unreadable[0].reason == "its name is not UTF-8; rename it"
+    found = look(tmp_path / "pictures")
+    assert names(found) == [seen]
+    assert found.unreadable[0].reason == "its name is not UTF-8; rename it"

@@ -1,0 +1,119 @@
+"""Time `crosslook index` over files that have not changed: the whole command, as cron runs it. Prints JSON.
+
+The files are made and the catalog is filled by SQL: what is measured is finding that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Connection, insert
+
+from encoders import load_encoder
+from indexer import Catalog, Kind, VectorIndex, schema
+
+ROOT = Path(__file__).parent.parent
+FOLDER = 500  # files in one folder
+BATCH = 10_000
+
+
+def make_files(folder: Path, count: int) -> Iterator[tuple[str, int, int]]:
+    """Small files named as pictures; path, size and time of each."""
+    for number in range(count):
+        path = folder / f"{number // FOLDER:04}" / f"{number:06}.jpg"
+        if number % FOLDER == 0:
+            path.parent.mkdir(parents=True)
+        path.write_bytes(str(number).encode())
+        status = path.stat()
+        yield str(path), status.st_size, status.st_mtime_ns
+
+
+def fill(connection: Connection, files: list[tuple[str, int, int]], first: int, vectors: np.ndarray) -> None:
+    """Rows as an indexing run writes them; hashes and vectors are made up, region grids are left out."""
+    ids = range(first, first + len(files))
+    image = {"width": 4000, "height": 3000, "format": "JPEG"}
+    connection.execute(insert(schema.image), [{"id": i, "content_hash": f"{i:064x}", **image} for i in ids])
+    places = [
+        {"path": path, "image_id": i, "size": size, "mtime_ns": mtime_ns}
+        for i, (path, size, mtime_ns) in zip(ids, files, strict=True)
+    ]
+    connection.execute(insert(schema.location), places)
+    rows = [
+        {"encoder_id": 1, "kind": Kind.IMAGE.value, "item_id": i, "vector": vector.tobytes()}
+        for i, vector in zip(ids, vectors, strict=True)
+    ]
+    connection.execute(insert(schema.embedding), rows)
+
+
+def make_index(folder: Path, directory: Path, count: int) -> None:
+    """A tree of files, and an index that knows them all."""
+    model, rng = load_encoder(lazy=True), np.random.default_rng(0)
+    files = list(make_files(folder, count))
+    with Catalog.open(directory, create=True) as catalog:
+        catalog.use_encoder(model.name, model.fingerprint, model.dimension)
+        for start in range(0, count, BATCH):
+            part = files[start : start + BATCH]
+            vectors = rng.normal(size=(len(part), model.dimension))
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            with catalog.transaction() as connection:
+                fill(connection, part, start + 1, vectors.astype("<f2"))
+        for kind in Kind:
+            VectorIndex.open(catalog, kind)
+
+
+def run(directory: Path, *arguments: str) -> dict[str, object]:
+    """The command, with its wall clock and processor seconds."""
+    command = [sys.executable, "-m", "api.cli", "index", *arguments, "--index", str(directory), "--json"]
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  our own program
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    report = json.loads(done.stdout)
+    return {
+        "seen": report["seen"],
+        "unchanged": report["unchanged"],
+        "wall_seconds": round(wall, 2),
+        "user_seconds": round(after.ru_utime - before.ru_utime, 2),
+        "system_seconds": round(after.ru_stime - before.ru_stime, 2),
+    }
+
+
+def main() -> None:
+    """Make, measure, print, and keep the figures with --out."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="write the document here as well")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, directory = Path(temporary) / "pictures", Path(temporary) / "index"
+        make_index(folder, directory, options.files)
+        first = run(directory, str(folder))
+        runs = [run(directory) for _ in range(options.repeats)]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    document = {
+        "commit": commit.stdout.strip(),
+        "machine": {"processor": platform.machine(), "python": platform.python_version(), "cores": os.cpu_count()},
+        "load_before": round(os.getloadavg()[2], 1),
+        "first_run_with_path": first,
+        "runs_without_path": runs,
+    }
+    text = json.dumps(document, indent=2)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

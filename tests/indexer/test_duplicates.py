@@ -1,0 +1,159 @@
+"""Which files show one picture."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer import Catalog, DuplicateGroup, Kind, find_duplicates, index_paths
+from indexer.duplicates import AGREEMENT, agreement, likeness, thumbnails
+from tests.fakes import FakeEncoder
+from tests.indexer.opens import opened
+
+
+def mosaic(path: Path, seed: int, *, size: tuple[int, int] = (64, 64), shift: int = 0) -> Path:
+    """A picture of sixteen coloured fields; `shift` moves them all, so that the colours are the same."""
+    colours = np.random.default_rng(seed).integers(0, 255, (16, 3), np.uint8)
+    fields = np.roll(colours, shift, axis=0).reshape(4, 4, 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(fields).resize(size, Image.Resampling.NEAREST).save(path)
+    return path
+
+
+def names(groups: list[DuplicateGroup]) -> list[list[str]]:
+    """File names of each group."""
+    return [[Path(copy.path).name for copy in group.copies] for group in groups]
+
+
+def test_copies_and_versions_are_one_picture(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """The largest first, the same bytes next to it; other pictures stay out, and only candidates are opened."""
+    pictures = tmp_path / "pictures"
+    original = mosaic(pictures / "original.png", 1)
+    shutil.copy(original, pictures / "zz copy.png")
+    mosaic(pictures / "a large one.png", 1, size=(128, 128))
+    mosaic(pictures / "small.png", 1, size=(32, 32))
+    for seed in range(2, 6):
+        mosaic(pictures / f"other {seed}.png", seed)
+    index_paths(catalog, encoder, [pictures])
+    found: list[DuplicateGroup] = []
+    looked_at = opened(lambda: found.extend(find_duplicates(catalog)))
+    assert {Path(path).name for path in looked_at if path.endswith(".png")} <= {
+        *("a large one.png", "original.png", "zz copy.png", "small.png")
+    }
+    assert names(found) == [["a large one.png", "original.png", "zz copy.png", "small.png"]]
+    copies = found[0].copies
+    assert (copies[0].width, copies[0].height, copies[0].bytes) == (
+        128,
+        128,
+        (pictures / "a large one.png").stat().st_size,
+    )
+    assert copies[1].image_id == copies[2].image_id != copies[0].image_id
+    assert found[0].likeness > 0.99
+
+
+def test_the_same_things_at_other_places_are_another_picture(
+    catalog: Catalog, encoder: FakeEncoder, tmp_path: Path
+) -> None:
+    """As vectors the two are the same; place by place they differ."""
+    mosaic(tmp_path / "pictures" / "one.png", 1)
+    mosaic(tmp_path / "pictures" / "two.png", 1, shift=5)
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    assert find_duplicates(catalog) == []
+    one, two = catalog.vectors(Kind.IMAGE)[1]
+    assert one @ two > 0.99
+
+
+def test_a_group_hangs_together_through_its_members(
+    catalog: Catalog, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More copies than neighbours are looked at, and more pairs than are read at once."""
+    monkeypatch.setattr("indexer.duplicates.NEIGHBOURS", 2)
+    monkeypatch.setattr("indexer.duplicates.QUERIES", 3)
+    monkeypatch.setattr("indexer.duplicates.PAIRS", 2)
+    for seed in (1, 2):
+        for size in range(40, 48):
+            mosaic(tmp_path / "pictures" / f"{seed} {size}.png", seed, size=(size, size))
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    assert names(find_duplicates(catalog)) == [[f"{s} {n}.png" for n in range(47, 39, -1)] for s in (1, 2)]
+
+
+def test_at_a_threshold_of_one_only_the_same_bytes_count(
+    catalog: Catalog, encoder: FakeEncoder, tmp_path: Path
+) -> None:
+    """Then no file is opened; and one that is missing is no copy."""
+    pictures = tmp_path / "pictures"
+    original = mosaic(pictures / "original.png", 1)
+    mosaic(pictures / "large.png", 1, size=(128, 128))
+    for name in ("copy.png", "gone.png"):
+        shutil.copy(original, pictures / name)
+    index_paths(catalog, encoder, [pictures])
+    (pictures / "gone.png").unlink()
+    index_paths(catalog, encoder, [pictures])
+    found: list[DuplicateGroup] = []
+    assert opened(lambda: found.extend(find_duplicates(catalog, threshold=1.0))) == []
+    assert names(found) == [["copy.png", "original.png"]]
+    assert names(find_duplicates(catalog)) == [["large.png", "copy.png", "original.png"]]
+
+
+def test_an_empty_index_has_no_duplicates(indexed: Catalog) -> None:
+    """Nor has one of five different pictures."""
+    assert find_duplicates(indexed) == []
+    with Catalog.open(indexed.directory.with_name("empty"), create=True) as empty:
+        assert find_duplicates(empty) == []
+
+
+def test_a_scene_that_changed_a_little_is_another_picture(
+    catalog: Catalog, encoder: FakeEncoder, tmp_path: Path
+) -> None:
+    """Two photographs a second apart: by their regions nearly the same, and told apart by the files themselves."""
+    path = mosaic(tmp_path / "pictures" / "one.png", 1)
+    with Image.open(path) as image:
+        later = image.copy()
+    later.paste(later.crop((0, 0, 20, 20)), (28, 30))
+    later.save(path.with_name("two.png"))
+    index_paths(catalog, encoder, [path.parent])
+    one, two = catalog.features(Kind.IMAGE, [1, 2])[1]
+    assert agreement(one[None], two[None])[0] > AGREEMENT
+    assert find_duplicates(catalog) == []
+
+
+def test_a_file_that_vanished_since_is_passed_over(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """What cannot be compared is not called a copy, and does not end the search."""
+    for size in (40, 48, 64):
+        mosaic(tmp_path / "pictures" / f"{size}.png", 1, size=(size, size))
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    (tmp_path / "pictures" / "48.png").unlink()
+    assert names(find_duplicates(catalog)) == [["64.png", "40.png"]]
+
+
+@pytest.mark.parametrize("change", ["brighter", "cropped", "half", "mirrored", "flat"])
+def test_likeness_outlives_small_changes_only(change: str) -> None:
+    """Brightness, a narrow margin and size do not count; its mirror image is another, one colour is like nothing."""
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 200, (9, 9, 3), np.uint8)).resize((180, 180), Image.Resampling.BICUBIC)
+    changed = {
+        "brighter": image.point(lambda value: value * 1.2),
+        "cropped": image.crop((8, 4, 176, 174)),
+        "half": image.resize((90, 90)),
+        "mirrored": image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        "flat": Image.new("RGB", (180, 180), (9, 9, 9)),
+    }[change]
+    found = likeness(thumbnails(image), thumbnails(changed))
+    assert found == pytest.approx(likeness(thumbnails(changed), thumbnails(image)), abs=1e-6)
+    assert (found > 0.95) == (change in {"brighter", "cropped", "half"})
+
+
+def test_agreement_is_the_mean_cosine_place_by_place() -> None:
+    """Against the definition, written out; lengths do not count."""
+    rng = np.random.default_rng(0)
+    ones, twos = rng.normal(size=(2, 3, 9, 5)).astype(np.float32)
+    expected = [
+        np.mean([a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) for a, b in zip(one, two, strict=True)])
+        for one, two in zip(ones, twos, strict=True)
+    ]
+    np.testing.assert_allclose(agreement(ones, 3 * twos), expected, atol=1e-6)
+    np.testing.assert_array_equal(agreement(ones, np.zeros_like(ones)), 0)
