@@ -11,6 +11,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,12 +81,16 @@ class VectorIndex:
         return found
 
     @classmethod
-    def update(cls, catalog: Catalog, kind: Kind) -> VectorIndex:
-        """As `open`, but build the structure that the size asks for where too much changed."""
-        found = cls.open(catalog, kind)
-        if found.changed > TAIL or found.choice.structure != choose(len(found), gpu=gpu_count() > 0):
-            return cls.rebuild(catalog, kind)
-        return found
+    def update(cls, catalog: Catalog, kind: Kind) -> None:
+        """Build anew what the size asks for, where the files are of no use or too much changed since they were made."""
+        document, now = _description(catalog, kind), catalog.vector_stamp(kind)
+        if document is not None:
+            stamp, choice = Stamp(**document["stamp"]), Choice(**document["choice"])
+            changed = now.changes - stamp.changes
+            right = choice.structure == choose(now.count, gpu=gpu_count() > 0)
+            if right and 0 <= changed <= TAIL * stamp.count and _whole(catalog, kind, document):
+                return
+        cls.rebuild(catalog, kind)
 
     @classmethod
     def rebuild(cls, catalog: Catalog, kind: Kind, *, asked: float = RECALL) -> VectorIndex:
@@ -120,8 +125,11 @@ class VectorIndex:
         if len(ids):
             samples.append(self._catalog.vectors_of(other, ids[:: len(ids) // SAMPLE + 1]))
 
+        def fetch(ids: Ids) -> Floats:
+            return vectors[np.searchsorted(self._body.ids, ids)]
+
         def search(choice: Choice, queries: Floats) -> Ids:
-            found = self._body.search(queries, RECALL_AT, self._fetch, allowed=None, left_out=_NONE, choice=choice)[1]
+            found = self._body.search(queries, RECALL_AT, fetch, allowed=None, left_out=_NONE, choice=choice)[1]
             return np.where(found < 0, -1, np.searchsorted(self._body.ids, found))
 
         return tune(self._body.choice.structure, search, vectors, samples, asked)
@@ -200,8 +208,15 @@ def _difference(catalog: Catalog, kind: Kind, body: Body, stamp: Stamp) -> tuple
 # --- files: NAME.json says which NAME-CHANGES.faiss and .npy belong to it; it is written last, and renamed ---
 
 
+SUFFIXES = (".faiss", ".npy")
+
+
 def _name(kind: Kind, fingerprint: str) -> str:
     return f"{kind}-{fingerprint[:16]}"
+
+
+def _stem(catalog: Catalog, kind: Kind, stamp: Stamp) -> Path:
+    return catalog.directory / VECTORS / f"{_name(kind, stamp.fingerprint)}-{stamp.changes}"
 
 
 def _description(catalog: Catalog, kind: Kind) -> dict[str, Any] | None:
@@ -215,6 +230,15 @@ def _description(catalog: Catalog, kind: Kind) -> dict[str, Any] | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return document
+
+
+def _whole(catalog: Catalog, kind: Kind, document: dict[str, Any]) -> bool:
+    """Whether both files are there, as long as they were written."""
+    stem = _stem(catalog, kind, Stamp(**document["stamp"]))
+    try:
+        return document["bytes"] == [stem.with_suffix(suffix).stat().st_size for suffix in SUFFIXES]
+    except OSError:
+        return False
 
 
 def _written(catalog: Catalog, kind: Kind) -> Stamp | None:
@@ -233,7 +257,7 @@ def _read(catalog: Catalog, kind: Kind) -> Body | None:
     now = catalog.vector_stamp(kind)
     if stamp.changes > now.changes:  # an older catalog was put back
         return None
-    stem = catalog.directory / VECTORS / f"{_name(kind, stamp.fingerprint)}-{stamp.changes}"
+    stem = _stem(catalog, kind, stamp)
     try:
         index = faiss.read_index(str(stem.with_suffix(".faiss")))
         ids = np.load(stem.with_suffix(".npy"), allow_pickle=False)
@@ -254,7 +278,7 @@ def _write(catalog: Catalog, kind: Kind, body: Body) -> None:
     import faiss  # noqa: PLC0415  as in `body`
 
     folder, name = catalog.directory / VECTORS, _name(kind, body.stamp.fingerprint)
-    stem = folder / f"{name}-{body.stamp.changes}"
+    stem = _stem(catalog, kind, body.stamp)
     temporary = folder / f"{name}.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -263,7 +287,9 @@ def _write(catalog: Catalog, kind: Kind, body: Body) -> None:
         with temporary.open("wb") as file:
             np.save(file, body.ids)
         temporary.replace(stem.with_suffix(".npy"))
-        temporary.write_text(json.dumps({"stamp": asdict(body.stamp), "choice": asdict(body.choice)}) + "\n")
+        sizes = [stem.with_suffix(suffix).stat().st_size for suffix in SUFFIXES]
+        document = {"stamp": asdict(body.stamp), "choice": asdict(body.choice), "bytes": sizes}
+        temporary.write_text(json.dumps(document) + "\n")
         temporary.replace(folder / f"{name}.json")
     except (OSError, RuntimeError):
         temporary.unlink(missing_ok=True)

@@ -112,6 +112,19 @@ def test_what_came_since_is_found_and_what_went_is_not(
     assert len(again.refreshed()) == 4
 
 
+def test_nothing_is_built_where_nothing_is_to_be(indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that found nothing new looks at two lengths; a file cut short is made anew."""
+    built: list[Kind] = []
+    rebuild = VectorIndex.rebuild
+    monkeypatch.setattr(VectorIndex, "rebuild", lambda catalog, kind: (built.append(kind), rebuild(catalog, kind)))
+    VectorIndex.update(indexed, Kind.IMAGE)
+    assert not built
+    path = file_of(indexed, ".faiss")
+    path.write_bytes(path.read_bytes()[:-1])
+    VectorIndex.update(indexed, Kind.IMAGE)
+    assert built == [Kind.IMAGE]
+
+
 def test_many_changes_are_worth_building_anew(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
 ) -> None:
@@ -231,7 +244,7 @@ def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypa
     assert (opened.choice.structure, len(opened)) == ("exact", 3000)
     assert share_found(opened, vectors[:5], vectors, np.arange(1, 3001)) == 1.0
     assert vector_choice(catalog, Kind.IMAGE) is None
-    assert VectorIndex.update(catalog, Kind.IMAGE).choice.structure == "HNSW"
+    VectorIndex.update(catalog, Kind.IMAGE)
     assert opened.refreshed() is opened
     assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
 
