@@ -358,7 +358,7 @@ def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
     for arguments in (("search", "red"), ("index", folder), ("stats",)):
         done = ready(*arguments)
         assert done.status == 1
-        assert "newer crosslook (catalog version 7, this one reads 1); update crosslook" in done.err
+        assert "newer crosslook (catalog version 7, this one reads 2); update crosslook" in done.err
 
 
 # --- evaluation ---
