@@ -16,9 +16,19 @@ import typer
 
 from encoders import BASE_MODEL, EncodersError, load_encoder
 from encoders.datasets import read_captions
-from indexer import Catalog, IndexerError, IndexReport, Kind, VectorIndex, gpu_count, index_paths, supported_formats
+from indexer import (
+    Catalog,
+    IndexerError,
+    IndexReport,
+    Kind,
+    ModelError,
+    VectorIndex,
+    gpu_count,
+    index_paths,
+    supported_formats,
+)
 
-from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_directory
+from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_for
 from .output import message, print_facts, print_json, progress, size
 
 SHOWN_FAILURES = 10
@@ -41,7 +51,7 @@ def index(
     if file is not None and file.rejected:
         message(f"{len(file.rejected)} caption rows refused, the first: {file.rejected[0]}", style="yellow")
     new = not (index / "catalog.db").exists()
-    encoder = load_encoder(model_directory(model), device=device)
+    encoder = load_encoder(model_for(index, model), device=device)
     with Catalog.open(index, create=True) as catalog, _stop_on_interrupt() as stop, progress() as advance:
         report = index_paths(
             catalog, encoder, paths, captions=file, prune=prune, batch_size=batch_size, progress=advance, stop=stop
@@ -95,13 +105,14 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
     facts["faiss_gpus"] = gpu_count()
     facts["formats"] = list(supported_formats())
     sound = True
-    directory = model_directory(model) or BASE_MODEL
-    facts["model"] = {"path": str(directory)}
+    facts["model"] = {}
     encoder = None
     try:
+        directory = _model_of(index, model)
+        facts["model"] |= {"path": str(directory)}
         encoder = load_encoder(directory)
         facts["model"] |= {"name": encoder.name, "fingerprint": encoder.fingerprint, "sound": True}
-    except EncodersError as exc:
+    except (EncodersError, ModelError) as exc:
         facts["model"] |= {"sound": False, "fault": str(exc)}
         sound = False
     facts["index"] = {"path": str(index)}
@@ -172,6 +183,8 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
     facts = {name: str(count) for name, count in counts.items() if count or name == "new"}
     if report.captions_added:
         facts["captions"] = str(report.captions_added)
+    if report.completed:
+        facts["caught up"] = str(report.completed)
     print_facts(facts)
     for failure in report.failed[:SHOWN_FAILURES]:
         message(f"{failure.path}: {failure.reason}", style="yellow")
@@ -183,6 +196,16 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
     if new and not report.stopped:
         option = "" if directory == DEFAULT_INDEX else f" --index {directory}"
         message(f'now try: crosslook search "a dog in the snow"{option}', style="dim")
+
+
+def _model_of(index: Path, model: Path | None) -> Path:
+    """Where the model lies; the base model where the index is too damaged to say, which is told of the index."""
+    try:
+        return model_for(index, model) or BASE_MODEL
+    except ModelError:
+        raise
+    except IndexerError:
+        return BASE_MODEL
 
 
 def _flat(value: object) -> str:

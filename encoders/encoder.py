@@ -5,6 +5,7 @@ Each part loads when it is first needed: a search by words never builds the CNN.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from .classes import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT
 from .device import autocast, keep_freed_memory, pick_device
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from .hubness import Querybank
+from .loading import BASE_MODEL
 from .model import ImageSide, TextSide, create_reranker
 from .preprocess import to_square
 from .reranker import Reranker
@@ -41,6 +43,7 @@ class TorchEncoder:
         self.input_size = self._description.config.input_size
         self.device = pick_device(device)
         self.metadata = self._description.metadata
+        self.directory = None if directory.samefile(BASE_MODEL) else Path(os.path.abspath(directory))
         self._device = torch.device(self.device)
         if self.device == "cpu":
             keep_freed_memory()

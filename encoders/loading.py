@@ -16,13 +16,17 @@ BASE_MODEL = Path(__file__).parent / "base"
 
 
 class Encoder(Protocol):
-    """A model in use. `dimension` is D, `input_size` S in pixels, `fingerprint` 64 hexadecimal digits."""
+    """A model in use. `dimension` is D, `input_size` S in pixels, `fingerprint` 64 hexadecimal digits.
+
+    `directory` is absolute; None for the base model, which lies wherever crosslook does.
+    """
 
     name: str
     fingerprint: str
     dimension: int
     input_size: int
     device: str
+    directory: Path | None
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Upright picture → (S, S, 3) uint8."""

@@ -25,6 +25,7 @@ from encoders.datasets import CaptionFile
 from . import schema
 from .captions import index_captions
 from .catalog import Catalog
+from .completion import complete
 from .decode import Header, read_picture
 from .errors import DecodeError
 from .records import Kind
@@ -44,6 +45,7 @@ class ModelPort(Protocol):
     fingerprint: str
     dimension: int
     input_size: int
+    directory: Path | None
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Upright picture → (S, S, 3) uint8."""
@@ -76,7 +78,10 @@ class Failure:
 
 @dataclass
 class IndexReport:
-    """What a run did. Counts are files; `failed` holds this run's and the unchanged earlier failures."""
+    """What a run did. Counts are files; `failed` holds this run's and the unchanged earlier failures.
+
+    `completed` counts images and captions known before, which the model had not embedded yet.
+    """
 
     seen: int = 0
     added: int = 0
@@ -88,6 +93,7 @@ class IndexReport:
     removed: int = 0
     captions_added: int = 0
     captions_unmatched: int = 0
+    completed: int = 0
     stopped: bool = False
     seconds: float = 0.0
 
@@ -137,7 +143,8 @@ def index_paths(
     files, unreadable = scan(paths)
     report.seen = len(files)
     report.failed += [Failure(_shown(item.path), item.reason) for item in unreadable]
-    encoder_id = catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
+    encoder_id = catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension, encoder.directory)
+    catalog = catalog.for_model(encoder.name, encoder.fingerprint)  # another may become active before this run ends
     run = _Run(catalog, encoder, encoder_id, report, stop or threading.Event())
     work = run.choose(files)
     run.index(work, batch_size, lambda done: progress("images", done, len(work)))
@@ -148,6 +155,9 @@ def index_paths(
         )
         report.captions_added, report.captions_unmatched = outcome.added, outcome.unmatched
         report.stopped = outcome.stopped
+    if not report.stopped:
+        caught_up = complete(catalog, encoder, batch_size=batch_size, progress=progress, stop=run.stop)
+        report.completed, report.stopped = caught_up.images + caught_up.captions, caught_up.stopped
     for kind in Kind:
         VectorIndex.open(catalog, kind)
     report.seconds = time.perf_counter() - began
