@@ -72,8 +72,8 @@ def model_directory(catalog: Catalog, model: EncoderRow | None) -> Path | None:
         return None
     if not Path(model.path).is_dir():
         raise ModelError(
-            f"model {model.name} ({model.fingerprint[:12]}) of the index in {catalog.directory} is not in {model.path} any "
-            f"more; tell where it lies now with: crosslook models add MODEL_DIR --index {catalog.directory}"
+            f"model {model.name} ({model.fingerprint[:12]}) of the index in {catalog.directory} is not in {model.path} "
+            f"now; tell where it lies with: crosslook models add MODEL_DIR --index {catalog.directory}"
         )
     return Path(model.path)
 
