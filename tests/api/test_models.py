@@ -29,7 +29,7 @@ def other(tmp_path: Path) -> FakeEncoder:
 
 @pytest.fixture
 def ready(run: Run, folder: Path, encoder: FakeEncoder, other: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The five pictures indexed in ./crosslook-index; models come from where they lie, the base model being the first."""
+    """The five pictures in ./crosslook-index; models come from where they lie, the base model being the first."""
 
     def load(model: Path | None = None, *, device: str = "auto") -> FakeEncoder:
         assert device == "auto"
