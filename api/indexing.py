@@ -124,7 +124,7 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
                 facts["index"] |= {"state": "sound", "images": catalog.stats().images}
                 catalog.check()
                 if encoder is not None:
-                    catalog.check_encoder(encoder.name, encoder.fingerprint)
+                    catalog.for_model(encoder.name, encoder.fingerprint).active_encoder()  # raises if it is not there
         except IndexerError as exc:
             facts["index"] |= {"state": "faulty", "fault": str(exc)}
             sound = False

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from encoders import load_encoder
 from indexer import (
@@ -43,13 +44,13 @@ def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
     for state in states:
         table.add_row(
             "active" if state.active else "",
-            state.name,
+            Text(state.name),
             state.fingerprint[:12],
             str(state.dimension),
             f"{state.images:,} of {state.images_of:,}",
             f"{state.captions:,} of {state.captions_of:,}",
             size(state.bytes),
-            state.path or "comes with crosslook",
+            Text(state.path or "comes with crosslook"),
         )
     print_table(table)
 
@@ -226,9 +227,9 @@ def _print_comparison(comparison: Comparison) -> None:
             "NAME.jpg, or from: crosslook index FOLDER --captions FILE",
             style="yellow",
         )
-    table = Table("", "", *(f"{m.name} (active)" if m.active else m.name for m in comparison.models), box=None)
-    for column in table.columns[2:]:
-        column.justify = "right"
+    table = Table("", "", box=None)
+    for model in comparison.models:
+        table.add_column(Text(f"{model.name} (active)" if model.active else model.name), justify="right")
     for label, stage, cell in _rows(own=comparison.own_captions):
         table.add_row(label, stage, *(cell(model) for model in comparison.models))
     print_table(table)

@@ -154,12 +154,19 @@ class Catalog:
         return found
 
     def check_encoder(self, name: str, fingerprint: str) -> None:
-        """Refuse a model that has no embeddings here.
+        """Refuse a model that is not the active one.
 
         Raises:
             EncoderMismatchError: names both models and the way out.
         """
-        self.for_model(name, fingerprint).active_encoder()
+        active = self.active_encoder()
+        if active is not None and active.fingerprint != fingerprint:
+            held = self.for_model(name, fingerprint).active_encoder() or active
+            raise EncoderMismatchError(
+                f"{held.name} ({fingerprint[:12]}) is in the index in {self.directory}, but {active.name} "
+                f"({active.fingerprint[:12]}) is active, and new pictures are embedded by that one; change over with: "
+                f"crosslook models switch {held.name} --index {self.directory}"
+            )
 
     def use_encoder(self, name: str, fingerprint: str, dimension: int, path: Path | None = None) -> int:
         """Make a model this index's own, if it has none yet, note where it lies, and return its row.
@@ -181,13 +188,7 @@ class Catalog:
                 if connection.execute(select(c.id)).first() is None:  # another process may have been first
                     connection.execute(insert(schema.encoder).values(row))
             active = self.encoders()[0]
-        if active.fingerprint != fingerprint:
-            self.check_encoder(name, fingerprint)
-            raise EncoderMismatchError(
-                f"{name} ({fingerprint[:12]}) is in the index in {self.directory}, but {active.name} "
-                f"({active.fingerprint[:12]}) is active, and new pictures are embedded by that one; change over with: "
-                f"crosslook models switch {name} --index {self.directory}"
-            )
+        self.check_encoder(name, fingerprint)
         if place not in (None, active.path):
             with self.transaction() as connection:
                 connection.execute(update(schema.encoder).where(c.id == active.id).values(path=place))

@@ -94,11 +94,11 @@ class SearchEngine:
         """
         from .following import FollowingEngine  # noqa: PLC0415  it is a SearchEngine itself
 
+        given = load_encoder(model, device=device) if encoder is None and model is not None else encoder
         catalog = Catalog.open(path)
-        if encoder is None and model is None:
+        if given is None:
             return FollowingEngine(catalog, device)
-        fixed = encoder or load_encoder(model, device=device)
-        return cls(catalog.for_model(fixed.name, fixed.fingerprint), lambda: fixed)
+        return cls(catalog.for_model(given.name, given.fingerprint), lambda: given)
 
     def __enter__(self) -> Self:
         return self
@@ -132,9 +132,9 @@ class SearchEngine:
         with self._lock:
             if self._encoder is None:
                 encoder = self._load()
-                self.catalog.check_encoder(encoder.name, encoder.fingerprint)
-                self.catalog = self.catalog.for_model(encoder.name, encoder.fingerprint)
-                self._encoder = encoder
+                seen = self.catalog.for_model(encoder.name, encoder.fingerprint)
+                seen.active_encoder()  # raises where the index does not hold it
+                self.catalog, self._encoder = seen, encoder
             return self._encoder
 
     @_by_one_model
