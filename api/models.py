@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +25,9 @@ from search import Compared, Comparison, Recalls, compare_models, load_model
 from .indexing import SHOWN_FAILURES, _stop_on_interrupt
 from .options import DEFAULT_INDEX, Depth, Device, Index, Json, model_directory
 from .output import message, print_json, print_table, progress, size
+
+WAYS = {"text_to_image": "text → image R@1 / 5 / 10", "image_to_text": "image → text R@1 / 5 / 10"}
+STAGES = ("retrieval", "reranked")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model of the index, or the start of its fingerprint.")]
 
@@ -230,29 +232,25 @@ def _print_comparison(comparison: Comparison) -> None:
     table = Table("", "", box=None)
     for model in comparison.models:
         table.add_column(Text(f"{model.name} (active)" if model.active else model.name), justify="right")
-    for label, stage, cell in _rows(own=comparison.own_captions):
-        table.add_row(label, stage, *(cell(model) for model in comparison.models))
+    for way, label in WAYS.items() if comparison.own_captions else ():
+        for stage in STAGES:
+            table.add_row(label, stage, *(_recalls(model, way, stage) for model in comparison.models))
+    for stage in () if comparison.own_captions else STAGES:
+        table.add_row("the same among the first 10", stage, *(_agreement(model, stage) for model in comparison.models))
+    table.add_row("ms a query", "", *(f"{model.ms_per_query:.1f}" for model in comparison.models))
+    table.add_row("images a second", "", *(_rate(model.images_per_second) for model in comparison.models))
+    table.add_row("bytes an image", "", *(f"{model.bytes_per_image:,}" for model in comparison.models))
     print_table(table)
-
-
-def _rows(*, own: bool) -> list[tuple[str, str, Callable[[Compared], str]]]:
-    """The table's rows: label, stage, and what a model's column says."""
-    rows: list[tuple[str, str, Callable[[Compared], str]]] = []
-    for stage in ("retrieval", "reranked"):
-        if own:
-            rows.append(("text → image R@1 / 5 / 10", stage, lambda m, s=stage: _recalls(m, "text_to_image", s)))
-            rows.append(("image → text R@1 / 5 / 10", stage, lambda m, s=stage: _recalls(m, "image_to_text", s)))
-        else:
-            rows.append(("the same among the first 10", stage, lambda m, s=stage: f"{(m.agreement or {})[s]:.1f} %"))
-    rows.sort(key=lambda row: row[0], reverse=True)
-    speed: list[tuple[str, str, Callable[[Compared], str]]] = [
-        ("ms a query", "", lambda m: f"{m.ms_per_query:.1f}"),
-        ("images a second", "", lambda m: "no files" if m.images_per_second is None else f"{m.images_per_second:.1f}"),
-        ("bytes an image", "", lambda m: f"{m.bytes_per_image:,}"),
-    ]
-    return rows + speed
 
 
 def _recalls(model: Compared, way: str, stage: str) -> str:
     recalls: Recalls = getattr(model.evaluation, way)[stage]
     return f"{recalls.r1:.1f} / {recalls.r5:.1f} / {recalls.r10:.1f}"
+
+
+def _agreement(model: Compared, stage: str) -> str:
+    return "" if model.agreement is None else f"{model.agreement[stage]:.1f} %"
+
+
+def _rate(images_per_second: float | None) -> str:
+    return "no files" if images_per_second is None else f"{images_per_second:.1f}"

@@ -2,11 +2,11 @@
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
 from .compare import Compared, Comparison, compare_models
-from .engine import MAX_WORDS, ImageQuery, SearchEngine
+from .engine import MAX_WORDS, ImageQuery, SearchEngine, load_model
 from .errors import EvaluationError, ImageNotFoundError, QueryError, SearchError
 from .evaluate import Evaluation, Recalls, evaluate
 from .explain import Explanation
-from .following import FollowingEngine, load_model
+from .following import FollowingEngine
 
 __all__ = [
     "MAX_WORDS",

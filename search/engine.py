@@ -16,7 +16,18 @@ import numpy as np
 from PIL import Image
 
 from encoders import Encoder, Floats, ImageFeatures, TextFeatures, caption_bank, load_encoder
-from indexer import Catalog, CatalogError, DecodeError, EncoderMismatchError, Ids, Kind, VectorIndex, open_image
+from indexer import (
+    Catalog,
+    CatalogError,
+    DecodeError,
+    EncoderMismatchError,
+    EncoderRow,
+    Ids,
+    Kind,
+    VectorIndex,
+    model_directory,
+    open_image,
+)
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
 from .errors import ImageNotFoundError, QueryError
@@ -41,7 +52,7 @@ def _by_one_model(
     """Answer a query with one model from start to end, whichever becomes active meanwhile."""
 
     @wraps(method)
-    def answer(self: SearchEngine, *args: P.args, **options: P.kwargs) -> R:
+    def answer(self: SearchEngine, /, *args: P.args, **options: P.kwargs) -> R:
         engine = self.now()
         try:
             return method(engine, *args, **options)
@@ -396,6 +407,20 @@ class SearchEngine:
                     c.match_probability,
                 )
         return tuple(hits.values())
+
+
+def load_model(catalog: Catalog, model: EncoderRow | None, *, device: str = "auto") -> Encoder:
+    """Load a model of an index from where it lies; the base model for an index that has none yet.
+
+    Raises:
+        ModelError: its directory is not there any more.
+        EncoderMismatchError: another model is there now.
+        CheckpointError: no usable model is there.
+    """
+    encoder = load_encoder(model_directory(catalog, model), device=device)
+    if model is not None and encoder.fingerprint != model.fingerprint:
+        raise catalog.mismatch(model, encoder.name, encoder.fingerprint)
+    return encoder
 
 
 def _check_text(text: str) -> str:

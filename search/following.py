@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from encoders import Encoder
-from indexer import Catalog, EncoderRow, model_directory
+from indexer import Catalog, EncoderRow
 
-from . import engine as engines
-from .engine import SearchEngine
+from .engine import SearchEngine, load_model
 
 
 class FollowingEngine(SearchEngine):
@@ -43,17 +42,3 @@ class FollowingEngine(SearchEngine):
         if there is not None and there.fingerprint == active.fingerprint:
             return SearchEngine(seen, lambda: there)
         return SearchEngine(seen, lambda: load_model(self.catalog, active, device=self._device))
-
-
-def load_model(catalog: Catalog, model: EncoderRow | None, *, device: str = "auto") -> Encoder:
-    """Load a model of an index from where it lies; the base model for an index that has none yet.
-
-    Raises:
-        ModelError: its directory is not there any more.
-        EncoderMismatchError: another model is there now.
-        CheckpointError: no usable model is there.
-    """
-    encoder = engines.load_encoder(model_directory(catalog, model), device=device)
-    if model is not None and encoder.fingerprint != model.fingerprint:
-        raise catalog.mismatch(model, encoder.name, encoder.fingerprint)
-    return encoder

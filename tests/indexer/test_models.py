@@ -46,7 +46,7 @@ def other(tmp_path: Path) -> FakeEncoder:
 def content(catalog: Catalog, encoder: FakeEncoder) -> dict[str, bytes]:
     """What a model has stored of every picture and caption, by path and text."""
     seen = catalog.for_model(encoder.name, encoder.fingerprint)
-    found = {}
+    found: dict[str, bytes] = {}
     for kind in Kind:
         ids = [int(i) for i in seen.vectors(kind)[0]]
         names = (
