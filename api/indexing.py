@@ -23,6 +23,7 @@ from indexer import (
     IndexerError,
     IndexReport,
     Kind,
+    ModelError,
     VectorIndex,
     follow,
     gpu_count,
@@ -31,7 +32,7 @@ from indexer import (
 )
 from indexer import forget as forget_path
 
-from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_directory
+from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_for
 from .output import message, print_facts, print_json, progress, size
 
 SHOWN_FAILURES, SHOWN_ROOTS = 10, 5
@@ -63,7 +64,7 @@ def index(
     file = read_captions(captions) if captions else None
     if file is not None and file.rejected:
         message(f"{len(file.rejected)} caption rows refused, the first: {file.rejected[0]}", style="yellow")
-    encoder = load_encoder(model_directory(model), device=device, lazy=True)
+    encoder = load_encoder(model_for(index, model), device=device, lazy=True)
     how: dict[str, Any] = {"captions": file, "prune": prune, "batch_size": batch_size}
     quiet = not paths and not sys.stdout.isatty()
     with Catalog.open(index, create=True) as catalog, _stop_on_interrupt() as stop:
@@ -136,13 +137,14 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
     facts["faiss_gpus"] = gpu_count()
     facts["formats"] = list(supported_formats())
     sound = True
-    directory = model_directory(model) or BASE_MODEL
-    facts["model"] = {"path": str(directory)}
+    facts["model"] = {}
     encoder = None
     try:
+        directory = _model_of(index, model)
+        facts["model"] |= {"path": str(directory)}
         encoder = load_encoder(directory)
         facts["model"] |= {"name": encoder.name, "fingerprint": encoder.fingerprint, "sound": True}
-    except EncodersError as exc:
+    except (EncodersError, ModelError) as exc:
         facts["model"] |= {"sound": False, "fault": str(exc)}
         sound = False
     facts["index"] = {"path": str(index)}
@@ -154,7 +156,7 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
                 facts["index"] |= {"state": "sound", "images": catalog.stats().images}
                 catalog.check()
                 if encoder is not None:
-                    catalog.check_encoder(encoder.name, encoder.fingerprint)
+                    catalog.for_model(encoder.name, encoder.fingerprint).active_encoder()  # raises if it is not there
         except IndexerError as exc:
             facts["index"] |= {"state": "faulty", "fault": str(exc)}
             sound = False
@@ -239,6 +241,8 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
     facts = {name: str(count) for name, count in counts.items() if count or name == "new"}
     if report.captions_added:
         facts["captions"] = str(report.captions_added)
+    if report.completed:
+        facts["caught up"] = str(report.completed)
     print_facts(facts)
     for failure in report.failed[:SHOWN_FAILURES]:
         message(f"{failure.path}: {failure.reason}", style="yellow")
@@ -264,6 +268,16 @@ def _first(roots: Sequence[str]) -> str:
     """Some of the roots: single files are roots too, and there may be very many."""
     more = f" and {len(roots) - SHOWN_ROOTS} more" if len(roots) > SHOWN_ROOTS else ""
     return ", ".join(roots[:SHOWN_ROOTS]) + more
+
+
+def _model_of(index: Path, model: Path | None) -> Path:
+    """Where the model lies; the base model where the index is too damaged to say, which is told of the index."""
+    try:
+        return model_for(index, model) or BASE_MODEL
+    except ModelError:
+        raise
+    except IndexerError:
+        return BASE_MODEL
 
 
 def _flat(value: object) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from encoders import BASE_MODEL
+from indexer import Catalog
+from indexer import model_directory as remembered_directory
 
 Index = Annotated[
     Path,
@@ -16,7 +18,8 @@ Index = Annotated[
 DEFAULT_INDEX = Path("crosslook-index")
 
 Model = Annotated[
-    Path | None, typer.Option("--model", metavar="DIR", help="A trained model.", show_default="base model")
+    Path | None,
+    typer.Option("--model", metavar="DIR", help="A trained model.", show_default="the index's, else the base model"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
@@ -31,3 +34,15 @@ Where = Annotated[
 def model_directory(given: Path | None) -> Path | None:
     """`--model base` means the base model wherever crosslook is installed."""
     return BASE_MODEL if given is not None and str(given) == "base" and not given.is_dir() else given
+
+
+def model_for(index: Path, given: Path | None) -> Path | None:
+    """The model that `--model` names, else the one that an index remembers; None for the base model.
+
+    Raises:
+        ModelError: the index's model is not where it was.
+    """
+    if given is not None or not (index / "catalog.db").exists():
+        return model_directory(given)
+    with Catalog.open(index) as catalog:
+        return remembered_directory(catalog, catalog.active_encoder())

@@ -11,7 +11,8 @@ from .features import (
     pack_states,
     unpack_states,
 )
-from .loading import BASE_MODEL, Encoder, caption_bank, load_encoder
+from .identity import BASE_MODEL
+from .loading import Encoder, caption_bank, load_encoder
 
 __all__ = [
     "BASE_MODEL",

@@ -21,6 +21,7 @@ from .classes import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT
 from .device import autocast, keep_freed_memory, pick_device
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from .hubness import Querybank
+from .identity import place_of
 from .model import ImageSide, TextSide, create_reranker
 from .preprocess import to_square
 from .reranker import Reranker
@@ -41,6 +42,7 @@ class TorchEncoder:
         self.input_size = self._description.config.input_size
         self.device = pick_device(device)
         self.metadata = self._description.metadata
+        self.directory = place_of(directory)
         self._device = torch.device(self.device)
         if self.device == "cpu":
             keep_freed_memory()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from .errors import CheckpointError
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 FORMAT, VERSION = "crosslook-model", 2
 
+BASE_MODEL = Path(__file__).parent / "base"
+"""The model that ships with crosslook."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -21,6 +25,11 @@ class Identity:
     name: str
     fingerprint: str
     document: dict[str, Any]
+
+
+def place_of(directory: Path) -> Path | None:
+    """Where a model lies, to be remembered: absolute; None for the base model, which lies wherever crosslook does."""
+    return None if directory.samefile(BASE_MODEL) else Path(os.path.abspath(directory))
 
 
 def identify(directory: Path) -> Identity:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from .errors import CheckpointError
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
-from .identity import identify
+from .identity import identify, place_of
 
 if TYPE_CHECKING:
     from .loading import Encoder
@@ -31,6 +31,7 @@ class LazyEncoder:
         """
         found = identify(directory)
         self.name, self.fingerprint = found.name, found.fingerprint
+        self.directory = place_of(directory)
         self._directory, self._load = directory, load
         self._loaded: Encoder | None = None
         self._lock = threading.Lock()

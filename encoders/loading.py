@@ -10,10 +10,8 @@ from typing import Protocol
 from PIL import Image
 
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
+from .identity import BASE_MODEL
 from .lazy import LazyEncoder
-
-BASE_MODEL = Path(__file__).parent / "base"
-"""The model that ships with crosslook."""
 
 
 class Encoder(Protocol):
@@ -35,6 +33,11 @@ class Encoder(Protocol):
     @property
     def device(self) -> str:
         """Where it computes."""
+        ...
+
+    @property
+    def directory(self) -> Path | None:
+        """Absolute; None for the base model, which lies wherever crosslook does."""
         ...
 
     def prepare(self, image: Image.Image) -> Pixels:

@@ -13,8 +13,19 @@ from .errors import (
     FilterError,
     IndexerError,
     IndexNotFoundError,
+    ModelError,
     SourceError,
     WatchError,
+)
+from .models import (
+    AddReport,
+    ModelState,
+    add_model,
+    find_model,
+    model_directory,
+    model_states,
+    remove_model,
+    switch_model,
 )
 from .pipeline import Failure, IndexReport, index_paths
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
@@ -24,6 +35,7 @@ from .watch import follow
 
 __all__ = [
     "LIKENESS",
+    "AddReport",
     "CaptionRecord",
     "Catalog",
     "CatalogError",
@@ -45,16 +57,24 @@ __all__ = [
     "IndexReport",
     "IndexerError",
     "Kind",
+    "ModelError",
+    "ModelState",
     "SourceError",
     "Stamp",
     "VectorIndex",
     "WatchError",
+    "add_model",
     "find_duplicates",
+    "find_model",
     "follow",
     "forget",
     "gpu_count",
     "index_paths",
+    "model_directory",
+    "model_states",
     "open_image",
+    "remove_model",
     "supported_formats",
+    "switch_model",
     "vector_choice",
 ]

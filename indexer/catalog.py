@@ -62,9 +62,11 @@ class Stamp:
 class Catalog:
     """One index directory. Reads may come from any thread; writes are one transaction each."""
 
-    def __init__(self, directory: Path, engine: Engine) -> None:
+    def __init__(self, directory: Path, engine: Engine, model: tuple[str, str] | None = None) -> None:
+        """Use `open` or `for_model`; `model` is a name and a fingerprint."""
         self.directory = directory
         self._engine = engine
+        self._model = model
 
     @classmethod
     def open(cls, directory: Path, *, create: bool = False) -> Catalog:
@@ -139,40 +141,112 @@ class Catalog:
 
     # --- models ---
 
-    def active_encoder(self) -> EncoderRow | None:
-        """The model whose embeddings are searched."""
-        query = select(schema.encoder).where(schema.encoder.c.active)
-        row = self._rows(query)
-        return EncoderRow(row[0].id, row[0].name, row[0].fingerprint, row[0].dimension) if row else None
+    def encoders(self) -> list[EncoderRow]:
+        """Every model that has embeddings here, the active one first."""
+        c = schema.encoder.c
+        rows = self._rows(select(schema.encoder).order_by(c.active.desc(), c.id))
+        return [EncoderRow(r.id, r.name, r.fingerprint, r.dimension, r.path, r.active) for r in rows]
 
-    def check_encoder(self, name: str, fingerprint: str) -> None:
-        """Refuse a model that is not the one of this index.
+    def for_model(self, name: str, fingerprint: str) -> Catalog:
+        """The same index as one of its models sees it, whichever is active: vectors are read and written for that one.
+
+        It shares the connections of this one, so it need not be closed.
+        """
+        return Catalog(self.directory, self._engine, (name, fingerprint))
+
+    def active_encoder(self) -> EncoderRow | None:
+        """The model whose embeddings are read: the active one, or that of `for_model`; None in an empty index.
 
         Raises:
-            EncoderMismatchError: names both models and the ways out.
+            EncoderMismatchError: the index does not hold the model of `for_model`.
+        """
+        models = self.encoders()
+        if self._model is None:
+            return next((model for model in models if model.active), None)
+        found = next((model for model in models if model.fingerprint == self._model[1]), None)
+        if found is None and models:
+            raise self.mismatch(models[0], *self._model)
+        return found
+
+    def check_encoder(self, name: str, fingerprint: str) -> None:
+        """Refuse a model that is not the active one.
+
+        Raises:
+            EncoderMismatchError: names both models and the way out.
         """
         active = self.active_encoder()
         if active is not None and active.fingerprint != fingerprint:
+            held = self.for_model(name, fingerprint).active_encoder() or active
             raise EncoderMismatchError(
-                f"the index in {self.directory} was made by model {active.name} ({active.fingerprint[:12]}), "
-                f"not by {name} ({fingerprint[:12]}); give that model with --model, or embed the pictures anew with: "
-                "crosslook index FOLDER --index ANOTHER_DIR"
+                f"{held.name} ({fingerprint[:12]}) is in the index in {self.directory}, but {active.name} "
+                f"({active.fingerprint[:12]}) is active, and new pictures are embedded by that one; change over with: "
+                f"crosslook models switch {held.name} --index {self.directory}"
             )
 
-    def use_encoder(self, name: str, fingerprint: str, dimension: int) -> int:
-        """Make a model this index's own, if it has none yet, and return its row.
+    def use_encoder(self, name: str, fingerprint: str, dimension: int, path: Path | None = None) -> int:
+        """Make a model this index's own, if it has none yet, note where it lies, and return its row.
+
+        Args:
+            name: what it is called.
+            fingerprint: what it is known by.
+            dimension: of its vectors.
+            path: its directory; None for the base model, or where that is not known.
 
         Raises:
-            EncoderMismatchError: the index belongs to another model.
+            EncoderMismatchError: another model is active.
         """
+        c, active = schema.encoder.c, self.active_encoder()
+        place = str(path) if path is not None and is_storable(path) else None
+        if active is None:
+            row = {"name": name, "fingerprint": fingerprint, "dimension": dimension, "active": True, "path": place}
+            with self.transaction() as connection:
+                if connection.execute(select(c.id)).first() is None:  # another process may have been first
+                    connection.execute(insert(schema.encoder).values(row))
+            active = self.encoders()[0]
         self.check_encoder(name, fingerprint)
-        active = self.active_encoder()
-        if active is not None:
-            return active.id
-        with self.transaction() as connection:
-            row = {"name": name, "fingerprint": fingerprint, "dimension": dimension, "active": True}
-            new = insert(schema.encoder).values(row).returning(schema.encoder.c.id)
-            return connection.execute(new).scalar_one()
+        if place not in (None, active.path):
+            with self.transaction() as connection:
+                connection.execute(update(schema.encoder).where(c.id == active.id).values(path=place))
+        return active.id
+
+    def mismatch(self, held: EncoderRow, name: str, fingerprint: str) -> EncoderMismatchError:
+        """What to say where one model is wanted and another is there."""
+        return EncoderMismatchError(
+            f"the index in {self.directory} was made by model {held.name} ({held.fingerprint[:12]}), not by {name} "
+            f"({fingerprint[:12]}); this tells where the first one lies now, or embeds the pictures with the other as "
+            f"well: crosslook models add MODEL_DIR --index {self.directory}"
+        )
+
+    def unembedded(self, kind: Kind) -> Ids:
+        """Ids of the images or captions that this model has not embedded, ascending."""
+        encoder, item = self.active_encoder(), schema.image if kind is Kind.IMAGE else schema.caption
+        query = select(item.c.id).order_by(item.c.id)
+        if encoder is not None:
+            query = query.where(~_is_embedded(encoder.id, kind, item.c.id))
+        return np.array([row.id for row in self._rows(query)], np.int64)
+
+    def bytes_an_item(self, kind: Kind) -> float:
+        """What a vector and its states take with this model, on the average of up to a thousand of them."""
+        encoder = self.active_encoder()
+        if encoder is None:
+            return 0.0
+        c = schema.states.c
+        some = select(func.length(c.states).label("n")).where((c.encoder_id == encoder.id) & (c.kind == kind))
+        mean = self._rows(select(func.avg(some.limit(1000).subquery().c.n).label("mean")))[0].mean
+        return 0.0 if mean is None else 2 * encoder.dimension + float(mean)
+
+    def vacuum(self) -> None:
+        """Write the database anew without its free pages, which otherwise wait to be used again.
+
+        Raises:
+            CatalogError: another program uses it, or the disk has no room for a second copy.
+        """
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        except DatabaseError as exc:
+            raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
 
     def _encoder_id(self) -> int:
         active = self.active_encoder()
@@ -228,15 +302,19 @@ class Catalog:
         return [CaptionRecord(r.id, r.text, r.image_id, r.source) for r in rows]
 
     def bank_ids(self) -> Ids:
-        """Ids of the captions that belong to no image, ascending."""
+        """Ids of the captions that belong to no image and that this model has embedded, ascending."""
         c = schema.caption.c
-        rows = self._rows(select(c.id).where(c.image_id.is_(None)).order_by(c.id))
-        return np.array([row.id for row in rows], np.int64)
+        where = c.image_id.is_(None) & self._embedded_captions()
+        return np.array([row.id for row in self._rows(select(c.id).where(where).order_by(c.id))], np.int64)
 
     def has_captions(self) -> bool:
-        """Whether any image has a caption."""
+        """Whether any image has a caption that this model has embedded."""
         c = schema.caption.c
-        return bool(self._rows(select(c.id).where(c.image_id.is_not(None)).limit(1)))
+        return bool(self._rows(select(c.id).where(c.image_id.is_not(None) & self._embedded_captions()).limit(1)))
+
+    def _embedded_captions(self) -> ColumnElement[bool]:
+        encoder = self.active_encoder()
+        return _is_embedded(0 if encoder is None else encoder.id, Kind.CAPTION, schema.caption.c.id)
 
     def image_id_for(self, path: Path, *, size: int, mtime_ns: int) -> int | None:
         """The image at a path, if the file is still as it was when it was indexed."""
@@ -407,22 +485,40 @@ class Catalog:
     ) -> int:
         """Add captions with their embeddings in the same transaction; return how many were new.
 
+        One that is there already, but that this model has not embedded, gets its embedding.
+
         Args:
             connection: an open transaction.
             captions: source, image id (None for a bank), text.
             features: what the text tower says about each, in order.
         """
-        encoder_id, added = self._active_id(connection), 0
+        encoder_id, added, c = self._encoder_id(), 0, schema.caption.c
         for (source, image_id, words), vector, tokens in zip(captions, features.vectors, features.tokens, strict=True):
             row = insert(schema.caption).prefix_with("OR IGNORE").values(text=words, image_id=image_id, source=source)
-            caption_id = connection.execute(row.returning(schema.caption.c.id)).scalar_one_or_none()
+            caption_id = connection.execute(row.returning(c.id)).scalar_one_or_none()
             if caption_id is not None:
                 added += 1
+            else:
+                same = (c.text == words) & (c.source == source) & c.image_id.is_not_distinct_from(image_id)
+                bare = select(c.id).where(same & ~_is_embedded(encoder_id, Kind.CAPTION, c.id))
+                caption_id = connection.execute(bare).scalar_one_or_none()
+            if caption_id is not None:
                 self.write_embedding(connection, encoder_id, Kind.CAPTION, caption_id, vector, tokens)
         return added
 
-    def _active_id(self, connection: Connection) -> int:
-        return int(connection.execute(select(schema.encoder.c.id).where(schema.encoder.c.active)).scalar_one())
+    def add_embeddings(self, kind: Kind, ids: Sequence[int], vectors: Floats, states: Sequence[Floats]) -> int:
+        """Store what this model says of items that are there, in one transaction; return of how many it was new.
+
+        An item that went meanwhile, or that another process has embedded, is passed over.
+        """
+        encoder_id, item = self._encoder_id(), schema.image if kind is Kind.IMAGE else schema.caption
+        with self.transaction() as connection:
+            bare = select(item.c.id).where(item.c.id.in_(ids) & ~_is_embedded(encoder_id, kind, item.c.id))
+            wanted = {row.id for row in connection.execute(bare)}
+            for item_id, vector, grid in zip(ids, vectors, states, strict=True):
+                if item_id in wanted:
+                    self.write_embedding(connection, encoder_id, kind, item_id, vector, grid)
+        return len(wanted)
 
     def write_embedding(
         self, connection: Connection, encoder_id: int, kind: Kind, item_id: int, vector: Floats, grid: Floats
@@ -474,6 +570,12 @@ def at_or_below(column: ColumnElement[str], path: str) -> ColumnElement[bool]:
     """Whether a stored path is this one or lies below it; a range, so that the index on paths serves."""
     folder = path.rstrip(os.sep)
     return (column == path) | ((column >= folder + os.sep) & (column < folder + chr(ord(os.sep) + 1)))
+
+
+def _is_embedded(encoder_id: int, kind: Kind, item: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether a model has embedded an item."""
+    c = schema.embedding.c
+    return exists().where((c.encoder_id == encoder_id) & (c.kind == kind) & (c.item_id == item))
 
 
 def _chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[str]]:

@@ -8,7 +8,8 @@ IndexerError
 └── CatalogError           the catalog cannot be used
     ├── IndexNotFoundError     there is no index in that folder
     ├── CatalogVersionError    a newer crosslook wrote it
-    └── EncoderMismatchError   another model made its embeddings
+    ├── EncoderMismatchError   another model made its embeddings
+    └── ModelError             a model is not where it was, or cannot be added, switched to or removed
 """
 
 from __future__ import annotations
@@ -48,3 +49,7 @@ class CatalogVersionError(CatalogError):
 
 class EncoderMismatchError(CatalogError):
     """Another model made the embeddings of this index."""
+
+
+class ModelError(CatalogError):
+    """A model is not where it was, or cannot be added, switched to or removed."""

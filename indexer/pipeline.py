@@ -25,6 +25,7 @@ from encoders.datasets import CaptionFile
 from . import schema
 from .captions import index_captions
 from .catalog import Catalog
+from .completion import complete
 from .decode import Header, read_picture
 from .errors import DecodeError
 from .records import Kind
@@ -53,6 +54,11 @@ class ModelPort(Protocol):
     @property
     def input_size(self) -> int:
         """S, in pixels."""
+        ...
+
+    @property
+    def directory(self) -> Path | None:
+        """Where it lies; None for the base model."""
         ...
 
     def prepare(self, image: Image.Image) -> Pixels:
@@ -90,6 +96,7 @@ class IndexReport:
 
     `missing` files are hidden, or with `prune` `removed` counts the images that went with them; `away` are the roots
     below which nothing is found any more: see `roots.py`.
+    `completed` counts images and captions known before, which the model had not embedded yet.
     """
 
     seen: int = 0
@@ -103,6 +110,7 @@ class IndexReport:
     away: list[str] = field(default_factory=list)
     captions_added: int = 0
     captions_unmatched: int = 0
+    completed: int = 0
     stopped: bool = False
     seconds: float = 0.0
 
@@ -151,12 +159,16 @@ def index_paths(
     began = time.perf_counter()
     bases = [os.path.abspath(path) for path in paths] or known_roots(catalog)
     catalog.check_encoder(encoder.name, encoder.fingerprint)
+    catalog = catalog.for_model(encoder.name, encoder.fingerprint)  # another may become active before this run ends
     found = scan(outermost(bases))
     if paths:
         check(catalog, bases, found)
     add_roots(catalog, bases, found)
     run = _Run(catalog, encoder, bases, found, stop or threading.Event())
     run.take(captions, batch_size, progress, prune=prune)
+    if not run.report.stopped and catalog.active_encoder() is not None:
+        caught_up = complete(catalog, encoder, batch_size=batch_size, progress=progress, stop=run.stop)
+        run.report.completed, run.report.stopped = caught_up.images + caught_up.captions, caught_up.stopped
     _refresh(catalog)  # also where nothing is new: an earlier run may have been killed before it came to this
     run.report.seconds = time.perf_counter() - began
     return run.report
@@ -183,6 +195,7 @@ def index_changes(
     """
     began = time.perf_counter()
     catalog.check_encoder(encoder.name, encoder.fingerprint)
+    catalog = catalog.for_model(encoder.name, encoder.fingerprint)
     run = _Run(catalog, encoder, paths, scan(outermost(paths)), stop or threading.Event())
     run.take(None, batch_size, progress, prune=False)
     if run.report.added or run.report.updated or run.report.captions_added:
@@ -256,8 +269,8 @@ class _Run:
             return
         active = self.catalog.active_encoder()
         if active is None:
-            encoder = self.encoder
-            self.encoder_id = self.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
+            one = self.encoder
+            self.encoder_id = self.catalog.use_encoder(one.name, one.fingerprint, one.dimension, one.directory)
         else:
             self.encoder_id = active.id
         self.hashes = self.catalog.content_hashes()

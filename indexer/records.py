@@ -17,12 +17,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class EncoderRow:
-    """The model whose embeddings an index holds."""
+    """A model whose embeddings an index holds; `path` is its directory, None for the base model."""
 
     id: int
     name: str
     fingerprint: str
     dimension: int
+    path: str | None
+    active: bool
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,24 @@
 """One query from start to end: retrieve, rerank, explain; metrics and evaluation."""
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
-from .engine import MAX_WORDS, ImageQuery, SearchEngine
+from .compare import Compared, Comparison, compare_models
+from .engine import MAX_WORDS, ImageQuery, SearchEngine, load_model
 from .errors import EvaluationError, ImageNotFoundError, QueryError, SearchError
 from .evaluate import Evaluation, Recalls, evaluate
 from .explain import Explanation
+from .following import FollowingEngine
 
 __all__ = [
     "MAX_WORDS",
     "Answer",
     "CaptionAnswer",
     "CaptionHit",
+    "Compared",
+    "Comparison",
     "Evaluation",
     "EvaluationError",
     "Explanation",
+    "FollowingEngine",
     "Hit",
     "ImageNotFoundError",
     "ImageQuery",
@@ -21,5 +26,7 @@ __all__ = [
     "Recalls",
     "SearchEngine",
     "SearchError",
+    "compare_models",
     "evaluate",
+    "load_model",
 ]

@@ -7,15 +7,27 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from encoders import Encoder, Floats, ImageFeatures, TextFeatures, caption_bank, load_encoder
-from indexer import Catalog, CatalogError, DecodeError, Ids, Kind, VectorIndex, open_image
+from indexer import (
+    Catalog,
+    CatalogError,
+    DecodeError,
+    EncoderMismatchError,
+    EncoderRow,
+    Ids,
+    Kind,
+    VectorIndex,
+    model_directory,
+    open_image,
+)
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
 from .errors import ImageNotFoundError, QueryError
@@ -30,13 +42,42 @@ ImageQuery = Path | int | Image.Image
 """A file, the id of an indexed image, or a picture in memory."""
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _by_one_model(
+    method: Callable[Concatenate[SearchEngine, P], R],
+) -> Callable[Concatenate[SearchEngine, P], R]:
+    """Answer a query with one model from start to end, whichever becomes active meanwhile."""
+
+    @wraps(method)
+    def answer(self: SearchEngine, /, *args: P.args, **options: P.kwargs) -> R:
+        engine = self.now()
+        try:
+            return method(engine, *args, **options)
+        except EncoderMismatchError:
+            following = self.now()
+            if following is engine:
+                raise
+            return method(following, *args, **options)  # its model was removed in the middle
+
+    return answer
+
+
 class SearchEngine:
-    """Searches one index. Safe to share between threads; open once, ask often.
+    """Searches one index with one model. Safe to share between threads; open once, ask often.
 
     The model loads with the first query that needs it: images like an indexed image need none.
     """
 
     def __init__(self, catalog: Catalog, load: Callable[[], Encoder]) -> None:
+        """Use `open`, which follows the index's active model.
+
+        Args:
+            catalog: an open index, as the model sees it if that is known (`Catalog.for_model`).
+            load: gives the model.
+        """
         self.catalog = catalog
         self._load = load
         self._encoder: Encoder | None = None
@@ -49,17 +90,26 @@ class SearchEngine:
     ) -> SearchEngine:
         """Open the index in a directory.
 
+        Without a model, queries are answered by the one that is active when they come. A model that is given must have
+        embeddings in the index, active or not, and answers all queries.
+
         Args:
             path: the index directory.
             encoder: a model that is loaded already.
-            model: directory of the model to load; None for the base model.
+            model: directory of the model to load.
             device: where to load it, `auto`, `cpu`, `cuda`, …
 
         Raises:
             IndexNotFoundError, CatalogVersionError, CatalogError: the index cannot be used.
+            CheckpointError: `model` cannot be loaded.
         """
+        from .following import FollowingEngine  # noqa: PLC0415  it is a SearchEngine itself
+
+        given = load_encoder(model, device=device) if encoder is None and model is not None else encoder
         catalog = Catalog.open(path)
-        return cls(catalog, (lambda: load_encoder(model, device=device)) if encoder is None else lambda: encoder)
+        if given is None:
+            return FollowingEngine(catalog, device)
+        return cls(catalog.for_model(given.name, given.fingerprint), lambda: given)
 
     def __enter__(self) -> Self:
         return self
@@ -73,6 +123,15 @@ class SearchEngine:
         """Let go of the catalog."""
         self.catalog.close()
 
+    def now(self) -> SearchEngine:
+        """The engine of the model that answers a query which comes now."""
+        return self
+
+    @property
+    def loaded(self) -> Encoder | None:
+        """The model if a query needed it already."""
+        return self._encoder
+
     @property
     def encoder(self) -> Encoder:
         """The model, loaded by the first thread that needs it, and checked against the index.
@@ -84,10 +143,12 @@ class SearchEngine:
         with self._lock:
             if self._encoder is None:
                 encoder = self._load()
-                self.catalog.check_encoder(encoder.name, encoder.fingerprint)
-                self._encoder = encoder
+                seen = self.catalog.for_model(encoder.name, encoder.fingerprint)
+                seen.active_encoder()  # raises where the index does not hold it
+                self.catalog, self._encoder = seen, encoder
             return self._encoder
 
+    @_by_one_model
     def search_images(
         self,
         text: str,
@@ -132,6 +193,7 @@ class SearchEngine:
             candidates = [c for c in candidates if (c.match_probability or 0.0) >= min_probability]
         return Answer(query, self._hits(candidates[:k]), watch.milliseconds())
 
+    @_by_one_model
     def similar_images(self, image: ImageQuery, *, k: int = 10, where: Sequence[str] = ()) -> Answer:
         """Find images like an image, itself left out.
 
@@ -148,6 +210,7 @@ class SearchEngine:
             candidates = [c for c in retrieved(*self._nearest(vector[None], k + 1, where)) if c.key != own][:k]
         return Answer(_name(image), self._hits(candidates), watch.milliseconds())
 
+    @_by_one_model
     def find_captions(
         self,
         image: ImageQuery,
@@ -196,6 +259,7 @@ class SearchEngine:
                 candidates = reorder(candidates, encoder.match_captions(picture, texts))
         return CaptionAnswer(_name(image), self._caption_hits(candidates, k), watch.milliseconds())
 
+    @_by_one_model
     def explain(self, image: ImageQuery, text: str) -> Explanation:
         """Show where in an image each word of a sentence is seen.
 
@@ -245,9 +309,12 @@ class SearchEngine:
         if image_id is not None:
             try:
                 vectors, regions = self.catalog.features(Kind.IMAGE, [image_id])
-            except CatalogError as exc:
-                raise ImageNotFoundError(f"no image has the id {image_id}") from exc
-            return vectors[0], regions[0], image_id
+            except EncoderMismatchError:
+                raise
+            except CatalogError:  # gone, or not embedded by this model: its file is looked at, if there is one
+                pass
+            else:
+                return vectors[0], regions[0], image_id
         features = self.encoder.encode_images(self.encoder.prepare(self._picture(image))[None])
         return features.vectors[0], features.regions[0], None
 
@@ -293,7 +360,8 @@ class SearchEngine:
             if len(ids) < len(bank):  # none yet, or cut short by an earlier version
                 there = self.catalog.captions(ids.tolist())
                 missing = sorted(bank - {record.text for record in there.values()}, key=len)
-                self.catalog.use_encoder(self.encoder.name, self.encoder.fingerprint, self.encoder.dimension)
+                encoder = self.encoder
+                self.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension, encoder.directory)
                 found = self._given(missing)
                 vectors, tokens = zip(*found.values(), strict=True)
                 self.catalog.add_bank(list(found), TextFeatures(np.stack(vectors), tokens))  # whole, or not at all
@@ -340,6 +408,20 @@ class SearchEngine:
                     c.match_probability,
                 )
         return tuple(hits.values())
+
+
+def load_model(catalog: Catalog, model: EncoderRow | None, *, device: str = "auto") -> Encoder:
+    """Load a model of an index from where it lies; the base model for an index that has none yet.
+
+    Raises:
+        ModelError: its directory is not there any more.
+        EncoderMismatchError: another model is there now.
+        CheckpointError: no usable model is there.
+    """
+    encoder = load_encoder(model_directory(catalog, model), device=device)
+    if model is not None and encoder.fingerprint != model.fingerprint:
+        raise catalog.mismatch(model, encoder.name, encoder.fingerprint)
+    return encoder
 
 
 def _check_text(text: str) -> str:

@@ -76,9 +76,25 @@ def evaluate(
     """
     if depth < 1:
         raise EvaluationError(f"depth must be at least 1, not {depth}")
-    captions = [caption for example in dataset.examples for caption in example.captions]
     image_of = np.repeat(np.arange(len(dataset.examples)), [len(e.captions) for e in dataset.examples])
     images, texts = encode_dataset(dataset, encoder, batch_size=batch_size, progress=progress)
+    return measure(encoder, images, texts, image_of, depth=depth, progress=progress)
+
+
+def measure(
+    encoder: Encoder,
+    images: ImageFeatures,
+    texts: TextFeatures,
+    image_of: Ranks,
+    *,
+    depth: int,
+    progress: Progress = lambda *_: None,
+) -> Evaluation:
+    """Measure recall over pictures and captions that are encoded already, as `evaluate` does.
+
+    Shape:
+        - images: N of them; texts: M of them; image_of: (M,), the row of each caption's image, each at least once.
+    """
     queries = encoder.query(texts)
     for_text, for_image = queries.vectors @ images.vectors.T, texts.vectors @ images.vectors.T  # (M, N)
 
@@ -88,19 +104,19 @@ def evaluate(
     def match_captions(image: int, candidates: Ranks) -> MatchScores:
         return encoder.match_captions(images.take([image]), texts.take(candidates))
 
-    reranked_images = np.empty(len(captions), np.int64)
+    reranked_images = np.empty(len(image_of), np.int64)
     for c, order in enumerate(_orders(for_text)):
         rank = _reordered(order, depth, match_images, c)
         reranked_images[c] = int(np.flatnonzero(rank == image_of[c])[0])
-        progress("reranking images", c + 1, len(captions))
-    reranked_texts = np.empty(len(dataset.examples), np.int64)
+        progress("reranking images", c + 1, len(image_of))
+    reranked_texts = np.empty(len(images.vectors), np.int64)
     for i, order in enumerate(_orders(for_image.T)):
         rank = _reordered(order, depth, match_captions, i)
         reranked_texts[i] = int(np.flatnonzero(image_of[rank] == i)[0])
-        progress("reranking captions", i + 1, len(dataset.examples))
+        progress("reranking captions", i + 1, len(images.vectors))
     return Evaluation(
-        len(dataset.examples),
-        len(captions),
+        len(images.vectors),
+        len(image_of),
         depth,
         {"retrieval": Recalls.of(text_to_image_ranks(for_text, image_of)), "reranked": Recalls.of(reranked_images)},
         {"retrieval": Recalls.of(image_to_text_ranks(for_image, image_of)), "reranked": Recalls.of(reranked_texts)},
@@ -117,7 +133,7 @@ def encode_dataset(
     """
     captions = [caption for example in dataset.examples for caption in example.captions]
     vectors, regions = _encode_images(dataset, encoder, batch_size, progress)
-    return ImageFeatures(vectors, regions), _encode_texts(captions, encoder, progress)
+    return ImageFeatures(vectors, regions), encode_texts(captions, encoder, progress)
 
 
 def _orders(similarities: Floats) -> Iterator[Ranks]:
@@ -155,8 +171,8 @@ def _pixels(example: Example, encoder: Encoder) -> Pixels:
         raise EvaluationError(f"{example.image}: {exc}; mend it or take it out of the dataset") from exc
 
 
-def _encode_texts(texts: Sequence[str], encoder: Encoder, progress: Progress) -> TextFeatures:
-    """Sentences of like length together, to pad little."""
+def encode_texts(texts: Sequence[str], encoder: Encoder, progress: Progress = lambda *_: None) -> TextFeatures:
+    """Encode sentences, rounded as an index stores them; those of like length together, to pad little."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     vectors: list[Floats] = []
     tokens: list[Floats] = []

@@ -7,6 +7,7 @@ state, any other word a faint grey. So "red" finds red pictures, and tests need 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -38,13 +39,24 @@ def _unit(rows: Floats) -> Floats:
 class FakeEncoder:
     """The interface of `encoders.Encoder`, with colours for meaning."""
 
-    def __init__(self, *, name: str = "fake", fingerprint: str = "f" * 64, reverse_rerank: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        name: str = "fake",
+        fingerprint: str = "f" * 64,
+        directory: Path | None = None,
+        reverse_rerank: bool = False,
+        turn: int = 0,
+    ) -> None:
+        """With another `turn` red, green and blue change places: two such models do not understand each other."""
         self.name = name
         self.fingerprint = fingerprint
+        self.directory = directory
         self.dimension = 8
         self.input_size = 32
         self.device = "cpu"
         self.reverse_rerank = reverse_rerank
+        self.turn = turn
         self.images_encoded = 0
         self.texts_encoded = 0
 
@@ -57,7 +69,7 @@ class FakeEncoder:
         self.images_encoded += len(pixels)
         cell = self.input_size // SIDE
         grid = pixels.reshape(len(pixels), SIDE, cell, SIDE, cell, 3).astype(np.float32).mean(axis=(2, 4))
-        regions = _states(grid.reshape(len(pixels), SIDE * SIDE, 3))
+        regions = self._turned(_states(grid.reshape(len(pixels), SIDE * SIDE, 3)))
         return ImageFeatures(vectors=_unit(regions.mean(axis=1)), regions=regions)
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
@@ -66,8 +78,11 @@ class FakeEncoder:
         tokens = []
         for text in texts:
             rgb = np.array([COLOURS.get(w.lower(), (128, 128, 128)) for w in text.split()], np.float32)
-            tokens.append(_states(rgb))
+            tokens.append(self._turned(_states(rgb)))
         return TextFeatures(vectors=_unit(np.stack([t.sum(axis=0) for t in tokens])), tokens=tuple(tokens))
+
+    def _turned(self, states: Floats) -> Floats:
+        return np.concatenate([np.roll(states[..., :3], self.turn, axis=-1), states[..., 3:]], axis=-1)
 
     def query(self, text: TextFeatures) -> TextFeatures:
         """Nothing to add."""

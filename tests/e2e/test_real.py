@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 import skimage
 from PIL import Image
+
+from encoders import BASE_MODEL
 
 ROOT = Path(__file__).parent.parent.parent
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
@@ -67,6 +70,32 @@ def test_sentences_find_their_photograph(home: Path, query: str, name: str) -> N
     hits = document(crosslook("search", query, "--json", where=home))["hits"]
     assert Path(hits[0]["path"]).name == name
     assert all(0 <= hit["match_probability"] <= 1 for hit in hits)
+
+
+@pytest.mark.slow
+def test_a_second_model_is_tried_and_used_without_being_named(tmp_path: Path) -> None:
+    """A copy of the base model under another name: added, as good as the first, switched to, and then searched with."""
+    twin = tmp_path / "twin"
+    shutil.copytree(BASE_MODEL, twin)
+    description = json.loads((twin / "model.json").read_text(encoding="utf-8"))
+    (twin / "model.json").write_text(json.dumps(description | {"name": "twin"}), encoding="utf-8")
+    for name, caption in (("chelsea.png", "a tabby cat"), ("coffee.png", "a cup of coffee on a table")):
+        shutil.copy(PHOTOGRAPHS / name, tmp_path)
+        (tmp_path / name).with_suffix(".txt").write_text(caption)
+    document(crosslook("index", ".", "--json", where=tmp_path))
+    added = document(crosslook("models", "add", "twin", "--json", where=tmp_path))
+    assert (added["images_added"], added["captions_added"], added["model"]["path"]) == (2, 2, str(twin))
+    base, other = document(crosslook("models", "compare", "--json", where=tmp_path))["models"]
+    assert (base["active"], other["name"]) == (True, "twin")
+    assert base["text_to_image"] == other["text_to_image"]
+    assert other["text_to_image"]["reranked"]["r1"] == 100.0
+    document(crosslook("models", "switch", "twin", "--json", where=tmp_path))
+    hits = document(crosslook("search", "a tabby cat", "--json", where=tmp_path))["hits"]
+    assert Path(hits[0]["path"]).name == "chelsea.png"
+    shutil.rmtree(twin)
+    gone = crosslook("search", "a tabby cat", where=tmp_path)
+    assert gone.returncode == 1
+    assert f"is not in {twin} now; tell where it lies with: crosslook models add" in gone.stderr
 
 
 def test_captions_come_from_the_bank_of_the_base_model(home: Path) -> None:

@@ -271,7 +271,7 @@ def test_another_model_is_refused(indexed: Catalog) -> None:
     other = FakeEncoder(name="other", fingerprint="0" * 64)
     with (
         SearchEngine.open(indexed.directory, encoder=other) as engine,
-        pytest.raises(EncoderMismatchError, match=r"made by model fake .* not by other .*--model.*crosslook index"),
+        pytest.raises(EncoderMismatchError, match=r"made by model fake .* not by other .*crosslook models add"),
     ):
         engine.search_images("red")
 

@@ -1,0 +1,44 @@
+"""An engine that goes over to another model when the index does, without being opened anew."""
+
+from __future__ import annotations
+
+from encoders import Encoder
+from indexer import Catalog, EncoderRow
+
+from .engine import SearchEngine, load_model
+
+
+class FollowingEngine(SearchEngine):
+    """Answers each query with the model that is active when it comes.
+
+    Every model has an engine of its own with its own vectors, so nothing of two models meets in one answer: queries
+    under way end with the model they began with, later ones wait until the new one is loaded.
+    """
+
+    def __init__(self, catalog: Catalog, device: str = "auto") -> None:
+        super().__init__(catalog, lambda: load_model(catalog, catalog.active_encoder(), device=device))
+        self._device = device
+        self._of: EncoderRow | None = None
+        self._engine: SearchEngine | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """The active model."""
+        return self.now().encoder
+
+    def now(self) -> SearchEngine:
+        """The engine of the active model, made anew when that has changed."""
+        active = self.catalog.active_encoder()
+        with self._lock:
+            if self._engine is None or active != self._of:
+                self._engine, self._of = self._engine_of(active), active
+            return self._engine
+
+    def _engine_of(self, active: EncoderRow | None) -> SearchEngine:
+        there = None if self._engine is None else self._engine.loaded
+        if active is None:
+            return SearchEngine(self.catalog, self._load)
+        seen = self.catalog.for_model(active.name, active.fingerprint)
+        if there is not None and there.fingerprint == active.fingerprint:
+            return SearchEngine(seen, lambda: there)
+        return SearchEngine(seen, lambda: load_model(self.catalog, active, device=self._device))
