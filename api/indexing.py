@@ -16,7 +16,17 @@ import typer
 
 from encoders import BASE_MODEL, EncodersError, load_encoder
 from encoders.datasets import read_captions
-from indexer import Catalog, IndexerError, IndexReport, Kind, VectorIndex, gpu_count, index_paths, supported_formats
+from indexer import (
+    Catalog,
+    IndexerError,
+    IndexReport,
+    Kind,
+    VectorIndex,
+    gpu_count,
+    index_paths,
+    indexing_lock,
+    supported_formats,
+)
 
 from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_directory
 from .output import message, print_facts, print_json, progress, size
@@ -127,7 +137,7 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
 
 def rebuild(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
     """Make the FAISS files anew from the catalog."""
-    with Catalog.open(index) as catalog:
+    with Catalog.open(index) as catalog, indexing_lock(index):
         counts = {kind.value: len(VectorIndex.rebuild(catalog, kind)) for kind in Kind}
     if json:
         print_json(counts)

@@ -8,10 +8,12 @@ from .errors import (
     DecodeError,
     EncoderMismatchError,
     FilterError,
+    IndexBusyError,
     IndexerError,
     IndexNotFoundError,
     SourceError,
 )
+from .lock import indexing_lock
 from .pipeline import Failure, IndexReport, index_paths
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
 from .vectors import VectorIndex, gpu_count
@@ -30,6 +32,7 @@ __all__ = [
     "FilterError",
     "Ids",
     "ImageRecord",
+    "IndexBusyError",
     "IndexNotFoundError",
     "IndexReport",
     "IndexerError",
@@ -38,6 +41,7 @@ __all__ = [
     "VectorIndex",
     "gpu_count",
     "index_paths",
+    "indexing_lock",
     "open_image",
     "supported_formats",
 ]

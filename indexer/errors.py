@@ -7,6 +7,7 @@ IndexerError
 └── CatalogError           the catalog cannot be used
     ├── IndexNotFoundError     there is no index in that folder
     ├── CatalogVersionError    a newer crosslook wrote it
+    ├── IndexBusyError         another process is indexing there
     └── EncoderMismatchError   another model made its embeddings
 """
 
@@ -39,6 +40,10 @@ class IndexNotFoundError(CatalogError):
 
 class CatalogVersionError(CatalogError):
     """A newer crosslook wrote the catalog."""
+
+
+class IndexBusyError(CatalogError):
+    """Another process is indexing there."""
 
 
 class EncoderMismatchError(CatalogError):

@@ -27,6 +27,7 @@ from .captions import index_captions
 from .catalog import Catalog
 from .decode import Header, read_picture
 from .errors import DecodeError
+from .lock import locked
 from .records import Kind
 from .scan import Found, scan
 from .vectors import VectorIndex
@@ -102,6 +103,7 @@ class _Picture:
     pixels: Pixels | None
 
 
+@locked
 def index_paths(
     catalog: Catalog,
     encoder: ModelPort,
@@ -130,6 +132,7 @@ def index_paths(
 
     Raises:
         SourceError: a path does not exist, or there is no image file.
+        IndexBusyError: another process is indexing there.
         CatalogError: the index belongs to another model, or cannot be written.
     """
     began = time.perf_counter()

@@ -128,10 +128,12 @@ def _read(path: Path, dimension: int) -> Any:  # noqa: ANN401  faiss has no type
 def _write(path: Path, index: Any) -> None:  # noqa: ANN401  faiss has no types
     import faiss  # noqa: PLC0415  as above
 
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         faiss.write_index(index, str(temporary))
         temporary.replace(path)
+        for left in path.parent.glob(f"{path.name}.*.tmp"):  # by a process that was killed; a live one serves from memory
+            left.unlink(missing_ok=True)
     except (OSError, RuntimeError):
         temporary.unlink(missing_ok=True)
