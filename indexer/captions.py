@@ -85,17 +85,13 @@ def _changed_sidecars(
         if record is not None and record.sidecar_mtime_ns != found.sidecar_mtime_ns:
             read[record.path] = found.sidecar_mtime_ns
             changed[record.image_id] = None
-    places: dict[int, list[LocationRecord]] = {image_id: [] for image_id in changed}
-    for record in known.values():
-        if record.image_id in places:
-            places[record.image_id].append(record)
-    for image_id, records in places.items():  # an image may lie at several places, each with a sidecar of its own
-        lines = dict.fromkeys(text for record in records for text in _lines(Path(record.path).with_suffix(".txt")))
-        before = {c.text: c.id for c in catalog.captions_of(image_id) if c.source == "sidecar"}
-        if all(Path(record.path).parent.is_dir() for record in records):  # a drive that is away may say them still
+    for image in catalog.images(list(changed)).values():  # it may lie at several places, each with its own sidecar
+        lines = dict.fromkeys(text for path in image.paths for text in _lines(path.with_suffix(".txt")))
+        before = {c.text: c.id for c in catalog.captions_of(image.id) if c.source == "sidecar"}
+        if all(path.parent.is_dir() for path in image.paths):  # a drive that is away may say them still
             with catalog.transaction() as connection:
                 catalog.forget_captions(connection, [i for text, i in before.items() if text not in lines])
-        new += [(image_id, text) for text in lines if text not in before]
+        new += [(image.id, text) for text in lines if text not in before]
     return new, read
 
 

@@ -15,6 +15,17 @@ from .errors import CatalogError
 BUSY_SECONDS = 60.0
 """How long a writer waits for another one; a batch is committed in a fraction of that."""
 
+_AGAIN = "then run the same command again: what was committed is kept"
+_SENTENCES = {
+    sqlite3.SQLITE_FULL: "{file} cannot grow: the disk is full; free some space, " + _AGAIN,
+    sqlite3.SQLITE_IOERR: "{file}: the disk refuses ({said}); it is full or failing; see to it, " + _AGAIN,
+    sqlite3.SQLITE_BUSY: "{file} is locked by another program since {seconds:g} s; wait for it, or stop it",
+    sqlite3.SQLITE_READONLY: "{file} cannot be written ({said}); give yourself permission, " + _AGAIN,
+    sqlite3.SQLITE_CANTOPEN: "{file} cannot be opened; look at the permissions of the file and its folder",
+    sqlite3.SQLITE_CORRUPT: "{file} is damaged ({said}); restore it, or index again elsewhere",
+    sqlite3.SQLITE_NOTADB: "{file} cannot be used as a catalog ({said}); restore it, or index again elsewhere",
+}
+
 _NO_LOCKS = "win32-none" if os.name == "nt" else "unix-none"
 
 
@@ -32,24 +43,9 @@ def open_engine(file: Path, *, read_only: bool) -> Engine:
 
 def refusal(file: Path, error: DatabaseError) -> CatalogError:
     """What SQLite says, as a sentence with the way out."""
-    said = error.orig
-    again = "then run the same command again: what was committed is kept"
-    match getattr(said, "sqlite_errorcode", 0) & 0xFF:  # the rest of the bits are details
-        case sqlite3.SQLITE_FULL:
-            return CatalogError(f"{file} cannot grow: the disk is full; free some space, {again}")
-        case sqlite3.SQLITE_IOERR:
-            return CatalogError(f"{file}: the disk refuses ({said}); it is full or failing; see to it, {again}")
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return CatalogError(f"{file} is locked by another program since {BUSY_SECONDS:g} s; wait for it, or stop it")
-        case sqlite3.SQLITE_READONLY:
-            return CatalogError(f"{file} cannot be written ({said}); give yourself permission, {again}")
-        case sqlite3.SQLITE_CANTOPEN:
-            return CatalogError(f"{file} cannot be opened; look at the permissions of the file and its folder")
-        case sqlite3.SQLITE_CORRUPT:
-            return CatalogError(f"{file} is damaged ({said}); restore it, or index again elsewhere")
-        case sqlite3.SQLITE_NOTADB:
-            return CatalogError(f"{file} cannot be used as a catalog ({said}); restore it, or index again elsewhere")
-    return CatalogError(f"{file}: {said}")
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of the bits are details
+    sentence = _SENTENCES.get(code, "{file}: {said}")
+    return CatalogError(sentence.format(file=file, said=error.orig, seconds=BUSY_SECONDS))
 
 
 def _writer(file: Path) -> sqlite3.Connection:

@@ -223,6 +223,7 @@ class _Run:
 
     def _commit(self, batch: Sequence[_Picture | tuple[Found, str]]) -> None:
         """Encode what is new in a batch, and write all of it in one transaction."""
+        batch = [self._read(item.found) if self._is_forgotten(item) else item for item in batch]
         pictures = [item for item in batch if isinstance(item, _Picture)]
         failures = [item for item in batch if not isinstance(item, _Picture)]
         fresh = {p.digest: p for p in pictures if p.pixels is not None and p.digest not in self.hashes}
@@ -237,8 +238,16 @@ class _Run:
             new = set(fresh)
             for picture in pictures:
                 self._place(connection, picture, new)
+            earlier = [(self.known.get(str(p.found.path)), self.hashes[p.digest]) for p in pictures]
+            replaced = {record.image_id: now for record, now in earlier if record and record.image_id != now}
+            for old, now in replaced.items():  # when all are in place: files may have taken each other's names
+                self._replace(connection, old, now)
             for found, reason in failures:
                 self._fail(connection, found, reason)
+
+    def _is_forgotten(self, item: _Picture | tuple[Found, str]) -> bool:
+        """Whether the image of a file that was read ahead, and not decoded because it was known, has gone since."""
+        return isinstance(item, _Picture) and item.pixels is None and item.digest not in self.hashes
 
     def _encode(self, pictures: Sequence[_Picture]) -> ImageFeatures:
         if not pictures:
@@ -259,8 +268,6 @@ class _Run:
         statement = upsert(schema.location).values(path=path, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
         connection.execute(delete(schema.failure).where(schema.failure.c.path == path))
-        if before is not None and before.image_id != image_id:
-            self._replace(connection, before.image_id, image_id)
         if before is not None or (picture.digest not in new and self._moved(image_id)):
             self.report.updated += 1
         elif picture.digest in new:

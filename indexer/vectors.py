@@ -133,7 +133,7 @@ def _write(path: Path, index: Any) -> None:  # noqa: ANN401  faiss has no types
         path.parent.mkdir(parents=True, exist_ok=True)
         faiss.write_index(index, str(temporary))
         temporary.replace(path)
-        for left in path.parent.glob(f"{path.name}.*.tmp"):  # by a process that was killed; a live one serves from memory
+        for left in path.parent.glob(f"{path.name}.*.tmp"):  # of a run that was killed
             left.unlink(missing_ok=True)
     except (OSError, RuntimeError):
         temporary.unlink(missing_ok=True)

@@ -178,7 +178,7 @@ class SearchEngine:
         watch = Stopwatch()
         _check_numbers(k, depth, None, rerank=rerank)
         with watch.stage("load"):
-            encoder = self.encoder
+            _ = self.encoder
         with watch.stage("encode"):
             vector, regions, _ = self._features(image)
         with watch.stage("bank"):
