@@ -455,18 +455,22 @@ def _check_version(connection: Connection, file: Path, *, read_only: bool) -> No
     """Make the tables of a new catalog, bring an older one up to date, and refuse a newer one."""
 
     def version() -> int:
-        found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+        both = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+        found, tables = connection.exec_driver_sql(both).one()  # at once: another process may be making the catalog
         if found > schema.VERSION:
             raise CatalogVersionError(
                 f"{file} was written by a newer crosslook (catalog version {found}, this one reads {schema.VERSION}); "
                 "update crosslook"
             )
-        if found == 0 and connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
+        if found == 0 and tables:
             raise CatalogError(f"{file} is a database, but not a crosslook catalog; give another --index")
-        return found
+        return int(found)
 
-    if version() == schema.VERSION:
+    found = version()
+    if found == schema.VERSION:
         return
+    if read_only and found == 0:
+        raise IndexNotFoundError(f"the index in {file.parent} is empty, and nothing can be written there")
     if read_only:
         raise CatalogError(
             f"{file} is of an older version and has to be brought up to date, but nothing can be written there; "

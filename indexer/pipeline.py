@@ -223,7 +223,7 @@ class _Run:
 
     def _commit(self, batch: Sequence[_Picture | tuple[Found, str]]) -> None:
         """Encode what is new in a batch, and write all of it in one transaction."""
-        batch = [self._read(item.found) if self._is_forgotten(item) else item for item in batch]
+        batch = [self._read_again(item) for item in batch]
         pictures = [item for item in batch if isinstance(item, _Picture)]
         failures = [item for item in batch if not isinstance(item, _Picture)]
         fresh = {p.digest: p for p in pictures if p.pixels is not None and p.digest not in self.hashes}
@@ -245,9 +245,11 @@ class _Run:
             for found, reason in failures:
                 self._fail(connection, found, reason)
 
-    def _is_forgotten(self, item: _Picture | tuple[Found, str]) -> bool:
-        """Whether the image of a file that was read ahead, and not decoded because it was known, has gone since."""
-        return isinstance(item, _Picture) and item.pixels is None and item.digest not in self.hashes
+    def _read_again(self, item: _Picture | tuple[Found, str]) -> _Picture | tuple[Found, str]:
+        """An item as it is, or decoded after all: its image was known when it was read ahead, and has gone since."""
+        if isinstance(item, _Picture) and item.pixels is None and item.digest not in self.hashes:
+            return self._read(item.found)
+        return item
 
     def _encode(self, pictures: Sequence[_Picture]) -> ImageFeatures:
         if not pictures:

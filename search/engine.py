@@ -287,7 +287,8 @@ class SearchEngine:
     ) -> list[Candidate[int | str]]:
         """As `_rerank_images`, of stored captions by their ids and of lines that came with the query by their text."""
         ids = [c.key for c in candidates[:depth] if isinstance(c.key, int)]
-        there: dict[int | str, tuple[Floats, Floats]] = {**extra, **self.catalog.features_there(Kind.CAPTION, ids)}
+        there: dict[int | str, tuple[Floats, Floats]] = dict(extra.items())
+        there.update(self.catalog.features_there(Kind.CAPTION, ids).items())
         first = [c for c in candidates[:depth] if c.key in there]
         if not first:
             return candidates[depth:]

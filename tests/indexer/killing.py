@@ -136,17 +136,17 @@ def begin(story: str, index: Path, finished: Path) -> None:
         shutil.copytree(finished, index)
 
 
-def content(index: Path) -> Content:
+def content(directory: Path) -> Content:
     """All that a catalog says, by names in place of ids, which differ from run to run; and that it is sound."""
-    with Catalog.open(index) as catalog:
+    with Catalog.open(directory) as catalog:
         catalog.check()
         for kind in Kind:
             ids, vectors = catalog.vectors(kind)
-            found = VectorIndex.open(catalog, kind)
-            scores, nearest = found.search(vectors[:1], len(ids))
+            index = VectorIndex.open(catalog, kind)
+            scores, nearest = index.search(vectors[:1], len(ids))
             assert sorted(nearest[0].tolist()) == ids.tolist(), "FAISS and the catalog are out of step"
             assert scores[0, 0] > 0.99
-    with closing(sqlite3.connect(index / "catalog.db")) as connection:
+    with closing(sqlite3.connect(directory / "catalog.db")) as connection:
         connection.row_factory = sqlite3.Row
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         tables = [table.name for table in schema.metadata.sorted_tables]

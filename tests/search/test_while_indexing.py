@@ -118,7 +118,7 @@ class Searcher(threading.Thread):
 
     def run(self) -> None:
         """Search until told to stop."""
-        with SearchEngine.open(self.directory, encoder=FakeEncoder()) as engine:  # type: ignore[arg-type]  # a fake
+        with SearchEngine.open(self.directory, encoder=FakeEncoder()) as engine:
             while not self.stop.is_set():
                 try:
                     self.ask(engine)
