@@ -122,13 +122,6 @@ def test_a_run_that_was_killed_is_made_good_by_the_next(trials: Trials, name: st
     trials.recover(index, story)
 
 
-def test_a_run_that_was_killed_anywhere_is_made_good_by_the_next(trials: Trials) -> None:
-    """A few moments that nobody chose."""
-    rng = random.Random(1)
-    assert any(trials.kill(rng) for _ in range(4))
-
-
-@pytest.mark.slow
 def test_fifty_runs_that_were_killed_anywhere_are_made_good(trials: Trials) -> None:
     """At the next step of Python, or at a moment of the clock, from before the catalog opens to the last file."""
     rng = random.Random(50)

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,29 @@ def test_two_indexes_do_not_hinder_each_other(
     """The lock is one index's own."""
     with Catalog.open(tmp_path / "other", create=True) as other, indexing_lock(indexed.directory):
         assert index_paths(other, encoder, [folder]).added == 5
+
+
+def open_at_once(ready: Barrier, told: Connection, index: Path) -> None:
+    """In a process of its own: make an index at the same moment as others."""
+    ready.wait()
+    try:
+        with Catalog.open(index, create=True) as catalog:
+            told.send(catalog.stats().images)
+    except CatalogError as exc:
+        told.send(str(exc))
+
+
+def test_programs_that_make_an_index_at_once_share_it(tmp_path: Path) -> None:
+    """One makes the tables; the others wait for it, and do not take a catalog in the making for a foreign database."""
+    ready, (here, there) = FORKS.Barrier(4), FORKS.Pipe()
+    for attempt in range(8):
+        index = tmp_path / str(attempt)
+        several = [FORKS.Process(target=open_at_once, args=(ready, there, index)) for _ in range(4)]
+        for process in several:
+            process.start()
+        assert [here.recv() for _ in several] == [0, 0, 0, 0]
+        for process in several:
+            process.join()
 
 
 def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
