@@ -28,6 +28,7 @@ from indexer import (
     follow,
     gpu_count,
     index_paths,
+    indexing_lock,
     supported_formats,
 )
 from indexer import forget as forget_path
@@ -170,7 +171,7 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
 
 def rebuild(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
     """Make the FAISS files anew from the catalog."""
-    with Catalog.open(index) as catalog:
+    with Catalog.open(index) as catalog, indexing_lock(index):
         counts = {kind.value: len(VectorIndex.rebuild(catalog, kind)) for kind in Kind}
     if json:
         print_json(counts)

@@ -11,12 +11,14 @@ from .errors import (
     DecodeError,
     EncoderMismatchError,
     FilterError,
+    IndexBusyError,
     IndexerError,
     IndexNotFoundError,
     ModelError,
     SourceError,
     WatchError,
 )
+from .lock import indexing_lock
 from .models import (
     AddReport,
     ModelState,
@@ -53,6 +55,7 @@ __all__ = [
     "Forgotten",
     "Ids",
     "ImageRecord",
+    "IndexBusyError",
     "IndexNotFoundError",
     "IndexReport",
     "IndexerError",
@@ -70,6 +73,7 @@ __all__ = [
     "forget",
     "gpu_count",
     "index_paths",
+    "indexing_lock",
     "model_directory",
     "model_states",
     "open_image",

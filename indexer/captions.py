@@ -90,16 +90,19 @@ def _changed_sidecars(
     """Captions of new and changed sidecars; what vanished from them is removed from the catalog."""
     new: list[tuple[int, str]] = []
     read: dict[str, int | None] = {}
+    changed: dict[int, None] = {}
     for found in files:
         record = known.get(found.path)
-        if record is None or record.sidecar_mtime_ns == found.sidecar_mtime_ns:
-            continue
-        lines = _lines(Path(found.path).with_suffix(".txt")) if found.sidecar_mtime_ns is not None else []
-        before = {c.text: c.id for c in catalog.captions_of(record.image_id) if c.source == "sidecar"}
-        with catalog.transaction() as connection:
-            catalog.forget_captions(connection, [i for text, i in before.items() if text not in lines])
-        new += [(record.image_id, text) for text in lines if text not in before]
-        read[record.path] = found.sidecar_mtime_ns
+        if record is not None and record.sidecar_mtime_ns != found.sidecar_mtime_ns:
+            read[record.path] = found.sidecar_mtime_ns
+            changed[record.image_id] = None
+    for image in catalog.images(list(changed)).values():  # it may lie at several places, each with its own sidecar
+        lines = dict.fromkeys(text for path in image.paths for text in _lines(path.with_suffix(".txt")))
+        before = {c.text: c.id for c in catalog.captions_of(image.id) if c.source == "sidecar"}
+        if all(path.parent.is_dir() for path in image.paths):  # a drive that is away may say them still
+            with catalog.transaction() as connection:
+                catalog.forget_captions(connection, [i for text, i in before.items() if text not in lines])
+        new += [(image.id, text) for text in lines if text not in before]
     return new, read
 
 

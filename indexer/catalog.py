@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
-    create_engine,
     delete,
-    event,
     exists,
     false,
     func,
@@ -35,6 +32,7 @@ from sqlalchemy.exc import DatabaseError
 from encoders import Floats, TextFeatures, pack_states, unpack_states
 
 from . import schema
+from .database import is_writable, open_engine, refusal
 from .errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
 from .filters import condition
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
@@ -62,15 +60,18 @@ class Stamp:
 class Catalog:
     """One index directory. Reads may come from any thread; writes are one transaction each."""
 
-    def __init__(self, directory: Path, engine: Engine, model: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, engine: Engine, model: tuple[str, str] | None = None, *, read_only: bool = False
+    ) -> None:
         """Use `open` or `for_model`; `model` is a name and a fingerprint."""
         self.directory = directory
+        self.read_only = read_only
         self._engine = engine
         self._model = model
 
     @classmethod
     def open(cls, directory: Path, *, create: bool = False) -> Catalog:
-        """Open the index in a directory.
+        """Open the index in a directory; where nothing can be written, to read alone.
 
         Raises:
             IndexNotFoundError: there is none, and `create` is off.
@@ -87,20 +88,20 @@ class Catalog:
                 directory.mkdir(parents=True, exist_ok=True)
             except OSError as exc:
                 raise CatalogError(f"cannot make an index in {directory}: {exc.strerror or exc}") from exc
-        engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 60})
-        event.listen(engine, "connect", _configure)
+        read_only = not is_writable(file)
+        if read_only and not file.is_file():
+            raise CatalogError(f"cannot make an index in {directory}: nothing can be written there")
+        engine = open_engine(file, read_only=read_only)
         try:
             with engine.connect() as connection:
-                _check_version(connection, file)
+                _check_version(connection, file, read_only=read_only)
         except DatabaseError as exc:
             engine.dispose()
-            raise CatalogError(
-                f"{file} cannot be used as a catalog ({exc.orig}); restore it, or index again elsewhere"
-            ) from exc
+            raise refusal(file, exc) from exc
         except CatalogError:
             engine.dispose()
             raise
-        return cls(directory, engine)
+        return cls(directory, engine, read_only=read_only)
 
     def __enter__(self) -> Self:
         return self
@@ -121,11 +122,24 @@ class Catalog:
         Raises:
             CatalogError: the database refuses (locked by another program, disk full, read-only).
         """
+        self.check_writable()
         try:
             with self._engine.connect() as connection, _begin(connection):
                 yield connection
         except DatabaseError as exc:
-            raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
+            raise refusal(self.directory / DATABASE, exc) from exc
+
+    def check_writable(self) -> None:
+        """Refuse to change what can only be read.
+
+        Raises:
+            CatalogError: neither the catalog nor anything beside it can be written.
+        """
+        if self.read_only:
+            raise CatalogError(
+                f"the index in {self.directory} is read-only; it can be searched, but not changed: "
+                "give yourself permission to write there, or index elsewhere with --index ANOTHER_DIR"
+            )
 
     def check(self) -> None:
         """Let SQLite look for damage in the whole file.
@@ -152,7 +166,7 @@ class Catalog:
 
         It shares the connections of this one, so it need not be closed.
         """
-        return Catalog(self.directory, self._engine, (name, fingerprint))
+        return Catalog(self.directory, self._engine, (name, fingerprint), read_only=self.read_only)
 
     def active_encoder(self) -> EncoderRow | None:
         """The model whose embeddings are read: the active one, or that of `for_model`; None in an empty index.
@@ -246,7 +260,7 @@ class Catalog:
                 connection.exec_driver_sql("VACUUM")
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         except DatabaseError as exc:
-            raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
+            raise refusal(self.directory / DATABASE, exc) from exc
 
     def _encoder_id(self) -> int:
         active = self.active_encoder()
@@ -261,7 +275,7 @@ class Catalog:
             with self._engine.connect() as connection:
                 return connection.execute(query).all()  # type: ignore[call-overload]  # any select
         except DatabaseError as exc:
-            raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
+            raise refusal(self.directory / DATABASE, exc) from exc
 
     def _parts(self, query: object) -> Iterator[Sequence[Row[tuple[object, ...]]]]:
         """Rows a few thousand at a time, for queries with many."""
@@ -269,7 +283,7 @@ class Catalog:
             with self._engine.connect() as connection:
                 yield from connection.execution_options(stream_results=True).execute(query).partitions(10_000)  # type: ignore[call-overload]  # any select
         except DatabaseError as exc:
-            raise CatalogError(f"{self.directory / DATABASE}: {exc.orig}") from exc
+            raise refusal(self.directory / DATABASE, exc) from exc
 
     def images(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         """Images by id, with the places where they lie."""
@@ -381,6 +395,17 @@ class Catalog:
         Raises:
             CatalogError: there is no such item.
         """
+        found = self.features_there(kind, ids)
+        for item in ids:
+            if item not in found:
+                raise CatalogError(f"the index in {self.directory} has no {kind} with id {item}")
+        vectors = [found[item][0] for item in ids]
+        return np.stack(vectors) if vectors else np.empty((0, 0), np.float32), [found[item][1] for item in ids]
+
+    def features_there(self, kind: Kind, ids: Sequence[int]) -> dict[int, tuple[Floats, Floats]]:
+        """Vector (D,) and states of each item that is there, by id: what a search has found may be gone by now."""
+        if not ids:
+            return {}
         vector, states, encoder_id = schema.embedding.c, schema.states.c, self._encoder_id()
         both = schema.embedding.join(
             schema.states,
@@ -393,11 +418,7 @@ class Catalog:
             where = (vector.encoder_id == encoder_id) & (vector.kind == kind) & vector.item_id.in_(part)
             for row in self._rows(select(vector.item_id, vector.vector, states.states).select_from(both).where(where)):
                 found[row.item_id] = np.frombuffer(row.vector, "<f2").astype(np.float32), unpack_states(row.states)
-        for item in ids:
-            if item not in found:
-                raise CatalogError(f"the index in {self.directory} has no {kind} with id {item}")
-        vectors = [found[item][0] for item in ids]
-        return np.stack(vectors) if vectors else np.empty((0, 0), np.float32), [found[item][1] for item in ids]
+        return found
 
     def image_ids_where(self, expressions: Sequence[str]) -> Ids:
         """Ids of the images that fulfil every expression, ascending.
@@ -595,29 +616,31 @@ def _begin(connection: Connection) -> Iterator[None]:
     connection.commit()
 
 
-def _configure(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # `_begin` says when a transaction begins; the driver would leave DDL outside
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _check_version(connection: Connection, file: Path) -> None:
+def _check_version(connection: Connection, file: Path, *, read_only: bool) -> None:
     """Make the tables of a new catalog, bring an older one up to date, and refuse a newer one."""
 
     def version() -> int:
-        found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+        both = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+        found, tables = connection.exec_driver_sql(both).one()  # at once: another process may be making the catalog
         if found > schema.VERSION:
             raise CatalogVersionError(
                 f"{file} was written by a newer crosslook (catalog version {found}, this one reads {schema.VERSION}); "
                 "update crosslook"
             )
-        if found == 0 and connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
+        if found == 0 and tables:
             raise CatalogError(f"{file} is a database, but not a crosslook catalog; give another --index")
-        return found
+        return int(found)
 
-    if version() == schema.VERSION:
+    found = version()
+    if found == schema.VERSION:
         return
+    if read_only and found == 0:
+        raise IndexNotFoundError(f"the index in {file.parent} is empty, and nothing can be written there")
+    if read_only:
+        raise CatalogError(
+            f"{file} is of an older version and has to be brought up to date, but nothing can be written there; "
+            "give yourself permission, or copy the index to where you have it"
+        )
     with _begin(connection):
         found = version()  # again: another process may have been first
         if found == 0:

@@ -8,6 +8,7 @@ IndexerError
 └── CatalogError           the catalog cannot be used
     ├── IndexNotFoundError     there is no index in that folder
     ├── CatalogVersionError    a newer crosslook wrote it
+    ├── IndexBusyError         another process is indexing there
     ├── EncoderMismatchError   another model made its embeddings
     └── ModelError             a model is not where it was, or cannot be added, switched to or removed
 """
@@ -45,6 +46,10 @@ class IndexNotFoundError(CatalogError):
 
 class CatalogVersionError(CatalogError):
     """A newer crosslook wrote the catalog."""
+
+
+class IndexBusyError(CatalogError):
+    """Another process is indexing there."""
 
 
 class EncoderMismatchError(CatalogError):

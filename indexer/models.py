@@ -17,6 +17,7 @@ from . import schema
 from .catalog import VECTORS, Catalog
 from .completion import ProgressPort, Unread, complete
 from .errors import ModelError
+from .lock import locked
 from .pipeline import ModelPort
 from .records import EncoderRow, Kind
 from .scan import is_storable
@@ -100,6 +101,7 @@ def model_states(catalog: Catalog) -> list[ModelState]:
     return [_state(catalog, model) for model in catalog.encoders()]
 
 
+@locked
 def add_model(
     catalog: Catalog,
     encoder: ModelPort,
@@ -131,7 +133,7 @@ def add_model(
     seen = catalog.for_model(model.name, model.fingerprint)
     done = complete(seen, encoder, batch_size=batch_size, progress=progress, stop=stop)
     for kind in Kind:
-        VectorIndex.open(seen, kind)
+        VectorIndex.update(seen, kind)
     seconds = time.perf_counter() - began
     return AddReport(_state(catalog, model), done.images, done.captions, done.unread, done.stopped, seconds)
 
@@ -164,6 +166,7 @@ def switch_model(catalog: Catalog, given: str, *, incomplete: bool = False) -> t
     return before, replace(state, active=True)
 
 
+@locked
 def remove_model(catalog: Catalog, given: str) -> ModelState:
     """Delete a model's embeddings and FAISS files; return how it stood. Its own directory is left alone.
 

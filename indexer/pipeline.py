@@ -28,6 +28,7 @@ from .catalog import Catalog
 from .completion import complete
 from .decode import Header, read_picture
 from .errors import DecodeError
+from .lock import locked
 from .records import Kind
 from .roots import Survey, add_roots, check, known_roots, outermost
 from .scan import Found, Scan, scan
@@ -125,6 +126,7 @@ class _Picture:
     pixels: Pixels | None
 
 
+@locked
 def index_paths(
     catalog: Catalog,
     encoder: ModelPort,
@@ -154,6 +156,7 @@ def index_paths(
 
     Raises:
         SourceError: a path does not exist, there is no image file, or no path and no known root.
+        IndexBusyError: another process is indexing there.
         CatalogError: the index belongs to another model, or cannot be written.
     """
     began = time.perf_counter()
@@ -174,6 +177,7 @@ def index_paths(
     return run.report
 
 
+@locked
 def index_changes(
     catalog: Catalog,
     encoder: ModelPort,
@@ -301,6 +305,7 @@ class _Run:
 
     def _commit(self, batch: Sequence[_Picture | tuple[Found, str]]) -> None:
         """Encode what is new in a batch, and write all of it in one transaction."""
+        batch = [self._read_again(item) for item in batch]
         pictures = [item for item in batch if isinstance(item, _Picture)]
         failures = [item for item in batch if not isinstance(item, _Picture)]
         fresh = {p.digest: p for p in pictures if p.pixels is not None and p.digest not in self.hashes}
@@ -315,8 +320,18 @@ class _Run:
             new = set(fresh)
             for picture in pictures:
                 self._place(connection, picture, new)
+            earlier = [(self.known.get(str(p.found.path)), self.hashes[p.digest]) for p in pictures]
+            replaced = {record.image_id: now for record, now in earlier if record and record.image_id != now}
+            for old, now in replaced.items():  # when all are in place: files may have taken each other's names
+                self._replace(connection, old, now)
             for found, reason in failures:
                 self._fail(connection, found, reason)
+
+    def _read_again(self, item: _Picture | tuple[Found, str]) -> _Picture | tuple[Found, str]:
+        """An item as it is, or decoded after all: its image was known when it was read ahead, and has gone since."""
+        if isinstance(item, _Picture) and item.pixels is None and item.digest not in self.hashes:
+            return self._read(item.found)
+        return item
 
     def _encode(self, pictures: Sequence[_Picture]) -> ImageFeatures:
         if not pictures:
@@ -337,8 +352,6 @@ class _Run:
         statement = upsert(schema.location).values(path=path, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
         connection.execute(delete(schema.failure).where(schema.failure.c.path == path))
-        if before is not None and before.image_id != image_id:
-            self._replace(connection, before.image_id, image_id)
         if before is not None or (picture.digest not in new and self._moved(connection, image_id, path)):
             self.report.updated += 1
         elif picture.digest in new:

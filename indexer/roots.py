@@ -21,6 +21,7 @@ from encoders.datasets import IMAGE_SUFFIXES
 from . import schema
 from .catalog import Catalog, at_or_below
 from .errors import SourceError
+from .lock import locked
 from .scan import Scan, is_image_name, is_storable
 
 
@@ -176,6 +177,7 @@ class Forgotten:
     images: int
 
 
+@locked
 def forget(catalog: Catalog, path: Path) -> Forgotten:
     """Remove from the index a file or folder with all below it, whether it is there or not.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -279,7 +280,7 @@ def _write(catalog: Catalog, kind: Kind, body: Body) -> None:
 
     folder, name = catalog.directory / VECTORS, _name(kind, body.stamp.fingerprint)
     stem = _stem(catalog, kind, body.stamp)
-    temporary = folder / f"{name}.{os.getpid()}.tmp"
+    temporary = folder / f"{name}.{os.getpid()}-{threading.get_ident()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         faiss.write_index(body.index, str(temporary))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from encoders.datasets import CaptionFile
 
 from .catalog import Catalog
-from .errors import WatchError
+from .errors import IndexBusyError, WatchError
 from .pipeline import IndexReport, ModelPort, Progress, index_changes, index_paths
 from .roots import Nearest, add_roots, covering, known_roots, outermost
 from .scan import Scan, is_image_name
@@ -58,7 +58,7 @@ def follow(
         stop: set it to end.
 
     Raises:
-        SourceError, CatalogError: as `index_paths`.
+        SourceError, CatalogError: as `index_paths`; one that is busy later on is waited for.
         WatchError: the system cannot watch so many folders.
     """
     given = [os.path.abspath(path) for path in paths] or known_roots(catalog)
@@ -66,21 +66,29 @@ def follow(
     how: dict[str, Any] = {"batch_size": batch_size, "progress": progress, "stop": stop}
     before: dict[str, tuple[int, ...] | None] = {}
     due: set[str] = set()
+    followed = False
     while not stop.is_set():
         roots = _roots(catalog, given)
         here = {root: _identity(root) for root in roots}
         due |= {root for root in roots if root not in before or before[root] != here[root]}
         before, began = here, time.monotonic()
         for changes in _bursts([root for root in roots if os.path.isdir(root)], stop):
-            if due:
-                whole, due = [Path(root) for root in sorted(due)], set()
-                yield index_paths(catalog, encoder, whole, captions=captions, prune=prune, **how)
-                captions = None
-            touched = _touched(catalog, set(roots), changes)
-            if touched:
-                report = index_changes(catalog, encoder, touched, **how)
-                if report.seen or report.missing or report.failed:
+            try:
+                if due:
+                    report = index_paths(
+                        catalog, encoder, [Path(r) for r in sorted(due)], captions=captions, prune=prune, **how
+                    )
+                    captions, due, followed = None, set(), True
                     yield report
+                touched = _touched(catalog, set(roots), changes)
+                if touched:
+                    report = index_changes(catalog, encoder, touched, **how)
+                    if report.seen or report.missing or report.failed:
+                        yield report
+            except IndexBusyError:
+                if not followed:
+                    raise
+                due = set(roots)  # what changed meanwhile is looked at when the other is done
             if _roots(catalog, given) != roots or {root: _identity(root) for root in roots} != here:
                 break
             if time.monotonic() - began > RESCAN:

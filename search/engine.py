@@ -83,6 +83,7 @@ class SearchEngine:
         self._encoder: Encoder | None = None
         self._lock = threading.RLock()
         self._vectors: dict[Kind, VectorIndex] = {}
+        self._unstored: dict[str, tuple[Floats, Floats]] = {}
 
     @classmethod
     def open(
@@ -191,7 +192,7 @@ class SearchEngine:
                 candidates = self._rerank_images(candidates, features, depth)
         if min_probability is not None:
             candidates = [c for c in candidates if (c.match_probability or 0.0) >= min_probability]
-        return Answer(query, self._hits(candidates[:k]), watch.milliseconds())
+        return Answer(query, self._hits(candidates, k), watch.milliseconds())
 
     @_by_one_model
     def similar_images(self, image: ImageQuery, *, k: int = 10, where: Sequence[str] = ()) -> Answer:
@@ -207,8 +208,8 @@ class SearchEngine:
         with watch.stage("load"):
             self._index(Kind.IMAGE)
         with watch.stage("retrieve"):
-            candidates = [c for c in retrieved(*self._nearest(vector[None], k + 1, where)) if c.key != own][:k]
-        return Answer(_name(image), self._hits(candidates), watch.milliseconds())
+            candidates = [c for c in retrieved(*self._nearest(vector[None], k + 1, where)) if c.key != own]
+        return Answer(_name(image), self._hits(candidates, k), watch.milliseconds())
 
     @_by_one_model
     def find_captions(
@@ -238,12 +239,12 @@ class SearchEngine:
         watch = Stopwatch()
         _check_numbers(k, depth, None, rerank=rerank)
         with watch.stage("load"):
-            encoder = self.encoder
+            _ = self.encoder
         with watch.stage("encode"):
             vector, regions, _ = self._features(image)
         with watch.stage("bank"):
             hidden = self._hidden_captions()
-            extra = self._given(bank or ())
+            extra = self._unstored | self._given(bank or ())
         with watch.stage("retrieve"):
             wanted = max(k, depth if rerank else 0)
             scores, ids = self._index(Kind.CAPTION).search(vector[None], wanted, hidden=hidden)
@@ -254,9 +255,7 @@ class SearchEngine:
             candidates = sorted(stored + given, key=lambda c: -c.retrieval_score)[:wanted]
         if rerank and candidates:
             with watch.stage("rerank"):
-                texts = self._caption_features([c.key for c in candidates[:depth]], extra)
-                picture = ImageFeatures(vector[None], regions[None])
-                candidates = reorder(candidates, encoder.match_captions(picture, texts))
+                candidates = self._rerank_captions(candidates, ImageFeatures(vector[None], regions[None]), depth, extra)
         return CaptionAnswer(_name(image), self._caption_hits(candidates, k), watch.milliseconds())
 
     @_by_one_model
@@ -335,17 +334,31 @@ class SearchEngine:
             raise QueryError(f"{path}: {exc}") from exc
 
     def _rerank_images(self, candidates: list[Candidate[int]], text: TextFeatures, depth: int) -> list[Candidate[int]]:
-        if not candidates:
-            return candidates
-        vectors, regions = self.catalog.features(Kind.IMAGE, [c.key for c in candidates[:depth]])
-        return reorder(candidates, self.encoder.match_images(text, ImageFeatures(vectors, np.stack(regions))))
+        """Reorder the first `depth`; those that an indexer has removed since they were found are left out."""
+        there = self.catalog.features_there(Kind.IMAGE, [c.key for c in candidates[:depth]])
+        first = [c for c in candidates[:depth] if c.key in there]
+        if not first:
+            return candidates[depth:]
+        vectors, regions = (np.stack([there[c.key][part] for c in first]) for part in (0, 1))
+        return reorder(first + candidates[depth:], self.encoder.match_images(text, ImageFeatures(vectors, regions)))
 
-    def _caption_features(self, keys: Sequence[int | str], extra: dict[str, tuple[Floats, Floats]]) -> TextFeatures:
-        """Of stored captions by their ids, and of lines that came with the query by their text."""
-        ids = [key for key in keys if isinstance(key, int)]
-        stored = dict(zip(ids, zip(*self.catalog.features(Kind.CAPTION, ids), strict=True), strict=True))
-        both = [stored[key] if isinstance(key, int) else extra[key] for key in keys]
-        return TextFeatures(np.stack([vector for vector, _ in both]), tuple(states for _, states in both))
+    def _rerank_captions(
+        self,
+        candidates: list[Candidate[int | str]],
+        picture: ImageFeatures,
+        depth: int,
+        extra: dict[str, tuple[Floats, Floats]],
+    ) -> list[Candidate[int | str]]:
+        """As `_rerank_images`, of stored captions by their ids and of lines that came with the query by their text."""
+        ids = [c.key for c in candidates[:depth] if isinstance(c.key, int)]
+        there: dict[int | str, tuple[Floats, Floats]] = dict(extra.items())
+        there.update(self.catalog.features_there(Kind.CAPTION, ids).items())
+        first = [c for c in candidates[:depth] if c.key in there]
+        if not first:
+            return candidates[depth:]
+        vectors, tokens = zip(*(there[c.key] for c in first), strict=True)
+        texts = TextFeatures(np.stack(vectors), tokens)
+        return reorder(first + candidates[depth:], self.encoder.match_captions(picture, texts))
 
     def _hidden_captions(self) -> Ids:
         """Ids of the captions not to choose from: the bank, unless the index has none of its own.
@@ -361,10 +374,16 @@ class SearchEngine:
                 there = self.catalog.captions(ids.tolist())
                 missing = sorted(bank - {record.text for record in there.values()}, key=len)
                 encoder = self.encoder
-                self.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension, encoder.directory)
-                found = self._given(missing)
+                found = self._unstored or self._given(missing)
                 vectors, tokens = zip(*found.values(), strict=True)
-                self.catalog.add_bank(list(found), TextFeatures(np.stack(vectors), tokens))  # whole, or not at all
+                try:
+                    self.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension, encoder.directory)
+                    self.catalog.add_bank(list(found), TextFeatures(np.stack(vectors), tokens))  # whole, or not at all
+                    self._unstored = {}
+                except EncoderMismatchError:
+                    raise
+                except CatalogError:  # read-only, locked or full: that keeps the bank from the catalog, not from us
+                    self._unstored = found
         return np.empty(0, np.int64)
 
     def _given(self, bank: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:
@@ -377,13 +396,20 @@ class SearchEngine:
             found |= dict(zip(part, zip(features.vectors, features.tokens, strict=True), strict=True))
         return found
 
-    def _hits(self, candidates: Sequence[Candidate[int]]) -> tuple[Hit, ...]:
-        records = self.catalog.images([c.key for c in candidates])
-        return tuple(
-            Hit(rank, c.key, records[c.key].path, c.score, c.retrieval_score, c.rerank_score, c.match_probability)
-            for rank, c in enumerate(candidates, start=1)
-            if c.key in records
-        )
+    def _hits(self, candidates: Sequence[Candidate[int]], k: int) -> tuple[Hit, ...]:
+        """The first k that are still there; the next ones take the places of those that are gone by now."""
+        hits: list[Hit] = []
+        for start in range(0, len(candidates), k):
+            part = candidates[start : start + k]
+            records = self.catalog.images([c.key for c in part])
+            for c in part:
+                path = records[c.key].path if c.key in records else None
+                if path is not None and len(hits) < k:
+                    scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)
+                    hits.append(Hit(len(hits) + 1, c.key, path, *scores))
+            if len(hits) == k:
+                break
+        return tuple(hits)
 
     def _caption_hits(self, candidates: Sequence[Candidate[int | str]], k: int) -> tuple[CaptionHit, ...]:
         """The first k captions with different words; photographs often share theirs."""

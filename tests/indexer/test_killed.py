@@ -2,63 +2,142 @@
 
 from __future__ import annotations
 
-import os
+import random
 import signal
-import subprocess
-import sys
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from indexer import Catalog, Kind, VectorIndex, index_paths
-from tests.conftest import Paint
-from tests.fakes import FakeEncoder
-
-ROOT = Path(__file__).parent.parent.parent
-PROGRAM = """
-import os, signal, sys
-from pathlib import Path
 from indexer import Catalog, index_paths
-from tests.fakes import FakeEncoder
+from tests.fakes import COLOURS, FakeEncoder
 
-class Dying(FakeEncoder):
-    def encode_images(self, pixels):
-        if self.images_encoded >= int(sys.argv[3]):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().encode_images(pixels)
+from . import killing
 
-with Catalog.open(Path(sys.argv[1]), create=True) as catalog:
-    index_paths(catalog, Dying(), [Path(sys.argv[2])], batch_size=4)
-"""
+STORIES = ("new", "old", "changed", "pruned")
+COLOUR_NAMES = ("red", "blue", "green", "yellow")
 
 
-def content(directory: Path) -> dict[str, bytes]:
-    """Every file name with its vector and regions."""
-    with Catalog.open(directory) as catalog:
-        ids, vectors = catalog.vectors(Kind.IMAGE)
-        _, states = catalog.features(Kind.IMAGE, [int(i) for i in ids])
-        records = catalog.images([int(i) for i in ids])
-        index = VectorIndex.open(catalog, Kind.IMAGE)
-        assert index.stamp == catalog.vector_stamp(Kind.IMAGE)
-        return {
-            str(records[int(i)].path): v.tobytes() + s.tobytes() for i, v, s in zip(ids, vectors, states, strict=True)
-        }
+@dataclass
+class Trials:
+    """A folder of pictures on its second day, the index of its first, and what undisturbed runs make of either."""
+
+    folder: Path
+    finished: Path
+    work: Path
+    expected: dict[str, killing.Content] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+    def start(self, story: str) -> Path:
+        """A new index directory with what a story begins with."""
+        self.count += 1
+        index = self.work / f"index-{self.count}"
+        killing.begin(story, index, self.finished)
+        return index
+
+    def undisturbed(self, story: str) -> killing.Content:
+        """What a story ends with; measured on the way: its steps and its time on the processor."""
+        if story not in self.expected:
+            options = {"prune": story == "pruned"}
+            self.steps[story] = killing.count_steps(self.start(story), self.folder, **options)
+            index, began = self.start(story), time.process_time()
+            killing.run(index, self.folder, **options)
+            self.seconds[story] = time.process_time() - began
+            self.expected[story] = killing.content(index)
+        return self.expected[story]
+
+    def recover(self, index: Path, story: str) -> None:
+        """One more run, and all must be as it would have been."""
+        killing.run(index, self.folder, prune=story == "pruned")
+        expected, found = self.undisturbed(story), killing.content(index)
+        for table, rows in expected.items():
+            assert found[table] == rows, f"{table} of {story}"
+        assert list(index.glob("vectors/*.tmp")) == []
+
+    def kill(self, rng: random.Random) -> int:
+        """Let a run of some story die at some moment, and recover."""
+        story = rng.choice(STORIES)
+        self.undisturbed(story)
+        index, options = self.start(story), {"prune": story == "pruned"}
+        if rng.random() < 0.5:
+            step = rng.randrange(1, self.steps[story])
+            status = killing.in_child(killing.die_at_step, step, index, self.folder, **options)
+        else:
+            moment = rng.uniform(0.01, self.seconds[story])
+            status = killing.in_child(killing.die_at_time, moment, index, self.folder, **options)
+        assert status in (0, -signal.SIGKILL, -signal.SIGPROF)  # 0: it was quicker than the one that was measured
+        self.recover(index, story)
+        return status
 
 
-@pytest.mark.parametrize("survived", [0, 4, 8])
-def test_a_killed_run_loses_only_the_batch_in_flight(paint: Paint, tmp_path: Path, survived: int) -> None:
-    """What was committed stays; a further run gives what an undisturbed run gives."""
-    for i in range(10):
-        paint(f"{i}.png", ("red", "blue", "green")[i % 3], seed=i)
-    pictures, broken, whole = tmp_path / "pictures", tmp_path / "broken", tmp_path / "whole"
-    command = [sys.executable, "-c", PROGRAM, str(broken), str(pictures), str(survived)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
-    assert done.returncode == -signal.SIGKILL
-    with Catalog.open(broken) as catalog:
-        assert catalog.stats().images == survived
-        catalog.check()
-        report = index_paths(catalog, FakeEncoder(), [pictures], batch_size=4)
-        assert (report.unchanged, report.added) == (survived, 10 - survived)
-    with Catalog.open(whole, create=True) as catalog:
-        index_paths(catalog, FakeEncoder(), [pictures], batch_size=4)
-    assert content(broken) == content(whole)
+def paint(path: Path, colour: str, seed: int) -> None:
+    """A picture of its own content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", (48, 40), COLOURS[colour])
+    image.putpixel((seed % 48, seed // 48), (seed % 256, 77, 99))
+    image.save(path)
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    """Eleven pictures, two files that are none, captions; a day later some have come, gone, moved and changed."""
+    work = tmp_path_factory.mktemp("killed")
+    folder = work / "pictures"
+    for i in range(9):
+        paint(folder / f"{i}.png", COLOUR_NAMES[i % 4], i)
+    (folder / "twin.png").write_bytes((folder / "1.png").read_bytes())
+    (folder / "other").mkdir()
+    (folder / "other" / "twin.png").write_bytes((folder / "2.png").read_bytes())
+    (folder / "0.jpg").write_text("words")
+    (folder / "9.jpg").write_text("more words")
+    for name in ("1", "4", "5", "twin", "other/twin"):
+        (folder / f"{name}.txt").write_text(f"a {COLOUR_NAMES[len(name) % 4]} thing called {name}\na square\n")
+    (work / "captions.csv").write_text("image,caption\n3.png,a yellow room\n6.png,a green door\n0.png,red\n4.png,box\n")
+    killing.run(work / "finished", folder)
+    paint(folder / "9.jpg", "white", 9)
+    paint(folder / "4.png", "black", 40)  # its captions follow it
+    (folder / "4.txt").write_text("a dark thing\na square\n")
+    (folder / "twin.txt").write_text("said anew\n")
+    (folder / "5.txt").unlink()
+    (folder / "6.png").rename(folder / "other" / "moved.png")
+    (folder / "7.png").unlink()
+    for old, new in (("0.png", "aside"), ("8.png", "0.png"), ("aside", "8.png")):
+        (folder / old).rename(folder / new)
+    (folder / "2.png").write_text("no picture any more")
+    for i in (20, 21, 22, 23):
+        paint(folder / "new" / f"{i}.png", COLOUR_NAMES[i % 4], i)
+    return Trials(folder, work / "finished", work)
+
+
+@pytest.mark.parametrize("name", killing.POINTS)
+def test_a_run_that_was_killed_is_made_good_by_the_next(trials: Trials, name: str) -> None:
+    """At each moment that has a name: in every phase, inside and between transactions and files."""
+    story = killing.POINTS[name].story
+    index = trials.start(story)
+    assert killing.in_child(killing.die_at_point, name, index, trials.folder) == -signal.SIGKILL
+    trials.recover(index, story)
+
+
+def test_fifty_runs_that_were_killed_anywhere_are_made_good(trials: Trials) -> None:
+    """At the next step of Python, or at a moment of the clock, from before the catalog opens to the last file."""
+    rng = random.Random(50)
+    killed, tried = 0, 0
+    while killed < 50:
+        killed += trials.kill(rng) != 0
+        tried += 1
+        assert tried < 100, f"only {killed} of {tried} runs were killed before they ended"
+
+
+def test_a_run_that_is_killed_again_and_again_comes_to_its_end(trials: Trials) -> None:
+    """Each attempt keeps what it committed, so that ever later deaths add up to the whole."""
+    index = trials.start("new")
+    for name in ("encoding", "a batch committed", "captions written", "a FAISS file half written"):
+        killing.in_child(killing.die_at_point, name, index, trials.folder)
+    with Catalog.open(index) as catalog:
+        report = index_paths(catalog, FakeEncoder(), [trials.folder])
+        assert (report.added, report.captions_added) == (0, 0)
+    trials.recover(index, "new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from encoders.datasets import read_captions
 from indexer import Catalog, EncoderMismatchError, IndexReport, Kind, VectorIndex, index_paths
@@ -225,6 +227,56 @@ def test_sidecars_become_captions_and_follow_their_file(catalog: Catalog, encode
     assert catalog.caption_texts("sidecar") == set()
     assert len(VectorIndex.open(catalog, Kind.CAPTION)) == 0
     assert encoder.images_encoded == 5
+
+
+def test_each_place_of_an_image_has_its_say(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """Sidecars beside copies of one picture are captions of that one image; changing one leaves the others' alone."""
+    shutil.copy(folder / "red.png", folder / "copy.png")
+    (folder / "red.txt").write_text("a red wall\n")
+    (folder / "copy.txt").write_text("the same wall\n")
+    index_paths(catalog, encoder, [folder])
+    (folder / "red.txt").write_text("a brick wall\n")
+    touch(folder / "red.txt")
+    index_paths(catalog, encoder, [folder])
+    texts = {text for _, text in catalog.caption_texts("sidecar")}
+    assert texts == {"a brick wall", "the same wall"}
+
+
+def test_a_drive_that_is_away_keeps_its_captions(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """A sidecar that cannot be looked at may say what it said; its picture's copy elsewhere changes nothing of it."""
+    here, away = tmp_path / "here", tmp_path / "away"
+    for place in (here, away):
+        place.mkdir()
+        Image.new("RGB", (30, 20), "red").save(place / "red.png")
+        (place / "red.txt").write_text(f"the one that is {place.name}\n")
+    index_paths(catalog, encoder, [here, away])
+    away.rename(tmp_path / "unplugged")
+    (here / "red.txt").write_text("still here\n")
+    touch(here / "red.txt")
+    index_paths(catalog, encoder, [here])
+    assert {text for _, text in catalog.caption_texts("sidecar")} >= {"still here", "the one that is away"}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_files_that_take_each_others_names_are_all_there(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, batch_size: int
+) -> None:
+    """A new picture in front, and every other one renumbered: as many images as contents, each where it now lies."""
+    for i in range(1, 9):
+        paint(f"{i}.png", "red", seed=i)
+    folder = tmp_path / "pictures"
+    index_paths(catalog, encoder, [folder], batch_size=batch_size)
+    for i in range(8, 0, -1):
+        (folder / f"{i}.png").rename(folder / f"{i + 1}.png")
+    paint("1.png", "blue")
+    report = index_paths(catalog, encoder, [folder], batch_size=batch_size)
+    assert report.failed == []
+    records = catalog.images(catalog.vectors(Kind.IMAGE)[0].tolist()).values()
+    assert sorted(record.paths for record in records) == [(folder / f"{i}.png",) for i in range(1, 10)]
+    hashes = {hashlib.sha256((folder / f"{i}.png").read_bytes()).hexdigest(): folder / f"{i}.png" for i in range(1, 10)}
+    places = {image_id: path for digest, image_id in catalog.content_hashes().items() for path in [hashes[digest]]}
+    assert {record.id: record.path for record in records} == places
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 9}
 
 
 def test_captions_from_a_file_are_added_once(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:

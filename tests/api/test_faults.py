@@ -1,0 +1,37 @@
+"""What a user is told when the index is damaged, in use, or cannot be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from indexer import Catalog, indexing_lock
+
+from .conftest import Run
+
+
+def test_a_damaged_catalog_is_one_sentence(run: Run, indexed: Catalog, folder: Path) -> None:
+    """Every command ends with status 1 and says what to do."""
+    directory = indexed.directory
+    indexed.close()
+    file = directory / "catalog.db"
+    data = file.read_bytes()
+    file.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+    for command in (("index", folder), ("search", "red"), ("similar", folder / "red.png"), ("stats",), ("rebuild",)):
+        done = run(*command, "--index", directory)
+        assert (done.status, done.out) == (1, "")
+        said = " ".join(done.err.split())
+        assert "is damaged (" in said
+        assert said.endswith("restore it, or index again elsewhere")
+    assert run("doctor", "--index", directory).status == 1
+
+
+def test_an_index_in_use_is_one_sentence(run: Run, indexed: Catalog, folder: Path) -> None:
+    """What would change it is refused; what reads it goes on."""
+    with indexing_lock(indexed.directory):
+        for command in (("index", folder), ("rebuild",)):
+            done = run(*command, "--index", indexed.directory)
+            assert (done.status, done.out) == (1, "")
+            assert "is being indexed by process" in " ".join(done.err.split())
+        assert run("search", "red", "--json", "--index", indexed.directory).status == 0
+        assert run("stats", "--index", indexed.directory).status == 0
+    assert run("rebuild", "--index", indexed.directory).status == 0

@@ -1,0 +1,200 @@
+"""An index that cannot be written: it is searched, and left exactly as it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from indexer import Catalog, CatalogError, Kind, VectorIndex, index_paths, indexing_lock
+from search import SearchEngine, engine
+from tests.fakes import COLOURS, FakeEncoder
+from tests.indexer.killing import FORKS, VERSION_1
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+NOBODY = 65534
+BANK = ("a red thing", "a blue thing")
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every user may enter, with two pictures in it."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    for colour in ("red", "blue"):
+        Image.new("RGB", (40, 40), COLOURS[colour]).save(folder / f"{colour}.png")
+    yield folder
+    for path in folder.rglob("*"):
+        path.chmod(path.stat().st_mode | stat.S_IRWXU)
+    shutil.rmtree(folder)
+
+
+def protect(index: Path) -> None:
+    """Take all permission to write away."""
+    for path in sorted(index.rglob("*"), reverse=True):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    index.chmod(0o555)
+
+
+def snapshot(index: Path) -> dict[str, bytes]:
+    """Every file of an index."""
+    return {str(path.relative_to(index)): path.read_bytes() for path in sorted(index.rglob("*")) if path.is_file()}
+
+
+def guest(work: Callable[[Connection, Path], None], pipe: Connection, index: Path) -> None:
+    """In a process of its own: do something as a user who may read and no more."""
+    pytest.MonkeyPatch().setattr(engine, "caption_bank", lambda: BANK)  # the real one may lie where no guest may look
+    if os.getuid() == 0:
+        with tempfile.TemporaryDirectory() as scratch:  # loads all modules; they may lie there too
+            Catalog.open(Path(scratch), create=True).close()
+            names("red", Path(scratch))
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    try:
+        work(pipe, index)
+    except Exception as exc:
+        pipe.send(exc)
+        raise
+
+
+def ask_guest(work: Callable[[Connection, Path], None], index: Path) -> Connection:
+    """Start a guest; what it finds comes through the pipe."""
+    here, there = FORKS.Pipe()
+    FORKS.Process(target=guest, args=(work, there, index), daemon=True).start()
+    there.close()
+    return here
+
+
+def opened(index: Path) -> SearchEngine:
+    """An engine over the quick model."""
+    return SearchEngine.open(index, encoder=FakeEncoder())
+
+
+def names(text: str, index: Path) -> list[str]:
+    """What a search finds, in a catalog that is opened for it alone."""
+    with opened(index) as searched:
+        return [hit.path.name for hit in searched.search_images(text).hits if hit.path]
+
+
+def use(pipe: Connection, index: Path) -> None:
+    """Search in every way, then try to write."""
+    found: list[object] = [names("a blue thing", index)]
+    with opened(index) as searched:
+        found.append(len(searched.similar_images(index.parent / "red.png").hits))
+        found.append([hit.text for hit in searched.find_captions(Image.new("RGB", (9, 9), "red")).hits])
+        VectorIndex.rebuild(searched.catalog, Kind.IMAGE)
+        searched.catalog.check()
+        found.append(searched.catalog.stats().images)
+        found.append(refused(lambda: index_paths(searched.catalog, FakeEncoder(), [index.parent])))
+        found.append(refused(lambda: searched.catalog.add_bank(BANK, FakeEncoder().encode_texts(BANK))))
+    found.append(refused(lambda: take(index)))
+    pipe.send(found)
+
+
+def take(index: Path) -> None:
+    """Hold the lock for a moment."""
+    with indexing_lock(index):
+        pass
+
+
+def refused(work: Callable[[], object]) -> str:
+    """The sentence with which something is refused."""
+    try:
+        work()
+    except CatalogError as exc:
+        return str(exc)
+    return "not refused"
+
+
+@pytest.mark.parametrize("left", ["closed", "killed", "killed and copied"])
+def test_an_index_that_cannot_be_written_is_searched(shared: Path, left: str) -> None:
+    """As a run left it that ended, or was killed: with SQLite's log, or its index of that too, beside the catalog."""
+    index = shared / "index"
+    with Catalog.open(shared / "live", create=True) as catalog:
+        index_paths(catalog, FakeEncoder(), [shared])
+        if left != "closed":
+            shutil.copytree(shared / "live", index)
+            assert (index / "catalog.db-wal").stat().st_size > 0
+    if left == "closed":
+        shutil.move(shared / "live", index)
+    elif left == "killed and copied":
+        (index / "catalog.db-shm").unlink()
+    protect(index)
+    before = snapshot(index)
+    found = ask_guest(use, index).recv()
+    assert found[:4] == [["blue.png", "red.png"], 1, [*BANK], 2]
+    for sentence in found[4:6]:
+        assert "is read-only; it can be searched, but not changed" in sentence
+    assert "cannot be written" in found[6]
+    assert snapshot(index) == before
+
+
+def follow(pipe: Connection, index: Path) -> None:
+    """Search each time the owner asks for it."""
+    with opened(index) as searched:
+        while True:
+            pipe.send([hit.path.name for hit in searched.search_images("a green thing").hits if hit.path])
+            if pipe.recv() == "done":
+                return
+
+
+def test_a_guest_sees_what_the_owner_adds(shared: Path) -> None:
+    """While the owner has the catalog open, and after: the file is not taken for one that never changes."""
+    index = shared / "index"
+    with Catalog.open(index, create=True) as catalog:
+        index_paths(catalog, FakeEncoder(), [shared])
+    protect(index)
+    pipe = ask_guest(follow, index)
+    assert sorted(pipe.recv()) == ["blue.png", "red.png"]
+    for path in (index, *index.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # root needs none of this
+    with Catalog.open(index) as catalog:
+        Image.new("RGB", (40, 40), COLOURS["green"]).save(shared / "green.png")
+        index_paths(catalog, FakeEncoder(), [shared])
+        pipe.send("again")
+        assert pipe.recv()[0] == "green.png"
+    pipe.send("again")
+    assert pipe.recv()[0] == "green.png"
+    pipe.send("done")
+
+
+def open_alone(pipe: Connection, index: Path) -> None:
+    """Open, and say what came of it."""
+    pipe.send(refused(lambda: Catalog.open(index, create=True)))
+
+
+def test_a_catalog_that_would_have_to_be_upgraded_says_so(shared: Path) -> None:
+    """An older version cannot be brought up to date, nor a new one made, where nothing can be written."""
+    index = shared / "index"
+    index.mkdir()
+    with closing(sqlite3.connect(index / "catalog.db")) as connection:
+        connection.executescript(VERSION_1.read_text(encoding="utf-8"))
+        connection.execute("PRAGMA user_version = 1")
+    protect(index)
+    assert "is of an older version and has to be brought up to date" in ask_guest(open_alone, index).recv()
+    index.chmod(0o755)
+    (index / "catalog.db").unlink()
+    index.chmod(0o555)
+    assert f"cannot make an index in {index}: nothing can be written there" in ask_guest(open_alone, index).recv()
+
+
+def test_a_catalog_that_alone_cannot_be_written_is_searched(shared: Path) -> None:
+    """Its folder can: SQLite makes what it needs beside it, and takes it away again."""
+    index = shared / "index"
+    with Catalog.open(index, create=True) as catalog:
+        index_paths(catalog, FakeEncoder(), [shared])
+    (index / "catalog.db").chmod(0o444)
+    index.chmod(0o777)
+    found = ask_guest(use, index).recv()
+    assert found[:4] == [["blue.png", "red.png"], 1, [*BANK], 2]
+    assert "is read-only" in found[4]

@@ -1,0 +1,179 @@
+"""Searches while an indexer is at work: they never fail, and what they show is whole."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer import Catalog, CatalogError, VectorIndex, index_paths
+from search import ImageNotFoundError, SearchEngine
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+
+
+@pytest.fixture
+def engine(indexed: Catalog, encoder: FakeEncoder) -> Iterator[SearchEngine]:
+    """An engine over the five pictures."""
+    with SearchEngine.open(indexed.directory, encoder=encoder) as opened:
+        yield opened
+
+
+def after_retrieval(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
+    """Let something happen once, when vectors have been found and nothing else has been read."""
+    search, left = VectorIndex.search, [change]
+
+    def then(*args: Any, **options: Any) -> Any:
+        found = search(*args, **options)
+        if left:
+            left.pop()()
+        return found
+
+    monkeypatch.setattr(VectorIndex, "search", then)
+
+
+@pytest.mark.parametrize(("rerank", "left"), [(True, 3), (False, 2)])
+def test_what_is_removed_after_it_was_found_is_left_out(
+    engine: SearchEngine, indexed: Catalog, folder: Path, monkeypatch: pytest.MonkeyPatch, *, rerank: bool, left: int
+) -> None:
+    """The next candidates move up, where more were looked at than were asked for."""
+    (folder / "red.png").unlink()
+    after_retrieval(monkeypatch, lambda: index_paths(indexed, FakeEncoder(), [folder], prune=True))
+    hits = engine.search_images("red", k=3, rerank=rerank).hits
+    assert [hit.rank for hit in hits] == [1, 2, 3][:left]
+    assert folder / "red.png" not in [hit.path for hit in hits]
+
+
+def test_what_is_hidden_after_it_was_found_is_left_out(
+    engine: SearchEngine, indexed: Catalog, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image whose files have just gone has no path to show."""
+    (folder / "blue.png").unlink()
+    after_retrieval(monkeypatch, lambda: index_paths(indexed, FakeEncoder(), [folder]))
+    hits = engine.similar_images(folder / "red.png", k=4).hits
+    assert [(hit.rank, hit.path is None) for hit in hits] == [(1, False), (2, False), (3, False)]
+
+
+def test_all_that_was_found_may_be_gone(
+    engine: SearchEngine, indexed: Catalog, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is an empty answer."""
+    for path in folder.iterdir():
+        path.unlink()
+    paint("other/yellow.png", "yellow")
+    after_retrieval(monkeypatch, lambda: index_paths(indexed, FakeEncoder(), [folder], prune=True))
+    assert engine.search_images("red").hits == ()
+
+
+@pytest.mark.parametrize("rerank", [True, False])
+def test_captions_that_are_removed_after_they_were_found_are_left_out(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch, *, rerank: bool
+) -> None:
+    """Beside those that came with the query, which nobody can remove."""
+    for colour in ("red", "blue"):
+        (folder / f"{colour}.txt").write_text(f"{colour} thing\n")
+    index_paths(indexed, encoder, [folder])
+    (folder / "red.txt").unlink()
+    with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
+        after_retrieval(monkeypatch, lambda: index_paths(indexed, FakeEncoder(), [folder]))
+        hits = engine.find_captions(folder / "red.png", bank=["white"], rerank=rerank).hits
+    assert sorted(hit.text for hit in hits) == ["blue thing", "white"]
+    assert [hit.rank for hit in hits] == [1, 2]
+
+
+def test_a_bank_that_cannot_be_kept_still_serves(
+    engine: SearchEngine, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A locked or full catalog keeps the bank out; the answer is the same, and the next query embeds nothing anew."""
+    lines = ("a red thing", "a blue thing")
+    monkeypatch.setattr("search.engine.caption_bank", lambda: lines)
+
+    def refuse(*_: object) -> None:
+        raise CatalogError("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "add_bank", refuse)
+        hits = engine.find_captions(folder / "red.png").hits
+        assert [hit.text for hit in hits] == ["a red thing", "a blue thing"]
+        encoded = encoder.texts_encoded
+        assert engine.find_captions(folder / "red.png").hits == hits
+        assert encoder.texts_encoded == encoded
+    assert len(engine.catalog.caption_ids(bank=True)) == 0
+    again = engine.find_captions(folder / "red.png").hits
+    assert [hit.text for hit in again] == [hit.text for hit in hits]
+    assert None not in [hit.caption_id for hit in again]
+
+
+class Searcher(threading.Thread):
+    """Asks everything there is to ask, again and again, and notes what went wrong."""
+
+    def __init__(self, directory: Path, picture: Path, stop: threading.Event) -> None:
+        super().__init__()
+        self.directory, self.picture, self.stop = directory, picture, stop
+        self.answers, self.faults = 0, list[object]()
+        self.seen: set[str] = set()
+
+    def run(self) -> None:
+        """Search until told to stop."""
+        with SearchEngine.open(self.directory, encoder=FakeEncoder()) as engine:
+            while not self.stop.is_set():
+                try:
+                    self.ask(engine)
+                except Exception as exc:  # noqa: BLE001  whatever it is, it is a fault
+                    self.faults.append(exc)
+
+    def ask(self, engine: SearchEngine) -> None:
+        """One of each question; every hit must be whole."""
+        answer = engine.search_images("red", k=6, depth=4)
+        for hits in (answer.hits, engine.similar_images(self.picture, k=6).hits):
+            if [hit.rank for hit in hits] != list(range(1, len(hits) + 1)):
+                self.faults.append(hits)
+            for hit in hits:
+                record = engine.catalog.images([hit.image_id]).get(hit.image_id)
+                if hit.path is None or (record is not None and not record.width):
+                    self.faults.append(hit)
+                elif record is not None:
+                    try:  # an image that the catalog knows has its states, from its first moment to its last
+                        engine.similar_images(hit.image_id, k=1)
+                    except ImageNotFoundError:
+                        if engine.catalog.images([hit.image_id]):
+                            self.faults.append(hit)
+                self.seen.add(hit.path.name if hit.path else "")
+        captions = engine.find_captions(self.picture, k=6, depth=4)
+        if not all(hit.text for hit in captions.hits):
+            self.faults.append(captions)
+        self.answers += 1
+
+
+def test_searches_go_on_while_pictures_come_change_and_go(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, folder: Path
+) -> None:
+    """Two programs search all the while; every answer comes, and is whole."""
+    for name in ("red", "blue"):
+        (folder / f"{name}.txt").write_text(f"a {name} thing\n")
+    index_paths(catalog, encoder, [folder])
+    stop = threading.Event()
+    searchers = [Searcher(catalog.directory, folder / "red.png", stop) for _ in range(2)]
+    for searcher in searchers:
+        searcher.start()
+    try:
+        for turn in range(1, 100):
+            for i in range(4):
+                paint(f"come-{i}.png", ("red", "green")[turn % 2], seed=turn * 4 + i)
+            (folder / "come-0.txt").write_text(f"red number {turn}\n")
+            index_paths(catalog, encoder, [folder], batch_size=2)
+            for i in range(1, 4):
+                (folder / f"come-{i}.png").unlink()
+            index_paths(catalog, encoder, [folder], prune=bool(turn % 3))
+            if turn >= 6 and all(searcher.answers >= 6 for searcher in searchers):
+                break
+    finally:
+        stop.set()
+        for searcher in searchers:
+            searcher.join()
+    assert [searcher.faults for searcher in searchers] == [[], []]
+    assert all(searcher.answers >= 6 for searcher in searchers)
+    assert {"red.png", "come-0.png"} <= searchers[0].seen | searchers[1].seen
