@@ -132,7 +132,9 @@ def switch(
     if before.fingerprint == state.fingerprint:
         message(f"{state.name} was active already", style="green")
     else:
-        message(f"{state.name} is active; to go back: crosslook models switch {before.name}", style="green")
+        message(
+            f"{state.name} is active; to go back: crosslook models switch {before.name}{_option(index)}", style="green"
+        )
 
 
 @app.command()
@@ -185,7 +187,7 @@ def _add_json(report: AddReport) -> dict[str, Any]:
 
 
 def _tell_added(report: AddReport, index: Path) -> None:
-    state, option = report.state, "" if index == DEFAULT_INDEX else f" --index {index}"
+    state, option = report.state, _option(index)
     for unread in report.unread[:SHOWN_FAILURES]:
         message(f"{unread.path}: {unread.reason}", style="yellow")
     if len(report.unread) > SHOWN_FAILURES:
@@ -202,6 +204,11 @@ def _tell_added(report: AddReport, index: Path) -> None:
             f"now try: crosslook models compare{option}; then: crosslook models switch {state.name}{option}",
             style="dim",
         )
+
+
+def _option(index: Path) -> str:
+    """What a command that is proposed needs to be about the same index."""
+    return "" if index == DEFAULT_INDEX else f" --index {index}"
 
 
 def _tell_hidden(state: ModelState) -> None:
