@@ -101,7 +101,6 @@ def model_states(catalog: Catalog) -> list[ModelState]:
     return [_state(catalog, model) for model in catalog.encoders()]
 
 
-@locked
 def add_model(
     catalog: Catalog,
     encoder: ModelPort,

@@ -172,7 +172,7 @@ def test_damage_of_any_page_is_told(pictures: Path, tmp_path: Path) -> None:
         with suppress(CatalogError), Catalog.open(tmp_path / "index") as catalog:
             VectorIndex.rebuild(catalog, Kind.IMAGE).search(query, 3)
             catalog.features_there(Kind.IMAGE, catalog.vectors(Kind.IMAGE)[0].tolist())
-            catalog.captions(catalog.caption_ids(bank=False).tolist())
+            catalog.captions(catalog.vector_ids(Kind.CAPTION).tolist())
             catalog.stats()
             index_paths(catalog, FakeEncoder(), [pictures])
         damage(start)

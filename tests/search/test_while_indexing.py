@@ -101,7 +101,7 @@ def test_a_bank_that_cannot_be_kept_still_serves(
         encoded = encoder.texts_encoded
         assert engine.find_captions(folder / "red.png").hits == hits
         assert encoder.texts_encoded == encoded
-    assert len(engine.catalog.caption_ids(bank=True)) == 0
+    assert len(engine.catalog.bank_ids()) == 0
     again = engine.find_captions(folder / "red.png").hits
     assert [hit.text for hit in again] == [hit.text for hit in hits]
     assert None not in [hit.caption_id for hit in again]
