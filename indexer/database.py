@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine
@@ -51,11 +52,25 @@ def refusal(file: Path, error: DatabaseError) -> CatalogError:
 def _writer(file: Path) -> sqlite3.Connection:
     # No isolation level: the catalog says when a transaction begins; the driver would leave DDL outside.
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _keep_log(connection)
     # Not NORMAL: a power cut would take back what the FAISS file, or the user, has already been told.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Bring a new file to WAL mode; of two that do so together SQLite refuses one at once, whatever the timeout."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _reader(file: Path) -> sqlite3.Connection:
