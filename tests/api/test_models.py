@@ -31,7 +31,7 @@ def other(tmp_path: Path) -> FakeEncoder:
 def ready(run: Run, folder: Path, encoder: FakeEncoder, other: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The five pictures in ./crosslook-index; models come from where they lie, the base model being the first."""
 
-    def load(model: Path | None = None, *, device: str = "auto") -> FakeEncoder:
+    def load(model: Path | None = None, *, device: str = "auto", **_: bool) -> FakeEncoder:
         assert device == "auto"
         return encoder if model is None or model == BASE_MODEL else {other.directory: other}[model]
 

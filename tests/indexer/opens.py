@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from indexer.lock import LOCK
+
 _listening: list[str] | None = None
 
 
@@ -19,7 +21,7 @@ sys.addaudithook(_hear)  # once: a hook cannot be taken away again
 
 
 def opened(work: Callable[[], object]) -> list[str]:
-    """Names of the files that Python opened meanwhile, but for those that describe a vector index.
+    """Names of the files that Python opened meanwhile, but for the lock and what describes a vector index.
 
     SQLite and FAISS open theirs by themselves.
     """
@@ -27,6 +29,6 @@ def opened(work: Callable[[], object]) -> list[str]:
     _listening = []
     try:
         work()
-        return [name for name in _listening if Path(name).parent.name != "vectors"]
+        return [name for name in _listening if Path(name).parent.name != "vectors" and Path(name).name != LOCK]
     finally:
         _listening = None
