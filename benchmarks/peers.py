@@ -48,7 +48,7 @@ class Crosslook:
 
         with self.catalog.transaction() as connection:
             rows = ((i + 1, row.tobytes()) for i, row in enumerate(vectors.astype("<f2")))
-            connection.connection.executemany("INSERT INTO embedding VALUES (1, 'image', ?, ?)", rows)  # type: ignore[attr-defined]  # sqlite3
+            connection.connection.executemany("INSERT INTO embedding VALUES (1, 'image', ?, ?)", rows)
         self.index = VectorIndex.rebuild(self.catalog, Kind.IMAGE)
         self.allowed = allowed + 1
 

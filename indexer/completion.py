@@ -31,7 +31,10 @@ TEXTS = 256  # captions in one forward pass and one transaction
 class EmbeddingPort(Protocol):
     """What embedding needs of a model."""
 
-    input_size: int
+    @property
+    def input_size(self) -> int:
+        """S, in pixels."""
+        ...
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Upright picture → (S, S, 3) uint8."""

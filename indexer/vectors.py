@@ -176,7 +176,7 @@ class VectorIndex:
         left_out = np.union1d(self._gone, hidden) if len(hidden) else self._gone
         body = self._body.search(x, k, self._fetch, allowed=allowed, left_out=left_out)
         tail = self._tail.search(x, k, self._fetch, allowed=allowed, left_out=hidden)
-        scores, ids = (np.concatenate(pair, axis=1) for pair in zip(body, tail, strict=True))
+        scores, ids = np.concatenate([body[0], tail[0]], axis=1), np.concatenate([body[1], tail[1]], axis=1)
         scores = np.where(ids < 0, -np.inf, scores)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)

@@ -116,7 +116,12 @@ def test_nothing_is_built_where_nothing_is_to_be(indexed: Catalog, monkeypatch: 
     """A run that found nothing new looks at two lengths; a file cut short is made anew."""
     built: list[Kind] = []
     rebuild = VectorIndex.rebuild
-    monkeypatch.setattr(VectorIndex, "rebuild", lambda catalog, kind: (built.append(kind), rebuild(catalog, kind)))
+
+    def note(catalog: Catalog, kind: Kind) -> VectorIndex:
+        built.append(kind)
+        return rebuild(catalog, kind)
+
+    monkeypatch.setattr(VectorIndex, "rebuild", note)
     VectorIndex.update(indexed, Kind.IMAGE)
     assert not built
     path = file_of(indexed, ".faiss")
