@@ -20,6 +20,7 @@ from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
 from indexer import (
     Catalog,
+    Choice,
     IndexerError,
     IndexReport,
     Kind,
@@ -30,6 +31,7 @@ from indexer import (
     index_paths,
     indexing_lock,
     supported_formats,
+    vector_choice,
 )
 from indexer import forget as forget_path
 
@@ -105,8 +107,11 @@ def stats(
     """What is in the index."""
     with Catalog.open(index) as catalog:
         found, failed = catalog.stats(), catalog.failures() if failures else []
+        choices = {kind.value: vector_choice(catalog, kind) for kind in Kind}
+    each = round(found.bytes_on_disk / found.images) if found.images else 0
     if json:
-        document = asdict(found)
+        vectors = {kind: None if choice is None else asdict(choice) for kind, choice in choices.items()}
+        document = asdict(found) | {"vectors": vectors, "bytes_an_image": each}
         print_json(
             document | {"failed": [{"path": f.path, "reason": f.reason} for f in failed]} if failures else document
         )
@@ -123,11 +128,21 @@ def stats(
             "failures": str(found.failures)
             + (" (see them with --failures)" if found.failures and not failures else ""),
             "model": model,
-            "size": size(found.bytes_on_disk),
+            "search": _described(choices[Kind.IMAGE.value]),
+            "size": size(found.bytes_on_disk) + (f", {size(each)} an image" if each else ""),
         }
     )
     if failed:
         print_facts({f.path: f.reason for f in failed})
+
+
+def _described(choice: Choice | None) -> str:
+    """How vectors are searched, and how much of the ten nearest that finds."""
+    if choice is None:
+        return "exact; the FAISS file is not written yet"
+    if choice.structure == "exact" or choice.recall is None:
+        return choice.structure
+    return f"{choice.structure}, {choice.recall:.1%} of the ten nearest found at breadth {choice.breadth}"
 
 
 def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False) -> None:

@@ -268,6 +268,8 @@ def test_stats_tell_what_is_in_the_index(ready: Run, folder: Path) -> None:
     document = ready("stats", "--json").json
     assert (document["images"], document["failures"], document["encoder"]["name"]) == (5, 1, "fake")
     assert "failed" not in document
+    assert document["vectors"]["image"] == {"structure": "exact", "breadth": 0, "recall": 1.0}
+    assert document["bytes_an_image"] > 1000
     assert ready("stats", "--failures", "--json").json["failed"][0]["path"] == str(folder / "bad.jpg")
     people = ready("stats", "--failures").out
     assert "5 at 5 places" in people
