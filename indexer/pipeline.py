@@ -25,8 +25,10 @@ from encoders.datasets import CaptionFile
 from . import schema
 from .captions import index_captions
 from .catalog import Catalog
-from .decode import Header, read_picture
+from .decode import read_picture
 from .errors import DecodeError
+from .files import file_bytes
+from .header import Header
 from .records import Kind
 from .scan import Found, scan
 from .vectors import VectorIndex
@@ -207,14 +209,12 @@ class _Run:
     def _read(self, found: Found) -> _Picture | tuple[Found, str]:
         """In a thread: hash, and decode what is new. A failure comes back as its reason."""
         try:
-            data = found.path.read_bytes()
-            digest = hashlib.sha256(data).hexdigest()
-            if digest in self.hashes:
-                return _Picture(found, digest, None, None)
-            image, header = read_picture(data, at_least=2 * self.encoder.input_size)
+            with file_bytes(found.path) as data:
+                digest = hashlib.sha256(data).hexdigest()
+                if digest in self.hashes:
+                    return _Picture(found, digest, None, None)
+                image, header = read_picture(data, at_least=2 * self.encoder.input_size)
             return _Picture(found, digest, header, self.encoder.prepare(image))
-        except OSError as exc:
-            return found, f"cannot be read: {exc.strerror or exc}"
         except DecodeError as exc:
             return found, str(exc)
 

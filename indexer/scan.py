@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from encoders.datasets import IMAGE_SUFFIXES
 
 from .errors import SourceError
+from .files import irregular, why
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Unreadable:
 def scan(paths: Sequence[Path]) -> tuple[list[Found], list[Unreadable]]:
     """List the image files below some folders, and single files as given, each once, sorted by path.
 
-    Hidden files and folders are left out, links to folders are not followed, pipes and devices are passed over.
+    Hidden files and folders are left out, links to folders are not followed.
 
     Returns:
-        What was found, and what could not be looked at.
+        What was found, and what could not be looked at or is no file: pipes, devices, links that lead nowhere.
 
     Raises:
         SourceError: a path does not exist, or there is no image file at all.
@@ -46,18 +47,21 @@ def scan(paths: Sequence[Path]) -> tuple[list[Found], list[Unreadable]]:
     unreadable: list[Unreadable] = []
 
     def note(error: OSError) -> None:
-        unreadable.append(Unreadable(Path(error.filename), f"cannot be read: {error.strerror or error}"))
+        unreadable.append(Unreadable(Path(error.filename), why(error)))
 
     for given in paths:
         path = Path(os.path.abspath(given))  # not resolved: a linked file keeps the name its owner gave it
         if path.is_dir():
             for item in _walk(path, note):
-                found[item.path] = item
+                if isinstance(item, Found):
+                    found[item.path] = item
+                else:
+                    unreadable.append(item)
         elif path.exists():
-            item_or_none = _entry(path, set(os.listdir(path.parent)))
-            if item_or_none is None:
+            entry = _entry(path, set(os.listdir(path.parent)))
+            if not isinstance(entry, Found):
                 raise SourceError(f"{given} is neither a folder nor a regular file")
-            found[path] = item_or_none
+            found[path] = entry
         else:
             raise SourceError(f"no such file or folder: {given}")
     if not found and not unreadable:
@@ -73,24 +77,41 @@ def is_storable(path: Path) -> bool:
     return str(path).encode("utf-8", "replace").decode() == str(path)
 
 
-def _walk(root: Path, note: Callable[[OSError], None]) -> Iterator[Found]:
-    for directory, folders, files in os.walk(root, onerror=note):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        names = set(files)
-        for name in files:
+def _walk(root: Path, note: Callable[[OSError], None]) -> Iterator[Found | Unreadable]:
+    """What lies below a folder. A list of folders, not recursion: a tree may be deeper than Python's stack."""
+    waiting = [str(root)]
+    while waiting:
+        directory = waiting.pop()
+        folders, names = [], set()
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if not entry.is_dir(follow_symlinks=False):
+                        names.add(entry.name)
+                    elif not entry.name.startswith("."):
+                        folders.append(entry.path)
+        except OSError as exc:
+            note(exc)
+            continue
+        waiting += sorted(folders, reverse=True)
+        for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
                 item = _entry(Path(directory, name), names)
                 if item is not None:
                     yield item
 
 
-def _entry(path: Path, siblings: set[str]) -> Found | None:
+def _entry(path: Path, siblings: set[str]) -> Found | Unreadable | None:
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        sidecar = path.stem + ".txt"
-        sidecar_mtime = path.with_name(sidecar).stat().st_mtime_ns if sidecar in siblings else None
-    except OSError:
-        return None  # gone since it was listed
+        if (reason := irregular(status.st_mode)) is not None:
+            return Unreadable(path, reason)
+    except FileNotFoundError:
+        return Unreadable(path, "a link that leads nowhere") if path.is_symlink() else None  # gone since it was listed
+    except OSError as exc:
+        return Unreadable(path, why(exc))
+    sidecar_mtime = None
+    with suppress(OSError):  # a sidecar that is gone, or a link that leads nowhere, costs its picture nothing
+        if (sidecar := path.with_name(path.stem + ".txt")).name in siblings:
+            sidecar_mtime = sidecar.stat().st_mtime_ns
     return Found(path, status.st_size, status.st_mtime_ns, sidecar_mtime)
