@@ -15,10 +15,14 @@ from encoders.datasets import CaptionFile
 
 from . import schema
 from .catalog import Catalog
+from .errors import DecodeError
+from .files import file_bytes
 from .records import LocationRecord
 from .scan import Found
 
 BATCH = 256
+LARGEST_SIDECAR = 1_000_000
+"""Bytes; a larger `NAME.txt` holds something else than the captions of one picture."""
 
 
 class TextPort(Protocol):
@@ -109,9 +113,10 @@ def _changed_sidecars(
 def _lines(path: Path) -> list[str]:
     """A sidecar's captions, one a line; bytes that are not UTF-8 are replaced rather than the captions lost."""
     try:
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
-    except OSError:
-        return []
+        with file_bytes(path, limit=LARGEST_SIDECAR) as data:
+            text = data.decode("utf-8-sig", errors="replace")
+    except DecodeError:
+        return []  # gone, a pipe, or no list of captions at such a size
     return list(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
 
 

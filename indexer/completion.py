@@ -22,6 +22,7 @@ from encoders import ImageFeatures, Pixels, TextFeatures
 from .catalog import Catalog
 from .decode import read_picture
 from .errors import DecodeError
+from .files import file_bytes
 from .records import ImageRecord, Kind
 
 DECODE_THREADS = 4
@@ -145,15 +146,13 @@ class _Run:
         where, reason = paths[0] if paths else Path(), "its files are gone"
         for path in paths:
             try:
-                data = path.read_bytes() if path.is_file() else None
-                if data is None:
+                if not path.is_file():
                     continue
-                if hashlib.sha256(data).hexdigest() == digest:
-                    picture, _ = read_picture(data, at_least=2 * self.encoder.input_size)
-                    return self.encoder.prepare(picture)
+                with file_bytes(path) as data:
+                    if hashlib.sha256(data).hexdigest() == digest:
+                        picture, _ = read_picture(data, at_least=2 * self.encoder.input_size)
+                        return self.encoder.prepare(picture)
                 where, reason = path, "it has changed since it was indexed"
-            except OSError as exc:
-                where, reason = path, f"cannot be read: {exc.strerror or exc}"
             except DecodeError as exc:
                 where, reason = path, str(exc)
         return Unread(record.id, str(where), reason)

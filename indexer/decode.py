@@ -1,163 +1,169 @@
-"""From a file to an upright RGB picture, whatever the format; and what its header tells."""
+"""From a file to an upright RGB picture, whatever the format and whatever is wrong with the file."""
 
 from __future__ import annotations
 
 import io
+import re
 import warnings
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pillow_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from .colours import to_rgb
 from .errors import DecodeError
+from .files import Budget, file_bytes
+from .header import Header, read_header
 
 MAX_PIXELS = 250_000_000
 """Pictures beyond this are refused before they are decoded: a small file can ask for all the memory there is."""
 
-Image.MAX_IMAGE_PIXELS = None  # our own limit replaces Pillow's warning
+MAX_MEMORY = 2**31
+"""Bytes that decoding may take at one time, over all threads. A picture that would need more alone is refused."""
+
+MAX_SCAN_PIXELS = 80 * MAX_PIXELS
+"""Pixels times scans of a JPEG; progressive ones have about ten, and a few bytes can ask for another."""
+
+LONGEST_SHAPE = 16
+"""A picture longer than so many times what is needed is made smaller even where its other side falls short."""
+
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice this, some formats before they take the memory
 pillow_heif.register_heif_opener()
 warnings.filterwarnings(
     "ignore", module=r"PIL\."
 )  # damaged metadata; what matters is raised, and becomes a DecodeError
 
-_DATE_TAGS, _EXIF_IFD, _GPS_IFD = (36867, 36868), 0x8769, 0x8825
-_MAKE, _MODEL, _DATE = 271, 272, 306
+_MEMORY = Budget(MAX_MEMORY)  # of the process, because its memory is
+_BYTES_A_PIXEL = {"WEBP": 18, "AVIF": 10, "HEIF": 10, "TIFF": 10}
+"""What decoding takes at its peak, measured; 4 where nothing is said, which is Pillow's own picture."""
+
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_START_OF_SCAN, _END_OF_IMAGE = b"\xda", b"\xd9"
+_BEGINNINGS = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF.{4}WEBP|II\*\x00|MM\x00\*|.{4}ftyp(?:hei|hev|mif|msf|avi)", re.DOTALL
+)
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a picture's file says about it. Width and height in pixels, of the upright picture."""
-
-    width: int
-    height: int
-    format: str
-    taken_at: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    camera: str | None = None
-
-
+@cache
 def supported_formats() -> tuple[str, ...]:
     """Names of the picture formats that this installation decodes, sorted."""
     Image.init()
-    heif = {"HEIF"} if "HEIF" in Image.OPEN else set()
-    wanted = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"} & set(Image.OPEN)
-    return tuple(sorted(wanted | heif))
+    return tuple(sorted({"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"} & set(Image.OPEN)))
 
 
 def open_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Image:
-    """Decode a picture: EXIF orientation applied, alpha over white, first frame, RGB.
+    """Decode a picture: EXIF orientation and colour profile applied, alpha over white, first frame, sRGB.
 
     Args:
         source: a file, or its bytes.
-        at_least: the longest side that is needed, in pixels; a large JPEG is then decoded at reduced size.
+        at_least: pixels that either side should keep if it has them; a larger picture comes back smaller, and a
+            large JPEG is decoded so. The longer side has at most 16 times as many.
 
     Raises:
-        DecodeError: not an image, damaged, cut short, or larger than `MAX_PIXELS`.
+        DecodeError: not an image, damaged, cut short, or too large; the message says which.
     """
     return read_picture(source, at_least=at_least)[0]
 
 
 def read_picture(source: Path | bytes, *, at_least: int | None = None) -> tuple[Image.Image, Header]:
     """Decode a picture as `open_image` does, and read its header."""
-    try:
-        data = source if isinstance(source, bytes) else source.read_bytes()
-    except OSError as exc:
-        raise DecodeError(f"cannot be read: {exc.strerror or exc}") from exc
-    if not data:
+    if isinstance(source, Path):
+        with file_bytes(source) as data:
+            return read_picture(data, at_least=at_least)
+    if not source:
         raise DecodeError("the file is empty")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            _check_size(image)
-            header = _header(image)
-            if at_least is not None and image.format == "JPEG":
-                image.draft("RGB", (at_least, at_least))
-            return _to_rgb(_upright(image)), header
-    except UnidentifiedImageError as exc:
-        raise DecodeError("not an image, or of a format that is not known") from exc
+        return _decode(source, at_least)
     except DecodeError:
         raise
+    except UnidentifiedImageError as exc:
+        if _BEGINNINGS.match(source):
+            raise DecodeError("damaged or cut short (it begins like a picture, but its header makes no sense)") from exc
+        raise DecodeError("not an image, or of a format that is not known") from exc
+    except Image.DecompressionBombError as exc:
+        raise DecodeError(f"its pixels are more than the limit of {MAX_PIXELS}") from exc
     except MemoryError as exc:
         raise DecodeError("it does not fit into memory") from exc
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError, RuntimeError) as exc:
-        # Pillow's plugins raise all of these on damaged files; each becomes one failure, never a lost batch.
-        raise DecodeError(f"damaged or cut short ({str(exc) or type(exc).__name__})") from exc
+    except Exception as exc:  # decoders raise anything on damaged files; one is one failure, never a lost batch
+        raise DecodeError(f"damaged or cut short ({_in_short(exc)})") from exc
+
+
+def _decode(data: bytes, at_least: int | None) -> tuple[Image.Image, Header]:
+    # Only our own formats: others would start programs (EPS) or read whatever looks faintly like them.
+    with Image.open(io.BytesIO(data), formats=supported_formats()) as image:
+        size = image.size
+        _check_size(image)
+        scans = _scan_count(image, data) if image.format in ("JPEG", "MPO") else 1
+        if at_least is not None and image.format in ("JPEG", "MPO"):
+            image.draft("RGB", (at_least, at_least))
+        with _MEMORY.take(_cost(image, size, scans, whole=at_least is None)):
+            image.load()
+            header, turn = read_header(image, size)
+            picture = to_rgb(image, 1 if at_least is None else _factor(image.size, at_least))
+            return picture if turn is None else picture.transpose(turn), header
 
 
 def _check_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise DecodeError(f"{image.width}x{image.height} pixels are more than the limit of {MAX_PIXELS}")
+    if not image.width * image.height:
+        raise DecodeError("damaged or cut short (it has no pixels)")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except (ValueError, TypeError, SyntaxError, KeyError, OSError):
-        return image  # a broken EXIF block says nothing about orientation
+def _scan_count(image: Image.Image, jpeg: bytes) -> int:
+    """How often a JPEG goes over its pixels: once, or a scan for each component, or ever finer ones.
+
+    Raises:
+        DecodeError: so often that it would take hours.
+    """
+    scans = _scans(jpeg)
+    if next(scans, 0) == len(image.getbands()) and not image.info.get("progressive"):
+        return 1
+    count = 1 + sum(1 for _ in scans)
+    if count * image.width * image.height > MAX_SCAN_PIXELS:
+        raise DecodeError(f"{count} scans of {image.width}x{image.height} pixels would take too long to decode")
+    return count
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Bring any mode to RGB: alpha over white, deep greys scaled to 8 bits."""
-    if image.mode == "RGB":
-        return _over_white(image) if "transparency" in image.info else image
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        return _deep_to_rgb(image)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        return _over_white(image)
-    return image.convert("RGB")
+def _scans(jpeg: bytes) -> Iterator[int]:
+    """Each scan by its number of components. Source: ITU-T T.81, annex B."""
+    found = _MARKER.search(jpeg, 2)
+    while found is not None and found[1] != _END_OF_IMAGE:
+        at = found.end()
+        if found[1] == _START_OF_SCAN:
+            yield int.from_bytes(jpeg[at + 2 : at + 3])
+        found = _MARKER.search(jpeg, at + int.from_bytes(jpeg[at : at + 2]))
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+def _cost(image: Image.Image, size: tuple[int, int], scans: int, *, whole: bool) -> int:
+    """The bytes that decoding will take, roughly; `size` is the stored one, the image's the one after a draft."""
+    stored, drafted = size[0] * size[1], image.width * image.height
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]  # a TIFF has it
+        sides = tags.get(322, 0), tags.get(323, 0)  # of a tile, which may be larger than the picture
+        stored = drafted = max(stored, sides[0] * sides[1])
+    cost = drafted * (_BYTES_A_PIXEL.get(image.format or "", 4) + (8 if whole else 0))
+    if scans > 1:
+        cost += stored * 2 * len(image.getbands())  # all coefficients are kept until the last scan
+    if cost > MAX_MEMORY:
+        raise DecodeError(
+            f"{size[0]}x{size[1]} pixels of {image.format} would take {cost / 1e9:.1f} GB to decode, "
+            f"more than the limit of {MAX_MEMORY / 1e9:.1f}; save it smaller, or as a JPEG"
+        )
+    return cost
 
 
-def _deep_to_rgb(image: Image.Image) -> Image.Image:
-    """16-bit greys by their full range; 32-bit and floating point ones by the range they use."""
-    values = np.asarray(image, np.float32)
-    if image.mode.startswith("I;16") or (image.mode == "I" and values.min() >= 0 and 255 < values.max() <= 65535):
-        values = values / np.float32(257)
-    else:
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        values = (values - low) * np.float32(255 / (high - low)) if high > low else np.clip(values, 0, 255)
-    return Image.fromarray(np.nan_to_num(values).round().astype(np.uint8)).convert("RGB")
+def _factor(size: tuple[int, int], at_least: int) -> int:
+    """How many times smaller a picture may become."""
+    shorter, longer = sorted(size)
+    return max(1, shorter // at_least, -(-longer // (LONGEST_SHAPE * at_least)))
 
 
-def _header(image: Image.Image) -> Header:
-    width, height = image.size
-    facts: dict[str, Any] = {}
-    with suppress(ValueError, TypeError, SyntaxError, KeyError, OSError, ZeroDivisionError, AttributeError):
-        exif = image.getexif()
-        if exif.get(0x0112) in (5, 6, 7, 8):
-            width, height = height, width
-        inner, gps = exif.get_ifd(_EXIF_IFD), exif.get_ifd(_GPS_IFD)
-        facts["taken_at"] = _date(*(inner.get(tag) for tag in _DATE_TAGS), exif.get(_DATE))
-        names = [_text(exif.get(tag)) for tag in (_MAKE, _MODEL)]
-        facts["camera"] = " ".join(name for name in names if name) or None
-        if 2 in gps and 4 in gps:
-            facts["latitude"] = _degrees(gps[2], gps.get(1) == "S")
-            facts["longitude"] = _degrees(gps[4], gps.get(3) == "W")
-    return Header(width, height, image.format or "unknown", **facts)
-
-
-def _text(value: object) -> str:
-    return str(value).replace("\x00", "").strip() if value else ""
-
-
-def _date(*candidates: object) -> str | None:
-    """The first usable EXIF date as ISO 8601, without a zone: cameras do not know theirs."""
-    for candidate in candidates:
-        with suppress(ValueError):
-            return datetime.strptime(_text(candidate), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007  see above
-    return None
-
-
-def _degrees(parts: Any, negative: bool) -> float | None:  # noqa: ANN401, FBT001  EXIF rationals
-    degrees = sum(float(part) / 60**i for i, part in enumerate(parts))
-    return None if not np.isfinite(degrees) or abs(degrees) > 180 else round(-degrees if negative else degrees, 6)
+def _in_short(error: Exception) -> str:
+    """What an error says, in one printable line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "MAX_TEXT" in text:  # Pillow names its own constants
+        return "a text or colour profile in it unpacks to far more than it should"
+    return "".join(c if c.isprintable() else "�" for c in text)[:160]

@@ -3,6 +3,7 @@
 IndexerError
 ├── SourceError            what should be indexed is not there, or holds no image
 ├── DecodeError            a file is not an image, is damaged, or is too large
+│   └── ReadError              the system does not let it be read; it may another time
 ├── WatchError             changes below a folder cannot be followed
 ├── FilterError            a --where expression does not parse
 └── CatalogError           the catalog cannot be used
@@ -26,6 +27,10 @@ class SourceError(IndexerError):
 
 class DecodeError(IndexerError):
     """A file is not an image, is damaged, or is too large."""
+
+
+class ReadError(DecodeError):
+    """The system does not let a file be read; it may another time."""
 
 
 class WatchError(IndexerError):

@@ -26,8 +26,10 @@ from . import schema
 from .captions import index_captions
 from .catalog import Catalog
 from .completion import complete
-from .decode import Header, read_picture
-from .errors import DecodeError
+from .decode import read_picture
+from .errors import DecodeError, ReadError
+from .files import file_bytes
+from .header import Header
 from .lock import locked
 from .records import Kind
 from .roots import Survey, add_roots, check, known_roots, outermost
@@ -291,15 +293,14 @@ class _Run:
     def _read(self, found: Found) -> _Picture | tuple[Found, str]:
         """In a thread: hash, and decode what is new. A failure comes back as its reason."""
         try:
-            data = Path(found.path).read_bytes()
-            digest = hashlib.sha256(data).hexdigest()
-            if digest in self.hashes:
-                return _Picture(found, digest, None, None)
-            image, header = read_picture(data, at_least=2 * self.encoder.input_size)
+            with file_bytes(Path(found.path)) as data:
+                digest = hashlib.sha256(data).hexdigest()
+                if digest in self.hashes:
+                    return _Picture(found, digest, None, None)
+                image, header = read_picture(data, at_least=2 * self.encoder.input_size)
             return _Picture(found, digest, header, self.encoder.prepare(image))
-        except OSError as exc:
-            # Not the file's fault: tried again each time, for a drive may be back, or permission given.
-            return found._replace(mtime_ns=NEVER), f"cannot be read: {exc.strerror or exc}"
+        except ReadError as exc:  # not the file's fault: tried again each time, for a drive may be back
+            return found._replace(mtime_ns=NEVER), str(exc)
         except DecodeError as exc:
             return found, str(exc)
 

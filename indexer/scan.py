@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from encoders.datasets import IMAGE_SUFFIXES
 
+from .files import irregular, why
+
 
 class Found(NamedTuple):
     """An image file. Times are nanoseconds since 1970; `sidecar_mtime_ns` is None where there is no `NAME.txt`."""
@@ -51,13 +53,14 @@ class Scan:
 
     def note(self, path: str, error: OSError) -> None:
         """Remember what could not be looked at."""
-        self.unreadable.append(Unreadable(path, f"cannot be read: {error.strerror or error}"))
+        self.unreadable.append(Unreadable(path, why(error)))
 
 
 def scan(paths: Iterable[str]) -> Scan:
     """List the image files below some folders, and single files as given, each once, sorted by path.
 
-    Hidden files and folders are left out, links to folders are not followed, pipes and devices are passed over.
+    Hidden files and folders are left out, links to folders are not followed. Pipes, devices and links that lead
+    nowhere are among what could not be looked at.
 
     Args:
         paths: absolute; not resolved, for a linked file keeps the name its owner gave it.
@@ -116,11 +119,14 @@ def _walk(root: str, found: Scan) -> None:
             sidecar = texts.get(entry.name[: entry.name.rfind(".")])
             try:
                 status = entry.stat()
-                if stat.S_ISREG(status.st_mode):
-                    time = _time(sidecar.path) if sidecar is not None else None
-                    found.files.append(Found(entry.path, status.st_size, status.st_mtime_ns, time))
+                if (reason := irregular(status.st_mode)) is not None:
+                    found.unreadable.append(Unreadable(entry.path, reason))
+                    continue
+                time = _time(sidecar.path) if sidecar is not None else None
+                found.files.append(Found(entry.path, status.st_size, status.st_mtime_ns, time))
             except FileNotFoundError:
-                continue  # gone since it was listed, or a link to nowhere
+                if entry.is_symlink():  # else it is gone since it was listed
+                    found.unreadable.append(Unreadable(entry.path, "a link that leads nowhere"))
             except OSError as error:
                 found.note(entry.path, error)
 

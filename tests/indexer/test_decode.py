@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
-from indexer import DecodeError, open_image, supported_formats
+from indexer import DecodeError, colours, open_image, supported_formats
 from indexer import decode as module
+from indexer.colours import to_rgb
 from indexer.decode import read_picture
+from indexer.files import Budget
+from tests.indexer.hostile import png
+from tests.indexer.profiles import ADOBE_RGB, SRGB, grey_profile, ink_profile, rgb_profile
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -51,17 +55,38 @@ INVERSE = {
 }
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_exif_orientation_is_made_upright(orientation: int) -> None:
-    """A camera held in any of eight ways gives the same picture, and the header's size is the upright one."""
+def turned(upright: Image.Image, kind: str, orientation: int, **options: object) -> bytes:
+    """A picture as a camera held in one of eight ways stores it."""
     undo = INVERSE[orientation]
-    stored = corners() if undo is None else corners().transpose(undo)
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
-    image, header = read_picture(encoded(stored, "PNG", exif=exif))
+    return encoded(upright if undo is None else upright.transpose(undo), kind, exif=exif, **options)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_is_made_upright(orientation: int, kind: str) -> None:
+    """A camera held in any of eight ways gives the same picture, and the header's size is the upright one."""
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
+    options["AVIF"] = {"quality": 100, "subsampling": "4:4:4"}
+    image, header = read_picture(turned(corners(), kind, orientation, **options.get(kind, {})))
     assert (header.width, header.height) == (30, 20)
     assert image.size == (30, 20)
-    np.testing.assert_array_equal(np.asarray(image), np.asarray(corners()))
+    apart = np.abs(np.asarray(image, int) - np.asarray(corners(), int))
+    assert apart.max() == 0 if kind in ("PNG", "TIFF", "WEBP") else apart.mean() < 3
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_that_is_made_smaller_is_upright_too(orientation: int, kind: str) -> None:
+    """Reduced while it is decoded or after, a turned picture is what the upright one is."""
+    upright = corners().resize((810, 540), Image.Resampling.NEAREST)
+    image, header = read_picture(turned(upright, kind, orientation), at_least=90)
+    assert (header.width, header.height) == (810, 540)
+    assert image.size == ((135, 90) if kind == "PNG" else image.size)
+    assert image.width > image.height >= 90
+    expected = np.asarray(corners().resize(image.size, Image.Resampling.NEAREST), int)
+    assert np.abs(np.asarray(image, int) - expected).mean() < 3
 
 
 def test_alpha_lies_over_white() -> None:
@@ -170,6 +195,127 @@ def test_a_draft_never_falls_below_what_is_asked() -> None:
     assert image.width >= 448
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF"])
+def test_every_large_picture_comes_back_smaller(kind: str) -> None:
+    """What a decoder cannot reduce is reduced afterwards, its shape kept and its header told whole."""
+    image, header = read_picture(encoded(Image.new("RGB", (1000, 600), "red"), kind), at_least=100)
+    assert image.size == (167, 100)
+    assert (header.width, header.height) == (1000, 600)
+    red, green, blue = np.asarray(image).reshape(-1, 3).mean(axis=0)
+    assert red > 240
+    assert max(green, blue) < 16
+
+
+@pytest.mark.parametrize("size", [(30_000, 2), (2, 30_000), (30_000, 1), (1, 1)])
+def test_an_extreme_shape_takes_no_extreme_memory(size: tuple[int, int]) -> None:
+    """The longer side of a strip is bounded, though the shorter one then falls short."""
+    image = open_image(encoded(Image.new("RGB", size, "red"), "PNG"), at_least=100)
+    assert max(image.size) <= 16 * 100
+    assert np.asarray(image).reshape(-1, 3).min(axis=0).tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("factor", [1, 3])
+def test_strip_by_strip_is_as_all_at_once(mode: str, factor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Huge pictures are converted in strips; no seam shows, and no strip is scaled by a range of its own."""
+    ramp = np.linspace(0, 60_000, 37 * 23).reshape(23, 37)
+    grey = Image.fromarray((ramp / 256).astype(np.uint8))
+    alpha = Image.merge("RGBA", (grey, grey.rotate(180), grey, grey))
+    image = {
+        "I;16": Image.fromarray(ramp.astype(np.uint16)),
+        "F": Image.fromarray(ramp.astype(np.float32)),
+        "LA": alpha.convert("LA"),
+        "RGBA": alpha,
+    }.get(mode) or alpha.convert("RGB").convert(mode)
+    at_once = to_rgb(image, factor)
+    monkeypatch.setattr(colours, "STRIP", 100)
+    np.testing.assert_array_equal(np.asarray(to_rgb(image, factor)), np.asarray(at_once))
+    assert at_once.size == (-(-37 // factor), -(-23 // factor))
+
+
+def test_what_is_transparent_does_not_colour_its_neighbours() -> None:
+    """A cut-out made smaller has no dark fringe: what is not seen does not count in the average."""
+    image = Image.new("RGBA", (200, 200), (0, 0, 0, 0))
+    image.paste((255, 255, 255, 255), (0, 0, 101, 200))
+    assert np.asarray(open_image(encoded(image, "PNG"), at_least=20)).min() == 255
+
+
+def test_what_is_no_number_spoils_no_measurement() -> None:
+    """Holes and overflows of an instrument leave the others their range."""
+    values = np.array([[np.nan, 2, 4, 6, np.inf, -np.inf, 3e38, -3e38]], np.float32)[:, :6]
+    pixels = np.asarray(open_image(encoded(Image.fromarray(values), "TIFF")))[0, :, 0].tolist()
+    assert pixels == [0, 0, 128, 255, 255, 0]
+    ends = np.array([[-3e38, 0, 3e38]], np.float32)
+    assert np.asarray(open_image(encoded(Image.fromarray(ends), "TIFF")))[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_a_colour_profile_is_applied(kind: str) -> None:
+    """A colour of Adobe RGB becomes the one of sRGB that looks the same, as colorimetry says."""
+    stored = np.array([100, 150, 100])
+    linear = (stored / 255) ** 2.2 @ np.array(ADOBE_RGB) @ np.linalg.inv(np.array(SRGB))
+    expected = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clip(0) ** (1 / 2.4) - 0.055) * 255
+    assert np.abs(expected - stored).max() > 15
+    image = Image.new("RGB", (32, 32), tuple(stored.tolist()))
+    options = {"WEBP": {"lossless": True}}.get(kind, {"quality": 100})
+    pixels = np.asarray(open_image(encoded(image, kind, icc_profile=rgb_profile(ADOBE_RGB, 2.2), **options)))
+    np.testing.assert_allclose(pixels[16, 16], expected, atol=4)
+
+
+def test_profiles_of_greys_and_of_inks_are_applied() -> None:
+    """A linear grey is brightened for the screen; what a press makes of its inks, its profile says."""
+    grey = encoded(Image.new("L", (9, 9), 128), "PNG", icc_profile=grey_profile(1.0))
+    np.testing.assert_allclose(np.asarray(open_image(grey))[4, 4], [188, 188, 188], atol=2)
+    inks = Image.new("CMYK", (9, 9), (0, 255, 255, 0))
+    invisible = encoded(inks, "TIFF", icc_profile=ink_profile((255, 128, 128)))  # L* 100: white paper
+    assert np.asarray(open_image(invisible)).min() > 250
+    assert np.asarray(open_image(encoded(inks, "TIFF")))[4, 4].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        rgb_profile(ADOBE_RGB, 2.2)[:150],
+        b"no profile at all",
+        grey_profile(2.2),
+        rgb_profile(ADOBE_RGB, 2.2, "sRGB IEC61966-2.1"),
+        bytes(5_000_000),
+    ],
+    ids=["cut", "garbage", "of greys", "sRGB by name", "huge"],
+)
+def test_a_profile_that_is_broken_or_not_needed_is_passed_over(profile: bytes) -> None:
+    """The pixels are then shown as they are stored."""
+    image = Image.new("RGB", (8, 8), (100, 150, 100))
+    assert np.asarray(open_image(encoded(image, "TIFF", icc_profile=profile)))[4, 4].tolist() == [100, 150, 100]
+
+
+def test_of_several_jpegs_in_one_file_the_first_counts() -> None:
+    """Cameras append previews; the picture is a JPEG like others, reduced while it is decoded."""
+    first, second = Image.new("RGB", (1600, 1200), "red"), Image.new("RGB", (160, 120), "blue")
+    data = encoded(first, "MPO", save_all=True, append_images=[second])
+    image, header = read_picture(data, at_least=300)
+    assert (header.format, header.width, header.height) == ("JPEG", 1600, 1200)
+    assert image.size == (400, 300)
+    assert np.asarray(image)[150, 200, 0] > 240
+
+
+def test_an_adobe_cmyk_jpeg_is_not_a_negative() -> None:
+    """Programs store inks upside down in a JPEG; a marker says so, and may have been stripped with the metadata."""
+    paper = encoded(Image.new("CMYK", (16, 16), (0, 0, 0, 0)), "JPEG", quality=100)
+    marker = paper.index(b"\xff\xee\0\x0eAdobe")
+    stripped = paper[:marker] + paper[marker + 16 :]
+    for data in (paper, stripped):
+        assert np.asarray(open_image(data)).min() > 250
+
+
+def test_damage_in_the_middle_of_a_png_is_noticed() -> None:
+    """A stream of pixels that breaks off leaves half a picture, which must not pass for a whole one."""
+    data = bytearray(zlib.compress(b"\0" + bytes(range(90)) + (b"\0" + bytes(90)) * 29, level=0))
+    data[2] = 7  # no such kind of block
+    with pytest.raises(DecodeError, match="damaged or cut short"):
+        open_image(png(30, 30, packed=bytes(data)))
+
+
 def test_exif_tells_date_camera_and_place() -> None:
     """What a camera writes ends in the header."""
     exif = Image.Exif()
@@ -206,6 +352,59 @@ def test_what_cannot_be_read_is_refused_with_a_reason(data: bytes, words: str) -
         open_image(data)
 
 
+@pytest.mark.parametrize(
+    "gps",
+    [
+        {2: (91.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)},
+        {2: (0.0, 0.0, 0.0), 4: (181.0, 0.0, 0.0)},
+        {2: (TiffImagePlugin.IFDRational(1, 0),) * 3, 4: (1.0, 2.0, 3.0)},
+        {2: (1.0, 2.0, 3.0)},
+    ],
+    ids=["beyond the pole", "beyond the date line", "of zero denominators", "of latitude only"],
+)
+def test_a_place_that_makes_no_sense_is_none_and_the_rest_stays(gps: dict[int, object]) -> None:
+    """One broken block costs neither the date nor the camera."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.DateTime] = "Leitz", "2024:03:01 12:30:00"
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(gps)
+    _, header = read_picture(encoded(Image.new("RGB", (8, 8)), "JPEG", exif=exif))
+    assert (header.latitude, header.longitude) == (None, None)
+    assert (header.camera, header.taken_at) == ("Leitz", "2024-03-01T12:30:00")
+
+
+def test_a_picture_that_would_take_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not pixels alone count, but what a format's decoder needs for each; the message says what helps."""
+    monkeypatch.setattr(module, "MAX_MEMORY", 1_000_000)
+    image = Image.new("RGB", (400, 400))
+    assert open_image(encoded(image, "PNG"), at_least=100).size == (100, 100)
+    with pytest.raises(DecodeError, match=r"400x400 pixels of WEBP would take .* GB to decode.* save it smaller"):
+        open_image(encoded(image, "WEBP"), at_least=100)
+    with pytest.raises(DecodeError, match="would take"):
+        open_image(encoded(Image.new("RGB", (800, 800)), "JPEG", progressive=True), at_least=100)
+    assert open_image(encoded(Image.new("RGB", (800, 800)), "JPEG"), at_least=100).size == (100, 100)
+
+
+def test_decoding_waits_for_memory_that_others_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several threads together take no more than one may."""
+    budget = Budget(1_000_000)
+    monkeypatch.setattr(module, "_MEMORY", budget)
+    least = budget.total
+    load = ImageFile.ImageFile.load
+
+    def watch(image: ImageFile.ImageFile) -> object:
+        nonlocal least
+        least = min(least, budget.left)
+        return load(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", watch)
+    data = encoded(Image.new("RGB", (320, 320), "red"), "PNG")
+    with ThreadPoolExecutor(4) as pool:
+        sizes = [image.size for image in pool.map(lambda _: open_image(data, at_least=64), range(12))]
+    assert sizes == [(64, 64)] * 12
+    assert budget.left == budget.total
+    assert 0 <= least < budget.total
+
+
 def test_a_missing_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     """The system's own reason is passed on."""
     with pytest.raises(DecodeError, match="No such file"):
@@ -214,14 +413,8 @@ def test_a_missing_file_is_refused_with_a_reason(tmp_path: Path) -> None:
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
     """A few bytes that promise 40 gigapixels cost nothing."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", 200_000, 200_000, 8, 2, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
     with pytest.raises(DecodeError, match=f"more than the limit of {module.MAX_PIXELS}"):
-        open_image(data)
+        open_image(png(200_000, 200_000))
 
 
 @settings(max_examples=150, deadline=None)

@@ -170,15 +170,15 @@ def test_a_file_that_could_not_be_read_is_tried_again(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Permission given later changes neither size nor time."""
-    original = Path.read_bytes
+    original = os.open
 
-    def refuse(path: Path) -> bytes:
-        if path.name == "red.png":
-            raise PermissionError(13, "Permission denied", str(path))
-        return original(path)
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
+        if str(path).endswith("red.png"):
+            raise PermissionError(13, "Permission denied", path)
+        return original(path, flags, mode)
 
     with monkeypatch.context() as locked:
-        locked.setattr(Path, "read_bytes", refuse)
+        locked.setattr("indexer.files.os.open", refuse)
         assert counts(index_paths(catalog, encoder, [folder])) == {"added": 4, "failed": 1}
     assert counts(index_paths(catalog, encoder, [folder])) == {"added": 1, "unchanged": 4}
     assert catalog.failures() == []

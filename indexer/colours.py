@@ -1,0 +1,118 @@
+"""From a decoded picture of any mode to RGB as screens show it, smaller where that is enough."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms
+
+STRIP = 1_000_000
+"""Pixels that are converted at a time: a huge picture is never there twice."""
+
+LARGEST_PROFILE = 4_000_000
+"""Bytes of a colour profile; those of printers are the largest, and half of this."""
+
+_DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+_ALPHA = ("RGBA", "RGBa", "LA", "PA")
+_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+
+
+def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
+    """Bring a picture to RGB: alpha over white, deep greys scaled to 8 bits, a colour profile applied.
+
+    Args:
+        image: a picture of any mode.
+        factor: how many times smaller both sides become; squares of that side are averaged.
+    """
+    span = _span(image) if image.mode in _DEEP else None
+    plain = _reduced(image, factor, span) if factor > 1 or image.width * image.height > STRIP else _plain(image, span)
+    return _as_shown(plain, image.info.get("icc_profile")).convert("RGB")
+
+
+def _reduced(image: Image.Image, factor: int, span: tuple[float, float] | None) -> Image.Image:
+    """Strip by strip."""
+    rows = ceil(max(1, STRIP // image.width) / factor) * factor
+    small = None
+    for top in range(0, image.height, rows):
+        strip = _plain(_strip(image, top, rows), span).reduce(factor)
+        if small is None:
+            small = Image.new(strip.mode, (strip.width, ceil(image.height / factor)))
+        small.paste(strip, (0, top // factor))
+    return small or image
+
+
+def _strip(image: Image.Image, top: int, rows: int) -> Image.Image:
+    return image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _plain(image: Image.Image, span: tuple[float, float] | None) -> Image.Image:
+    """To the one of L, RGB and CMYK that says the same: modes whose values can be averaged."""
+    if span is not None:
+        return _scaled(image, span)
+    if image.mode in _ALPHA or "transparency" in image.info:
+        return _over_white(image)
+    if image.mode in _SPACES:
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return flat.convert("L" if image.mode in ("L", "LA") else "RGB")
+
+
+def _span(image: Image.Image) -> tuple[float, float]:
+    """What becomes black and what white: of 16 bits their full range, of 32 and of floating point what is used."""
+    if image.mode.startswith("I;16"):
+        return 0.0, 65535.0
+    low, high = np.inf, -np.inf
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        values = _values(_strip(image, top, rows))
+        values = values[np.isfinite(values)]
+        low, high = min(low, values.min(initial=np.inf)), max(high, values.max(initial=-np.inf))
+    if image.mode == "I" and low >= 0 and 255 < high <= 65535:
+        return 0.0, 65535.0
+    return (float(low), float(high)) if low < high else (0.0, 255.0)
+
+
+def _scaled(image: Image.Image, span: tuple[float, float]) -> Image.Image:
+    """Grey of 8 bits; what is no number is black."""
+    low, high = span
+    values = np.nan_to_num((_values(image) - low) * (255 / (high - low)), nan=0, posinf=255, neginf=0)
+    return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
+
+
+def _values(image: Image.Image) -> npt.NDArray[np.float64]:
+    return np.asarray(image, np.float64)  # 32 bits would overflow between the ends of their own range
+
+
+def _as_shown(image: Image.Image, profile: object) -> Image.Image:
+    """Apply a colour profile, so that Display P3, Adobe RGB and printers' inks look as they were meant to."""
+    transform = _to_srgb(profile, image.mode) if isinstance(profile, bytes) and profile else None
+    return image if transform is None else transform.apply(image)
+
+
+@lru_cache(maxsize=16)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The way to sRGB; None where the profile is sRGB, is broken, or is meant for another kind of picture."""
+    if len(profile) > LARGEST_PROFILE:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() != _SPACES[mode] or "sRGB" in ImageCms.getProfileName(source):
+            return None
+        return ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            flags=ImageCms.Flags.NOCACHE,  # threads share it
+        )
+    except Exception:  # noqa: BLE001  whatever a broken profile makes littleCMS say, the picture is shown without it
+        return None
