@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -74,7 +75,11 @@ def photograph(size: tuple[int, int] = (64, 48)) -> Image.Image:
 @cache
 def whole(kind: str) -> bytes:
     """The photograph in a format."""
-    options = {"JPEG": {"quality": 97}, "TIFF": {"compression": "tiff_lzw"}, "WEBP": {"quality": 97}}
+    options: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": 97},
+        "TIFF": {"compression": "tiff_lzw"},
+        "WEBP": {"quality": 97},
+    }
     return encoded(photograph(), kind, **options.get(kind, {}))
 
 

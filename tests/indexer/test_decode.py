@@ -7,6 +7,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def turned(upright: Image.Image, kind: str, orientation: int, **options: object)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_exif_orientation_is_made_upright(orientation: int, kind: str) -> None:
     """A camera held in any of eight ways gives the same picture, and the header's size is the upright one."""
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
+    options: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
     options["AVIF"] = {"quality": 100, "subsampling": "4:4:4"}
     image, header = read_picture(turned(corners(), kind, orientation, **options.get(kind, {})))
     assert (header.width, header.height) == (30, 20)

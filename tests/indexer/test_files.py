@@ -62,7 +62,7 @@ def test_a_file_that_grows_while_it_is_read_ends(tmp_path: Path, monkeypatch: py
             more.write(b" and more")
         return status
 
-    monkeypatch.setattr(files.os, "fstat", grow)
+    monkeypatch.setattr("indexer.files.os.fstat", grow)
     with file_bytes(path) as data:
         assert data == b"first"
 
