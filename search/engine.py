@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,11 +19,12 @@ from indexer import Catalog, CatalogError, DecodeError, Ids, Kind, VectorIndex, 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
 from .errors import ImageNotFoundError, QueryError
 from .explain import Explanation
+from .keywords import Keywords, look_up
+from .merge import retrieve
+from .query import Query, check_text, is_unicode, parse
 from .rerank import Candidate, reorder, retrieved
 from .timing import Stopwatch
-
-MAX_WORDS = 60
-"""Longest query; the text tower reads 64 tokens."""
+from .unwanted import away_from, evidence_against
 
 ImageQuery = Path | int | Image.Image
 """A file, the id of an indexed image, or a picture in memory."""
@@ -93,20 +93,24 @@ class SearchEngine:
         text: str,
         *,
         image: ImageQuery | None = None,
+        without: Sequence[str] = (),
         k: int = 10,
         depth: int = 100,
         rerank: bool = True,
+        keywords: bool = True,
         where: Sequence[str] = (),
         min_probability: float | None = None,
     ) -> Answer:
         """Find images for a sentence.
 
         Args:
-            text: what to look for.
+            text: what to look for; `-word` and `-"two words"` are taken away.
             image: a picture to look for as well; its embedding and the sentence's are added.
+            without: further words to take away.
             k: how many hits at most.
-            depth: how many candidates are reranked.
-            rerank: whether the cross-attention model orders the top `depth`.
+            depth: how many candidates are reranked, of the nearest and of those that carry keywords.
+            rerank: whether the cross-attention model orders them.
+            keywords: whether words of captions and of file and folder names count.
             where: filters, all of which must hold.
             min_probability: leave out hits whose match probability is below this.
 
@@ -115,23 +119,25 @@ class SearchEngine:
             FilterError: a filter does not parse.
         """
         watch = Stopwatch()
-        query = _check_text(text)
+        query = parse(text, without)
         _check_numbers(k, depth, min_probability, rerank=rerank)
         with watch.stage("load"):
             encoder, index = self.encoder, self._index(Kind.IMAGE)
         with watch.stage("encode"):
-            features = encoder.query(encoder.encode_texts([query]))
-            if image is not None:
-                features = replace(features, vectors=_unit(features.vectors[0] + self._features(image)[0])[None])
+            features, unwanted = self._encoded(query, image)
+        with watch.stage("keywords"):
+            found = look_up(self.catalog, query, encoder.strangeness, len(index)) if keywords else Keywords()
         with watch.stage("retrieve"):
-            scores, ids = index.search(features.vectors, max(k, depth if rerank else 0), allowed=self._allowed(where))
-            candidates = retrieved(ids[0], scores[0])
+            allowed = self._allowed(where)
+            close = depth if rerank else k
+            vector = away_from(features.vectors, unwanted.vectors)
+            candidates, first = retrieve(index, vector, found, depth=close, count=max(k, close), allowed=allowed)
         if rerank:
             with watch.stage("rerank"):
-                candidates = self._rerank_images(candidates, features, depth)
+                candidates = self._rerank_images(candidates, features, first, unwanted)
         if min_probability is not None:
             candidates = [c for c in candidates if (c.match_probability or 0.0) >= min_probability]
-        return Answer(query, self._hits(candidates[:k]), watch.milliseconds())
+        return Answer(query.text, self._hits(candidates[:k], found), watch.milliseconds(), query.without)
 
     def similar_images(self, image: ImageQuery, *, k: int = 10, where: Sequence[str] = ()) -> Answer:
         """Find images like an image, itself left out.
@@ -204,7 +210,7 @@ class SearchEngine:
         Raises:
             QueryError: no such image, not an image, or an unusable sentence.
         """
-        query = _check_text(text)
+        query = check_text(text)
         _, regions, _ = self._features(image)
         attention = self.encoder.attend(query, regions)
         return Explanation(attention.words, attention.weights, self._picture(image))
@@ -240,6 +246,14 @@ class SearchEngine:
             allowed = present if allowed is None else np.intersect1d(allowed, present)
         return allowed
 
+    def _encoded(self, query: Query, image: ImageQuery | None) -> tuple[TextFeatures, TextFeatures]:
+        """The sentence, a picture's vector added to its own, and the words that are taken away, one row each."""
+        features = self.encoder.query(self.encoder.encode_texts([query.text, *query.without]))
+        sentence, unwanted = features.take([0]), features.take(list(range(1, len(features.tokens))))
+        if image is not None:
+            sentence = replace(sentence, vectors=_unit(sentence.vectors[0] + self._features(image)[0])[None])
+        return sentence, unwanted
+
     def _features(self, image: ImageQuery) -> tuple[Floats, Floats, int | None]:
         """Vector (D,), regions (P, C) and id of an image: stored ones where it is indexed and unchanged."""
         image_id = image if isinstance(image, int) else None
@@ -270,11 +284,17 @@ class SearchEngine:
         except DecodeError as exc:
             raise QueryError(f"{path}: {exc}") from exc
 
-    def _rerank_images(self, candidates: list[Candidate[int]], text: TextFeatures, depth: int) -> list[Candidate[int]]:
+    def _rerank_images(
+        self, candidates: list[Candidate[int]], text: TextFeatures, depth: int, unwanted: TextFeatures
+    ) -> list[Candidate[int]]:
         if not candidates:
             return candidates
         vectors, regions = self.catalog.features(Kind.IMAGE, [c.key for c in candidates[:depth]])
-        return reorder(candidates, self.encoder.match_images(text, ImageFeatures(vectors, np.stack(regions))))
+        pictures = ImageFeatures(vectors, np.stack(regions))
+        matches = self.encoder.match_images(text, pictures)
+        evidence = np.array([c.evidence for c in candidates[:depth]], np.float32)
+        evidence += evidence_against(self.encoder, unwanted, pictures)
+        return reorder(candidates, matches.with_evidence(evidence))
 
     def _caption_features(self, keys: Sequence[int | str], extra: dict[str, tuple[Floats, Floats]]) -> TextFeatures:
         """Of stored captions by their ids, and of lines that came with the query by their text."""
@@ -300,7 +320,7 @@ class SearchEngine:
 
     def _given(self, bank: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:
         """Vector and token states of each line of a bank that came with the query."""
-        lines = list(dict.fromkeys(line.strip() for line in bank if line.strip() and _is_unicode(line)))
+        lines = list(dict.fromkeys(line.strip() for line in bank if line.strip() and is_unicode(line)))
         found: dict[str, tuple[Floats, Floats]] = {}
         for start in range(0, len(lines), 256):
             part = lines[start : start + 256]
@@ -308,10 +328,20 @@ class SearchEngine:
             found |= dict(zip(part, zip(features.vectors, features.tokens, strict=True), strict=True))
         return found
 
-    def _hits(self, candidates: Sequence[Candidate[int]]) -> tuple[Hit, ...]:
+    def _hits(self, candidates: Sequence[Candidate[int]], keywords: Keywords = Keywords()) -> tuple[Hit, ...]:  # noqa: B008  frozen
         records = self.catalog.images([c.key for c in candidates])
         return tuple(
-            Hit(rank, c.key, records[c.key].path, c.score, c.retrieval_score, c.rerank_score, c.match_probability)
+            Hit(
+                rank,
+                c.key,
+                records[c.key].path,
+                c.score,
+                c.retrieval_score,
+                c.rerank_score,
+                c.match_probability,
+                ("vector",) * c.nearest + keywords.sources(c.key),
+                keywords.matched(c.key),
+            )
             for rank, c in enumerate(candidates, start=1)
             if c.key in records
         )
@@ -339,24 +369,6 @@ class SearchEngine:
                     c.match_probability,
                 )
         return tuple(hits.values())
-
-
-def _check_text(text: str) -> str:
-    words = text.split()
-    if not _is_unicode(text):
-        raise QueryError("the query holds bytes that are not UTF-8; write it in UTF-8")
-    if not re.search(r"\w", text):
-        raise QueryError("the query is empty; say what to look for, such as: a dog in the snow")
-    if len(words) > MAX_WORDS:
-        raise QueryError(f"the query has {len(words)} words; at most {MAX_WORDS} are read, so say it in one sentence")
-    if any(len(word) > 200 for word in words):
-        raise QueryError("the query has a word of more than 200 characters; say it in plain words")
-    return " ".join(words)
-
-
-def _is_unicode(text: str) -> bool:
-    """False for lone surrogates, which stand for bytes of a command line or file name that are not UTF-8."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: bool) -> None:
