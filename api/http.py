@@ -69,9 +69,12 @@ def search(engine: Engine, query: Annotated[SearchRequest, Body()]) -> SearchRes
     """Find images for a sentence."""
     answer = engine.search_images(
         query.text,
+        image=query.image_id,
+        without=query.without,
         k=query.k,
         depth=query.depth,
         rerank=query.rerank,
+        keywords=query.keywords,
         where=query.where,
         min_probability=query.min_probability,
     )

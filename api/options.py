@@ -27,7 +27,11 @@ Depth = Annotated[int, typer.Option("--depth", min=1, max=10_000, help="How many
 NoRerank = Annotated[bool, typer.Option("--no-rerank", help="Leave the order of the towers as it is.")]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="EXPR", help="A filter such as 'taken_at >= 2024-01-01'; may be given again."),
+    typer.Option(
+        "--where",
+        metavar="EXPR",
+        help="A filter such as 'taken_at >= 2024-01-01 and size > 2MB'; may be given again, and all must hold.",
+    ),
 ]
 
 

@@ -110,7 +110,7 @@ def print_hits(hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
         return
     table = _table()
     for hit in hits:
-        table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), _path(hit.path))
+        table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), _path(hit.path) + _words(hit))
     print_table(table)
     _timings(len(hits), timings_ms)
 
@@ -193,6 +193,12 @@ def _path(path: Path | None) -> Text:
     except ValueError:  # another drive
         shown = str(path)
     return Text(_printable(shown), style=f"link {path.as_uri()}")
+
+
+def _words(hit: Hit) -> Text:
+    """Which words of the query a hit carries, and where."""
+    where = ", ".join(source for source in hit.sources if source != "vector")
+    return Text(f" ({where}: {_printable(', '.join(hit.matched))})" if hit.matched else "", style="dim")
 
 
 def _printable(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 LARGEST_ID = 2**63 - 1
@@ -12,11 +14,24 @@ class SearchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str = Field(description="What to look for.", examples=["two dogs running through snow"])
+    text: str = Field(
+        description='What to look for; `-word` and `-"two words"` are taken away.',
+        examples=["two dogs running through snow", "a beach -people", "IMG_2034.jpg"],
+    )
+    image_id: int | None = Field(None, ge=1, le=LARGEST_ID, description="An image of the index to look for as well.")
+    without: list[str] = Field(
+        [], max_length=20, description="Words to take away, as they stand.", examples=[["people", "a red umbrella"]]
+    )
     k: int = Field(10, ge=1, le=1000, description="How many hits at most.")
     depth: int = Field(100, ge=1, le=1000, description="How many candidates the reranker looks at.")
     rerank: bool = True
-    where: list[str] = Field([], max_length=20, description="Filters, all of which must hold: 'width >= 1000'.")
+    keywords: bool = Field(default=True, description="Whether words of file names, folder names and captions count.")
+    where: list[str] = Field(
+        [],
+        max_length=20,
+        description="Filters, all of which must hold.",
+        examples=[["taken_at >= 2024-01-01 and size > 2MB", "within = 48.1,11.4,48.3,11.8"]],
+    )
     min_probability: float | None = Field(None, ge=0, le=1, description="Leave out less likely hits.")
 
 
@@ -30,14 +45,22 @@ class ImageHit(BaseModel):
     retrieval_score: float = Field(description="Cosine, [-1, 1].")
     rerank_score: float | None
     match_probability: float | None = Field(description="Calibrated, [0, 1].")
+    sources: list[Literal["vector", "name", "caption"]] = Field(
+        description="Where the hit comes from: the nearest vectors, a file or folder name, a caption.",
+        examples=[["vector", "name"]],
+    )
+    matched: list[str] = Field(
+        description="Words of the query that its names or captions hold.", examples=[["IMG_2034"]]
+    )
 
 
 class SearchResponse(BaseModel):
-    """Images, best first, and the milliseconds of each stage."""
+    """Images, best first, the milliseconds of each stage, and what was taken away."""
 
     query: str
     hits: list[ImageHit]
     timings_ms: dict[str, float]
+    without: list[str]
 
 
 class CaptionFound(BaseModel):

@@ -24,13 +24,25 @@ Count = Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many hits
 
 
 def search(
-    text: Annotated[str, typer.Argument(help="What to look for, in a sentence.")],
+    text: Annotated[
+        str,
+        typer.Argument(
+            help='What to look for, in a sentence; -word and -"two words" take away. Put -- before a text '
+            "that begins with a hyphen."
+        ),
+    ],
     image: Annotated[
         Path | None, typer.Option("--image", metavar="FILE", help="A picture to look for as well.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="TEXT", help="Words to take away; may be given again.")
     ] = None,
     k: Count = 10,
     depth: Depth = 100,
     no_rerank: NoRerank = False,
+    no_keywords: Annotated[
+        bool, typer.Option("--no-keywords", help="Leave words of file names, folder names and captions out.")
+    ] = False,
     where: Where = None,
     min_probability: Annotated[
         float | None, typer.Option("--min-probability", metavar="P", min=0, max=1, help="Leave out less likely hits.")
@@ -47,9 +59,11 @@ def search(
         answer = engine.search_images(
             text,
             image=image,
+            without=without or (),
             k=k,
             depth=depth,
             rerank=not no_rerank,
+            keywords=not no_keywords,
             where=where or (),
             min_probability=min_probability,
         )

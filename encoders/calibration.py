@@ -46,13 +46,14 @@ class Calibration:
 
     def probabilities(self, scores: Floats, familiarity: float = 1.0) -> Floats:
         """Scores (K,) → probabilities (K,) in [0, 1]."""
-        slope, intercept = (
-            familiarity * known + (1 - familiarity) * strange
-            for known, strange in zip(
-                (self.slope, self.intercept), self.unfamiliar or (self.slope, self.intercept), strict=True
-            )
-        )
+        slope, intercept = self.curve(familiarity)
         return (1 / (1 + np.exp(-np.clip(slope * scores + intercept, -60, 60)))).astype(np.float32)
+
+    def curve(self, familiarity: float = 1.0) -> tuple[float, float]:
+        """Slope and intercept for words that are so familiar."""
+        known, strange = (self.slope, self.intercept), self.unfamiliar or (self.slope, self.intercept)
+        slope, intercept = (familiarity * k + (1 - familiarity) * s for k, s in zip(known, strange, strict=True))
+        return slope, intercept
 
 
 def fit_probability(scores: npt.NDArray[np.floating], correct: npt.NDArray[np.bool_]) -> tuple[float, float]:

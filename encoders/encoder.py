@@ -86,6 +86,10 @@ class TorchEncoder:
             vectors = _array(self._text_side.weighed(self._tensor(text.vectors), self._tensor(weights)))
         return replace(text, vectors=vectors)
 
+    def strangeness(self, terms: Sequence[str]) -> list[float]:
+        """How little captions taught about each word or phrase, in [0, 1]."""
+        return [self._description.lexicon.strangeness(term) for term in terms]
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Score K pictures for one sentence: contrastive score, reranker and the pictures' hubness in one sum."""
         matches = self._matches(text.tokens, images.regions)
@@ -102,7 +106,8 @@ class TorchEncoder:
         calibration = self._description.calibration
         logits, wholes = matches
         scores = calibration.scores(similarities, logits, wholes, hubness, familiarity)
-        return MatchScores(scores=scores, probabilities=calibration.probabilities(scores, familiarity))
+        slope = max(calibration.curve(familiarity)[0], 1e-3)  # a curve fitted to next to nothing may be flat
+        return MatchScores(scores, calibration.probabilities(scores, familiarity), slope)
 
     def _hubness(self, bank: str, vectors: Floats) -> Floats:
         config, calibration = self._description.config, self._description.calibration

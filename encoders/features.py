@@ -59,6 +59,8 @@ class TextFeatures:
 class MatchScores:
     """What the reranker says about K pairs of a sentence and a picture.
 
+    `slope` is how many log-odds of the probability one unit of score makes.
+
     Shape:
         - scores: (K,), higher is better; comparable within one query.
         - probabilities: (K,), calibrated probability in [0, 1] that the sentence describes the picture.
@@ -66,6 +68,19 @@ class MatchScores:
 
     scores: Floats
     probabilities: Floats
+    slope: float = 1.0
+
+    def with_evidence(self, evidence: Floats) -> MatchScores:
+        """Add what is known beside the pictures.
+
+        Shape:
+            - evidence: (K,), log-odds.
+        """
+        if not evidence.any():
+            return self
+        odds = self.probabilities * np.exp(evidence.astype(np.float64))
+        probabilities = (odds / (1 - self.probabilities + odds)).astype(np.float32)
+        return MatchScores((self.scores + evidence / self.slope).astype(np.float32), probabilities, self.slope)
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,10 @@ class LazyEncoder:
         """Sentences that look for something."""
         return self._encoder.query(text)
 
+    def strangeness(self, terms: Sequence[str]) -> Sequence[float]:
+        """Words and phrases."""
+        return self._encoder.strangeness(terms)
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """A sentence and pictures."""
         return self._encoder.match_images(text, images)

@@ -42,8 +42,23 @@ class Lexicon:
         words = content_words(text)
         if not (self.counts and words):
             return 1.0
-        strangeness = sum(HALF_FAMILIAR / (HALF_FAMILIAR + self.counts.get(word, 0)) for word in words) / len(words)
+        strangeness = sum(self._strange(word) for word in words) / len(words)
         return 1.0 - strangeness**3
+
+    def strangeness(self, term: str) -> float:
+        """How little captions taught about a word or phrase, in [0, 1]: as about its strangest word.
+
+        Numbers are strange, and so are words of other scripts; a model that keeps no words may know any by half.
+        """
+        if any(char.isdigit() for char in term):
+            return 1.0
+        words = content_words(term) or ([] if term.isascii() else [term])
+        if not self.counts:
+            return 0.5 if words else 0.0
+        return max((self._strange(word) for word in words), default=0.0)
+
+    def _strange(self, word: str) -> float:
+        return HALF_FAMILIAR / (HALF_FAMILIAR + self.counts.get(word, 0))
 
     def taught(self, captions: Iterable[str]) -> Lexicon:
         """With what further captions teach; the same captions again teach nothing new."""

@@ -56,6 +56,10 @@ class Encoder(Protocol):
         """The same sentences with vectors for finding pictures; those of `encode_texts` are for being found."""
         ...
 
+    def strangeness(self, terms: Sequence[str]) -> Sequence[float]:
+        """How little training taught about each word or phrase, in [0, 1]."""
+        ...
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Score K pictures for one sentence, from `query`."""
         ...

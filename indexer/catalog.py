@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    Select,
     delete,
     exists,
     false,
@@ -285,6 +286,14 @@ class Catalog:
         except DatabaseError as exc:
             raise refusal(self.directory / DATABASE, exc) from exc
 
+    def ids(self, query: Select[tuple[int]]) -> Ids:
+        """The one column of a query, in its order; a hundred thousand without a Row for each."""
+        try:
+            with self._engine.connect() as connection:
+                return np.fromiter(connection.execute(query).scalars(), np.int64)
+        except DatabaseError as exc:
+            raise refusal(self.directory / DATABASE, exc) from exc
+
     def images(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         """Images by id, with the places where they lie."""
         c = schema.image.c
@@ -429,7 +438,7 @@ class Catalog:
         query = select(schema.image.c.id).order_by(schema.image.c.id)
         for expression in expressions:
             query = query.where(condition(expression))
-        return np.array([row.id for row in self._rows(query)], np.int64)
+        return self.ids(query)
 
     def hidden_image_ids(self) -> Ids:
         """Ids of the images whose files are all missing, ascending."""

@@ -2,11 +2,12 @@
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
 from .compare import Compared, Comparison, compare_models
-from .engine import MAX_WORDS, ImageQuery, SearchEngine, load_model
+from .engine import ImageQuery, SearchEngine, load_model
 from .errors import EvaluationError, ImageNotFoundError, QueryError, SearchError
 from .evaluate import Evaluation, Recalls, evaluate
 from .explain import Explanation
 from .following import FollowingEngine
+from .query import MAX_WORDS
 
 __all__ = [
     "MAX_WORDS",

@@ -12,8 +12,10 @@ class Hit:
     """An image that was found.
 
     `retrieval_score` is a cosine in [-1, 1]; `rerank_score` is comparable within one answer; `match_probability` is
-    calibrated, in [0, 1]. The last two are None for hits beyond the reranked depth. `score` is what orders the hits:
-    the rerank score where there is one. `path` is None for an image whose files are all gone.
+    calibrated, in [0, 1]. The last two are None for hits beyond the reranked depth; both hold what keywords and words
+    taken away add. `score` is what orders the hits: the rerank score where there is one. `path` is None for an image
+    whose files are all gone. `sources` says where the hit comes from: `vector` where it is among the nearest, `name`
+    and `caption` where words of the query, `matched`, lie in a file or folder name or a caption.
     """
 
     rank: int
@@ -23,10 +25,13 @@ class Hit:
     retrieval_score: float
     rerank_score: float | None
     match_probability: float | None
+    sources: tuple[str, ...] = ("vector",)
+    matched: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The hit as JSON types."""
-        return asdict(self) | {"path": None if self.path is None else str(self.path)}
+        lists = {"sources": list(self.sources), "matched": list(self.matched)}
+        return asdict(self) | lists | {"path": None if self.path is None else str(self.path)}
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,17 @@ class CaptionHit:
 
 @dataclass(frozen=True)
 class Answer:
-    """Images for a query, best first, and the time of each stage in milliseconds."""
+    """Images for a query, best first, the time of each stage in milliseconds, and what was taken away."""
 
     query: str
     hits: tuple[Hit, ...]
     timings_ms: dict[str, float]
+    without: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types."""
-        return {"query": self.query, "hits": [hit.as_dict() for hit in self.hits], "timings_ms": self.timings_ms}
+        hits = [hit.as_dict() for hit in self.hits]
+        return {"query": self.query, "hits": hits, "timings_ms": self.timings_ms, "without": list(self.without)}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,11 +31,12 @@ from indexer import (
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
 from .errors import ImageNotFoundError, QueryError
 from .explain import Explanation
+from .keywords import Keywords, look_up
+from .merge import Choose, retrieve
+from .query import Query, check_text, is_unicode, parse
 from .rerank import Candidate, reorder, retrieved
 from .timing import Stopwatch
-
-MAX_WORDS = 60
-"""Longest query; the text tower reads 64 tokens."""
+from .unwanted import away_from, evidence_against
 
 ImageQuery = Path | int | Image.Image
 """A file, the id of an indexed image, or a picture in memory."""
@@ -155,20 +155,24 @@ class SearchEngine:
         text: str,
         *,
         image: ImageQuery | None = None,
+        without: Sequence[str] = (),
         k: int = 10,
         depth: int = 100,
         rerank: bool = True,
+        keywords: bool = True,
         where: Sequence[str] = (),
         min_probability: float | None = None,
     ) -> Answer:
         """Find images for a sentence.
 
         Args:
-            text: what to look for.
+            text: what to look for; `-word` and `-"two words"` are taken away.
             image: a picture to look for as well; its embedding and the sentence's are added.
+            without: further words to take away.
             k: how many hits at most.
-            depth: how many candidates are reranked.
-            rerank: whether the cross-attention model orders the top `depth`.
+            depth: how many candidates are reranked, of the nearest and of those that carry keywords.
+            rerank: whether the cross-attention model orders them.
+            keywords: whether words of captions and of file and folder names count.
             where: filters, all of which must hold.
             min_probability: leave out hits whose match probability is below this.
 
@@ -177,22 +181,24 @@ class SearchEngine:
             FilterError: a filter does not parse.
         """
         watch = Stopwatch()
-        query = _check_text(text)
+        query = parse(text, without)
         _check_numbers(k, depth, min_probability, rerank=rerank)
         with watch.stage("load"):
-            encoder, _ = self.encoder, self._index(Kind.IMAGE)
+            encoder, index = self.encoder, self._index(Kind.IMAGE)
         with watch.stage("encode"):
-            features = encoder.query(encoder.encode_texts([query]))
-            if image is not None:
-                features = replace(features, vectors=_unit(features.vectors[0] + self._features(image)[0])[None])
+            features, unwanted = self._encoded(query, image)
+        with watch.stage("keywords"):
+            found = look_up(self.catalog, query, encoder.strangeness, len(index)) if keywords else Keywords()
         with watch.stage("retrieve"):
-            candidates = retrieved(*self._nearest(features.vectors, max(k, depth if rerank else 0), where))
+            close, choose = depth if rerank else k, self._choose(where)
+            vector = away_from(features.vectors, unwanted.vectors)
+            candidates, first = retrieve(index, vector, found, choose, depth=close, count=max(k, close))
         if rerank:
             with watch.stage("rerank"):
-                candidates = self._rerank_images(candidates, features, depth)
+                candidates = self._rerank_images(candidates, features, first, unwanted)
         if min_probability is not None:
             candidates = [c for c in candidates if (c.match_probability or 0.0) >= min_probability]
-        return Answer(query, self._hits(candidates, k), watch.milliseconds())
+        return Answer(query.text, self._hits(candidates, k, found), watch.milliseconds(), query.without)
 
     @_by_one_model
     def similar_images(self, image: ImageQuery, *, k: int = 10, where: Sequence[str] = ()) -> Answer:
@@ -206,9 +212,11 @@ class SearchEngine:
         with watch.stage("encode"):
             vector, _, own = self._features(image)
         with watch.stage("load"):
-            self._index(Kind.IMAGE)
+            index = self._index(Kind.IMAGE)
         with watch.stage("retrieve"):
-            candidates = [c for c in retrieved(*self._nearest(vector[None], k + 1, where)) if c.key != own]
+            choose = self._choose(where)
+            scores, ids = index.search(vector[None], k + 1, allowed=choose.allowed, hidden=choose.hidden)
+            candidates = [c for c in retrieved(ids[0], scores[0]) if c.key != own]
         return Answer(_name(image), self._hits(candidates, k), watch.milliseconds())
 
     @_by_one_model
@@ -265,7 +273,7 @@ class SearchEngine:
         Raises:
             QueryError: no such image, not an image, or an unusable sentence.
         """
-        query = _check_text(text)
+        query = check_text(text)
         _, regions, _ = self._features(image)
         attention = self.encoder.attend(query, regions)
         return Explanation(attention.words, attention.weights, self._picture(image))
@@ -293,12 +301,17 @@ class SearchEngine:
             self._vectors[kind] = found
             return found
 
-    def _nearest(self, vectors: Floats, k: int, where: Sequence[str]) -> tuple[Ids, Floats]:
-        """Ids and cosines of the images that filters let through and whose files are not gone, best first."""
-        allowed = self.catalog.image_ids_where(where) if where else None
-        index, hidden = self._index(Kind.IMAGE), self.catalog.hidden_image_ids()
-        scores, ids = index.search(vectors, k, allowed=allowed, hidden=hidden)
-        return ids[0], scores[0]
+    def _choose(self, where: Sequence[str]) -> Choose:
+        """What filters let through, and nothing whose files are gone."""
+        return Choose(self.catalog.image_ids_where(where) if where else None, self.catalog.hidden_image_ids())
+
+    def _encoded(self, query: Query, image: ImageQuery | None) -> tuple[TextFeatures, TextFeatures]:
+        """The sentence, a picture's vector added to its own, and the words that are taken away, one row each."""
+        features = self.encoder.query(self.encoder.encode_texts([query.text, *query.without]))
+        sentence, unwanted = features.take([0]), features.take(list(range(1, len(features.tokens))))
+        if image is not None:
+            sentence = replace(sentence, vectors=_unit(sentence.vectors[0] + self._features(image)[0])[None])
+        return sentence, unwanted
 
     def _features(self, image: ImageQuery) -> tuple[Floats, Floats, int | None]:
         """Vector (D,), regions (P, C) and id of an image: stored ones where it is indexed and unchanged."""
@@ -333,14 +346,20 @@ class SearchEngine:
         except DecodeError as exc:
             raise QueryError(f"{path}: {exc}") from exc
 
-    def _rerank_images(self, candidates: list[Candidate[int]], text: TextFeatures, depth: int) -> list[Candidate[int]]:
+    def _rerank_images(
+        self, candidates: list[Candidate[int]], text: TextFeatures, depth: int, unwanted: TextFeatures
+    ) -> list[Candidate[int]]:
         """Reorder the first `depth`; those that an indexer has removed since they were found are left out."""
         there = self.catalog.features_there(Kind.IMAGE, [c.key for c in candidates[:depth]])
         first = [c for c in candidates[:depth] if c.key in there]
         if not first:
             return candidates[depth:]
         vectors, regions = (np.stack([there[c.key][part] for c in first]) for part in (0, 1))
-        return reorder(first + candidates[depth:], self.encoder.match_images(text, ImageFeatures(vectors, regions)))
+        pictures = ImageFeatures(vectors, regions)
+        evidence = np.array([c.evidence for c in first], np.float32)
+        evidence += evidence_against(self.encoder, unwanted, pictures)
+        matches = self.encoder.match_images(text, pictures).with_evidence(evidence)
+        return reorder(first + candidates[depth:], matches)
 
     def _rerank_captions(
         self,
@@ -388,7 +407,7 @@ class SearchEngine:
 
     def _given(self, bank: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:
         """Vector and token states of each line of a bank that came with the query."""
-        lines = list(dict.fromkeys(line.strip() for line in bank if line.strip() and _is_unicode(line)))
+        lines = list(dict.fromkeys(line.strip() for line in bank if line.strip() and is_unicode(line)))
         found: dict[str, tuple[Floats, Floats]] = {}
         for start in range(0, len(lines), 256):
             part = lines[start : start + 256]
@@ -396,7 +415,7 @@ class SearchEngine:
             found |= dict(zip(part, zip(features.vectors, features.tokens, strict=True), strict=True))
         return found
 
-    def _hits(self, candidates: Sequence[Candidate[int]], k: int) -> tuple[Hit, ...]:
+    def _hits(self, candidates: Sequence[Candidate[int]], k: int, keywords: Keywords | None = None) -> tuple[Hit, ...]:
         """The first k that are still there; the next ones take the places of those that are gone by now."""
         hits: list[Hit] = []
         for start in range(0, len(candidates), k):
@@ -406,7 +425,10 @@ class SearchEngine:
                 path = records[c.key].path if c.key in records else None
                 if path is not None and len(hits) < k:
                     scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)
-                    hits.append(Hit(len(hits) + 1, c.key, path, *scores))
+                    sources, matched = ("vector",) * c.nearest, ()
+                    if keywords is not None:
+                        sources, matched = sources + keywords.sources(c.key), keywords.matched(c.key)
+                    hits.append(Hit(len(hits) + 1, c.key, path, *scores, sources, matched))
             if len(hits) == k:
                 break
         return tuple(hits)
@@ -448,24 +470,6 @@ def load_model(catalog: Catalog, model: EncoderRow | None, *, device: str = "aut
     if model is not None and encoder.fingerprint != model.fingerprint:
         raise catalog.mismatch(model, encoder.name, encoder.fingerprint)
     return encoder
-
-
-def _check_text(text: str) -> str:
-    words = text.split()
-    if not _is_unicode(text):
-        raise QueryError("the query holds bytes that are not UTF-8; write it in UTF-8")
-    if not re.search(r"\w", text):
-        raise QueryError("the query is empty; say what to look for, such as: a dog in the snow")
-    if len(words) > MAX_WORDS:
-        raise QueryError(f"the query has {len(words)} words; at most {MAX_WORDS} are read, so say it in one sentence")
-    if any(len(word) > 200 for word in words):
-        raise QueryError("the query has a word of more than 200 characters; say it in plain words")
-    return " ".join(words)
-
-
-def _is_unicode(text: str) -> bool:
-    """False for lone surrogates, which stand for bytes of a command line or file name that are not UTF-8."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: bool) -> None:

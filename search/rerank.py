@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -12,20 +12,28 @@ from indexer import Ids
 
 Key = TypeVar("Key")
 
+COSINE_LOGITS = 10
+"""What a cosine of 1 counts in log-odds where nothing is reranked; the base model's calibration says 10 to 16."""
+
 
 @dataclass(frozen=True)
 class Candidate(Generic[Key]):
-    """A candidate with its scores; `score` orders it."""
+    """A candidate with its scores; `score` orders it.
+
+    `evidence` is what keywords say, in log-odds; `nearest`, whether its vector is among the nearest.
+    """
 
     key: Key
     retrieval_score: float
     rerank_score: float | None = None
     match_probability: float | None = None
+    evidence: float = 0.0
+    nearest: bool = True
 
     @property
     def score(self) -> float:
-        """The rerank score, or where there is none the retrieval score."""
-        return self.retrieval_score if self.rerank_score is None else self.rerank_score
+        """The rerank score, or where there is none the retrieval score with the evidence."""
+        return self.retrieval_score + self.evidence / COSINE_LOGITS if self.rerank_score is None else self.rerank_score
 
 
 def retrieved(ids: Ids, scores: Floats) -> list[Candidate[int]]:
@@ -42,9 +50,7 @@ def reorder(candidates: list[Candidate[Key]], matches: MatchScores) -> list[Cand
     count = len(matches.scores)
     order = np.argsort(-matches.scores, kind="stable")
     first = [
-        Candidate(
-            candidates[i].key, candidates[i].retrieval_score, float(matches.scores[i]), float(matches.probabilities[i])
-        )
+        replace(candidates[i], rerank_score=float(matches.scores[i]), match_probability=float(matches.probabilities[i]))
         for i in order
     ]
     return first + candidates[count:]

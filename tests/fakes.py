@@ -88,6 +88,11 @@ class FakeEncoder:
         """Nothing to add."""
         return text
 
+    def strangeness(self, terms: Sequence[str]) -> list[float]:
+        """Colours, `a` and `thing` are known, no other word is."""
+        known = {*COLOURS, "a", "thing"}
+        return [float(any(word.lower() not in known for word in term.split())) for term in terms]
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Each word's best region, averaged over words, plus the retrieval score."""
         local = np.array([(text.tokens[0] @ r.T).max(axis=1).mean() for r in images.regions], np.float32)
@@ -101,9 +106,8 @@ class FakeEncoder:
     def _match(self, scores: Floats) -> MatchScores:
         if self.reverse_rerank:
             scores = -scores
-        return MatchScores(
-            scores=scores.astype(np.float32), probabilities=(1 / (1 + np.exp(-4 * (scores - 1)))).astype(np.float32)
-        )
+        probabilities = 1 / (1 + np.exp(-4 * (scores - 1)))
+        return MatchScores(scores.astype(np.float32), probabilities.astype(np.float32), slope=4.0)
 
     def attend(self, text: str, regions: Floats) -> Attention:
         """Softmax of word-region products."""
