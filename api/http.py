@@ -44,7 +44,7 @@ def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI
     app.add_middleware(Guard, settings=settings)
     problems.install(app)
     app.get("/healthz")(health)
-    app.post("/v1/search")(search)
+    app.post("/v1/search", response_model_exclude_unset=True)(search)
     app.post("/v1/captions")(captions)
     app.get("/v1/images/{image_id}")(image)
     app.get("/v1/images/{image_id}/file", response_class=FileResponse)(image_file)

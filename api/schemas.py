@@ -60,7 +60,7 @@ class SearchResponse(BaseModel):
     query: str
     hits: list[ImageHit]
     timings_ms: dict[str, float]
-    without: list[str]
+    without: list[str] = Field(default_factory=list, description="What the query takes away.")
 
 
 class CaptionFound(BaseModel):

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, true
 
@@ -224,7 +224,7 @@ def _like(column: ColumnElement[str], value: str) -> Condition:
 _MEANINGS: dict[str, Callable[[_Clause], Condition]] = {
     "width": _pixels(_image.width),
     "height": _pixels(_image.height),
-    "megapixels": _decimal(_image.width * _image.height / 1e6),
+    "megapixels": _decimal(cast(ColumnElement[float], _image.width * _image.height / 1e6)),
     "orientation": _orientation,
     "taken_at": _taken_at,
     "camera": _camera,

@@ -64,7 +64,8 @@ class Answer:
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types."""
         hits = [hit.as_dict() for hit in self.hits]
-        return {"query": self.query, "hits": hits, "timings_ms": self.timings_ms, "without": list(self.without)}
+        document: dict[str, Any] = {"query": self.query, "hits": hits, "timings_ms": self.timings_ms}
+        return document | {"without": list(self.without)} if self.without else document
 
 
 @dataclass(frozen=True)

@@ -187,9 +187,8 @@ class SearchEngine:
             encoder, index = self.encoder, self._index(Kind.IMAGE)
         with watch.stage("encode"):
             features, unwanted = self._encoded(query, image)
-        with watch.stage("keywords"):
-            found = look_up(self.catalog, query, encoder.strangeness, len(index)) if keywords else Keywords()
         with watch.stage("retrieve"):
+            found = look_up(self.catalog, query, encoder.strangeness, len(index)) if keywords else Keywords()
             close, choose = depth if rerank else k, self._choose(where)
             vector = away_from(features.vectors, unwanted.vectors)
             candidates, first = retrieve(index, vector, found, choose, depth=close, count=max(k, close))
@@ -425,10 +424,9 @@ class SearchEngine:
                 path = records[c.key].path if c.key in records else None
                 if path is not None and len(hits) < k:
                     scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)
-                    sources, matched = ("vector",) * c.nearest, ()
-                    if keywords is not None:
-                        sources, matched = sources + keywords.sources(c.key), keywords.matched(c.key)
-                    hits.append(Hit(len(hits) + 1, c.key, path, *scores, sources, matched))
+                    said = keywords or Keywords()
+                    sources = ("vector",) * c.nearest + said.sources(c.key)
+                    hits.append(Hit(len(hits) + 1, c.key, path, *scores, sources, said.matched(c.key)))
             if len(hits) == k:
                 break
         return tuple(hits)

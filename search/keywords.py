@@ -30,7 +30,9 @@ PRESENCE = 3.0
 """C: a picture that is meant by a strange word carries it in 95 of 100 cases, log(0.95 / 0.05)."""
 
 CERTAIN = 20.0
-"""Log-odds of a picture whose file name is the whole query: more than any model's doubt."""
+"""Log-odds of a picture whose file name is the whole query, unless that is a familiar word: beyond any doubt."""
+
+_ENDING = re.compile(r"\.\w{2,5}$")
 
 FAMILIAR = 0.05
 """Words less strange than this are not looked up: they would add next to nothing, and millions of captions say them."""
@@ -91,9 +93,10 @@ def look_up(
         strangeness: of the model, see `Encoder.strangeness`.
         count: how many images there are.
     """
-    named = images_named(catalog, query.text)
-    terms = [Term(query.text, CERTAIN, named, np.empty(0, np.int64))] if len(named) else []
     wanted = _words(query.text.split())
+    named = images_named(catalog, query.text)
+    sure = 1.0 if _ENDING.search(query.text) else max(strangeness(wanted), default=0.0)  # dog may be meant, not dog.jpg
+    terms = [Term(query.text, sure * CERTAIN, named, np.empty(0, np.int64))] if len(named) and sure >= FAMILIAR else []
     for sign, words in ((1, wanted), (-1, _words(query.without))):
         for word, strange in zip(words, strangeness(words), strict=True):
             if strange >= FAMILIAR:
