@@ -25,8 +25,11 @@ from .identity import place_of
 from .model import ImageSide, TextSide, create_reranker
 from .preprocess import to_square
 from .reranker import Reranker
+from .runtime import ImageRuntime, load_runtime
 
 MATCH_BATCH = 512
+MANY = 32
+"""So many pictures at once are worth the seconds that translating the CNN takes."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -48,6 +51,9 @@ class TorchEncoder:
             keep_freed_memory()
         self._parts: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
+        self._runtime_lock = threading.Lock()
+        self._fast: ImageRuntime | None = None
+        self._sought: set[bool] = set()
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Resize an upright picture to the input square: (S, S, 3) uint8."""
@@ -59,10 +65,22 @@ class TorchEncoder:
         Shape:
             - pixels: (B, S, S, 3), uint8.
         """
+        if len(pixels) and (run := self._runtime(len(pixels))) is not None:
+            return run(pixels)
         x = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode(), autocast(self._device, "auto"):
             encoded = self._image_side(x)
         return ImageFeatures(vectors=_array(encoded.vectors), regions=_array(encoded.states))
+
+    def _runtime(self, count: int) -> ImageRuntime | None:
+        """What runs the CNN instead of torch, if it is at hand; translated when pictures come in numbers."""
+        many = count >= MANY
+        with self._runtime_lock:
+            if self.device == "cpu" and self._fast is None and not {True, many} & self._sought:
+                self._sought.add(many)
+                build = (lambda: self._image_side) if many else None
+                self._fast = load_runtime(self.fingerprint, self.input_size, build)
+            return self._fast
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         """Encode sentences; what lies beyond the tower's longest sentence is left out."""

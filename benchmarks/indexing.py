@@ -1,0 +1,132 @@
+"""How fast pictures are indexed: crosslook, open_clip's ViT-B/32, and the CNN alone, on the same pictures in one run.
+
+    python -m benchmarks.indexing PICTURES --count 500 --out benchmarks/results/indexing.json
+
+- **crosslook**: `crosslook index` into a new index, from the files to the last commit, without the start of Python.
+- **open_clip**: open, preprocess, encode and normalise, as its README shows, in batches; its weights are random, which
+  takes the same time.
+- **CNN alone**: the same pictures, decoded before the clock starts, through the model crosslook indexes with.
+
+Each is run in turn, `--rounds` times; figures are medians in milliseconds a picture. With `--megapixels 12` the
+pictures are first blown up to JPEGs of that size, so that decoding dominates as it does with a camera's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from encoders import Encoder, load_encoder
+from encoders.datasets import IMAGE_SUFFIXES
+from encoders.device import machine
+from indexer import Catalog, index_paths, open_image
+
+BATCH = 32
+
+
+def pictures(source: Path, count: int, megapixels: float | None, folder: Path) -> list[Path]:
+    """The first so many pictures below a folder, or copies of them of another size."""
+    found = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)[:count]
+    if not found:
+        raise SystemExit(f"no pictures in {source}")
+    copies = []
+    for number, path in enumerate(found):
+        image = open_image(path)
+        if megapixels:
+            factor = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
+            image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
+            image.save(folder / f"{number}.jpg", quality=88)
+        else:
+            (folder / f"{number}{path.suffix}").write_bytes(path.read_bytes())
+        copies.append(folder / (f"{number}.jpg" if megapixels else f"{number}{path.suffix}"))
+    return copies
+
+
+def crosslook(encoder: Encoder, paths: Sequence[Path]) -> None:
+    """Index into a new index."""
+    with tempfile.TemporaryDirectory() as folder, Catalog.open(Path(folder), create=True) as catalog:
+        report = index_paths(catalog, encoder, [paths[0].parent])
+        assert report.added + report.duplicates == len(paths), report  # noqa: S101  a wrong figure is worse than none
+
+
+def clip() -> Callable[[Sequence[Path]], None]:
+    """open_clip's way, https://github.com/mlfoundations/open_clip#usage."""
+    import open_clip  # noqa: PLC0415  a development package
+
+    model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32")
+    model.eval()
+
+    def encode(paths: Sequence[Path]) -> None:
+        with torch.no_grad():
+            for start in range(0, len(paths), BATCH):
+                images = torch.stack([preprocess(Image.open(path)) for path in paths[start : start + BATCH]])
+                features = model.encode_image(images)
+                features /= features.norm(dim=-1, keepdim=True)
+
+    return encode
+
+
+def alone(encoder: Encoder, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+    """The model, and nothing else."""
+    for start in range(0, len(pixels), BATCH):
+        encoder.encode_images(pixels[start : start + BATCH])
+
+
+def main() -> None:
+    """Measure and write the document."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--megapixels", type=float)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="a JSON file; results of other sizes in it stay")
+    options = parser.parse_args()
+    encoder = load_encoder()
+    with tempfile.TemporaryDirectory() as name:
+        paths = pictures(options.pictures, options.count, options.megapixels, Path(name))
+        pixels = np.stack([encoder.prepare(open_image(path, at_least=2 * encoder.input_size)) for path in paths])
+        encode = clip()
+        runs: dict[str, Callable[[], None]] = {
+            "crosslook": lambda: crosslook(encoder, paths),
+            "open_clip": lambda: encode(paths),
+            "cnn_alone": lambda: alone(encoder, pixels),
+        }
+        alone(encoder, pixels[:BATCH])  # warm
+        times: dict[str, list[float]] = {what: [] for what in runs}
+        for _ in range(options.rounds):
+            for what, run in runs.items():
+                began = time.perf_counter()
+                run()
+                times[what].append(1000 * (time.perf_counter() - began) / len(paths))
+    each = {what: round(statistics.median(found), 2) for what, found in times.items()}
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    result = {
+        "milliseconds_a_picture": each,
+        "times_faster_than_open_clip": round(each["open_clip"] / each["crosslook"], 2),
+        "times_the_cnn_alone": round(each["crosslook"] / each["cnn_alone"], 2),
+        "pictures": len(paths),
+        "on": {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine(),
+    }
+    key = f"{options.megapixels:g} megapixels" if options.megapixels else "as they are"
+    document = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
+    document[key] = result
+    print(json.dumps({key: result}, indent=2))
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
