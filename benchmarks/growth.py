@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.vectors import embeddings
-from encoders import load_encoder, pack_states
+from encoders import Encoder, load_encoder, pack_states
 from encoders.device import machine
 from indexer import Catalog, Kind, VectorIndex
 from search import SearchEngine
@@ -42,11 +42,12 @@ PATTERNS = 64
 """Different region grids; their content does not change what they cost."""
 
 
-def fill(catalog: Catalog, count: int, dimension: int, encoder_id: int) -> None:
+def fill(catalog: Catalog, count: int, encoder: Encoder, encoder_id: int) -> None:
     """Write the rows that so many pictures have."""
     rng = np.random.default_rng(3)
-    grids = [pack_states(_unit(rng.normal(size=(49, 128)))) for _ in range(PATTERNS)]
-    vectors = embeddings(count, dimension, seed=1).astype("<f2")
+    channels = encoder.encode_texts(SENTENCES[:1]).tokens[0].shape[1]
+    grids = [pack_states(_unit(rng.normal(size=(49, channels)))) for _ in range(PATTERNS)]
+    vectors = embeddings(count, encoder.dimension, seed=1).astype("<f2")
 
     def images() -> Iterator[tuple[Any, ...]]:
         return ((i, f"{i:064x}", 4000, 3000, "JPEG", f"20{i % 25:02}-06-01T12:00:00") for i in range(1, count + 1))
@@ -79,7 +80,7 @@ def measure(count: int, folder: Path, answer: Any) -> None:  # noqa: ANN401  a q
     encoder = load_encoder()
     with Catalog.open(folder, create=True) as catalog:
         encoder_id = catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
-        fill(catalog, count, encoder.dimension, encoder_id)
+        fill(catalog, count, encoder, encoder_id)
         began = time.perf_counter()
         built = VectorIndex.rebuild(catalog, Kind.IMAGE)
         building = time.perf_counter() - began

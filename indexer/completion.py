@@ -20,7 +20,7 @@ from PIL import Image
 from encoders import ImageFeatures, Pixels, TextFeatures
 
 from .catalog import Catalog
-from .decode import read_picture
+from .decode import read_picture, reading_size
 from .errors import DecodeError
 from .files import file_bytes
 from .records import ImageRecord, Kind
@@ -150,7 +150,7 @@ class _Run:
                     continue
                 with file_bytes(path) as data:
                     if hashlib.sha256(data).hexdigest() == digest:
-                        picture, _ = read_picture(data, at_least=2 * self.encoder.input_size)
+                        picture, _ = read_picture(data, at_least=reading_size(self.encoder.input_size))
                         return self.encoder.prepare(picture)
                 where, reason = path, "it has changed since it was indexed"
             except DecodeError as exc:

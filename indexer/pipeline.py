@@ -26,7 +26,7 @@ from . import schema
 from .captions import index_captions
 from .catalog import Catalog
 from .completion import complete
-from .decode import read_picture
+from .decode import read_picture, reading_size
 from .errors import DecodeError, ReadError
 from .files import file_bytes
 from .header import Header
@@ -297,7 +297,7 @@ class _Run:
                 digest = hashlib.sha256(data).hexdigest()
                 if digest in self.hashes:
                     return _Picture(found, digest, None, None)
-                image, header = read_picture(data, at_least=2 * self.encoder.input_size)
+                image, header = read_picture(data, at_least=reading_size(self.encoder.input_size))
             return _Picture(found, digest, header, self.encoder.prepare(image))
         except ReadError as exc:  # not the file's fault: tried again each time, for a drive may be back
             return found._replace(mtime_ns=NEVER), str(exc)
