@@ -78,7 +78,7 @@ class MatchScores:
         """
         if not evidence.any():
             return self
-        odds = self.probabilities * np.exp(evidence.astype(np.float64))
+        odds = self.probabilities * np.exp(np.clip(evidence.astype(np.float64), -60, 60))
         probabilities = (odds / (1 - self.probabilities + odds)).astype(np.float32)
         return MatchScores((self.scores + evidence / self.slope).astype(np.float32), probabilities, self.slope)
 

@@ -205,6 +205,41 @@ def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) 
     assert "no image fits" in none.err
 
 
+def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Paint) -> None:
+    """In the table behind the path, in JSON as lists; `--no-keywords` leaves them out."""
+    paint("Anna/1.png", "black")
+    paint("Anna/2.txt.png", "white").with_name("1.txt").write_text("Bob at sea\n")
+    for i in range(3, 40):
+        paint(f"{i}.png", "red", seed=i)
+    run("index", Path.cwd().parent / "pictures")
+    lines = run("search", "a red thing, Anna's", "-k", "3").out.splitlines()
+    assert ["(name: Anna)" in line for line in lines] == [True, True, False]
+    first = run("search", "a red thing with Bob", "--json").json["hits"][0]
+    assert (first["path"][-10:], first["sources"], first["matched"]) == ("Anna/1.png", ["vector", "caption"], ["Bob"])
+    plain = run("search", "a red thing with Anna", "--no-keywords", "--json").json["hits"]
+    assert [(h["sources"], h["matched"]) for h in plain] == [(["vector"], [])] * 10
+    assert not any("Anna" in h["path"] for h in plain)
+
+
+def test_words_are_taken_away_on_the_command_line(ready: Run, folder: Path) -> None:
+    """In the text, with `--without`, or first in the text, which then goes behind `--`."""
+    for arguments in (["a thing -red"], ["a thing", "--without", "red"], ["--", "-red a thing"]):
+        done = ready("search", "--json", *arguments).json
+        assert (done["query"], done["without"]) == ("a thing", ["red"])
+        assert done["hits"][-1]["path"] == str(folder / "red.png")
+    refused = ready("search", "a thing", "--without", " ")
+    assert (refused.status, refused.out) == (1, "")
+    assert one_sentence(refused.err)
+
+
+def test_a_filter_that_does_not_parse_shows_where(ready: Run) -> None:
+    """The character is counted from 1."""
+    done = ready("search", "red", "--where", "width > 10 and size > 2 pounds")
+    assert (done.status, done.out) == (1, "")
+    assert one_sentence(done.err)
+    assert "at character 23, '2 pounds' is not a size such as 2MB" in done.err
+
+
 def test_captions_come_from_the_index_or_the_bank(ready: Run, folder: Path) -> None:
     """The bank where there are none; the index's own once there are; a file of further ones on demand."""
     bank = ready("captions", folder / "red.png", "-k", "1", "--json").json

@@ -59,6 +59,25 @@ def test_a_search_answers_as_the_command_line_does(client: TestClient, folder: P
     assert narrow["hits"] == []
 
 
+def test_a_search_takes_a_picture_words_away_and_names(client: TestClient, folder: Path) -> None:
+    """As the command line does; what a hit came by is told."""
+    blue = first_id(client, "blue")
+    both = client.post("/v1/search", json={"text": "thing", "image_id": blue, "rerank": False}).json()
+    assert both["hits"][0]["image_id"] == blue
+    assert "999" in problem(client.post("/v1/search", json={"text": "thing", "image_id": 999}), 404)
+    for body in ({"text": "a thing -red"}, {"text": "a thing", "without": ["red"]}):
+        away = client.post("/v1/search", json=body).json()
+        assert (away["query"], away["without"]) == ("a thing", ["red"])
+        assert away["hits"][-1]["path"] == str(folder / "red.png")
+    named = {"text": "black.png"}
+    assert client.post("/v1/search", json=named).json()["hits"][0]["sources"] == ["vector", "name"]
+    plain = client.post("/v1/search", json=named | {"keywords": False}).json()
+    assert {tuple(hit["sources"]) for hit in plain["hits"]} == {("vector",)}
+    document = client.get("/openapi.json").json()["components"]["schemas"]
+    assert document["SearchRequest"]["properties"]["without"]["examples"]
+    assert {"sources", "matched"} <= set(document["ImageHit"]["required"])
+
+
 def test_captions_for_an_upload_and_for_an_indexed_image(client: TestClient) -> None:
     """Either way the same captions."""
     upload = client.post("/v1/captions", files={"image": ("x.png", picture())}, data={"k": "2"})

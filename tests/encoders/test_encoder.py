@@ -93,6 +93,14 @@ def test_hubness_is_taken_off_candidates(tmp_path: Path) -> None:
         np.testing.assert_allclose(less, plain - 0.5 * hubness, atol=1e-3)
 
 
+def test_the_slope_is_how_many_log_odds_a_unit_of_score_makes(encoder: Encoder) -> None:
+    """So that evidence moves a picture as far among the scores as among the probabilities."""
+    text = encoder.query(encoder.encode_texts(["a red wall"]))
+    found = encoder.match_images(text, encoder.encode_images(pixels()))
+    odds = np.log(found.probabilities / (1 - found.probabilities.astype(np.float64)))
+    np.testing.assert_allclose(np.diff(odds), found.slope * np.diff(found.scores), rtol=0.01, atol=1e-4)
+
+
 def test_many_pairs_are_scored_in_parts(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parts join without a seam."""
     images, text = encoder.encode_images(pixels(7)), encoder.encode_texts(["a red wall"])
@@ -193,6 +201,7 @@ def test_the_base_model_knows_which_words_captions_taught_it() -> None:
     assert texts.familiarity is not None
     assert texts.familiarity[0] > 0.99
     assert texts.familiarity[1] < 0.2
+    assert encoder.strangeness(["dog", "zebra", "IMG_2034"]) == pytest.approx([0, 1, 1], abs=0.06)
     classes = np.linalg.norm(encoder.query(texts).vectors[:, 256:], axis=1)
     assert classes[0] < 0.1
     assert classes[1] > 0.9

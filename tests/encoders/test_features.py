@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from encoders import Floats, pack_states, unpack_states
+from encoders import Floats, MatchScores, pack_states, unpack_states
 
 
 @given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.floats(-50, 50, width=32)))
@@ -31,3 +31,20 @@ def test_what_is_no_packed_grid_is_refused(blob: bytes) -> None:
     """A cut blob is an error that says how long it should have been."""
     with pytest.raises(ValueError, match="packed state grid"):
         unpack_states(blob)
+
+
+def test_evidence_adds_to_the_log_odds_and_to_the_score_on_its_own_scale() -> None:
+    """Even odds and log 3 make three to one; a slope of 2 makes that half of it in score."""
+    found = MatchScores(np.zeros(3, np.float32), np.full(3, 0.5, np.float32), slope=2.0)
+    told = found.with_evidence(np.array([np.log(3), -np.log(3), 0], np.float32))
+    np.testing.assert_allclose(told.probabilities, [0.75, 0.25, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(told.scores, [np.log(3) / 2, -np.log(3) / 2, 0], rtol=1e-6)
+    assert found.with_evidence(np.zeros(3, np.float32)) is found
+
+
+def test_any_amount_of_evidence_makes_a_probability() -> None:
+    """Sixty rare words that one caption holds are far more than a float can raise e to."""
+    found = MatchScores(np.zeros(2, np.float32), np.full(2, 0.5, np.float32))
+    told = found.with_evidence(np.array([1e4, -1e4], np.float32))
+    np.testing.assert_allclose(told.probabilities, [1, 0], atol=1e-9)
+    assert told.scores.tolist() == [1e4, -1e4]

@@ -33,6 +33,7 @@ def test_what_it_encodes_is_what_the_model_encodes(model_directory: Path) -> Non
     lazy, loaded = (load_encoder(model_directory, device="cpu", lazy=lazy) for lazy in (True, False))
     assert (lazy.dimension, lazy.input_size, lazy.device) == (loaded.dimension, loaded.input_size, loaded.device)
     np.testing.assert_array_equal(lazy.encode_texts(["red"]).vectors, loaded.encode_texts(["red"]).vectors)
+    assert lazy.strangeness(["red", "2034"]) == loaded.strangeness(["red", "2034"])
     pixels = np.zeros((1, lazy.input_size, lazy.input_size, 3), np.uint8)
     np.testing.assert_array_equal(lazy.encode_images(pixels).vectors, loaded.encode_images(pixels).vectors)
 

@@ -41,3 +41,27 @@ def test_captions_teach_their_words() -> None:
     lexicon = Lexicon({"snow": 2, "dog": 1}, ("zebra",)).taught(captions)
     assert lexicon == Lexicon({"snow": 2, "dog": 2, "dogs": 1, "runs": 1, "cat": 1}, ("zebra",))
     assert lexicon.taught(captions) == lexicon
+
+
+@pytest.mark.parametrize(
+    ("term", "strangeness"),
+    [
+        ("dog", 0.2),
+        ("Sled", 0.5),
+        ("Anna", 1.0),
+        ("dog sled", 0.5),
+        ("IMG_2034", 1.0),
+        ("2034", 1.0),
+        ("with", 0.0),
+        ("犬", 1.0),
+        ("", 0.0),
+    ],
+)
+def test_a_term_is_as_strange_as_its_strangest_word(term: str, strangeness: float) -> None:
+    """Names, numbers and other scripts are strange; words without meaning are not."""
+    assert Lexicon({"dog": 80, "sled": 20}).strangeness(term) == pytest.approx(strangeness)
+
+
+def test_a_model_that_keeps_no_words_may_know_any_by_half() -> None:
+    """Numbers it cannot know all the same."""
+    assert [Lexicon().strangeness(term) for term in ("dog", "Anna", "with", "2034")] == [0.5, 0.5, 0.0, 1.0]

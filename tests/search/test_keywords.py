@@ -55,6 +55,35 @@ def test_a_caption_counts_as_a_name_does(album: SearchEngine) -> None:
     assert (hit.sources, hit.matched) == (("vector", "caption"), ("Bob",))
 
 
+def test_an_ordinary_sentence_is_answered_as_without_keywords(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
+) -> None:
+    """Captions and names that say what the model knows change no hit, no score and no place."""
+    for i in range(30):
+        path = paint(f"{'blue' if i % 2 else 'red'}/{i}.png", list(COLOURS)[i % 6], seed=i)
+        path.with_suffix(".txt").write_text(f"a {list(COLOURS)[i % 5]} thing\n")
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    with SearchEngine.open(catalog.directory, encoder=encoder) as engine:
+        for text in ("a red thing", "a blue thing", "green"):
+            for rerank in (True, False):
+                both = [engine.search_images(text, keywords=keywords, rerank=rerank).hits for keywords in (True, False)]
+                assert both[0] == both[1]
+                assert len(both[0]) == 10
+
+
+def test_the_words_of_a_bank_are_nobodys(album: SearchEngine) -> None:
+    """Captions that belong to no picture lift none."""
+    album.catalog.add_bank(["a zebra"], album.encoder.encode_texts(["a zebra"]))
+    assert all(hit.sources == ("vector",) for hit in album.search_images("a zebra").hits)
+
+
+def test_of_many_that_carry_a_word_the_rarest_words_are_looked_at_first(album: SearchEngine) -> None:
+    """57 pictures lie in the summer's folder, and only one candidate of each side is looked at."""
+    hits = album.search_images("summer IMG_1031", depth=1, k=2).hits
+    assert [h.path.stem for h in hits if h.path][:1] == ["IMG_1031"]
+    assert hits[0].matched == ("summer", "IMG_1031")
+
+
 def test_what_the_model_sees_still_orders_those_that_carry_a_word(album: SearchEngine) -> None:
     """Of the summer's pictures the green ones come first."""
     first = album.search_images("a green thing summer", k=9).hits
