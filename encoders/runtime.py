@@ -1,7 +1,7 @@
 """The CNN in OpenVINO, several times as fast as torch on a CPU; where it is not installed, torch does the same.
 
 The model is translated once and kept in the user's cache, so that later starts need neither torch's CNN nor the
-translation. See docs/decisions/0010-openvino-runs-the-cnn.md.
+translation. See docs/decisions/0011-openvino-runs-the-cnn.md.
 """
 
 from __future__ import annotations
