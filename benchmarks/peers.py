@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -136,7 +137,8 @@ class Lance:
 
     def search(self, query: Floats, k: int, breadth: int, allowed: Rows | None) -> Rows:
         """The mark is a column with an index."""
-        asked = self.table.search(query).distance_type("dot").nprobes(breadth).ef(max(k, 8 * breadth)).refine_factor(4)
+        ef = max(4 * k, 8 * breadth)  # no less than what is refined
+        asked = self.table.search(query).distance_type("dot").nprobes(breadth).ef(ef).refine_factor(4)
         if allowed is not None:
             asked = asked.where("mark", prefilter=True)
         return asked.limit(k).select(["row"]).to_arrow()["row"].to_numpy().astype(np.int64)
@@ -209,7 +211,7 @@ class Qdrant:
 
 
 class SqliteVec:
-    """https://github.com/asg017/sqlite-vec, which compares all vectors."""
+    """https://github.com/asg017/sqlite-vec, which compares all vectors; pysqlite3 where Python's own takes no extension."""
 
     breadths = NO_BREADTH
 
@@ -218,7 +220,10 @@ class SqliteVec:
 
         import sqlite_vec  # noqa: PLC0415
 
-        self.base = sqlite3.connect(folder / "vectors.db")
+        library: Any = sqlite3
+        if not hasattr(sqlite3.Connection, "enable_load_extension"):
+            library = importlib.import_module("pysqlite3")
+        self.base = library.connect(str(folder / "vectors.db"))
         self.base.enable_load_extension(True)  # noqa: FBT003  sqlite3 takes it by place
         sqlite_vec.load(self.base)
         self.base.execute(

@@ -172,17 +172,16 @@ class TorchEncoder:
         return np.concatenate(parts, axis=1) if parts else np.empty((2, 0), np.float32)
 
     def _match_part(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
-        count = max(len(tokens), len(regions))
         longest = max(len(t) for t in tokens)
         padded = np.zeros((len(tokens), longest, tokens[0].shape[1]), np.float32)
         mask = np.zeros((len(tokens), longest), np.bool_)
         for i, states in enumerate(tokens):
             padded[i, : len(states)] = states
             mask[i, : len(states)] = True
-        x, m = self._tensor(padded).expand(count, -1, -1), torch.from_numpy(mask).to(self._device).expand(count, -1)
-        grid = self._tensor(regions).expand(count, -1, -1)
         with torch.inference_mode():
-            match = self._reranker(grid, x, m)
+            match = self._reranker(
+                self._tensor(regions), self._tensor(padded), torch.from_numpy(mask).to(self._device)
+            )
         return np.stack([_array(match.logit), _array(match.whole)])
 
     def _tensor(self, array: Floats) -> Tensor:

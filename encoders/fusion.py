@@ -29,7 +29,8 @@ class Fusion(nn.Module):
     """What every fusion strategy offers.
 
     Shape:
-        - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words.
+        - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words. One picture, or
+          one sentence, may stand for all.
         - joint: (N, J), J = `joint_size`.
     """
 
@@ -46,6 +47,11 @@ def _pool(tokens: Tensor, mask: Tensor) -> Tensor:
     return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
+def _beside(image: Tensor, text: Tensor) -> Tensor:
+    """(N, C) and (N, C), of which one may be (1, C) → (N, 2C)."""
+    return torch.cat(torch.broadcast_tensors(image, text), dim=-1)
+
+
 class ConcatFusion(Fusion):
     """Pooled picture and pooled sentence side by side, mixed by one hidden layer."""
 
@@ -56,7 +62,7 @@ class ConcatFusion(Fusion):
 
     def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Fused:
         """Fuse N pairs."""
-        return Fused(self.mix(torch.cat([regions.mean(1), _pool(tokens, mask)], dim=-1)), None)
+        return Fused(self.mix(_beside(regions.mean(1), _pool(tokens, mask))), None)
 
 
 class GatedFusion(Fusion):
@@ -76,7 +82,7 @@ class GatedFusion(Fusion):
     def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Fused:
         """Fuse N pairs."""
         image, text = regions.mean(1), _pool(tokens, mask)
-        gate = torch.sigmoid(self.gate(torch.cat([image, text], dim=-1)))
+        gate = torch.sigmoid(self.gate(_beside(image, text)))
         joint = gate * torch.tanh(self.from_image(image)) + (1 - gate) * torch.tanh(self.from_text(text))
         return Fused(self.dropout(joint), None)
 
@@ -121,7 +127,9 @@ class AttentionFusion(Fusion):
         product = ours * theirs
         cosine = product.sum(-1, keepdim=True)
         similarity = torch.tanh(cast(Tensor, compare(product) * ours.shape[-1] ** 0.5))
-        logits = weigh(torch.cat([ours, similarity], dim=-1)).masked_fill(~mask.unsqueeze(-1), -1e4)
+        of_ours, of_similarity = weigh.weight.split([ours.shape[-1], similarity.shape[-1]], dim=-1)
+        logits = F.linear(ours, of_ours) + F.linear(similarity, of_similarity, weigh.bias)  # both side by side
+        logits = logits.masked_fill(~mask.unsqueeze(-1), -1e4)
         weight = logits.softmax(dim=1)
         return (cosine * weight).sum(1), (similarity * weight).sum(1)
 

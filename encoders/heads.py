@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 
@@ -28,8 +29,10 @@ class Pool(nn.Module):
         if mask is not None:
             logits = logits.masked_fill(~mask.unsqueeze(-1), -1e4)
         weights = logits.softmax(dim=1)
-        values = self.value(x).unflatten(-1, (weights.shape[-1], -1))  # (B, L, heads, D / heads)
-        return F.normalize((values * weights.unsqueeze(-1)).sum(1).flatten(1).float(), dim=-1)
+        seen = weights.transpose(1, 2) @ x  # (B, heads, c): summed first, so that few rows are projected
+        rows = self.value.weight.unflatten(0, (weights.shape[-1], -1))  # (heads, D / heads, c)
+        values = torch.einsum("bhc,hdc->bhd", seen, rows).flatten(1) + self.value.bias
+        return F.normalize(values.float(), dim=-1)
 
 
 class Local(nn.Module):
