@@ -6,7 +6,7 @@ Each part loads when it is first needed: a search by words never builds the CNN.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
@@ -26,6 +26,7 @@ from .model import ImageSide, TextSide, create_reranker
 from .preprocess import to_square
 from .reranker import Reranker
 from .runtime import ImageRuntime, load_runtime
+from .together import Together
 
 MATCH_BATCH = 512
 MANY = 32
@@ -54,6 +55,8 @@ class TorchEncoder:
         self._runtime_lock = threading.Lock()
         self._fast: ImageRuntime | None = None
         self._sought: set[bool] = set()
+        self._turn = threading.Lock()  # two threads that each use every core take longer than one after the other
+        self._together = Together(self._encode_texts, self._turn)
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Resize an upright picture to the input square: (S, S, 3) uint8."""
@@ -83,7 +86,18 @@ class TorchEncoder:
             return self._fast
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """Encode sentences; what lies beyond the tower's longest sentence is left out."""
+        """Encode sentences; what lies beyond the tower's longest sentence is left out.
+
+        Threads that ask at the same time are answered from one batch.
+        """
+        return self._together(texts)
+
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How many batches of so many sentences were encoded."""
+        return self._together.sizes
+
+    def _encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         tokens = self._description.tokenizer(texts)
         ids, mask, attended = (torch.from_numpy(a).to(self._device) for a in (tokens.ids, tokens.mask, tokens.attended))
         with torch.inference_mode():
@@ -178,10 +192,10 @@ class TorchEncoder:
         for i, states in enumerate(tokens):
             padded[i, : len(states)] = states
             mask[i, : len(states)] = True
-        with torch.inference_mode():
-            match = self._reranker(
-                self._tensor(regions), self._tensor(padded), torch.from_numpy(mask).to(self._device)
-            )
+        inputs = self._tensor(regions), self._tensor(padded), torch.from_numpy(mask).to(self._device)
+        reranker = self._reranker
+        with self._turn, torch.inference_mode():
+            match = reranker(*inputs)
         return np.stack([_array(match.logit), _array(match.whole)])
 
     def _tensor(self, array: Floats) -> Tensor:

@@ -1,0 +1,92 @@
+"""Sentences of several threads in one batch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from encoders.features import TextFeatures
+from encoders.together import TOGETHER, Together
+
+
+class Slow:
+    """Gives the length of each sentence for a vector, when it is let."""
+
+    def __init__(self) -> None:
+        self.begun, self.let = threading.Semaphore(0), threading.Semaphore(0)
+        self.batches: list[list[str]] = []
+
+    def __call__(self, texts: Sequence[str]) -> TextFeatures:
+        """Say that it began, wait, and answer; `bad` is more than it can take."""
+        self.batches.append(list(texts))
+        self.begun.release()
+        self.let.acquire(timeout=10)
+        if "bad" in texts:
+            raise ValueError("bad")
+        lengths = np.array([[len(t)] for t in texts], np.float32)
+        return TextFeatures(lengths, tuple(lengths[i : i + 1] for i in range(len(texts))), lengths[:, 0])
+
+
+@pytest.fixture
+def slow() -> Slow:
+    """The encoder."""
+    return Slow()
+
+
+def wait_until_queued(together: Together, count: int) -> None:
+    """Until so many calls wait."""
+    for _ in range(1000):
+        if len(together._waiting) == count:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(len(together._waiting))
+
+
+def test_those_that_come_while_one_runs_run_together(slow: Slow) -> None:
+    """The first alone and at once, all others in one batch, and each gets its own."""
+    together = Together(slow, threading.Lock())
+    with ThreadPoolExecutor(10) as pool:
+        first = pool.submit(together, ["a"])
+        slow.begun.acquire()
+        others = [pool.submit(together, ["b" * (i + 2), "c"]) for i in range(8)]
+        wait_until_queued(together, 8)
+        slow.let.release(2)
+        assert first.result().vectors.tolist() == [[1]]
+        for i, other in enumerate(others):
+            found = other.result()
+            assert found.vectors.tolist() == [[i + 2], [1]]
+            assert [t.tolist() for t in found.tokens] == [[[i + 2]], [[1]]]
+            assert found.familiarity is not None
+            assert found.familiarity.tolist() == [i + 2, 1]
+    assert [len(b) for b in slow.batches] == [1, 16]
+    assert together.sizes == {1: 1, 16: 1}
+
+
+def test_a_batch_has_an_end(slow: Slow) -> None:
+    """More than go together run in turn; a call that is larger by itself runs whole."""
+    together = Together(slow, threading.Lock())
+    slow.let.release(100)
+    assert len(together(["x"] * (3 * TOGETHER)).tokens) == 3 * TOGETHER
+    slow.let, slow.begun = threading.Semaphore(0), threading.Semaphore(0)
+    with ThreadPoolExecutor(TOGETHER + 8) as pool:
+        calls = [pool.submit(together, ["a"])]
+        slow.begun.acquire()
+        calls += [pool.submit(together, ["b"]) for _ in range(TOGETHER + 5)]
+        wait_until_queued(together, TOGETHER + 5)
+        slow.let.release(100)
+        for call in calls:
+            call.result()
+    assert [len(b) for b in slow.batches[1:]] == [1, TOGETHER, 5]
+
+
+def test_an_error_reaches_everyone_it_concerns_and_nobody_else(slow: Slow) -> None:
+    """Later calls are answered as ever."""
+    together = Together(slow, threading.Lock())
+    slow.let.release(100)
+    with pytest.raises(ValueError, match="bad"):
+        together(["bad"])
+    assert together(["good"]).vectors.tolist() == [[4]]
