@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,35 +14,46 @@ from search import SearchEngine
 from .errors import SettingsError
 from .options import DEFAULT_INDEX, Device, Index, Model, model_directory
 from .output import message
-from .settings import settings_for
 
 
 def serve(
-    host: Annotated[
-        str, typer.Option("--host", help="Address; any but this machine's own wants CROSSLOOK_API_KEY.")
-    ] = ("127.0.0.1"),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
+    host: Annotated[str | None, typer.Option("--host", help="Address [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port [8000].")] = None,
+    root: Annotated[
+        list[Path] | None, typer.Option("--root", metavar="DIR", help="A folder clients may index; may be given again.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Settings in TOML [$CROSSLOOK_CONFIG]."),
+    ] = None,
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",
 ) -> None:
     """Serve the index over HTTP; OpenAPI is at /openapi.json."""
-    settings = settings_for(host)
-    import uvicorn  # noqa: PLC0415  only a server pays for it
+    from .server.settings import read_settings  # noqa: PLC0415  only a server pays for it
 
-    from .http import create_app  # noqa: PLC0415
+    settings = read_settings({"host": host, "port": port, "roots": root or None}, config=config)
+    import uvicorn  # noqa: PLC0415  as above
+
+    from .server import create_app  # noqa: PLC0415
 
     with (
-        _listen(host, port) as listener,
+        _listen(settings.host, settings.port) as listener,
         SearchEngine.open(index, model=model_directory(model), device=device) as engine,
     ):
         _warm(engine)
-        shown = f"[{host}]" if ":" in host else host
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         message(
             f"serving {index.resolve()} at http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)", style="green"
         )
-        config = uvicorn.Config(create_app(engine, settings), log_level="warning", server_header=False)
-        uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Config(
+            create_app(engine, settings),
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=settings.shutdown_seconds,
+        )
+        uvicorn.Server(server).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -211,7 +211,7 @@ class Qdrant:
 
 
 class SqliteVec:
-    """https://github.com/asg017/sqlite-vec, which compares all vectors; pysqlite3 where Python's own takes no extension."""
+    """https://github.com/asg017/sqlite-vec, which compares all; pysqlite3 where Python's own takes no extension."""
 
     breadths = NO_BREADTH
 

@@ -72,8 +72,8 @@ class Reranker(nn.Module):
         """Score N pairs.
 
         Shape:
-            - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words. One picture,
-              or one sentence, may stand for all.
+            - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words. One
+              picture, or one sentence, may stand for all.
         """
         logit, attention = self.compare(regions, tokens, mask)
         cosine = (self.picture(regions) * self.sentence(tokens, mask)).sum(-1)

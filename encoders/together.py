@@ -1,4 +1,4 @@
-"""Sentences from several threads, encoded as one batch: a batch of 16 takes the time of four sentences by themselves."""
+"""Sentences from several threads, encoded as one batch: 16 take the time of four by themselves."""
 
 from __future__ import annotations
 

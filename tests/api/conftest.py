@@ -12,8 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api import cli
-from api.http import create_app
-from api.settings import Settings
+from api.server import Settings, create_app
 from indexer import Catalog
 from search import SearchEngine
 from tests.fakes import FakeEncoder

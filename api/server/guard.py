@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -12,14 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .problems import problem
 from .settings import LOCAL_HOSTS, Settings
 
-OPEN_PATHS = frozenset({"/healthz"})
-
 
 class Guard:
-    """ASGI middleware: API key or local name, and a limit on request bodies.
+    """ASGI middleware: a local name, and a limit on request bodies.
 
-    Without a key only this machine can connect, but a web page in its browser could still be pointed here by a
-    name it controls (DNS rebinding); so the `Host` header must be a name of this machine.
+    Where only this machine can connect, a web page in its browser could still be pointed here by a name it controls
+    (DNS rebinding); so the `Host` header must be a name of this machine.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -32,24 +29,15 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(headers, scope["path"])
+        refusal = self._refusal(headers)
         if refusal is not None:
-            status, detail = refusal
-            challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # RFC 9110, 11.6.1
-            await problem(status, detail, challenge)(scope, receive, send)
+            await problem(*refusal)(scope, receive, send)
             return
         await self.app(scope, self._limited(receive), send)
 
-    def _refusal(self, headers: Headers, path: str) -> tuple[int, str] | None:
-        key = self.settings.api_key
-        if key is None:
-            host = urlsplit(f"//{headers.get('host', '')}").hostname
-            if host not in LOCAL_HOSTS:
-                return 421, f"this server answers to {', '.join(LOCAL_HOSTS)} only"
-        elif path not in OPEN_PATHS:
-            scheme, _, given = headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), key.encode()):
-                return 401, "send the server's key as 'Authorization: Bearer KEY'"
+    def _refusal(self, headers: Headers) -> tuple[int, str] | None:
+        if self.settings.local and urlsplit(f"//{headers.get('host', '')}").hostname not in LOCAL_HOSTS:
+            return 421, f"this server answers to {', '.join(LOCAL_HOSTS)} only"
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self.settings.upload_bytes:
             return 413, self._too_large()

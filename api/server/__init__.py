@@ -1,0 +1,16 @@
+"""The HTTP service: `create_app` makes it over an open engine, with `Settings`.
+
+app.py        the application: what is put together, in which order
+settings.py   what it can be told, and where it reads it
+service.py    what every request may use: engine, settings, work, jobs, metrics
+guard.py      who may ask, how often, and how much
+work.py       threads for what blocks, and a limit on what waits
+problems.py   every error as a problem document
+schemas.py    requests and responses
+routes/       one module a kind of resource
+"""
+
+from .app import create_app
+from .settings import Settings
+
+__all__ = ["Settings", "create_app"]

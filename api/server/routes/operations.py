@@ -1,0 +1,17 @@
+"""For those who run the server."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from ..schemas import Health
+from ..service import Served
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz")
+async def health(request: Request, service: Served) -> Health:
+    """The server answers, and the index opens."""
+    stats = await service.work.run(request, service.engine.catalog.stats)
+    return Health(status="ok", images=stats.images)

@@ -1,0 +1,82 @@
+"""Blocking work in threads: so many at once, a few more that wait, and beyond that a plain refusal.
+
+The event loop never blocks, and never promises what it cannot keep: who waits too long goes away and asks again, which
+makes an overloaded server slower still. So a full server says at once when to come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import Request
+
+RETRY_SECONDS = 1
+
+R = TypeVar("R")
+
+
+class BusyError(Exception):
+    """As many requests wait as may."""
+
+
+class GoneError(Exception):
+    """The client went away before it was answered."""
+
+
+class Work:
+    """Threads that requests share, and who waits for one."""
+
+    def __init__(self, threads: int, waiting: int) -> None:
+        self._threads, self._most = threads, threads + waiting
+        self._limiter: anyio.CapacityLimiter | None = None
+        self.accepted = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a thread."""
+        return max(0, self.accepted - self._threads)
+
+    async def run(self, request: Request, function: Callable[[], R]) -> R:
+        """Run a function in a thread, and give up where its client goes away before it is its turn.
+
+        Raises:
+            BusyError: as many requests wait as may.
+            GoneError: the client went away.
+        """
+        if self.accepted >= self._most:
+            raise BusyError
+        if self._limiter is None:  # belongs to the loop that serves
+            self._limiter = anyio.CapacityLimiter(self._threads)
+        self.accepted += 1
+        try:
+            return await self._unless_gone(request, function, self._limiter)
+        finally:
+            self.accepted -= 1
+
+    async def _unless_gone(self, request: Request, function: Callable[[], R], limiter: anyio.CapacityLimiter) -> R:
+        outcome: list[R] = []
+        error: list[Exception] = []
+
+        async def work() -> None:
+            try:
+                outcome.append(await run_sync(function, limiter=limiter))
+            except Exception as exc:  # noqa: BLE001  raised below, without the group around it
+                error.append(exc)
+            group.cancel_scope.cancel()
+
+        async def watch() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            group.start_soon(watch)
+        if error:
+            raise error[0]
+        if not outcome:
+            raise GoneError
+        return outcome[0]
