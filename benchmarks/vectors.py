@@ -68,7 +68,8 @@ def recall(found: Rows, truth: Rows) -> float:
 
 def timed(peer: Peer, queries: Floats, breadth: int, allowed: Rows | None) -> tuple[Rows, dict[str, float]]:
     """What a peer finds, and how long each query takes; a slow one is asked only `ENOUGH` of them."""
-    found, times = [], []
+    found: list[Rows] = []
+    times: list[float] = []
     for query in queries:
         if sum(times) > SLOW and len(times) >= ENOUGH:
             break

@@ -49,7 +49,8 @@ def _pool(tokens: Tensor, mask: Tensor) -> Tensor:
 
 def _beside(image: Tensor, text: Tensor) -> Tensor:
     """(N, C) and (N, C), of which one may be (1, C) → (N, 2C)."""
-    return torch.cat(torch.broadcast_tensors(image, text), dim=-1)
+    count = max(len(image), len(text))
+    return torch.cat([image.expand(count, -1), text.expand(count, -1)], dim=-1)
 
 
 class ConcatFusion(Fusion):
@@ -127,7 +128,7 @@ class AttentionFusion(Fusion):
         product = ours * theirs
         cosine = product.sum(-1, keepdim=True)
         similarity = torch.tanh(cast(Tensor, compare(product) * ours.shape[-1] ** 0.5))
-        of_ours, of_similarity = weigh.weight.split([ours.shape[-1], similarity.shape[-1]], dim=-1)
+        of_ours, of_similarity = weigh.weight[:, : ours.shape[-1]], weigh.weight[:, ours.shape[-1] :]
         logits = F.linear(ours, of_ours) + F.linear(similarity, of_similarity, weigh.bias)  # both side by side
         logits = logits.masked_fill(~mask.unsqueeze(-1), -1e4)
         weight = logits.softmax(dim=1)

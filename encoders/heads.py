@@ -30,7 +30,7 @@ class Pool(nn.Module):
             logits = logits.masked_fill(~mask.unsqueeze(-1), -1e4)
         weights = logits.softmax(dim=1)
         seen = weights.transpose(1, 2) @ x  # (B, heads, c): summed first, so that few rows are projected
-        rows = self.value.weight.unflatten(0, (weights.shape[-1], -1))  # (heads, D / heads, c)
+        rows = self.value.weight.view(weights.shape[-1], -1, x.shape[-1])  # (heads, D / heads, c)
         values = torch.einsum("bhc,hdc->bhd", seen, rows).flatten(1) + self.value.bias
         return F.normalize(values.float(), dim=-1)
 

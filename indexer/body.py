@@ -64,14 +64,16 @@ class Body:
             chosen = np.zeros(len(self.ids), bool)
             chosen[self.rows(allowed)] = True
             chosen[self.rows(left_out)] = False
-        elif len(banned := self.rows(left_out)):
+        elif len(left_out) and len(banned := self.rows(left_out)):
             chosen = np.ones(len(self.ids), bool)
             chosen[banned] = False
         count = len(self.ids) if chosen is None else int(chosen.sum())
         if not (k := min(k, count)):
             return np.empty((len(x), 0), np.float32), np.empty((len(x), 0), np.int64)
         scores, rows = self._nearest(x, k, fetch, chosen, count, choice)
-        return scores, np.where(rows < 0, -1, self.ids[rows])
+        ids = self.ids[rows]
+        ids[rows < 0] = -1
+        return scores, ids
 
     def _nearest(
         self,

@@ -89,6 +89,17 @@ def spread(vectors: Floats, most: int) -> Floats:
     return np.ascontiguousarray(vectors[rows], np.float32)
 
 
+def beside(vectors: Floats) -> Floats:
+    """Queries at an angle of 45 degrees to vectors (N, D) of length 1. Seeded.
+
+    What is searched with is not in the index; a graph finds the neighbours of what it holds more easily.
+    """
+    noise = np.random.default_rng(0).standard_normal(vectors.shape, np.float32)
+    noise -= (noise * vectors).sum(1, keepdims=True) * vectors
+    noise /= np.maximum(np.linalg.norm(noise, axis=1, keepdims=True), 1e-8)
+    return (vectors + noise) / np.float32(2**0.5)
+
+
 def tune(
     structure: str, search: Callable[[Choice, Floats], Rows], vectors: Floats, samples: list[Floats], asked: float
 ) -> Choice:

@@ -21,7 +21,7 @@ from encoders import Floats
 
 from .body import Body, gpu_count
 from .catalog import VECTORS, Catalog, Ids, Stamp
-from .choice import EXACT_UNTIL, RECALL, RECALL_AT, Choice, choose, spread, tune
+from .choice import EXACT_UNTIL, RECALL, RECALL_AT, Choice, beside, choose, spread, tune
 from .records import Kind
 
 TAIL = 0.05
@@ -119,8 +119,8 @@ class VectorIndex:
         return found
 
     def _tuned(self, vectors: Floats, asked: float) -> Choice:
-        """The breadth that stored items of both kinds are found with, as queries are of both kinds."""
-        samples = [spread(vectors, SAMPLE)]
+        """The breadth with which items are found that lie beside the stored ones, and those of the other kind."""
+        samples = [beside(spread(vectors, SAMPLE))]
         other = Kind.CAPTION if self._kind is Kind.IMAGE else Kind.IMAGE
         ids = self._catalog.vector_ids(other)
         if len(ids):
@@ -175,16 +175,22 @@ class VectorIndex:
         x = np.ascontiguousarray(queries, np.float32)
         left_out = np.union1d(self._gone, hidden) if len(hidden) else self._gone
         body = self._body.search(x, k, self._fetch, allowed=allowed, left_out=left_out)
+        if not len(self._tail.ids):
+            return _full(*body)
         tail = self._tail.search(x, k, self._fetch, allowed=allowed, left_out=hidden)
         scores, ids = np.concatenate([body[0], tail[0]], axis=1), np.concatenate([body[1], tail[1]], axis=1)
         scores = np.where(ids < 0, -np.inf, scores)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
-        full = int((ids >= 0).sum(1).min(initial=order.shape[1]))
-        return np.ascontiguousarray(scores[:, :full]), np.ascontiguousarray(ids[:, :full])
+        return _full(np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1))
 
     def _fetch(self, ids: Ids) -> Floats:
         return self._catalog.vectors_of(self._kind, ids)
+
+
+def _full(scores: Floats, ids: Ids) -> tuple[Floats, Ids]:
+    """The columns in which every query has found something."""
+    full = int((ids >= 0).sum(1).min(initial=ids.shape[1]))
+    return np.ascontiguousarray(scores[:, :full]), np.ascontiguousarray(ids[:, :full])
 
 
 def vector_choice(catalog: Catalog, kind: Kind) -> Choice | None:
