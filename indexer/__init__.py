@@ -18,7 +18,7 @@ from .errors import (
     SourceError,
     WatchError,
 )
-from .lock import indexing_lock
+from .lock import file_lock, indexing_lock
 from .models import (
     AddReport,
     ModelState,
@@ -67,6 +67,7 @@ __all__ = [
     "VectorIndex",
     "WatchError",
     "add_model",
+    "file_lock",
     "find_duplicates",
     "find_model",
     "follow",
