@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from PIL import Image
@@ -14,6 +14,9 @@ from search import SearchEngine
 from .errors import SettingsError
 from .options import DEFAULT_INDEX, Device, Index, Model, model_directory
 from .output import message
+
+if TYPE_CHECKING:
+    from .server.settings import Settings
 
 
 def serve(
@@ -34,6 +37,7 @@ def serve(
     from .server.settings import read_settings  # noqa: PLC0415  only a server pays for it
 
     settings = read_settings({"host": host, "port": port, "roots": root or None}, config=config)
+    _check_keys(settings, index)
     import uvicorn  # noqa: PLC0415  as above
 
     from .server import create_app  # noqa: PLC0415
@@ -51,9 +55,26 @@ def serve(
             create_app(engine, settings),
             log_level="warning",
             server_header=False,
+            proxy_headers=False,  # the setting `proxies` says whom to believe
             timeout_graceful_shutdown=settings.shutdown_seconds,
         )
         uvicorn.Server(server).run(sockets=[listener])
+
+
+def _check_keys(settings: Settings, index: Path) -> None:
+    """Refuse to serve those who would need a key where there is none.
+
+    Raises:
+        SettingsError: there is none.
+        KeysError: the file of keys is damaged or cannot be read.
+    """
+    from .server.keys import KeyStore  # noqa: PLC0415  only a server pays for it
+
+    if settings.asks_keys and not KeyStore(index).keys():
+        where = "require_keys is set" if settings.local else f"other machines can reach {settings.host}"
+        raise SettingsError(
+            f"{where}, and there is no API key yet; make one with: crosslook keys add NAME --index {index}"
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
+from starlette.middleware.cors import CORSMiddleware
 
 from search import SearchEngine
 
 from . import problems
+from .content import content_type
 from .guard import Guard
+from .headers import SecurityHeaders
+from .keys import KeyStore
 from .routes import images, operations, search
 from .schemas import Problem
 from .service import Service
@@ -17,8 +22,14 @@ from .settings import Settings
 from .work import Work
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (401, 404, 413, 422, 503)
+    status: {"model": Problem, "content": {"application/problem+json": {}}}
+    for status in (400, 401, 403, 404, 413, 415, 421, 422, 429, 503)
 }
+BEARER = HTTPBearer(auto_error=False, description="An API key, made with: crosslook keys add NAME")
+"""Tells OpenAPI that there are keys; the guard asks for them, before any route is looked for."""
+
+TOLD = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
+"""Headers that pages of other origins may read."""
 
 
 def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI:  # noqa: B008  frozen
@@ -28,10 +39,32 @@ def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI
         engine: an open index; the application does not close it.
         settings: keys and limits.
     """
-    app = FastAPI(title="crosslook", description=__doc__, docs_url=None, redoc_url=None, responses=ERRORS)
+    depends = [Depends(content_type), *([Depends(BEARER)] if settings.asks_keys else [])]
+    app = FastAPI(
+        title="crosslook",
+        description=__doc__,
+        docs_url=None,
+        redoc_url=None,
+        responses=ERRORS,
+        dependencies=depends,
+    )
     app.state.service = Service(engine, settings, Work(settings.threads, settings.waiting))
-    app.add_middleware(Guard, settings=settings)
+    _protect(app, settings, KeyStore(engine.catalog.directory))
     problems.install(app)
     for module in (search, images, operations):
         app.include_router(module.router)
     return app
+
+
+def _protect(app: FastAPI, settings: Settings, keys: KeyStore) -> None:
+    """Put the guard before the routes; what is added last is outermost."""
+    app.add_middleware(Guard, settings=settings, keys=keys)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=TOLD,
+        )
+    app.add_middleware(SecurityHeaders)

@@ -14,6 +14,7 @@ from encoders import EncodersError
 from indexer import CatalogError, DecodeError, FilterError, IndexerError
 from search import ImageNotFoundError, QueryError, SearchError
 
+from .headers import security_headers
 from .work import RETRY_SECONDS, BusyError, GoneError
 
 logger = logging.getLogger("crosslook")
@@ -97,4 +98,4 @@ def _http(_request: Request, exc: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, exc: Exception) -> JSONResponse:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=exc)
-    return problem(500, "an error that crosslook did not foresee; the server's log tells more")
+    return problem(500, "an error that crosslook did not foresee; the server's log tells more", security_headers("/v1"))

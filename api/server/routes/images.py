@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import mimetypes
+from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
 
 from search import ImageNotFoundError
 
+from ..pictures import media_type
 from ..schemas import ImageResponse, OwnCaption
 from ..service import ImageId, Served
 
@@ -40,14 +41,16 @@ async def image(request: Request, service: Served, image_id: ImageId) -> ImageRe
 @router.get("/{image_id}/file", response_class=FileResponse)
 async def image_file(request: Request, service: Served, image_id: ImageId) -> FileResponse:
     """An indexed image's file, as it lies on disk."""
-    path = await service.work.run(request, lambda: service.engine.image_path(image_id))
-    if not path.is_file():
-        raise ImageNotFoundError(f"the file of image {image_id} is gone; index its folder again")
-    kind, _ = mimetypes.guess_type(path.name)
+
+    def find() -> tuple[Path, str]:
+        path = service.engine.image_path(image_id)
+        return path, media_type(path, service.engine.catalog.images([image_id])[image_id].format, image_id)
+
+    path, kind = await service.work.run(request, find)
     return FileResponse(
         path,
-        media_type=kind if kind and kind.startswith("image/") else "application/octet-stream",
+        media_type=kind,
         filename=path.name,
         content_disposition_type="inline",
-        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"},
+        headers={"Cache-Control": "private, max-age=3600"},
     )

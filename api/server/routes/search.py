@@ -56,7 +56,7 @@ async def captions(
         if image_id is not None:
             return _captions(image_id)
         try:
-            source = open_image(data or b"", at_least=UPRIGHT_PIXELS)
+            source = open_image(data or b"", at_least=UPRIGHT_PIXELS, at_most=service.settings.upload_pixels)
         except DecodeError as exc:
             raise QueryError(f"the upload: {exc}") from exc
         return _captions(source)
