@@ -58,7 +58,7 @@ def add(
 def list_keys(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
     """Which keys there are; not the keys themselves, which nobody can tell."""
     with _store(index) as store:
-        keys = store.keys()
+        keys = store.all()
     if json:
         print_json({"keys": [_as_json(key) for key in keys]})
         return

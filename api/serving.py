@@ -16,6 +16,9 @@ from .options import DEFAULT_INDEX, Device, Index, Model, model_directory
 from .output import message
 
 if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
     from .server.settings import Settings
 
 
@@ -51,14 +54,22 @@ def serve(
         message(
             f"serving {index.resolve()} at http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)", style="green"
         )
-        server = uvicorn.Config(
-            create_app(engine, settings),
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,  # the setting `proxies` says whom to believe
-            timeout_graceful_shutdown=settings.shutdown_seconds,
-        )
+        server = server_config(create_app(engine, settings), settings)
         uvicorn.Server(server).run(sockets=[listener])
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs: it names nobody, and believes no header about who asks."""
+    import uvicorn  # noqa: PLC0415  only a server pays for it
+
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        http="h11",  # limits how long headers are, which httptools, where installed, does not
+        server_header=False,
+        proxy_headers=False,  # the setting `proxies` says whom to believe, and the guard listens
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
 
 
 def _check_keys(settings: Settings, index: Path) -> None:
@@ -70,7 +81,7 @@ def _check_keys(settings: Settings, index: Path) -> None:
     """
     from .server.keys import KeyStore  # noqa: PLC0415  only a server pays for it
 
-    if settings.asks_keys and not KeyStore(index).keys():
+    if settings.asks_keys and not KeyStore(index).all():
         where = "require_keys is set" if settings.local else f"other machines can reach {settings.host}"
         raise SettingsError(
             f"{where}, and there is no API key yet; make one with: crosslook keys add NAME --index {index}"

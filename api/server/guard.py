@@ -84,21 +84,20 @@ class Guard:
         return told
 
     def _check_length(self, headers: Headers) -> None:
-        length = headers.get("content-length")
-        if length is not None and "transfer-encoding" in headers:
+        length, coding = headers.get("content-length"), headers.getlist("transfer-encoding")
+        if coding and (length is not None or coding != ["chunked"]):
             # Two servers in a row may each believe another one, and so take one request for two.
-            raise HTTPException(
-                400, "send Content-Length or Transfer-Encoding, not both", headers={"Connection": "close"}
-            )
+            detail = "send either Content-Length or Transfer-Encoding: chunked"
+            raise HTTPException(400, detail, headers={"Connection": "close"})
         if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > self.settings.upload_bytes):
             raise HTTPException(413, self._too_large())
 
     def _check_names(self, scope: Scope, headers: Headers) -> None:
-        host = headers.get("host", "")
-        if not _LOCAL.fullmatch(host):
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not _LOCAL.fullmatch(hosts[0]):
             raise HTTPException(421, f"this server answers to {', '.join(LOCAL_HOSTS)} only")
         origin = headers.get("origin")
-        same = origin is None or origin in self.settings.cors_origins or origin == f"{scope.get('scheme')}://{host}"
+        same = origin is None or origin in self.settings.cors_origins or origin == f"{scope.get('scheme')}://{hosts[0]}"
         if not same and scope["method"] not in READING:
             raise HTTPException(
                 403, "a page of another origin may not send anything; its origin is not in cors_origins"

@@ -64,7 +64,7 @@ class KeyStore:
         self._stamp: tuple[int, int, int] | None = None
         self._keys: tuple[Key, ...] = ()
 
-    def keys(self) -> tuple[Key, ...]:
+    def all(self) -> tuple[Key, ...]:
         """All keys, oldest first; none where there is no file.
 
         Raises:
@@ -90,7 +90,7 @@ class KeyStore:
             KeysError: the file is damaged or cannot be read.
         """
         digest, found = _digest(secret), None
-        for key in self.keys():
+        for key in self.all():
             if hmac.compare_digest(key.sha256, digest):
                 found = key
         return found
@@ -106,7 +106,7 @@ class KeyStore:
         if not (name.isprintable() and name.strip() and len(name) <= 64):
             raise InputError(f"{name!r} is no name for a key; take 1 to 64 printable characters")
         with self._alone():
-            keys = self.keys()
+            keys = self.all()
             if any(name in (key.name, key.id) for key in keys):
                 raise InputError(f"there is a key {name} already; take another name, or revoke that one")
             secret = PREFIX + secrets.token_urlsafe(KEY_BYTES)
@@ -128,7 +128,7 @@ class KeyStore:
             KeysError, IndexBusyError: as `add`.
         """
         with self._alone():
-            keys = self.keys()
+            keys = self.all()
             gone = next((key for key in keys if name_or_id in (key.name, key.id)), None)
             if gone is None:
                 raise InputError(
