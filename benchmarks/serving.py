@@ -76,7 +76,8 @@ async def client(address: tuple[str, int], texts: Iterator[str], until: float, l
     reader, writer = await asyncio.open_connection(*address)
     while time.perf_counter() < until:
         body = json.dumps({"text": next(texts)}).encode()
-        head = f"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        head = "POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(body)}"
         began = time.perf_counter()
         writer.write(head.encode() + b"\r\n\r\n" + body)
         answer = await reader.readuntil(b"\r\n\r\n")
