@@ -49,13 +49,24 @@ def test_a_server_without_keys_answers_to_names_of_this_machine(serve: Serve) ->
 def test_a_page_of_another_origin_sends_nothing_to_a_server_without_keys(serve: Serve) -> None:
     """A browser sends forms anywhere without asking; its own page, and programs, which name no origin, may."""
     client = serve(cors_origins=["https://photos.example"])
-    form = {"data": {"image_id": "1"}}
+    form = {"image_id": "1"}
     for origin in ("https://evil.example", "null", "http://localhost:9999", "https://localhost"):
-        said = problem(client.post("/v1/captions", headers={"origin": origin}, **form), 403)
+        said = problem(client.post("/v1/captions", headers={"origin": origin}, data=form), 403)
         assert "another origin" in said
     for origin in ("http://localhost", "https://photos.example"):
-        assert client.post("/v1/captions", headers={"origin": origin}, **form).status_code == 200
-    assert client.post("/v1/captions", **form).status_code == 200
+        assert client.post("/v1/captions", headers={"origin": origin}, data=form).status_code == 200
+    assert client.post("/v1/captions", data=form).status_code == 200
+
+
+def test_the_guard_relies_on_no_parser_before_it(serve: Serve) -> None:
+    """What h11 refuses is refused here too, for the application may run behind another server."""
+    client = serve()
+    problem(client.get("/healthz", headers=[("Host", "localhost"), ("Host", "evil.example")]), 421)
+    for headers in ({"Transfer-Encoding": "gzip, chunked"}, {"Transfer-Encoding": "chunked", "Content-Length": "15"}):
+        response = client.post("/v1/search", content=b'{"text": "red"}', headers=headers)
+        assert "send either Content-Length or" in problem(response, 400)
+        assert response.headers["connection"] == "close"
+    assert "larger than" in problem(client.post("/v1/search", headers={"Content-Length": "9" * 5000}), 413)
 
 
 # --- keys ---
@@ -109,7 +120,7 @@ def test_what_is_no_key_is_refused(serve: Serve, secret: Secret, given: str) -> 
     """Of any shape; the answer does not repeat it."""
     key = secret("read")["Authorization"].removeprefix("Bearer ")
     response = serve(host=OPEN, base_url=ELSEWHERE).post(
-        "/v1/search", json=RED, headers={"Authorization": given.replace("{secret}", key).encode("latin-1")}
+        "/v1/search", json=RED, headers={b"Authorization": given.replace("{secret}", key).encode("latin-1")}
     )
     assert "this is no valid API key" in problem(response, 401)
     assert response.headers["www-authenticate"] == 'Bearer realm="crosslook", error="invalid_token"'
@@ -166,10 +177,10 @@ def test_reading_keys_search_and_change_nothing(serve: Serve, secret: Secret) ->
     """Searches are sent too; anything else that is sent, known or not, needs a key that may write."""
     reads, writes = secret("read"), secret("write")
     client = serve(host=OPEN, base_url=ELSEWHERE)
-    upload = {"files": {"image": ("x.png", picture())}}
+    upload = {"image": ("x.png", picture())}
     for header in (reads, writes):
         assert client.post("/v1/search", json=RED, headers=header).status_code == 200
-        assert client.post("/v1/captions", headers=header, **upload).status_code == 200
+        assert client.post("/v1/captions", headers=header, files=upload).status_code == 200
         assert client.get("/v1/images/1/file", headers=header).status_code == 200
         assert client.head("/v1/images/1/file", headers=header).status_code in (200, 405)
     changing = [("POST", "/v1/index"), ("DELETE", "/v1/jobs/1"), ("POST", "/v1/new"), ("PUT", "/v1/x"), ("PATCH", "/")]
