@@ -3,7 +3,7 @@
 from .body import gpu_count
 from .catalog import Catalog, Ids, Stamp
 from .choice import Choice
-from .decode import open_image, supported_formats
+from .decode import open_image, reading_size, supported_formats
 from .duplicates import LIKENESS, Copy, DuplicateGroup, find_duplicates
 from .errors import (
     CatalogError,
@@ -77,6 +77,7 @@ __all__ = [
     "model_directory",
     "model_states",
     "open_image",
+    "reading_size",
     "remove_model",
     "supported_formats",
     "switch_model",

@@ -36,7 +36,7 @@ from . import schema
 from .database import is_writable, open_engine, refusal
 from .errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
 from .filters import condition
-from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
+from .records import BANK, CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
 from .scan import is_storable
 from .upgrades import upgrade
 
@@ -508,7 +508,7 @@ class Catalog:
     def add_bank(self, texts: Sequence[str], features: TextFeatures) -> None:
         """Add captions that belong to no image; what is there already stays as it is."""
         with self.transaction() as connection:
-            self.write_captions(connection, [("bank", None, text) for text in texts], features)
+            self.write_captions(connection, [(BANK, None, text) for text in texts], features)
 
     def write_captions(
         self, connection: Connection, captions: Sequence[tuple[str, int | None, str]], features: TextFeatures

@@ -1,6 +1,7 @@
 """One indexer at a time: a lock that the operating system holds, and takes back when its process dies.
 
-Searches do not take it; what is written in one transaction, such as a caption bank, needs none either.
+Searches do not take it; what is written in one transaction, such as a caption bank or the change to another model,
+needs none either.
 """
 
 from __future__ import annotations
@@ -25,18 +26,19 @@ R = TypeVar("R")
 
 
 @contextmanager
-def indexing_lock(directory: Path) -> Iterator[None]:
-    """Keep other indexers, rebuilds and model changes away from an index.
+def indexing_lock(directory: Path, name: str = LOCK) -> Iterator[None]:
+    """Keep other indexers, rebuilds and removals away from an index, or two from adding one model.
 
     Args:
         directory: the index; it must exist.
+        name: of the lock.
 
     Raises:
         IndexBusyError: another one holds the lock; says which process.
         CatalogError: the folder cannot be written.
     """
     try:
-        file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        file = os.open(directory / name, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as exc:
         raise CatalogError(
             f"the index in {directory} cannot be written ({exc.strerror or exc}); it can be searched, but not changed"

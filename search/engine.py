@@ -262,7 +262,7 @@ class SearchEngine:
             hidden = self._hidden_captions()
             extra = self._unstored | self._given(bank or ())
         with watch.stage("retrieve"):
-            wanted = max(k, depth if rerank else 0)
+            wanted = max(k, depth)  # photographs share captions, and each text is told once
             scores, ids = self._index(Kind.CAPTION).search(vector[None], wanted, hidden=hidden)
             stored: list[Candidate[int | str]] = [
                 Candidate(c.key, c.retrieval_score) for c in retrieved(ids[0], scores[0])
