@@ -271,6 +271,14 @@ class Catalog:
 
     # --- reading ---
 
+    def rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
+        """What a query of another module of this room finds.
+
+        Raises:
+            CatalogError: the database refuses.
+        """
+        return self._rows(query)
+
     def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
         try:
             with self._engine.connect() as connection:
