@@ -403,6 +403,14 @@ class Catalog:
         rows = self._rows(select(t.count, t.changes, top).where((t.encoder_id == encoder.id) & (t.kind == kind)))
         return Stamp(encoder.fingerprint, *(int(x) for x in rows[0])) if rows else Stamp(encoder.fingerprint)
 
+    def state(self) -> tuple[object, ...]:
+        """What tells whether images or their places came or went; quick, however many there are."""
+        c = schema.location.c
+        places = self._rows(select(func.count().label("n"), func.max(c.id).label("top")).select_from(schema.location))[
+            0
+        ]
+        return self.vector_stamp(Kind.IMAGE), places.n, places.top, self.missing_count()
+
     def features(self, kind: Kind, ids: Sequence[int]) -> tuple[Floats, list[Floats]]:
         """What the reranker needs of some items, in the order of their ids.
 
