@@ -35,13 +35,12 @@ from .models import (
 from .pipeline import Failure, IndexReport, index_paths
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
 from .roots import Forgotten, forget
-from .thumbnails import SIZES, Thumbnails
+from .thumbnails import Thumbnails
 from .vectors import VectorIndex, vector_choice
 from .watch import follow
 
 __all__ = [
     "LIKENESS",
-    "SIZES",
     "AddReport",
     "Browsed",
     "CaptionRecord",

@@ -65,6 +65,10 @@ class ImageDetails:
     longitude: float | None
     places: tuple[Place, ...]
 
+    def unchanged(self) -> bool:
+        """Whether one of its files is still as it was when it was indexed."""
+        return any((status := place.status()) is not None and place.unchanged(status) for place in self.places)
+
 
 def browse(catalog: Catalog, *, k: int, where: Sequence[str] = (), after: Browsed | None = None) -> list[Browsed]:
     """The next images, newest first by when they were taken, then by id; those whose files are all missing left out.

@@ -18,9 +18,6 @@ from .browse import ImageDetails
 from .decode import open_image
 from .errors import DecodeError, ReadError
 
-SIZES = (128, 256, 512, 1024)
-"""Pixels of the longer side."""
-
 QUALITY = 80
 KEPT = 0.9
 """Share of the limit that is left after a clean-up, so that not every further picture asks for one."""
