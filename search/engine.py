@@ -24,6 +24,7 @@ from indexer import (
     Ids,
     Kind,
     ModelError,
+    ReadError,
     VectorIndex,
     find_model,
     model_directory,
@@ -401,6 +402,8 @@ class SearchEngine:
         try:
             return open_image(path, at_least=1024)
         except DecodeError as exc:
+            if isinstance(image, int) and isinstance(exc, ReadError):
+                raise ImageNotFoundError(f"the file of image {image} is gone; index its folder again") from exc
             raise QueryError(f"image {image}: {exc}" if isinstance(image, int) else f"{path}: {exc}") from exc
 
     def _rerank_images(

@@ -47,7 +47,7 @@ def retrieve(
     merged = nearest | beyond | carrying
     evidence = keywords.evidence(np.fromiter(merged, np.int64)).tolist()
     candidates = [
-        Candidate(i, cosine, evidence=weight, nearest=i in nearest or i in beyond)
+        Candidate(i, cosine, evidence=weight, nearest=i in nearest or i not in carrying)
         for (i, cosine), weight in zip(merged.items(), evidence, strict=True)
     ]
     close = nearest.keys() | carrying.keys()
