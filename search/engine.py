@@ -220,7 +220,7 @@ class SearchEngine:
             found = look_up(self.catalog, query, encoder.strangeness, len(index)) if keywords else Keywords()
             vector = away_from(features.vectors, unwanted.vectors)
             count = depth if min_probability else _count(begin.offset + k, depth)
-            choose = self._choose(where, begin.top)
+            choose = self._choose(where, None if after is None else after.top)
             candidates, first = retrieve(index, vector, found, choose, depth=depth, count=count)
         if rerank:
             with watch.stage("rerank"):

@@ -29,7 +29,7 @@ class Service:
     work: Work
     cursors: Cursors = field(default_factory=Cursors)
     facets: Kept[Facets] = field(default_factory=lambda: Kept(KEPT_FACETS))
-    duplicates: Kept[list[DuplicateGroup]] = field(default_factory=lambda: Kept(1))
+    duplicates: Kept[list[DuplicateGroup]] = field(default_factory=lambda: Kept(1, alone=True))
 
     @cached_property
     def thumbnails(self) -> Thumbnails:

@@ -36,8 +36,8 @@ def test_only_the_last_few_are_kept() -> None:
 
 
 def test_a_second_request_is_asked_to_come_back() -> None:
-    """Until the first has found it; one that fails leaves the way free."""
-    kept, begun, go_on = Kept[int](1), threading.Event(), threading.Event()
+    """Where that is done alone, until the first has found it; one that fails leaves the way free."""
+    kept, begun, go_on = Kept[int](1, alone=True), threading.Event(), threading.Event()
 
     def slowly() -> int:
         begun.set()
@@ -55,3 +55,9 @@ def test_a_second_request_is_asked_to_come_back() -> None:
     with pytest.raises(ZeroDivisionError):
         kept.get("a", 2, lambda: 1 // 0)
     assert kept.get("a", 2, lambda: 3) == 3
+
+
+def test_answers_that_are_not_found_alone_never_wait() -> None:
+    """One may be found while another is."""
+    kept = Kept[int](2)
+    assert kept.get("a", 1, lambda: kept.get("b", 1, lambda: 2) + 1) == 3
