@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +41,7 @@ def serve(
 
     with (
         _listen(settings.host, settings.port) as listener,
-        SearchEngine.open(index, model=model_directory(model), device=device) as engine,
+        SearchEngine.open(index, model=model_directory(model), device=device, workers=os.cpu_count() or 1) as engine,
     ):
         _warm(engine)
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
