@@ -47,7 +47,7 @@ class FollowingEngine(SearchEngine):
             found = self._others.pop(row, None)
             if found is None:
                 seen = self.catalog.for_model(row.name, row.fingerprint)
-                found = SearchEngine(seen, lambda: load_model(self.catalog, row, device=self._device))
+                found = SearchEngine(seen, lambda: self._load_model(row))
             self._others = dict([*self._others.items(), (row, found)][-OTHERS:])
             return found
 

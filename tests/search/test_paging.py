@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
-from indexer import Catalog, add_model, index_paths
+from encoders import Floats
+from indexer import Catalog, Ids, VectorIndex, add_model, index_paths
 from search import FollowingEngine, Hit, Place, SearchEngine, UnknownModelError
+from search.keywords import Keywords
+from search.merge import Choose, retrieve
 from tests.conftest import Paint
 from tests.fakes import COLOURS, FakeEncoder
 
@@ -88,6 +92,26 @@ def test_pictures_that_are_removed_are_left_out(
     second = engine.search_images("red", k=5, after=first.following)
     assert [hit.image_id for hit in second.hits[:4]] == [hit.image_id for hit in behind[1:]]
     assert len(second.hits) == 5
+
+
+class Approximate:
+    """An index that finds others when more are asked of it, as HNSW does."""
+
+    def search(self, _: Floats, k: int, **__: object) -> tuple[Floats, Ids]:
+        """Of 2,000 images every third with up to 10, else all."""
+        ids = np.arange(0, 2000, 3 if k <= 10 else 1)[:k]
+        return (1 - ids[None] / 4000).astype(np.float32), ids[None]
+
+
+@pytest.mark.parametrize("count", [10, 11, 1024])
+def test_what_is_reranked_does_not_depend_on_how_many_are_shown(count: int) -> None:
+    """Those behind it follow by their cosines, each image once."""
+    choose = Choose(None, np.empty(0, np.int64))
+    index = cast(VectorIndex, Approximate())
+    found, first = retrieve(index, np.ones((1, 8), np.float32), Keywords(), choose, depth=10, count=count)
+    assert [c.key for c in found[:first]] == list(range(0, 30, 3))
+    rest = [c.key for c in found[first:]]
+    assert rest == [i for i in range(count if count > 10 else 0) if i not in range(0, 30, 3)]
 
 
 def test_a_page_behind_the_end_is_empty(engine: SearchEngine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from PIL import Image
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from api.server import create_app
-from indexer import Catalog, index_paths
+from api.server.guard import Guard
+from indexer import Catalog, CatalogStats, index_paths
 from search import SearchEngine
 from tests.api.conftest import BANK
 from tests.fakes import FakeEncoder
@@ -177,6 +181,38 @@ def test_large_bodies_are_refused_with_or_without_a_length(client: TestClient) -
 
     untold = client.post("/v1/search", content=chunks(), headers={"content-type": "application/json"})
     assert "larger than" in problem(untold, 413)
+
+
+def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the route is at work; the body of a GET, say."""
+    refused = threading.Event()
+    limited = Guard._limited
+
+    def telling(guard: Guard, receive: Receive) -> Receive:
+        inner = limited(guard, receive)
+
+        async def told() -> Message:
+            try:
+                return await inner()
+            except HTTPException:
+                refused.set()
+                raise
+
+        return told
+
+    def chunks() -> Any:
+        for _ in range(40):
+            yield b"x" * 10_000
+
+    def slowly(catalog: Catalog) -> CatalogStats:
+        refused.wait(10)
+        return stats(catalog)
+
+    stats = Catalog.stats
+    monkeypatch.setattr(Guard, "_limited", telling)
+    monkeypatch.setattr(Catalog, "stats", slowly)
+    assert "larger than" in problem(client.request("GET", "/v1/stats", content=chunks()), 413)
+    assert refused.is_set()
 
 
 def test_an_unforeseen_error_is_a_problem_that_tells_nothing_inside(

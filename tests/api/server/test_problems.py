@@ -11,7 +11,7 @@ from indexer import Catalog, CatalogError, DecodeError, EncoderMismatchError, Fi
 from search import ImageNotFoundError, QueryError, UnknownModelError
 from tests.api.server.test_app import problem
 
-SECRET = "/srv/secret/index: it is so"
+MESSAGE = "/srv/secret/index: it is so"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_what_ails_the_server_is_told_without_its_folders(
     """The log has the whole message, with the way out for whoever runs the server."""
 
     def fail(_: Catalog) -> None:
-        raise error(SECRET)
+        raise error(MESSAGE)
 
     monkeypatch.setattr(Catalog, "stats", fail)
     response = client.get("/v1/stats")
@@ -42,7 +42,7 @@ def test_what_ails_the_server_is_told_without_its_folders(
     assert "secret" not in told
     assert "the server's log tells more" in told
     assert response.json()["type"] == f"urn:crosslook:problem:{name}"
-    assert SECRET in caplog.text
+    assert MESSAGE in caplog.text
 
 
 @pytest.mark.parametrize(
