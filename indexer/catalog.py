@@ -271,6 +271,14 @@ class Catalog:
 
     # --- reading ---
 
+    def rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
+        """What a query of another module of this room finds.
+
+        Raises:
+            CatalogError: the database refuses.
+        """
+        return self._rows(query)
+
     def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
         try:
             with self._engine.connect() as connection:
@@ -394,6 +402,14 @@ class Catalog:
         top = select(func.coalesce(func.max(c.item_id), 0)).where(where).scalar_subquery()
         rows = self._rows(select(t.count, t.changes, top).where((t.encoder_id == encoder.id) & (t.kind == kind)))
         return Stamp(encoder.fingerprint, *(int(x) for x in rows[0])) if rows else Stamp(encoder.fingerprint)
+
+    def state(self) -> tuple[object, ...]:
+        """What tells whether images or their places came or went; quick, however many there are."""
+        c = schema.location.c
+        places = self._rows(select(func.count().label("n"), func.max(c.id).label("top")).select_from(schema.location))[
+            0
+        ]
+        return self.vector_stamp(Kind.IMAGE), places.n, places.top, self.missing_count()
 
     def features(self, kind: Kind, ids: Sequence[int]) -> tuple[Floats, list[Floats]]:
         """What the reranker needs of some items, in the order of their ids.

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from search import SearchEngine
 
 from . import problems
 from .guard import Guard
-from .routes import images, operations, search
-from .schemas import Problem
+from .openapi import describe, operation_name
+from .routes import explain, images, index, operations, search
 from .service import Service
 from .settings import Settings
 from .work import Work
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (401, 404, 413, 422, 503)
-}
+ZIPPED_FROM = 1000  # bytes; what is less fits into one packet anyway
+UNZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
+"""Pictures, and parts of them, are compressed as they are."""
 
 
 def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI:  # noqa: B008  frozen
@@ -28,10 +27,18 @@ def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI
         engine: an open index; the application does not close it.
         settings: keys and limits.
     """
-    app = FastAPI(title="crosslook", description=__doc__, docs_url=None, redoc_url=None, responses=ERRORS)
+    app = FastAPI(
+        title="crosslook",
+        description=__doc__,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_name,
+    )
     app.state.service = Service(engine, settings, Work(settings.threads, settings.waiting))
+    app.add_middleware(GZipMiddleware, minimum_size=ZIPPED_FROM, exclude_content_types=UNZIPPED)
     app.add_middleware(Guard, settings=settings)
     problems.install(app)
-    for module in (search, images, operations):
+    for module in (search, images, explain, index, operations):
         app.include_router(module.router)
+    describe(app)
     return app
