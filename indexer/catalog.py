@@ -36,7 +36,7 @@ from . import schema
 from .database import is_writable, open_engine, refusal
 from .errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
 from .filters import condition
-from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
+from .records import BANK, CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
 from .scan import is_storable
 from .upgrades import upgrade
 
@@ -271,6 +271,14 @@ class Catalog:
 
     # --- reading ---
 
+    def rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
+        """What a query of another module of this room finds.
+
+        Raises:
+            CatalogError: the database refuses.
+        """
+        return self._rows(query)
+
     def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
         try:
             with self._engine.connect() as connection:
@@ -395,6 +403,14 @@ class Catalog:
         rows = self._rows(select(t.count, t.changes, top).where((t.encoder_id == encoder.id) & (t.kind == kind)))
         return Stamp(encoder.fingerprint, *(int(x) for x in rows[0])) if rows else Stamp(encoder.fingerprint)
 
+    def state(self) -> tuple[object, ...]:
+        """What tells whether images or their places came or went; quick, however many there are."""
+        c = schema.location.c
+        places = self._rows(select(func.count().label("n"), func.max(c.id).label("top")).select_from(schema.location))[
+            0
+        ]
+        return self.vector_stamp(Kind.IMAGE), places.n, places.top, self.missing_count()
+
     def features(self, kind: Kind, ids: Sequence[int]) -> tuple[Floats, list[Floats]]:
         """What the reranker needs of some items, in the order of their ids.
 
@@ -508,7 +524,7 @@ class Catalog:
     def add_bank(self, texts: Sequence[str], features: TextFeatures) -> None:
         """Add captions that belong to no image; what is there already stays as it is."""
         with self.transaction() as connection:
-            self.write_captions(connection, [("bank", None, text) for text in texts], features)
+            self.write_captions(connection, [(BANK, None, text) for text in texts], features)
 
     def write_captions(
         self, connection: Connection, captions: Sequence[tuple[str, int | None, str]], features: TextFeatures

@@ -1,6 +1,7 @@
 """One indexer at a time: a lock that the operating system holds, and takes back when its process dies.
 
-Searches do not take it; what is written in one transaction, such as a caption bank, needs none either.
+Searches do not take it; what is written in one transaction, such as a caption bank or the change to another model,
+needs none either.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def indexing_lock(directory: Path) -> AbstractContextManager[None]:
-    """Keep other indexers, rebuilds and model changes away from an index.
+def indexing_lock(directory: Path, name: str = LOCK) -> AbstractContextManager[None]:
+    """Keep other indexers, rebuilds and removals away from an index, or two from adding one model.
 
     Args:
         directory: the index; it must exist.
+        name: of the lock.
 
     Raises:
         IndexBusyError: another one holds the lock; says which process.
         CatalogError: the folder cannot be written.
     """
-    return file_lock(directory, LOCK, "being indexed")
+    return file_lock(directory, name, "being indexed")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ STEPS: dict[int, list[str]] = {
         "CREATE INDEX location_missing ON location (image_id) WHERE missing_since IS NOT NULL",
         *schema.derived_statements(),
     ],
+    2: ["CREATE INDEX image_taken ON image (taken_at)"],
 }
 """What leads from a version to the next."""
 

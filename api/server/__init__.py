@@ -6,7 +6,12 @@ service.py    what every request may use: engine, settings, work, jobs, metrics
 guard.py      who may ask, how often, and how much
 work.py       threads for what blocks, and a limit on what waits
 problems.py   every error as a problem document
-schemas.py    requests and responses
+schemas.py    requests and responses of searches
+resources.py  responses about images and the whole index
+openapi.py    what the OpenAPI document says beyond what the routes say
+cursors.py    where the next page begins
+files.py      pictures as answers: what a client has already, ranges
+kept.py       slow answers, kept while the index stays as it is
 routes/       one module a kind of resource
 """
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from search import SearchEngine
 
@@ -15,21 +14,21 @@ from .content import content_type
 from .guard import Guard
 from .headers import SecurityHeaders
 from .keys import KeyStore
-from .routes import images, operations, search
-from .schemas import Problem
+from .openapi import describe, operation_name
+from .routes import explain, images, index, operations, search
 from .service import Service
 from .settings import Settings
 from .work import Work
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}}
-    for status in (400, 401, 403, 404, 413, 415, 421, 422, 429, 503)
-}
 BEARER = HTTPBearer(auto_error=False, description="An API key, made with: crosslook keys add NAME")
 """Tells OpenAPI that there are keys; the guard asks for them, before any route is looked for."""
 
 TOLD = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
 """Headers that pages of other origins may read."""
+
+ZIPPED_FROM = 1000  # bytes; what is less fits into one packet anyway
+UNZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
+"""Pictures, and parts of them, are compressed as they are."""
 
 
 def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI:  # noqa: B008  frozen
@@ -45,14 +44,16 @@ def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI
         description=__doc__,
         docs_url=None,
         redoc_url=None,
-        responses=ERRORS,
         dependencies=depends,
+        generate_unique_id_function=operation_name,
     )
     app.state.service = Service(engine, settings, Work(settings.threads, settings.waiting))
+    app.add_middleware(GZipMiddleware, minimum_size=ZIPPED_FROM, exclude_content_types=UNZIPPED)
     _protect(app, settings, KeyStore(engine.catalog.directory))
     problems.install(app)
-    for module in (search, images, operations):
+    for module in (search, images, explain, index, operations):
         app.include_router(module.router)
+    describe(app)
     return app
 
 

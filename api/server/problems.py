@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -11,10 +12,12 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from encoders import EncodersError
-from indexer import CatalogError, DecodeError, FilterError, IndexerError
-from search import ImageNotFoundError, QueryError, SearchError
+from indexer import CatalogError, DecodeError, EncoderMismatchError, FilterError, IndexerError, ReadError
+from search import ImageNotFoundError, QueryError, SearchError, UnknownModelError
 
+from .cursors import CursorError
 from .headers import security_headers
+from .schemas import FIRST, NEXT
 from .work import RETRY_SECONDS, BusyError, GoneError
 
 logger = logging.getLogger("crosslook")
@@ -22,16 +25,27 @@ logger = logging.getLogger("crosslook")
 TYPES = "urn:crosslook:problem:"
 
 TABLE: tuple[tuple[type[Exception], int, str], ...] = (
+    (CursorError, 422, "cursor"),
     (ImageNotFoundError, 404, "image-not-found"),
+    (UnknownModelError, 422, "model-not-found"),
     (QueryError, 422, "query"),
     (SearchError, 422, "query"),
     (FilterError, 422, "filter"),
+    (ReadError, 404, "image-not-found"),
     (DecodeError, 422, "unreadable-image"),
+    (EncoderMismatchError, 503, "index-unavailable"),
     (CatalogError, 503, "index-unavailable"),
     (IndexerError, 422, "index"),
     (EncodersError, 503, "model-unavailable"),
 )
 """What is raised, its status and its type; the first class that fits says them."""
+
+INSIDE: dict[type[Exception], str] = {
+    EncoderMismatchError: "the index was made by another model than the one that this server runs",
+    CatalogError: "the index cannot be used now",
+    EncodersError: "the model cannot be used now",
+}
+"""What a client is told where the message is for those who run the server, and names its folders."""
 
 OF_STATUS = {
     400: "bad-request",
@@ -41,6 +55,7 @@ OF_STATUS = {
     405: "method-not-allowed",
     413: "too-large",
     415: "unsupported-media-type",
+    416: "range-not-satisfiable",
     421: "misdirected",
     422: "invalid-request",
     429: "rate-limited",
@@ -60,7 +75,7 @@ def problem(
 
 def install(app: FastAPI) -> None:
     """Answer every error with a problem document."""
-    for root in (SearchError, IndexerError, EncodersError):
+    for root in (CursorError, SearchError, IndexerError, EncodersError):
         app.add_exception_handler(root, _expected)
     app.add_exception_handler(BusyError, _busy)
     app.add_exception_handler(GoneError, _gone)
@@ -70,7 +85,10 @@ def install(app: FastAPI) -> None:
 
 
 def _expected(_request: Request, exc: Exception) -> JSONResponse:
-    status, name = next((status, name) for kind, status, name in TABLE if isinstance(exc, kind))
+    kind, status, name = next(row for row in TABLE if isinstance(exc, row[0]))
+    if kind in INSIDE:
+        logger.error("%s", exc)
+        return problem(status, f"{INSIDE[kind]}; the server's log tells more", name=name)
     return problem(status, str(exc), name=name)
 
 
@@ -85,8 +103,13 @@ def _gone(_request: Request, _exc: Exception) -> Response:
 
 def _invalid(_request: Request, exc: Exception) -> JSONResponse:
     errors = exc.errors() if isinstance(exc, RequestValidationError) else ()
-    faults = [f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in errors]
+    faults = [f"{_place(error['loc'])}: {error['msg']}" for error in errors]
     return problem(422, "; ".join(faults) or "the request is not as it should be")
+
+
+def _place(parts: Sequence[object]) -> str:
+    """Where in a request, without the names of the shapes that a body may have."""
+    return ".".join(str(part) for part in parts if part not in (FIRST, NEXT))
 
 
 def _http(_request: Request, exc: Exception) -> JSONResponse:

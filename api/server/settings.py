@@ -60,6 +60,9 @@ class Settings(BaseModel):
     waiting: int = Field(64, ge=0, le=10_000, description="Requests that may wait beyond those; more are refused.")
     upload_bytes: int = Field(32 * 1024**2, ge=1024, description="Largest request body.")
     upload_pixels: int = Field(100_000_000, ge=1, description="Largest picture in an upload, by its header.")
+    thumbnail_bytes: int = Field(
+        2 * 1024**3, ge=0, description="Thumbnails kept in the user's cache, in bytes; 0 keeps none."
+    )
     rate: int = Field(0, ge=0, description="Requests a minute from one key, or one address without keys; 0: any.")
     require_keys: bool = Field(
         default=False, description="Ask for API keys on this machine's own addresses too, as behind a proxy."

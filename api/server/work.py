@@ -12,6 +12,7 @@ from typing import TypeVar
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import Request
+from starlette.exceptions import HTTPException
 
 RETRY_SECONDS = 1
 
@@ -68,8 +69,11 @@ class Work:
             group.cancel_scope.cancel()
 
         async def watch() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+            try:
+                while (await request.receive())["type"] != "http.disconnect":
+                    pass
+            except HTTPException as exc:  # the guard: a body that nobody reads is larger than it takes
+                error.append(exc)
             group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:

@@ -74,8 +74,9 @@ def engine(indexed: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def client(engine: SearchEngine) -> Iterator[TestClient]:
+def client(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TestClient]:
     """A client on this machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     app = create_app(engine, Settings(upload_bytes=200_000))
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as opened:
         yield opened

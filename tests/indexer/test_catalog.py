@@ -34,7 +34,7 @@ def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(catalog: Cata
     catalog.close()
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(CatalogVersionError, match=r"newer crosslook \(catalog version 99, this one reads 2\)"):
+    with pytest.raises(CatalogVersionError, match=r"newer crosslook \(catalog version 99, this one reads 3\)"):
         Catalog.open(catalog.directory)
     with sqlite3.connect(file) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)
