@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio.to_thread import run_sync
 from fastapi import FastAPI
 
 from search import SearchEngine
 
 from . import problems
 from .guard import Guard
-from .routes import images, operations, search
+from .jobs import Jobs
+from .metrics import Metrics, Present
+from .observing import Observing
+from .readiness import Readiness
+from .routes import images, jobs, operations, search
 from .schemas import Problem
 from .service import Service
 from .settings import Settings
@@ -21,17 +29,61 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI:  # noqa: B008  frozen
+logger = logging.getLogger("crosslook")
+
+
+def create_app(
+    engine: SearchEngine,
+    settings: Settings = Settings(),  # noqa: B008  frozen
+    prepare: Callable[[], None] | None = None,
+) -> FastAPI:
     """Make the application that answers for one index.
 
     Args:
         engine: an open index; the application does not close it.
         settings: keys and limits.
+        prepare: loads what the first request needs; called in a thread when serving begins, and the application is not
+            ready until it has returned.
     """
-    app = FastAPI(title="crosslook", description=__doc__, docs_url=None, redoc_url=None, responses=ERRORS)
-    app.state.service = Service(engine, settings, Work(settings.threads, settings.waiting))
+    app = FastAPI(
+        title="crosslook",
+        description=__doc__,
+        docs_url=None,
+        redoc_url=None,
+        responses=ERRORS,
+        lifespan=_lifespan,
+    )
+    app.state.service = service = _service(engine, settings, prepare)
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Observing, metrics=service.metrics)  # last, so outermost
     problems.install(app)
-    for module in (search, images, operations):
+    for module in (search, images, jobs, operations):
         app.include_router(module.router)
     return app
+
+
+def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], None] | None) -> Service:
+    metrics = Metrics()
+
+    def observe(outcome: object) -> None:
+        timings = getattr(outcome, "timings_ms", None)
+        if timings is not None:
+            metrics.stages(timings)
+            logger.debug("answered", extra={"query": getattr(outcome, "query", None)})
+
+    work = Work(settings.threads, settings.waiting, observe)
+    indexing, readiness = Jobs(engine, settings.roots), Readiness(engine.catalog, prepare)
+    metrics.watch(Present(engine, work, indexing, readiness))
+    return Service(engine, settings, work, indexing, metrics, readiness)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Load in the background; at the end wait for whatever uses the engine."""
+    service: Service = app.state.service
+    service.readiness.start()
+    try:
+        yield
+    finally:
+        await run_sync(service.jobs.close)
+        await run_sync(service.readiness.close)

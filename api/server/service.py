@@ -9,6 +9,9 @@ from fastapi import Depends, Path, Request
 
 from search import SearchEngine
 
+from .jobs import Jobs
+from .metrics import Metrics
+from .readiness import Readiness
 from .schemas import LARGEST_ID
 from .settings import Settings
 from .work import Work
@@ -21,6 +24,9 @@ class Service:
     engine: SearchEngine
     settings: Settings
     work: Work
+    jobs: Jobs
+    metrics: Metrics
+    readiness: Readiness
 
 
 def _service(request: Request) -> Service:
