@@ -12,10 +12,13 @@ from typing import TextIO
 import structlog
 from structlog.typing import Processor
 
+FACTS = ("method", "route", "status", "ms", "key", "query", "job", "state")
+"""What lines may tell beside the event; other libraries' extras are for their own formatters."""
+
 SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
-    structlog.stdlib.ExtraAdder(),
+    structlog.stdlib.ExtraAdder(allow=FACTS),
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
 )
 """What every line gets, whichever library wrote it."""

@@ -60,7 +60,7 @@ class Observing:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", NO_ROUTE)
-        method = scope["method"] if scope["method"] in HTTPMethod else "other"
+        method = scope["method"] if scope["method"] in HTTPMethod.__members__ else "other"
         self.metrics.request(route, method, status, seconds)
         facts = {"method": method, "route": route, "status": status, "ms": round(1000 * seconds, 1)}
         key = scope.get("state", {}).get("key_id")
