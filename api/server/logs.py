@@ -31,7 +31,11 @@ def formatter(log_format: str, *, colours: bool = False) -> logging.Formatter:
         last = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
     else:
         plain = structlog.dev.plain_traceback  # the colourful one shows local variables, queries among them
-        last = (structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="time", exception_formatter=plain),)
+        last = (
+            structlog.dev.ConsoleRenderer(
+                colors=colours, timestamp_key="time", exception_formatter=plain, sort_keys=False
+            ),
+        )
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     return structlog.stdlib.ProcessorFormatter(processors=(remove, *last), foreign_pre_chain=SHARED)
 

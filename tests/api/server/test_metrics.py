@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -117,3 +119,15 @@ def test_the_command_line_does_not_load_what_only_a_server_needs(package: str) -
     """`crosslook --help` must not wait for it."""
     code = f"import sys, api.cli; sys.exit({package!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_metrics_that_the_guide_names_are_there(client: TestClient) -> None:
+    """Alerts on a series that does not exist never fire."""
+    client.post("/v1/search", json={"text": "red"})
+    text = (Path(__file__).parent.parent.parent.parent / "docs" / "SERVING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"crosslook_\w+", text))
+    there = client.get("/metrics").text
+    assert len(named) > 10
+    assert {name for name in named if f"\n{name}" not in there and f"# TYPE {name} " not in there} == set()
+    families = set(re.findall(r"# TYPE (\w+) ", there))
+    assert {name for name in families if name not in text and not name.endswith("_created")} == set()
