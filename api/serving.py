@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -54,10 +55,11 @@ def serve(
     settings = read_settings(flags | {"rate": rate, "log_format": log_format}, config=config)
     from .server.logs import log_to  # noqa: PLC0415  as above
 
-    encoder = None if model is None else load_encoder(model_directory(model), device=device, lazy=True)
+    workers = os.cpu_count() or 1
+    given = None if model is None else load_encoder(model_directory(model), device=device, workers=workers, lazy=True)
     with (
         _listen(settings.host, settings.port) as listener,
-        SearchEngine.open(index, encoder=encoder, device=device) as engine,
+        SearchEngine.open(index, encoder=given, device=device, workers=workers) as engine,
     ):
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         message(

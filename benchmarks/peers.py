@@ -38,7 +38,10 @@ class Crosslook:
     breadths = NO_BREADTH
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        from indexer import Catalog  # noqa: PLC0415  each peer brings a library of its own
+        from encoders.device import keep_freed_memory  # noqa: PLC0415  each peer brings a library of its own
+        from indexer import Catalog  # noqa: PLC0415  as above
+
+        keep_freed_memory()  # as every process does that has loaded the model
 
         self.catalog = Catalog.open(folder, create=True)
         self.catalog.use_encoder("synthetic", "5" * 64, dimension)

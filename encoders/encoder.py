@@ -38,7 +38,7 @@ Module = TypeVar("Module", bound=nn.Module)
 class TorchEncoder:
     """The model in a directory. Safe to share between threads."""
 
-    def __init__(self, directory: Path, *, device: str = "auto") -> None:
+    def __init__(self, directory: Path, *, device: str = "auto", workers: int = 1) -> None:
         self._description = read_description(directory)
         self.name = self._description.name
         self.fingerprint = self._description.fingerprint
@@ -55,8 +55,9 @@ class TorchEncoder:
         self._runtime_lock = threading.Lock()
         self._fast: ImageRuntime | None = None
         self._sought: set[bool] = set()
-        self._turn = threading.Lock()  # two threads that each use every core take longer than one after the other
-        self._together = Together(self._encode_texts, self._turn)
+        if workers > 1:
+            torch.set_num_threads(1)
+        self._together = Together(self._encode_texts, workers)
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Resize an upright picture to the input square: (S, S, 3) uint8."""
@@ -90,7 +91,7 @@ class TorchEncoder:
 
         Threads that ask at the same time are answered from one batch.
         """
-        return self._together(texts)
+        return self._together.encode(texts)
 
     @property
     def batch_sizes(self) -> Mapping[int, int]:
@@ -124,15 +125,18 @@ class TorchEncoder:
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Score K pictures for one sentence: contrastive score, reranker and the pictures' hubness in one sum."""
-        matches = self._matches(text.tokens, images.regions)
+        matches, hubness = self._together.run(
+            lambda: (self._matches(text.tokens, images.regions), self._hubness("captions", images.vectors))
+        )
         familiarity = 1.0 if text.familiarity is None else float(text.familiarity[0])
-        hubness = self._hubness("captions", images.vectors)
         return self._scores(images.vectors @ text.vectors[0], matches, hubness, familiarity)
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
         """Score K captions for one picture, as `match_images` scores pictures."""
-        matches = self._matches(texts.tokens, image.regions)
-        return self._scores(texts.vectors @ image.vectors[0], matches, self._hubness("images", texts.vectors))
+        matches, hubness = self._together.run(
+            lambda: (self._matches(texts.tokens, image.regions), self._hubness("images", texts.vectors))
+        )
+        return self._scores(texts.vectors @ image.vectors[0], matches, hubness)
 
     def _scores(self, similarities: Floats, matches: Floats, hubness: Floats, familiarity: float = 1.0) -> MatchScores:
         calibration = self._description.calibration
@@ -193,9 +197,8 @@ class TorchEncoder:
             padded[i, : len(states)] = states
             mask[i, : len(states)] = True
         inputs = self._tensor(regions), self._tensor(padded), torch.from_numpy(mask).to(self._device)
-        reranker = self._reranker
-        with self._turn, torch.inference_mode():
-            match = reranker(*inputs)
+        with torch.inference_mode():
+            match = self._reranker(*inputs)
         return np.stack([_array(match.logit), _array(match.whole)])
 
     def _tensor(self, array: Floats) -> Tensor:

@@ -73,12 +73,14 @@ class Encoder(Protocol):
         ...
 
 
-def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool = False) -> Encoder:
+def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool = False, workers: int = 1) -> Encoder:
     """Load a model.
 
     Args:
         model: directory with `model.safetensors` and `model.json`; None for the base model.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+        workers: queries that are computed side by side. With more than one, each uses one core of a CPU: a single query
+            takes longer, and many take less.
         lazy: read name and fingerprint now, and the rest, with torch, when there is something to encode.
 
     Raises:
@@ -87,10 +89,10 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
     """
     directory = BASE_MODEL if model is None else model
     if lazy:
-        return LazyEncoder(directory, lambda: load_encoder(directory, device=device))
+        return LazyEncoder(directory, lambda: load_encoder(directory, device=device, workers=workers))
     from .encoder import TorchEncoder  # noqa: PLC0415  brings torch, two seconds that listings should not pay
 
-    return TorchEncoder(directory, device=device)
+    return TorchEncoder(directory, device=device, workers=workers)
 
 
 @cache

@@ -1,53 +1,65 @@
-"""Sentences from several threads, encoded as one batch: 16 take the time of four by themselves."""
+"""A few threads for the model, whoever asks; sentences that wait for them are encoded as one batch.
+
+Every thread that runs torch keeps a team of helpers, and many teams take each other's time: 16 threads then get less
+done than one. And 16 sentences in one batch take the time of four by themselves.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 from .features import TextFeatures
 
 TOGETHER = 32
 """So many sentences at most are encoded as one batch."""
 
+R = TypeVar("R")
+
 
 class Together:
-    """Calls that wait for the same model, run as one.
+    """Runs a model in threads of its own.
 
-    Nothing waits for company: the first call runs at once and alone, those that come meanwhile wait for their turn, and
-    the first of them takes along all that wait with it.
+    Nothing waits for company: the first sentences run at once and alone, those that come meanwhile wait for a thread,
+    and go together when one is free.
 
     `sizes` counts batches by the sentences they held.
     """
 
-    def __init__(self, encode: Callable[[Sequence[str]], TextFeatures], turn: threading.Lock) -> None:
-        """Args: what encodes, and the lock that it is used under."""
-        self._encode, self._turn = encode, turn
+    def __init__(self, encode: Callable[[Sequence[str]], TextFeatures], workers: int = 1) -> None:
+        """Args: what encodes sentences, and in how many threads."""
+        self._encode = encode
+        self._threads = ThreadPoolExecutor(workers, "model")
+        self._lock = threading.Lock()
         self._waiting: deque[tuple[list[str], Future[TextFeatures]]] = deque()
         self.sizes: Counter[int] = Counter()
 
-    def __call__(self, texts: Sequence[str]) -> TextFeatures:
+    def run(self, function: Callable[[], R]) -> R:
+        """Run anything else there."""
+        return self._threads.submit(function).result()
+
+    def encode(self, texts: Sequence[str]) -> TextFeatures:
         """Encode sentences, with those of other threads or alone."""
         answer: Future[TextFeatures] = Future()
         self._waiting.append((list(texts), answer))
-        with self._turn:
-            while not answer.done():  # one that came before us may have taken ours along
-                self._run(self._next())
+        self._threads.submit(self._next_batch)
         return answer.result()
 
-    def _next(self) -> list[tuple[list[str], Future[TextFeatures]]]:
-        """The first that wait, as many as go together, and at least one."""
-        batch = [self._waiting.popleft()]
-        count = len(batch[0][0])
-        while self._waiting and (count := count + len(self._waiting[0][0])) <= TOGETHER:
-            batch.append(self._waiting.popleft())
-        return batch
-
-    def _run(self, batch: list[tuple[list[str], Future[TextFeatures]]]) -> None:
+    def _next_batch(self) -> None:
+        """Encode the first that wait, as many as go together; there are none if an earlier call took them along."""
+        batch: list[tuple[list[str], Future[TextFeatures]]] = []
+        count = 0
+        with self._lock:
+            while self._waiting and (count + len(self._waiting[0][0]) <= TOGETHER or not batch):
+                batch.append(self._waiting.popleft())
+                count += len(batch[-1][0])
+            if not batch:
+                return
+            self.sizes[count] += 1
         texts = [text for part, _ in batch for text in part]
-        self.sizes[len(texts)] += 1
         try:
             found = self._encode(texts)
         except BaseException as exc:  # noqa: BLE001  each thread raises it for itself

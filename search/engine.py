@@ -87,7 +87,13 @@ class SearchEngine:
 
     @classmethod
     def open(
-        cls, path: Path, *, encoder: Encoder | None = None, model: Path | None = None, device: str = "auto"
+        cls,
+        path: Path,
+        *,
+        encoder: Encoder | None = None,
+        model: Path | None = None,
+        device: str = "auto",
+        workers: int = 1,
     ) -> SearchEngine:
         """Open the index in a directory.
 
@@ -99,6 +105,7 @@ class SearchEngine:
             encoder: a model that is loaded already.
             model: directory of the model to load.
             device: where to load it, `auto`, `cpu`, `cuda`, …
+            workers: queries that the model computes side by side, see `load_encoder`.
 
         Raises:
             IndexNotFoundError, CatalogVersionError, CatalogError: the index cannot be used.
@@ -106,10 +113,12 @@ class SearchEngine:
         """
         from .following import FollowingEngine  # noqa: PLC0415  it is a SearchEngine itself
 
-        given = load_encoder(model, device=device) if encoder is None and model is not None else encoder
+        given = encoder
+        if given is None and model is not None:
+            given = load_encoder(model, device=device, workers=workers)
         catalog = Catalog.open(path)
         if given is None:
-            return FollowingEngine(catalog, device)
+            return FollowingEngine(catalog, device, workers)
         return cls(catalog.for_model(given.name, given.fingerprint), lambda: given)
 
     def __enter__(self) -> Self:
@@ -456,7 +465,7 @@ class SearchEngine:
         return tuple(hits.values())
 
 
-def load_model(catalog: Catalog, model: EncoderRow | None, *, device: str = "auto") -> Encoder:
+def load_model(catalog: Catalog, model: EncoderRow | None, *, device: str = "auto", workers: int = 1) -> Encoder:
     """Load a model of an index from where it lies; the base model for an index that has none yet.
 
     Raises:
@@ -464,7 +473,7 @@ def load_model(catalog: Catalog, model: EncoderRow | None, *, device: str = "aut
         EncoderMismatchError: another model is there now.
         CheckpointError: no usable model is there.
     """
-    encoder = load_encoder(model_directory(catalog, model), device=device)
+    encoder = load_encoder(model_directory(catalog, model), device=device, workers=workers)
     if model is not None and encoder.fingerprint != model.fingerprint:
         raise catalog.mismatch(model, encoder.name, encoder.fingerprint)
     return encoder

@@ -15,9 +15,9 @@ class FollowingEngine(SearchEngine):
     under way end with the model they began with, later ones wait until the new one is loaded.
     """
 
-    def __init__(self, catalog: Catalog, device: str = "auto") -> None:
-        super().__init__(catalog, lambda: load_model(catalog, catalog.active_encoder(), device=device))
-        self._device = device
+    def __init__(self, catalog: Catalog, device: str = "auto", workers: int = 1) -> None:
+        super().__init__(catalog, lambda: self._load_model(catalog.active_encoder()))
+        self._device, self._workers = device, workers
         self._of: EncoderRow | None = None
         self._engine: SearchEngine | None = None
 
@@ -41,4 +41,7 @@ class FollowingEngine(SearchEngine):
         seen = self.catalog.for_model(active.name, active.fingerprint)
         if there is not None and there.fingerprint == active.fingerprint:
             return SearchEngine(seen, lambda: there)
-        return SearchEngine(seen, lambda: load_model(self.catalog, active, device=self._device))
+        return SearchEngine(seen, lambda: self._load_model(active))
+
+    def _load_model(self, active: EncoderRow | None) -> Encoder:
+        return load_model(self.catalog, active, device=self._device, workers=self._workers)

@@ -65,19 +65,31 @@ class FailedFile:
     reason: str
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is; `rate` counts items a second of this phase. Replaced whole, so readers see no half of it."""
+
+    phase: str | None = None
+    done: int = 0
+    total: int | None = None
+    rate: float | None = None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """In this phase, at this rate."""
+        return max(0, self.total - self.done) / self.rate if self.rate and self.total is not None else None
+
+
 @dataclass
 class Job:
-    """An indexing run. Its own thread alone writes to it; `rate` counts items a second of the present phase."""
+    """An indexing run. Its own thread alone writes to it."""
 
     roots: tuple[Root, ...]
     prune: bool
     clock: Callable[[], float] = time.monotonic
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = State.QUEUED
-    phase: str | None = None
-    done: int = 0
-    total: int | None = None
-    rate: float | None = None
+    progress: Progress = Progress()
     started: datetime | None = None
     ended: datetime | None = None
     report: IndexReport | None = None
@@ -91,26 +103,20 @@ class Job:
         """Whether it has not ended."""
         return self.state in (State.QUEUED, State.RUNNING)
 
-    @property
-    def seconds_left(self) -> float | None:
-        """In the present phase, at the rate so far."""
-        if not (self.active and self.rate and self.total is not None):
-            return None
-        return max(0, self.total - self.done) / self.rate
-
     def begin(self) -> None:
         """The thread has started; first comes the walk through the folders."""
-        self.state, self.phase, self.started = State.RUNNING, "scan", datetime.now(UTC)
+        self.progress, self.started = Progress("scan"), datetime.now(UTC)
+        self.state = State.RUNNING
 
     def advance(self, phase: str, done: int, total: int) -> None:
         """Take note of how far the run is."""
-        now = self.clock()
-        if phase != self.phase:
-            self._began, self.rate = (now, done), None
-        self.phase, self.done, self.total = phase, done, total
+        now, rate = self.clock(), None
+        if phase != self.progress.phase:
+            self._began = (now, done)
         since, first = self._began
         if done > first and now > since:
-            self.rate = (done - first) / (now - since)
+            rate = (done - first) / (now - since)
+        self.progress = Progress(phase, done, total, rate)
 
     def end(self, state: State, reason: str | None = None) -> None:
         """Note how the run ended."""
@@ -126,14 +132,15 @@ class Jobs:
         self._engine = engine
         self._index = Path(os.path.abspath(engine.catalog.directory))
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     @property
     def running(self) -> Job | None:
         """The job that has not ended, if there is one."""
-        last = next(reversed(self._jobs.values()), None)
+        with self._lock:
+            last = next(reversed(self._jobs.values()), None)
         return last if last is not None and last.active else None
 
     def start(self, roots: Sequence[str] | None, *, prune: bool = False) -> Job:

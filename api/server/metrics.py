@@ -86,8 +86,8 @@ class Present(Collector):
         ready = float(self._readiness.fault() is None)
         yield GaugeMetricFamily("crosslook_ready", "Whether /readyz says yes.", ready)
         if ready:  # else the model may be loading, and nobody should wait for that
-            yield self._batches()
             try:
+                yield self._batches()
                 yield from self._index()
             except CatalogError as exc:
                 logger.warning("the index cannot be counted: %s", exc)

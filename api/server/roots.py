@@ -34,7 +34,7 @@ def place(path: str, roots: Sequence[Root]) -> tuple[str | None, str]:
     Bytes that are no text are question marks in a path, so they are in its root.
     """
     for root in sorted(roots, key=lambda root: -len(root.path.parts)):
-        base = f"{root.path}{os.sep}".encode("utf-8", "replace").decode()
+        base = (str(root.path).rstrip(os.sep) + os.sep).encode("utf-8", "replace").decode()
         if path.startswith(base):
             return root.id, path.removeprefix(base)
     return None, Path(path).name
@@ -42,7 +42,9 @@ def place(path: str, roots: Sequence[Root]) -> tuple[str | None, str]:
 
 def without_paths(text: str, index: Path, roots: Sequence[Root]) -> str:
     """A message of another room for a client: it may name the index and the roots, not where they lie."""
-    names = {str(index): "the index"} | {str(root.path): root.name for root in roots if root.path.name}
+    names = {f"the index in {index}": "the index", str(index): "the index"} | {
+        str(root.path): root.name for root in roots if root.path.name
+    }
     for path in sorted(names, key=len, reverse=True):
         text = text.replace(path, names[path])
     return text

@@ -184,11 +184,12 @@ class JobSummary(BaseModel):
     @classmethod
     def of(cls, job: Job) -> Self:
         """As a client sees a job."""
-        same = ("id", "prune", "phase", "done", "total", "rate", "seconds_left", "started", "ended", "reason")
-        values = {name: getattr(job, name) for name in same}
+        values = {name: getattr(job, name) for name in ("id", "prune", "started", "ended", "reason", "failures")}
+        progress = job.progress
         report = None if job.report is None else asdict(job.report) | {"failed": len(job.report.failed)}
-        values |= {"state": job.state.value, "cancelling": job.active and job.stop.is_set(), "report": report}
-        return cls.model_validate(values | {"roots": [root.id for root in job.roots], "failures": job.failures})
+        values |= asdict(progress) | {"report": report, "roots": [root.id for root in job.roots]}
+        values |= {"state": job.state.value, "cancelling": job.active and job.stop.is_set()}
+        return cls.model_validate(values | {"seconds_left": progress.seconds_left if job.active else None})
 
 
 class JobDocument(JobSummary):

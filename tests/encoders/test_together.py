@@ -48,11 +48,11 @@ def wait_until_queued(together: Together, count: int) -> None:
 
 def test_those_that_come_while_one_runs_run_together(slow: Slow) -> None:
     """The first alone and at once, all others in one batch, and each gets its own."""
-    together = Together(slow, threading.Lock())
+    together = Together(slow)
     with ThreadPoolExecutor(10) as pool:
-        first = pool.submit(together, ["a"])
+        first = pool.submit(together.encode, ["a"])
         slow.begun.acquire()
-        others = [pool.submit(together, ["b" * (i + 2), "c"]) for i in range(8)]
+        others = [pool.submit(together.encode, ["b" * (i + 2), "c"]) for i in range(8)]
         wait_until_queued(together, 8)
         slow.let.release(2)
         assert first.result().vectors.tolist() == [[1]]
@@ -68,14 +68,14 @@ def test_those_that_come_while_one_runs_run_together(slow: Slow) -> None:
 
 def test_a_batch_has_an_end(slow: Slow) -> None:
     """More than go together run in turn; a call that is larger by itself runs whole."""
-    together = Together(slow, threading.Lock())
+    together = Together(slow)
     slow.let.release(100)
-    assert len(together(["x"] * (3 * TOGETHER)).tokens) == 3 * TOGETHER
+    assert len(together.encode(["x"] * (3 * TOGETHER)).tokens) == 3 * TOGETHER
     slow.let, slow.begun = threading.Semaphore(0), threading.Semaphore(0)
     with ThreadPoolExecutor(TOGETHER + 8) as pool:
-        calls = [pool.submit(together, ["a"])]
+        calls = [pool.submit(together.encode, ["a"])]
         slow.begun.acquire()
-        calls += [pool.submit(together, ["b"]) for _ in range(TOGETHER + 5)]
+        calls += [pool.submit(together.encode, ["b"]) for _ in range(TOGETHER + 5)]
         wait_until_queued(together, TOGETHER + 5)
         slow.let.release(100)
         for call in calls:
@@ -85,8 +85,8 @@ def test_a_batch_has_an_end(slow: Slow) -> None:
 
 def test_an_error_reaches_everyone_it_concerns_and_nobody_else(slow: Slow) -> None:
     """Later calls are answered as ever."""
-    together = Together(slow, threading.Lock())
+    together = Together(slow)
     slow.let.release(100)
     with pytest.raises(ValueError, match="bad"):
-        together(["bad"])
-    assert together(["good"]).vectors.tolist() == [[4]]
+        together.encode(["bad"])
+    assert together.encode(["good"]).vectors.tolist() == [[4]]

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from api.server import Settings, create_app
-from api.server.jobs import REMEMBERED, Job, Jobs
+from api.server.jobs import REMEMBERED, Job, Jobs, Progress
 from encoders.features import ImageFeatures, Pixels
 from indexer import Catalog, indexing_lock
 from search import SearchEngine
@@ -330,14 +330,10 @@ def test_the_rate_is_that_of_the_phase_and_so_is_the_time_left() -> None:
     times = iter([10.0, 12.0, 14.0, 20.0, 21.0])
     job = Job((), prune=False, clock=lambda: next(times))
     job.begin()
-    assert (job.phase, job.rate, job.seconds_left) == ("scan", None, None)
-    job.advance("images", 0, 100)
-    assert (job.rate, job.seconds_left) == (None, None)
-    job.advance("images", 20, 100)
-    assert (job.rate, job.seconds_left) == (10.0, 8.0)
-    job.advance("images", 60, 100)
-    assert (job.rate, job.seconds_left) == (15.0, 40 / 15)
-    job.advance("captions", 5, 10)
-    assert (job.rate, job.seconds_left) == (None, None)
-    job.advance("captions", 8, 10)
-    assert (job.rate, job.seconds_left) == (3.0, 2 / 3)
+    assert job.progress == Progress("scan")
+    steps = [("images", 0, 100), ("images", 20, 100), ("images", 60, 100), ("captions", 5, 10), ("captions", 8, 10)]
+    told = []
+    for step in steps:
+        job.advance(*step)
+        told.append((job.progress.rate, job.progress.seconds_left))
+    assert told == [(None, None), (10.0, 8.0), (15.0, 40 / 15), (None, None), (3.0, 2 / 3)]
