@@ -75,21 +75,28 @@ def run(engine: SearchEngine, settings: Settings, listener: socket.socket) -> No
 
     from .server import create_app  # noqa: PLC0415  as above
 
+    app = create_app(engine, settings, prepare=lambda: _warm(engine))
     config = uvicorn.Config(
-        create_app(engine, settings, prepare=lambda: _warm(engine)),
+        app,
         log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    signal.signal(signal.SIGTERM, _end)  # uvicorn stops by itself, and then hands the signal on
-    uvicorn.Server(config).run(sockets=[listener])
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops by itself, and then hands the signal on
+        signal.signal(number, _end)
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except SystemExit as exc:
+        if app.state.service.readiness.loading:  # which may take long, and nothing is lost by leaving it
+            os._exit(int(exc.code or 0))
+        raise
 
 
-def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
     """Let everything be closed; without this the process would end where it stands."""
-    sys.exit(0)
+    sys.exit(0 if number == signal.SIGTERM else 128 + number)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -79,11 +79,11 @@ def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], Non
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Load in the background; at the end wait for whatever uses the engine."""
+    """Load in the background; at the end wait for a job's commit."""
     service: Service = app.state.service
     service.readiness.start()
     try:
         yield
     finally:
+        service.readiness.close()
         await run_sync(service.jobs.close)
-        await run_sync(service.readiness.close)

@@ -30,16 +30,19 @@ class Readiness:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Prepare in a thread, until it succeeds or `close` is called."""
+        """Prepare in a thread, until it succeeds, or fails after `close` was called."""
         if self._prepare is not None:
             self._thread = threading.Thread(target=self._load, args=(self._prepare,), name="loading", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Do not try again; a thread that loads is waited for, since it uses the engine."""
+        """Do not try again. What is being loaded is not waited for."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+
+    @property
+    def loading(self) -> bool:
+        """Whether the thread that prepares has not ended."""
+        return self._thread is not None and self._thread.is_alive()
 
     def fault(self) -> str | None:
         """Why the server is not ready; None if it is."""

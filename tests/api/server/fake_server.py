@@ -1,7 +1,8 @@
 """A server process with the quick model: `python -m tests.api.server.fake_server serve --index DIR …`.
 
 The base model is the one of `FakeEncoder()`; a model in a directory is the one that swaps colours. A sentence with the
-word `waiting` says so on stdout, and is not encoded before a line comes in.
+word `waiting` says so on stdout, and is not encoded before a line comes in. So does loading a model where there is a
+variable `FAKE_MODEL_WAITS`.
 """
 
 from __future__ import annotations
@@ -25,15 +26,22 @@ class Patient(FakeEncoder):
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         """Encode, or wait first."""
         if any("waiting" in text for text in texts):
-            sys.stdout.write("encoding\n")
-            sys.stdout.flush()
-            sys.stdin.readline()
+            wait("encoding")
         return super().encode_texts(texts)
+
+
+def wait(what: str) -> None:
+    """Say so, and wait for a line."""
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
 
 
 def load(model: Path | None, *, device: str, workers: int) -> FakeEncoder:
     """In the place of `encoders.load_encoder`."""
     assert (device, workers) == ("auto", os.cpu_count())
+    if "FAKE_MODEL_WAITS" in os.environ:
+        wait("loading")
     return Patient() if model is None else other(model)
 
 

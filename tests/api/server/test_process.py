@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -26,7 +27,7 @@ LONG = 30.0
 
 
 class Server:
-    """A running server, its log being read up to where it is ready."""
+    """A running server."""
 
     def __init__(self, index: Path, *arguments: object) -> None:
         module = [sys.executable, "-m", "tests.api.server.fake_server"]
@@ -38,7 +39,6 @@ class Server:
         found = re.search(r"at (http://\S+:(\d+))", self.greeting)
         assert found, self.greeting + self.pipe("stderr").read()
         self.url, self.port = found[1], int(found[2])
-        self.ready = self.event("ready")
         self.client = Client(base_url=self.url, timeout=LONG)
 
     def pipe(self, name: str) -> IO[str]:
@@ -79,6 +79,8 @@ def start(indexed: Catalog) -> Iterator[Start]:
 
     def begin(*arguments: object) -> Server:
         started.append(Server(indexed.directory, *arguments))
+        if "FAKE_MODEL_WAITS" not in os.environ:
+            assert started[-1].event("ready")["level"] == "info"
         return started[-1]
 
     yield begin
@@ -132,11 +134,25 @@ def test_an_idle_server_ends_at_once_and_cancels_no_one(start: Start) -> None:
     assert server.pipe("stderr").read() == ""
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_is_alive_while_it_loads_and_can_be_ended(
+    start: Start, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Nobody waits for a model that nobody will ask."""
+    monkeypatch.setenv("FAKE_MODEL_WAITS", "1")
+    server = start()
+    assert server.pipe("stdout").readline() == "loading\n"
+    assert server.client.get("/healthz").json() == {"status": "ok"}
+    assert server.client.get("/readyz").status_code == 503
+    server.process.send_signal(number)
+    assert server.process.wait(LONG) == (0 if number == signal.SIGTERM else 130)
+    assert "Traceback" not in server.pipe("stderr").read()
+
+
 def test_a_ready_server_has_its_model_and_says_where_it_is(start: Start, indexed: Catalog) -> None:
     """The log says when it is ready; so does `/readyz`."""
     server = start()
     assert str(indexed.directory) in server.greeting
-    assert server.ready["level"] == "info"
     assert server.client.get("/readyz").json() == {"status": "ready"}
     assert server.client.get("/healthz").json() == {"status": "ok"}
 
