@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -9,8 +14,12 @@ from search import SearchEngine
 
 from . import problems
 from .guard import Guard
+from .jobs import Jobs
+from .metrics import Metrics, Present
+from .observing import Observing
 from .openapi import describe, operation_name
-from .routes import explain, images, index, operations, search
+from .readiness import Readiness
+from .routes import explain, images, index, jobs, operations, search
 from .service import Service
 from .settings import Settings
 from .work import Work
@@ -20,12 +29,21 @@ UNZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
 """Pictures, and parts of them, are compressed as they are."""
 
 
-def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI:  # noqa: B008  frozen
+logger = logging.getLogger("crosslook")
+
+
+def create_app(
+    engine: SearchEngine,
+    settings: Settings = Settings(),  # noqa: B008  frozen
+    prepare: Callable[[], None] | None = None,
+) -> FastAPI:
     """Make the application that answers for one index.
 
     Args:
         engine: an open index; the application does not close it.
         settings: keys and limits.
+        prepare: loads what the first request needs; called in a thread when serving begins, and the application is not
+            ready until it has returned.
     """
     app = FastAPI(
         title="crosslook",
@@ -33,12 +51,41 @@ def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_name,
+        lifespan=_lifespan,
     )
-    app.state.service = Service(engine, settings, Work(settings.threads, settings.waiting))
+    app.state.service = service = _service(engine, settings, prepare)
     app.add_middleware(GZipMiddleware, minimum_size=ZIPPED_FROM, exclude_content_types=UNZIPPED)
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Observing, metrics=service.metrics)  # last, so outermost
     problems.install(app)
-    for module in (search, images, explain, index, operations):
+    for module in (search, images, explain, index, jobs, operations):
         app.include_router(module.router)
     describe(app)
     return app
+
+
+def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], None] | None) -> Service:
+    metrics = Metrics()
+
+    def observe(outcome: object) -> None:
+        timings = getattr(outcome, "timings_ms", None)
+        if timings is not None:
+            metrics.stages(timings)
+            logger.debug("answered", extra={"query": getattr(outcome, "query", None)})
+
+    work = Work(settings.threads, settings.waiting, observe)
+    indexing, readiness = Jobs(engine, settings.roots), Readiness(engine.catalog, prepare)
+    metrics.watch(Present(engine, work, indexing, readiness))
+    return Service(engine, settings, work, indexing, metrics, readiness)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Load in the background; at the end wait for a job's commit."""
+    service: Service = app.state.service
+    service.readiness.start()
+    try:
+        yield
+    finally:
+        service.readiness.close()
+        await run_sync(service.jobs.close)
