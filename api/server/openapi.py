@@ -16,12 +16,13 @@ GUARDED = (413, 421)
 MEANINGS = {
     400: "The body cannot be read as what its content type says.",
     401: "No API key, or one that is not valid.",
-    404: "There is no such image, or its file is gone.",
+    404: "There is no such thing, or its file is gone.",
+    409: "Another job runs; `Location` names it.",
     413: "The body is larger than this server takes.",
     416: "The file has no such range of bytes.",
     421: "The server does not answer to this name.",
     422: "The request is not as it should be; `detail` says what to change.",
-    503: "As many requests wait as may, or the index or the model cannot be used now.",
+    503: "As many requests wait as may, or the index or the model cannot be used now; `detail` says which.",
 }
 
 Responses = dict[int | str, dict[str, Any]]
