@@ -154,6 +154,16 @@ class Catalog:
                 f"{self.directory / DATABASE} is damaged ({found[0]}); restore it, or index again elsewhere"
             )
 
+    def check_there(self) -> None:
+        """Look whether the catalog can be read now, at next to no cost.
+
+        Raises:
+            CatalogError: it cannot, or its file is gone: what a connection still holds open is not an index any more.
+        """
+        if not (self.directory / DATABASE).is_file():
+            raise IndexNotFoundError(f"the index in {self.directory} is gone; put it back, and start again")
+        self.active_encoder()
+
     # --- models ---
 
     def encoders(self) -> list[EncoderRow]:
@@ -467,6 +477,19 @@ class Catalog:
         """How many locations were gone when their folder was last indexed."""
         c = schema.location.c
         return int(self._rows(select(func.count().label("n")).where(c.missing_since.is_not(None)))[0].n)
+
+    def count_below(self, path: Path) -> int:
+        """How many images have a file at or below a path that was not missing when its folder was last indexed."""
+        c, place = schema.location.c, str(path)
+        if not is_storable(place):
+            return 0
+        here = c.missing_since.is_(None) & at_or_below(c.path, place)
+        return int(self._rows(select(func.count(c.image_id.distinct()).label("n")).where(here))[0].n)
+
+    def counts(self) -> dict[str, int]:
+        """How many images and captions there are."""
+        tables = (schema.image, schema.caption)
+        return {t.name: int(self._rows(select(func.count().label("n")).select_from(t))[0].n) for t in tables}
 
     def locations(self, below: Collection[str] | None = None) -> dict[str, LocationRecord]:
         """Files that the catalog knows, by path.

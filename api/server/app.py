@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
@@ -13,9 +18,13 @@ from . import problems
 from .content import content_type
 from .guard import Guard
 from .headers import SecurityHeaders
+from .jobs import Jobs
 from .keys import KeyStore
+from .metrics import Metrics, Present
+from .observing import Observing
 from .openapi import describe, operation_name
-from .routes import explain, images, index, operations, search
+from .readiness import Readiness
+from .routes import explain, images, index, jobs, operations, search
 from .service import Service
 from .settings import Settings
 from .work import Work
@@ -31,12 +40,21 @@ UNZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
 """Pictures, and parts of them, are compressed as they are."""
 
 
-def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI:  # noqa: B008  frozen
+logger = logging.getLogger("crosslook")
+
+
+def create_app(
+    engine: SearchEngine,
+    settings: Settings = Settings(),  # noqa: B008  frozen
+    prepare: Callable[[], None] | None = None,
+) -> FastAPI:
     """Make the application that answers for one index.
 
     Args:
         engine: an open index; the application does not close it.
         settings: keys and limits.
+        prepare: loads what the first request needs; called in a thread when serving begins, and the application is not
+            ready until it has returned.
     """
     depends = [Depends(content_type), *([Depends(BEARER)] if settings.asks_keys else [])]
     app = FastAPI(
@@ -46,19 +64,21 @@ def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI
         redoc_url=None,
         dependencies=depends,
         generate_unique_id_function=operation_name,
+        lifespan=_lifespan,
     )
-    app.state.service = Service(engine, settings, Work(settings.threads, settings.waiting))
+    app.state.service = service = _service(engine, settings, prepare)
     app.add_middleware(GZipMiddleware, minimum_size=ZIPPED_FROM, exclude_content_types=UNZIPPED)
-    _protect(app, settings, KeyStore(engine.catalog.directory))
+    _protect(app, service, KeyStore(engine.catalog.directory))
     problems.install(app)
-    for module in (search, images, explain, index, operations):
+    for module in (search, images, explain, index, jobs, operations):
         app.include_router(module.router)
     describe(app)
     return app
 
 
-def _protect(app: FastAPI, settings: Settings, keys: KeyStore) -> None:
+def _protect(app: FastAPI, service: Service, keys: KeyStore) -> None:
     """Put the guard before the routes; what is added last is outermost."""
+    settings = service.settings
     app.add_middleware(Guard, settings=settings, keys=keys)
     if settings.cors_origins:
         app.add_middleware(
@@ -68,4 +88,32 @@ def _protect(app: FastAPI, settings: Settings, keys: KeyStore) -> None:
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=TOLD,
         )
+    app.add_middleware(Observing, metrics=service.metrics)
     app.add_middleware(SecurityHeaders)
+
+
+def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], None] | None) -> Service:
+    metrics = Metrics()
+
+    def observe(outcome: object) -> None:
+        timings = getattr(outcome, "timings_ms", None)
+        if timings is not None:
+            metrics.stages(timings)
+            logger.debug("answered", extra={"query": getattr(outcome, "query", None)})
+
+    work = Work(settings.threads, settings.waiting, observe)
+    indexing, readiness = Jobs(engine, settings.roots), Readiness(engine.catalog, prepare)
+    metrics.watch(Present(engine, work, indexing, readiness))
+    return Service(engine, settings, work, indexing, metrics, readiness)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Load in the background; at the end wait for a job's commit."""
+    service: Service = app.state.service
+    service.readiness.start()
+    try:
+        yield
+    finally:
+        service.readiness.close()
+        await run_sync(service.jobs.close)

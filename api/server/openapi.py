@@ -17,14 +17,15 @@ MEANINGS = {
     400: "The body, or where it ends, cannot be made out.",
     401: "No API key, or one that is not valid.",
     403: "The key may not write, or a page of another origin asks.",
-    404: "There is no such image, or its file is gone.",
+    404: "There is no such thing, or its file is gone.",
+    409: "Another job runs; `Location` names it.",
     413: "The body is larger than this server takes.",
     415: "The body is of another type than this takes.",
     416: "The file has no such range of bytes.",
     421: "The server does not answer to this name.",
     422: "The request is not as it should be; `detail` says what to change.",
     429: "Too many requests in a minute; `Retry-After` says when to come back.",
-    503: "As many requests wait as may, or the index or the model cannot be used now.",
+    503: "As many requests wait as may, or the index or the model cannot be used now; `detail` says which.",
 }
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

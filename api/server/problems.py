@@ -16,7 +16,7 @@ from indexer import CatalogError, DecodeError, EncoderMismatchError, FilterError
 from search import ImageNotFoundError, QueryError, SearchError, UnknownModelError
 
 from .cursors import CursorError
-from .headers import security_headers
+from .jobs import IndexingError, UnknownJobError, UnknownRootError
 from .schemas import FIRST, NEXT
 from .work import RETRY_SECONDS, BusyError, GoneError
 
@@ -37,6 +37,8 @@ TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (CatalogError, 503, "index-unavailable"),
     (IndexerError, 422, "index"),
     (EncodersError, 503, "model-unavailable"),
+    (UnknownRootError, 422, "root-not-found"),
+    (UnknownJobError, 404, "job-not-found"),
 )
 """What is raised, its status and its type; the first class that fits says them."""
 
@@ -74,14 +76,14 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error with a problem document."""
-    for root in (CursorError, SearchError, IndexerError, EncodersError):
+    """Answer every error that is foreseen with a problem document; `Observing` answers the others."""
+    for root in (CursorError, SearchError, IndexerError, EncodersError, UnknownRootError, UnknownJobError):
         app.add_exception_handler(root, _expected)
+    app.add_exception_handler(IndexingError, _indexing)
     app.add_exception_handler(BusyError, _busy)
     app.add_exception_handler(GoneError, _gone)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _expected(_request: Request, exc: Exception) -> JSONResponse:
@@ -90,6 +92,11 @@ def _expected(_request: Request, exc: Exception) -> JSONResponse:
         logger.error("%s", exc)
         return problem(status, f"{INSIDE[kind]}; the server's log tells more", name=name)
     return problem(status, str(exc), name=name)
+
+
+def _indexing(_request: Request, exc: Exception) -> JSONResponse:
+    there = {"Location": f"/v1/jobs/{exc.running.id}"} if isinstance(exc, IndexingError) else None
+    return problem(409, str(exc), there, name="indexing")
 
 
 def _busy(_request: Request, _exc: Exception) -> JSONResponse:
@@ -119,6 +126,6 @@ def _http(_request: Request, exc: Exception) -> JSONResponse:
     return problem(status, detail, headers)
 
 
-def _unexpected(request: Request, exc: Exception) -> JSONResponse:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=exc)
-    return problem(500, "an error that crosslook did not foresee; the server's log tells more", security_headers("/v1"))
+def unforeseen() -> JSONResponse:
+    """What a client learns of an error that nothing above stands for; the log has the rest."""
+    return problem(500, "an error that crosslook did not foresee; the server's log tells more")

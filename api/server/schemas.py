@@ -192,11 +192,10 @@ class OwnCaption(BaseModel):
     source: str = Field(description="Where it came from.", examples=["sidecar"])
 
 
-class Health(BaseModel):
-    """The server answers."""
+class Status(BaseModel):
+    """How the server is; where it is not well, a problem says why."""
 
-    status: str = Field(description="Always `ok`.", examples=["ok"])
-    images: int = Field(description="How many images the index holds.", examples=[5])
+    status: Literal["ok", "ready"] = Field(description="Whether it is alive, or ready to search.", examples=["ok"])
 
 
 class Problem(BaseModel):

@@ -12,7 +12,10 @@ from indexer import DuplicateGroup, Facets, Thumbnails
 from search import SearchEngine
 
 from .cursors import Cursors
+from .jobs import Jobs
 from .kept import Kept
+from .metrics import Metrics
+from .readiness import Readiness
 from .schemas import LARGEST_ID
 from .settings import Settings
 from .work import Work
@@ -27,6 +30,9 @@ class Service:
     engine: SearchEngine
     settings: Settings
     work: Work
+    jobs: Jobs
+    metrics: Metrics
+    readiness: Readiness
     cursors: Cursors = field(default_factory=Cursors)
     facets: Kept[Facets] = field(default_factory=lambda: Kept(KEPT_FACETS))
     duplicates: Kept[list[DuplicateGroup]] = field(default_factory=lambda: Kept(1, alone=True))

@@ -74,6 +74,11 @@ class Settings(BaseModel):
         [], description="Web origins, such as https://photos.example, whose pages may call the API."
     )
     log_format: str = Field("text", pattern="^(text|json)$", description="`text` to read, `json` to collect.")
+    log_level: str = Field(
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="Least level that is logged; `debug` logs what is searched for, too.",
+    )
     shutdown_seconds: int = Field(30, ge=0, le=3600, description="How long accepted requests may take to end.")
 
     @property

@@ -30,8 +30,10 @@ class GoneError(Exception):
 class Work:
     """Threads that requests share, and who waits for one."""
 
-    def __init__(self, threads: int, waiting: int) -> None:
+    def __init__(self, threads: int, waiting: int, observe: Callable[[object], None] = lambda _: None) -> None:
+        """Args: how many work and wait, and who is told of every outcome."""
         self._threads, self._most = threads, threads + waiting
+        self._observe = observe
         self._limiter: anyio.CapacityLimiter | None = None
         self.accepted = 0
 
@@ -83,4 +85,5 @@ class Work:
             raise error[0]
         if not outcome:
             raise GoneError
+        self._observe(outcome[0])
         return outcome[0]

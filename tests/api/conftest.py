@@ -42,7 +42,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoder: FakeEncoder, tmp_path: Path
 ) -> Run:
     """Run `crosslook` with some arguments, over the quick model and in an empty folder."""
-    for module in ("indexing", "models", "searching", "training"):
+    for module in ("indexing", "models", "searching", "serving", "training"):
         monkeypatch.setattr(f"api.{module}.load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr("search.engine.caption_bank", lambda: BANK)

@@ -236,9 +236,11 @@ def test_an_index_of_another_model_is_a_problem(indexed: Catalog) -> None:
         assert str(indexed.directory) not in told
 
 
-def test_health_tells_how_many_images_there_are(client: TestClient) -> None:
-    """For whoever watches the server."""
-    assert client.get("/healthz").json() == {"status": "ok", "images": 5}
+def test_openapi_describes_every_route(client: TestClient) -> None:
+    """Programs are written from this document: all that is there, the page aside."""
+    described = set(client.get("/openapi.json").json()["paths"])
+    assert {"/healthz", "/readyz", "/metrics", "/v1/search", "/v1/images/{image_id}/thumbnail", "/v1/jobs"} < described
+    assert all(path.startswith("/v1/") for path in described - {"/healthz", "/readyz", "/metrics"})
 
 
 # --- who may ask ---

@@ -138,6 +138,9 @@ def test_examples_of_bodies_run(client: TestClient, document: Document) -> None:
                 bodies += [shape["examples"][0] | {field: example} for example in told.get("examples", [])]
             for body in bodies:
                 response = client.request(method, path, json=body)
+                if path == "/v1/index":  # one job at a time, and no folder is configured here
+                    assert response.json()["type"].endswith("root-not-found"), response.text
+                    continue
                 assert response.status_code == 200, (path, body, response.text)
                 sent += 1
     assert sent > 15
