@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from PIL import Image
 
+from encoders import load_encoder
 from search import SearchEngine
 
 from .errors import SettingsError
 from .options import DEFAULT_INDEX, Device, Index, Model, model_directory
 from .output import message
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+    from .server.settings import Settings
 
 
 def serve(
@@ -27,34 +37,94 @@ def serve(
         Path | None,
         typer.Option("--config", metavar="FILE", help="Settings in TOML [$CROSSLOOK_CONFIG]."),
     ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", help="Requests worked on at the same time [32].")] = None,
+    waiting: Annotated[
+        int | None, typer.Option("--waiting", help="Requests that may wait beyond those; more are refused [64].")
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option("--rate", help="Requests a minute from one key or address [0: any].")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option("--log-format", metavar="text|json", help="How the log is written [text].")
+    ] = None,
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",
 ) -> None:
-    """Serve the index over HTTP; OpenAPI is at /openapi.json."""
+    """Serve the index over HTTP; OpenAPI is at /openapi.json, all settings are in docs/SERVING.md."""
     from .server.settings import read_settings  # noqa: PLC0415  only a server pays for it
 
-    settings = read_settings({"host": host, "port": port, "roots": root or None}, config=config)
-    import uvicorn  # noqa: PLC0415  as above
+    flags = {"host": host, "port": port, "roots": root or None, "threads": threads, "waiting": waiting}
+    settings = read_settings(flags | {"rate": rate, "log_format": log_format}, config=config)
+    _check_keys(settings, index)
+    from .server.logs import log_to  # noqa: PLC0415  as above
 
-    from .server import create_app  # noqa: PLC0415
-
+    workers = os.cpu_count() or 1
+    given = None if model is None else load_encoder(model_directory(model), device=device, workers=workers, lazy=True)
     with (
         _listen(settings.host, settings.port) as listener,
-        SearchEngine.open(index, model=model_directory(model), device=device, workers=os.cpu_count() or 1) as engine,
+        SearchEngine.open(index, encoder=given, device=device, workers=workers) as engine,
     ):
-        _warm(engine)
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         message(
             f"serving {index.resolve()} at http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)", style="green"
         )
-        server = uvicorn.Config(
-            create_app(engine, settings),
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=settings.shutdown_seconds,
+        log_to(log_format=settings.log_format, level=settings.log_level)
+        run(engine, settings, listener)
+
+
+def run(engine: SearchEngine, settings: Settings, listener: socket.socket) -> None:
+    """Serve until the process is told to end; what was accepted is answered first."""
+    import uvicorn  # noqa: PLC0415  only a server pays for it
+
+    from .server import create_app  # noqa: PLC0415  as above
+
+    app = create_app(engine, settings, prepare=lambda: _warm(engine))
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops by itself, and then hands the signal on
+        signal.signal(number, _end)
+    try:
+        uvicorn.Server(server_config(app, settings)).run(sockets=[listener])
+    except SystemExit as exc:
+        if app.state.service.readiness.loading:  # which may take long, and nothing is lost by leaving it
+            os._exit(int(exc.code or 0))
+        raise
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    """Let everything be closed; without this the process would end where it stands."""
+    sys.exit(0 if number == signal.SIGTERM else 128 + number)
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs: it names nobody, and believes no header about who asks."""
+    import uvicorn  # noqa: PLC0415  only a server pays for it
+
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        http="h11",  # limits how long headers are, which httptools, where installed, does not
+        server_header=False,
+        proxy_headers=False,  # the setting `proxies` says whom to believe, and the guard listens
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+
+
+def _check_keys(settings: Settings, index: Path) -> None:
+    """Refuse to serve those who would need a key where there is none.
+
+    Raises:
+        SettingsError: there is none.
+        KeysError: the file of keys is damaged or cannot be read.
+    """
+    from .server.keys import KeyStore  # noqa: PLC0415  only a server pays for it
+
+    if settings.asks_keys and not KeyStore(index).all():
+        where = "require_keys is set" if settings.local else f"other machines can reach {settings.host}"
+        raise SettingsError(
+            f"{where}, and there is no API key yet; make one with: crosslook keys add NAME --index {index}"
         )
-        uvicorn.Server(server).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -30,7 +30,7 @@ from .together import Together
 
 MATCH_BATCH = 512
 MANY = 32
-"""So many pictures at once are worth the seconds that translating the CNN takes."""
+"""So many pictures, in one call or several, are worth the seconds that translating the CNN takes."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -55,6 +55,7 @@ class TorchEncoder:
         self._runtime_lock = threading.Lock()
         self._fast: ImageRuntime | None = None
         self._sought: set[bool] = set()
+        self._encoded = 0
         if workers > 1:
             torch.set_num_threads(1)
         self._together = Together(self._encode_texts, workers)
@@ -71,15 +72,19 @@ class TorchEncoder:
         """
         if len(pixels) and (run := self._runtime(len(pixels))) is not None:
             return run(pixels)
+        return self._together.run(lambda: self._encode_images(pixels))
+
+    def _encode_images(self, pixels: Pixels) -> ImageFeatures:
         x = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode(), autocast(self._device, "auto"):
             encoded = self._image_side(x)
         return ImageFeatures(vectors=_array(encoded.vectors), regions=_array(encoded.states))
 
     def _runtime(self, count: int) -> ImageRuntime | None:
-        """What runs the CNN instead of torch, if it is at hand; translated when pictures come in numbers."""
-        many = count >= MANY
+        """What runs the CNN instead of torch, if it is at hand; translated when pictures came in numbers."""
         with self._runtime_lock:
+            self._encoded += count
+            many = self._encoded >= MANY
             if self.device == "cpu" and self._fast is None and not {True, many} & self._sought:
                 self._sought.add(many)
                 build = (lambda: self._image_side) if many else None
@@ -115,9 +120,11 @@ class TorchEncoder:
         if not self._description.config.classes or text.familiarity is None:
             return text
         weights = CAPTION_WEIGHT + UNFAMILIAR_WEIGHT * (1 - text.familiarity[:, None])
+        return replace(text, vectors=self._together.run(lambda: self._weighed(text.vectors, weights)))
+
+    def _weighed(self, vectors: Floats, weights: Floats) -> Floats:
         with torch.inference_mode():
-            vectors = _array(self._text_side.weighed(self._tensor(text.vectors), self._tensor(weights)))
-        return replace(text, vectors=vectors)
+            return _array(self._text_side.weighed(self._tensor(vectors), self._tensor(weights)))
 
     def strangeness(self, terms: Sequence[str]) -> list[float]:
         """How little captions taught about each word or phrase, in [0, 1]."""
@@ -161,7 +168,7 @@ class TorchEncoder:
         """
         words, owner = self._description.tokenizer.words(text)
         states = self.encode_texts([text]).tokens[0]
-        weights = self._attention(states, regions)[: len(owner)]
+        weights = self._together.run(lambda: self._attention(states, regions))[: len(owner)]
         count = owner[len(weights) - 1] + 1 if len(weights) else 0
         grid = np.zeros((count, weights.shape[1]), np.float32)
         np.add.at(grid, np.array(owner[: len(weights)], np.int64), weights)

@@ -6,7 +6,7 @@ Most runs over an indexed collection find nothing new; they should not wait for 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,11 @@ class LazyEncoder:
     def device(self) -> str:
         """Where it computes."""
         return self._encoder.device
+
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """Sentences encoded as one batch; none before it is loaded."""
+        return getattr(self._loaded, "batch_sizes", {})
 
     def prepare(self, image: Image.Image) -> Pixels:
         """As the model itself, and so below."""

@@ -93,7 +93,10 @@ def load_runtime(fingerprint: str, size: int, build: Callable[[], ImageSide] | N
         except Exception:  # noqa: BLE001  whatever its frontend makes of a backbone it does not know, torch runs it
             return None
         _save(model, kept)
-        compiled = core.compile_model(model, "CPU", _HOW)
+        try:
+            compiled = core.compile_model(model, "CPU", _HOW)
+        except RuntimeError:
+            return None
     return None if compiled is None else ImageRuntime(compiled)
 
 

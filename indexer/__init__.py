@@ -1,9 +1,10 @@
 """What is stored: scanning, decoding, the catalog (SQLite), vectors (FAISS), the indexing pipeline."""
 
 from .body import gpu_count
+from .browse import Browsed, ImageDetails, browse, image_details
 from .catalog import Catalog, Ids, Stamp
 from .choice import Choice
-from .decode import open_image, supported_formats
+from .decode import open_image, reading_size, supported_formats
 from .duplicates import LIKENESS, Copy, DuplicateGroup, find_duplicates
 from .errors import (
     CatalogError,
@@ -15,10 +16,12 @@ from .errors import (
     IndexerError,
     IndexNotFoundError,
     ModelError,
+    ReadError,
     SourceError,
     WatchError,
 )
-from .lock import indexing_lock
+from .facets import Counts, Facets, facets
+from .lock import file_lock, indexing_lock
 from .models import (
     AddReport,
     ModelState,
@@ -32,12 +35,14 @@ from .models import (
 from .pipeline import Failure, IndexReport, index_paths
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
 from .roots import Forgotten, forget
+from .thumbnails import Thumbnails
 from .vectors import VectorIndex, vector_choice
 from .watch import follow
 
 __all__ = [
     "LIKENESS",
     "AddReport",
+    "Browsed",
     "CaptionRecord",
     "Catalog",
     "CatalogError",
@@ -45,15 +50,18 @@ __all__ = [
     "CatalogVersionError",
     "Choice",
     "Copy",
+    "Counts",
     "DecodeError",
     "DuplicateGroup",
     "EncoderMismatchError",
     "EncoderRow",
+    "Facets",
     "Failure",
     "FailureRecord",
     "FilterError",
     "Forgotten",
     "Ids",
+    "ImageDetails",
     "ImageRecord",
     "IndexBusyError",
     "IndexNotFoundError",
@@ -62,21 +70,28 @@ __all__ = [
     "Kind",
     "ModelError",
     "ModelState",
+    "ReadError",
     "SourceError",
     "Stamp",
+    "Thumbnails",
     "VectorIndex",
     "WatchError",
     "add_model",
+    "browse",
+    "facets",
+    "file_lock",
     "find_duplicates",
     "find_model",
     "follow",
     "forget",
     "gpu_count",
+    "image_details",
     "index_paths",
     "indexing_lock",
     "model_directory",
     "model_states",
     "open_image",
+    "reading_size",
     "remove_model",
     "supported_formats",
     "switch_model",

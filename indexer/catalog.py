@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     Engine,
     Row,
@@ -36,7 +37,7 @@ from . import schema
 from .database import is_writable, open_engine, refusal
 from .errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
 from .filters import condition
-from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
+from .records import BANK, CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
 from .scan import is_storable
 from .upgrades import upgrade
 
@@ -154,6 +155,16 @@ class Catalog:
                 f"{self.directory / DATABASE} is damaged ({found[0]}); restore it, or index again elsewhere"
             )
 
+    def check_there(self) -> None:
+        """Look whether the catalog can be read now, at next to no cost.
+
+        Raises:
+            CatalogError: it cannot, or its file is gone: what a connection still holds open is not an index any more.
+        """
+        if not (self.directory / DATABASE).is_file():
+            raise IndexNotFoundError(f"the index in {self.directory} is gone; put it back, and start again")
+        self.active_encoder()
+
     # --- models ---
 
     def encoders(self) -> list[EncoderRow]:
@@ -270,6 +281,14 @@ class Catalog:
         return active.id
 
     # --- reading ---
+
+    def rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
+        """What a query of another module of this room finds.
+
+        Raises:
+            CatalogError: the database refuses.
+        """
+        return self._rows(query)
 
     def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
         try:
@@ -395,6 +414,14 @@ class Catalog:
         rows = self._rows(select(t.count, t.changes, top).where((t.encoder_id == encoder.id) & (t.kind == kind)))
         return Stamp(encoder.fingerprint, *(int(x) for x in rows[0])) if rows else Stamp(encoder.fingerprint)
 
+    def state(self) -> tuple[object, ...]:
+        """What tells whether images or their places came or went; quick, however many there are."""
+        c = schema.location.c
+        places = self._rows(select(func.count().label("n"), func.max(c.id).label("top")).select_from(schema.location))[
+            0
+        ]
+        return self.vector_stamp(Kind.IMAGE), places.n, places.top, self.missing_count()
+
     def features(self, kind: Kind, ids: Sequence[int]) -> tuple[Floats, list[Floats]]:
         """What the reranker needs of some items, in the order of their ids.
 
@@ -442,13 +469,7 @@ class Catalog:
 
     def hidden_image_ids(self) -> Ids:
         """Ids of the images whose files are all missing, or that lie nowhere as yet, ascending."""
-        c, other = schema.location.c, schema.location.alias().c
-        present = exists(select(other.id).where((other.image_id == c.image_id) & other.missing_since.is_(None)))
-        missing = select(c.image_id).where(c.missing_since.is_not(None) & ~present)
-        u = schema.unsettled.c
-        displaced = select(u.image_id).where(u.was_at.is_not(None) & ~exists().where(c.image_id == u.image_id))
-        rows = self._rows(missing.union(displaced))
-        return np.array(sorted(row.image_id for row in rows), np.int64)
+        return np.array(sorted(row.image_id for row in self._rows(hidden_images())), np.int64)
 
     def is_settled(self) -> bool:
         """Whether no run has left anything for `settling.py`."""
@@ -458,6 +479,19 @@ class Catalog:
         """How many locations were gone when their folder was last indexed."""
         c = schema.location.c
         return int(self._rows(select(func.count().label("n")).where(c.missing_since.is_not(None)))[0].n)
+
+    def count_below(self, path: Path) -> int:
+        """How many images have a file at or below a path that was not missing when its folder was last indexed."""
+        c, place = schema.location.c, str(path)
+        if not is_storable(place):
+            return 0
+        here = c.missing_since.is_(None) & at_or_below(c.path, place)
+        return int(self._rows(select(func.count(c.image_id.distinct()).label("n")).where(here))[0].n)
+
+    def counts(self) -> dict[str, int]:
+        """How many images and captions there are."""
+        tables = (schema.image, schema.caption)
+        return {t.name: int(self._rows(select(func.count().label("n")).select_from(t))[0].n) for t in tables}
 
     def locations(self, below: Collection[str] | None = None) -> dict[str, LocationRecord]:
         """Files that the catalog knows, by path.
@@ -515,7 +549,7 @@ class Catalog:
     def add_bank(self, texts: Sequence[str], features: TextFeatures) -> None:
         """Add captions that belong to no image; what is there already stays as it is."""
         with self.transaction() as connection:
-            self.write_captions(connection, [("bank", None, text) for text in texts], features)
+            self.write_captions(connection, [(BANK, None, text) for text in texts], features)
 
     def write_captions(
         self, connection: Connection, captions: Sequence[tuple[str, int | None, str]], features: TextFeatures
@@ -601,6 +635,15 @@ class Catalog:
         for table in (schema.embedding, schema.states):
             c = table.c
             connection.execute(delete(table).where(c.encoder_id.in_(every) & (c.kind == kind) & c.item_id.in_(ids)))
+
+
+def hidden_images() -> CompoundSelect[tuple[int]]:
+    """Ids of the images whose files are all missing, or that lie nowhere as yet: few, each found by an index."""
+    gone, there, noted = schema.location.alias().c, schema.location.alias().c, schema.unsettled.c
+    left = exists(select(there.id).where((there.image_id == gone.image_id) & there.missing_since.is_(None)))
+    placed = exists(select(there.id).where(there.image_id == noted.image_id))
+    missing = select(gone.image_id).where(gone.missing_since.is_not(None) & ~left)
+    return missing.union(select(noted.image_id).where(noted.was_at.is_not(None) & ~placed))
 
 
 def _unpack(blobs: Sequence[bytes], dimension: int) -> Floats:

@@ -211,8 +211,8 @@ def _has_caption(clause: _Clause) -> Condition:
 
 
 def _lies(where: Condition) -> Condition:
-    """One of the places where the image lies is so."""
-    return _image.id.in_(select(_location.image_id).where(where))
+    """One of the places where the image lies now is so."""
+    return _image.id.in_(select(_location.image_id).where(where, _location.missing_since.is_(None)))
 
 
 def _like(column: ColumnElement[str], value: str) -> Condition:

@@ -19,7 +19,7 @@ LONGEST_NAME = 255
 
 
 def images_that_say(catalog: Catalog, term: str, *, limit: int) -> tuple[Ids, Ids]:
-    """Images that hold a word, or several words that follow one another.
+    """Images that hold a word, or several words that follow one another, where they lie now or in a caption.
 
     Captions of a bank belong to no image and never count. Case, accents and endings make no difference.
 
@@ -33,7 +33,9 @@ def images_that_say(catalog: Catalog, term: str, *, limit: int) -> tuple[Ids, Id
     """
     places, captions = schema.location.c, schema.caption.c
     queries = (
-        select(places.image_id).where(places.id.in_(_rows_with("location_words", term))),
+        select(places.image_id).where(
+            places.id.in_(_rows_with("location_words", term)), places.missing_since.is_(None)
+        ),
         select(captions.image_id).where(
             captions.id.in_(_rows_with("caption_words", term)), captions.image_id.is_not(None)
         ),
@@ -48,7 +50,8 @@ def images_named(catalog: Catalog, name: str, *, limit: int = 1000) -> Ids:
     if len(name) > LONGEST_NAME:
         return np.empty(0, np.int64)
     ends = or_(c.path.endswith(os.sep + name, autoescape=True), c.path.contains(f"{os.sep}{name}.", autoescape=True))
-    query = select(c.image_id).where(c.id.in_(_rows_with("location_words", name)), ends).distinct().limit(limit)
+    there = c.id.in_(_rows_with("location_words", name)) & c.missing_since.is_(None)
+    query = select(c.image_id).where(there, ends).distinct().limit(limit)
     wanted = name.lower()
     records = catalog.images(np.sort(catalog.ids(query)).tolist())
     named = [i for i, r in records.items() if any(wanted in (p.name.lower(), p.stem.lower()) for p in r.paths)]

@@ -1,6 +1,7 @@
 """One indexer at a time: a lock that the operating system holds, and takes back when its process dies.
 
-Searches do not take it; what is written in one transaction, such as a caption bank, needs none either.
+Searches do not take it; what is written in one transaction, such as a caption bank or the change to another model,
+needs none either.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -24,26 +25,42 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@contextmanager
-def indexing_lock(directory: Path) -> Iterator[None]:
-    """Keep other indexers, rebuilds and model changes away from an index.
+def indexing_lock(directory: Path, name: str = LOCK) -> AbstractContextManager[None]:
+    """Keep other indexers, rebuilds and removals away from an index, or two from adding one model.
 
     Args:
         directory: the index; it must exist.
+        name: of the lock.
+
+    Raises:
+        IndexBusyError: another one holds the lock; says which process.
+        CatalogError: the folder cannot be written.
+    """
+    return file_lock(directory, name, "being indexed")
+
+
+@contextmanager
+def file_lock(directory: Path, name: str, doing: str) -> Iterator[None]:
+    """Hold a lock in an index; what each of them keeps apart is for its users to say.
+
+    Args:
+        directory: the index; it must exist.
+        name: of the file that is locked.
+        doing: what is being done to the index by whoever holds it, for the message.
 
     Raises:
         IndexBusyError: another one holds the lock; says which process.
         CatalogError: the folder cannot be written.
     """
     try:
-        file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        file = os.open(directory / name, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as exc:
         raise CatalogError(
             f"the index in {directory} cannot be written ({exc.strerror or exc}); it can be searched, but not changed"
         ) from exc
     try:
         if not _lock(file):
-            raise IndexBusyError(f"{directory} is being indexed by {_holder(file)}; wait for it, or stop it")
+            raise IndexBusyError(f"{directory} is {doing} by {_holder(file)}; wait for it, or stop it")
         with suppress(OSError):  # on a full disk the lock holds all the same, without a name on it
             os.ftruncate(file, 0)
             os.write(file, str(os.getpid()).encode())

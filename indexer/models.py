@@ -11,15 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from sqlalchemy import delete, insert, update
 
 from . import schema
 from .catalog import VECTORS, Catalog
 from .completion import ProgressPort, Unread, complete
 from .errors import ModelError
-from .lock import locked
+from .lock import indexing_lock, locked
 from .pipeline import ModelPort
-from .records import EncoderRow, Kind
+from .records import BANK, EncoderRow, Kind
 from .scan import is_storable
 from .vectors import VectorIndex
 
@@ -130,9 +131,10 @@ def add_model(
     began = time.perf_counter()
     model = _registered(catalog, encoder, name)
     seen = catalog.for_model(model.name, model.fingerprint)
-    done = complete(seen, encoder, batch_size=batch_size, progress=progress, stop=stop)
-    for kind in Kind:
-        VectorIndex.update(seen, kind)
+    with indexing_lock(catalog.directory, f"adding-{model.fingerprint[:16]}.lock"):  # an indexer may run beside it
+        done = complete(seen, encoder, batch_size=batch_size, progress=progress, stop=stop)
+        for kind in Kind:
+            VectorIndex.update(seen, kind)
     seconds = time.perf_counter() - began
     return AddReport(_state(catalog, model), done.images, done.captions, done.unread, done.stopped, seconds)
 
@@ -219,8 +221,10 @@ def _registered(catalog: Catalog, encoder: ModelPort, name: str | None) -> Encod
 def _state(catalog: Catalog, model: EncoderRow) -> ModelState:
     seen, whole = catalog.for_model(model.name, model.fingerprint), catalog.stats()
     bare = seen.unembedded(Kind.IMAGE).tolist()
-    images, captions_of = whole.images - len(bare), sum(whole.captions.values())
-    captions = captions_of - len(seen.unembedded(Kind.CAPTION))
+    images = whole.images - len(bare)
+    own = {source: count for source, count in whole.captions.items() if source != BANK}  # a bank is embedded on use
+    captions_of = sum(own.values())
+    captions = captions_of - len(np.setdiff1d(seen.unembedded(Kind.CAPTION), catalog.bank_ids()))
     size = images * seen.bytes_an_item(Kind.IMAGE) + captions * seen.bytes_an_item(Kind.CAPTION)
     return ModelState(
         name=model.name,

@@ -7,6 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+BANK = "bank"
+"""Source of captions that belong to no image, for collections that have none of their own."""
+
 
 class Kind(StrEnum):
     """What an embedding stands for."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 3
+VERSION = 4
 """Stored as SQLite's `user_version`; a lower one is brought up to date by `upgrades.py`, a higher one is refused."""
 
 metadata = MetaData()
@@ -56,6 +56,7 @@ image = Table(
     Column("camera", String),
     sqlite_autoincrement=True,  # an id is never used again: FAISS files are recognised as stale by it
 )
+Index("image_taken", image.c.taken_at)  # with the id, which SQLite adds: the order in which pictures are browsed
 
 location = Table(
     "location",

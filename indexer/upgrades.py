@@ -17,7 +17,8 @@ STEPS: dict[int, list[str]] = {
         "CREATE INDEX location_missing ON location (image_id) WHERE missing_since IS NOT NULL",
         *schema.derived_statements(),
     ],
-    2: [
+    2: ["CREATE INDEX image_taken ON image (taken_at)"],
+    3: [
         """CREATE TABLE unsettled (image_id INTEGER NOT NULL, new BOOLEAN NOT NULL, was_at VARCHAR,
         PRIMARY KEY (image_id), FOREIGN KEY(image_id) REFERENCES image (id) ON DELETE CASCADE)""",
     ],

@@ -53,13 +53,30 @@ class CaptionHit:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where the next page of an answer begins: behind so many hits, among the images that were there at first.
+
+    `top` is the highest id of those, so that pictures which are added meanwhile move nothing; `model`, the fingerprint
+    of the model that answers all pages.
+    """
+
+    offset: int
+    top: int
+    model: str
+
+
+@dataclass(frozen=True)
 class Answer:
-    """Images for a query, best first, the time of each stage in milliseconds, and what was taken away."""
+    """Images for a query, best first, the time of each stage in milliseconds, and what was taken away.
+
+    `following` is where the next page begins, None where there is none.
+    """
 
     query: str
     hits: tuple[Hit, ...]
     timings_ms: dict[str, float]
     without: tuple[str, ...] = ()
+    following: Place | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from encoders import Encoder, ImageFeatures, Pixels, caption_bank
-from indexer import Catalog, DecodeError, EncoderRow, Ids, Kind, open_image
+from indexer import Catalog, DecodeError, EncoderRow, Ids, Kind, open_image, reading_size
 
 from .engine import SearchEngine
 from .errors import EvaluationError
@@ -197,7 +197,7 @@ def _images_per_second(seen: Catalog, encoder: Encoder, ids: list[int]) -> float
 
     def read(path: Path) -> Pixels | None:
         try:
-            return encoder.prepare(open_image(path, at_least=2 * encoder.input_size))
+            return encoder.prepare(open_image(path, at_least=reading_size(encoder.input_size)))
         except DecodeError:
             return None
 

@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 import numpy as np
 from PIL import Image
 
-from encoders import Encoder, Floats, ImageFeatures, TextFeatures, caption_bank, load_encoder
+from encoders import Attention, Encoder, Floats, ImageFeatures, TextFeatures, caption_bank, load_encoder
 from indexer import (
     Catalog,
     CatalogError,
@@ -23,13 +23,16 @@ from indexer import (
     EncoderRow,
     Ids,
     Kind,
+    ModelError,
+    ReadError,
     VectorIndex,
+    find_model,
     model_directory,
     open_image,
 )
 
-from .answers import Answer, CaptionAnswer, CaptionHit, Hit
-from .errors import ImageNotFoundError, QueryError
+from .answers import Answer, CaptionAnswer, CaptionHit, Hit, Place
+from .errors import ImageNotFoundError, QueryError, UnknownModelError
 from .explain import Explanation
 from .keywords import Keywords, look_up
 from .merge import Choose, retrieve
@@ -37,6 +40,9 @@ from .query import Query, check_text, is_unicode, parse
 from .rerank import Candidate, reorder, retrieved
 from .timing import Stopwatch
 from .unwanted import away_from, evidence_against
+
+PAGED = 1024
+"""Nearest images that pages beyond the reranked depth are cut from, as long as they do not reach further."""
 
 ImageQuery = Path | int | Image.Image
 """A file, the id of an indexed image, or a picture in memory."""
@@ -137,6 +143,24 @@ class SearchEngine:
         """The engine of the model that answers a query which comes now."""
         return self
 
+    def by_model(self, given: str) -> SearchEngine:
+        """The engine of one of the index's models, by its name or the first digits of its fingerprint.
+
+        Raises:
+            UnknownModelError: there is none, more than one, or this engine was opened with another.
+        """
+        found = self._row_of(given)
+        if found.fingerprint != self.encoder.fingerprint:
+            raise UnknownModelError(f"this server answers with model {self.encoder.name} alone, not with {given!r}")
+        return self
+
+    def _row_of(self, given: str) -> EncoderRow:
+        try:
+            return find_model(self.catalog, given)
+        except ModelError as exc:
+            names = ", ".join(f"{row.name} ({row.fingerprint[:12]})" for row in self.catalog.encoders()) or "none"
+            raise UnknownModelError(f"no one model of the index is called {given!r}; it has: {names}") from exc
+
     @property
     def loaded(self) -> Encoder | None:
         """The model if a query needed it already."""
@@ -171,8 +195,11 @@ class SearchEngine:
         keywords: bool = True,
         where: Sequence[str] = (),
         min_probability: float | None = None,
+        after: Place | None = None,
     ) -> Answer:
         """Find images for a sentence.
+
+        Pages that follow one another hold what one long answer would: the same `depth` is looked at each time.
 
         Args:
             text: what to look for; `-word` and `-"two words"` are taken away.
@@ -184,6 +211,7 @@ class SearchEngine:
             keywords: whether words of captions and of file and folder names count.
             where: filters, all of which must hold.
             min_probability: leave out hits whose match probability is below this.
+            after: where the page begins, as the answer before it told; to be asked of the same model.
 
         Raises:
             QueryError: an empty or too long sentence, or a number out of its range.
@@ -196,36 +224,52 @@ class SearchEngine:
             encoder, index = self.encoder, self._index(Kind.IMAGE)
         with watch.stage("encode"):
             features, unwanted = self._encoded(query, image)
+        begin = after or Place(0, index.stamp.top, encoder.fingerprint)
         with watch.stage("retrieve"):
             found = look_up(self.catalog, query, encoder.strangeness, len(index)) if keywords else Keywords()
-            close, choose = depth if rerank else k, self._choose(where)
             vector = away_from(features.vectors, unwanted.vectors)
-            candidates, first = retrieve(index, vector, found, choose, depth=close, count=max(k, close))
+            count = depth if min_probability else _count(begin.offset + k, depth)
+            choose = self._choose(where, None if after is None else after.top)
+            candidates, first = retrieve(index, vector, found, choose, depth=depth, count=count)
         if rerank:
             with watch.stage("rerank"):
                 candidates = self._rerank_images(candidates, features, first, unwanted)
         if min_probability is not None:
             candidates = [c for c in candidates if (c.match_probability or 0.0) >= min_probability]
-        return Answer(query.text, self._hits(candidates, k, found), watch.milliseconds(), query.without)
+        hits = self._hits(candidates[begin.offset :], k, found, begin.offset)
+        end = begin.offset + len(hits)
+        following = replace(begin, offset=end) if len(hits) == k and end < len(candidates) else None
+        return Answer(query.text, hits, watch.milliseconds(), query.without, following)
 
     @_by_one_model
-    def similar_images(self, image: ImageQuery, *, k: int = 10, where: Sequence[str] = ()) -> Answer:
+    def similar_images(
+        self, image: ImageQuery, *, without: Sequence[str] = (), k: int = 10, where: Sequence[str] = ()
+    ) -> Answer:
         """Find images like an image, itself left out.
+
+        Args:
+            image: which image.
+            without: words to take away.
+            k: how many hits at most.
+            where: filters, all of which must hold.
 
         Raises:
             QueryError: no such image, or not an image.
         """
         watch = Stopwatch()
         _check_numbers(k, 1, None, rerank=False)
+        away = tuple(dict.fromkeys(check_text(words, "what is taken away") for words in without))
         with watch.stage("encode"):
             vector, _, own = self._features(image)
+            if away:
+                vector = away_from(vector[None], self.encoder.query(self.encoder.encode_texts(away)).vectors)[0]
         with watch.stage("load"):
             index = self._index(Kind.IMAGE)
         with watch.stage("retrieve"):
             choose = self._choose(where)
             scores, ids = index.search(vector[None], k + 1, allowed=choose.allowed, hidden=choose.hidden)
             candidates = [c for c in retrieved(ids[0], scores[0]) if c.key != own]
-        return Answer(_name(image), self._hits(candidates, k), watch.milliseconds())
+        return Answer(_name(image), self._hits(candidates, k), watch.milliseconds(), away)
 
     @_by_one_model
     def find_captions(
@@ -262,7 +306,7 @@ class SearchEngine:
             hidden = self._hidden_captions()
             extra = self._unstored | self._given(bank or ())
         with watch.stage("retrieve"):
-            wanted = max(k, depth if rerank else 0)
+            wanted = max(k, depth)  # photographs share captions, and each text is told once
             scores, ids = self._index(Kind.CAPTION).search(vector[None], wanted, hidden=hidden)
             stored: list[Candidate[int | str]] = [
                 Candidate(c.key, c.retrieval_score) for c in retrieved(ids[0], scores[0])
@@ -281,10 +325,22 @@ class SearchEngine:
         Raises:
             QueryError: no such image, not an image, or an unusable sentence.
         """
+        attention = self._attention(image, text)
+        return Explanation(attention.words, attention.weights, self._picture(image))
+
+    @_by_one_model
+    def attention(self, image: ImageQuery, text: str) -> Attention:
+        """Where each word of a sentence is seen; of an indexed image no file is opened.
+
+        Raises:
+            QueryError: no such image, not an image, or an unusable sentence.
+        """
+        return self._attention(image, text)
+
+    def _attention(self, image: ImageQuery, text: str) -> Attention:
         query = check_text(text)
         _, regions, _ = self._features(image)
-        attention = self.encoder.attend(query, regions)
-        return Explanation(attention.words, attention.weights, self._picture(image))
+        return self.encoder.attend(query, regions)
 
     def image_path(self, image_id: int) -> Path:
         """Where an indexed image lies.
@@ -309,9 +365,12 @@ class SearchEngine:
             self._vectors[kind] = found
             return found
 
-    def _choose(self, where: Sequence[str]) -> Choose:
-        """What filters let through, and nothing whose files are gone."""
-        return Choose(self.catalog.image_ids_where(where) if where else None, self.catalog.hidden_image_ids())
+    def _choose(self, where: Sequence[str], top: int | None = None) -> Choose:
+        """What filters let through, and nothing whose files are gone, or whose id is above `top`."""
+        hidden = self.catalog.hidden_image_ids()
+        if top is not None:
+            hidden = np.union1d(hidden, self.catalog.vector_ids(Kind.IMAGE, above=top))
+        return Choose(self.catalog.image_ids_where(where) if where else None, hidden)
 
     def _encoded(self, query: Query, image: ImageQuery | None) -> tuple[TextFeatures, TextFeatures]:
         """The sentence, a picture's vector added to its own, and the words that are taken away, one row each."""
@@ -352,7 +411,9 @@ class SearchEngine:
         try:
             return open_image(path, at_least=1024)
         except DecodeError as exc:
-            raise QueryError(f"{path}: {exc}") from exc
+            if isinstance(image, int) and isinstance(exc, ReadError):
+                raise ImageNotFoundError(f"the file of image {image} is gone; index its folder again") from exc
+            raise QueryError(f"image {image}: {exc}" if isinstance(image, int) else f"{path}: {exc}") from exc
 
     def _rerank_images(
         self, candidates: list[Candidate[int]], text: TextFeatures, depth: int, unwanted: TextFeatures
@@ -423,8 +484,13 @@ class SearchEngine:
             found |= dict(zip(part, zip(features.vectors, features.tokens, strict=True), strict=True))
         return found
 
-    def _hits(self, candidates: Sequence[Candidate[int]], k: int, keywords: Keywords | None = None) -> tuple[Hit, ...]:
-        """The first k that are still there; the next ones take the places of those that are gone by now."""
+    def _hits(
+        self, candidates: Sequence[Candidate[int]], k: int, keywords: Keywords | None = None, before: int = 0
+    ) -> tuple[Hit, ...]:
+        """The first k that are still there; the next ones take the places of those that are gone by now.
+
+        Ranks count on from those `before`.
+        """
         hits: list[Hit] = []
         for start in range(0, len(candidates), k):
             part = candidates[start : start + k]
@@ -435,7 +501,7 @@ class SearchEngine:
                     scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)
                     said = keywords or Keywords()
                     sources = ("vector",) * c.nearest + said.sources(c.key)
-                    hits.append(Hit(len(hits) + 1, c.key, path, *scores, sources, said.matched(c.key)))
+                    hits.append(Hit(before + len(hits) + 1, c.key, path, *scores, sources, said.matched(c.key)))
             if len(hits) == k:
                 break
         return tuple(hits)
@@ -477,6 +543,14 @@ def load_model(catalog: Catalog, model: EncoderRow | None, *, device: str = "aut
     if model is not None and encoder.fingerprint != model.fingerprint:
         raise catalog.mismatch(model, encoder.name, encoder.fingerprint)
     return encoder
+
+
+def _count(reach: int, depth: int) -> int:
+    """How many nearest images to ask for to show `reach`, and to know whether there are more.
+
+    Beyond `depth` it is the same number for all pages, for an approximate index may find others with each number.
+    """
+    return depth if reach < depth else max(reach + 1, PAGED)
 
 
 def _check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: bool) -> None:

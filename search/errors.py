@@ -2,7 +2,8 @@
 
 SearchError
 ├── QueryError             the query cannot be answered as it stands
-│   └── ImageNotFoundError     there is no such image
+│   ├── ImageNotFoundError     there is no such image
+│   └── UnknownModelError      the index holds no such model
 └── EvaluationError        a dataset cannot be evaluated
 """
 
@@ -19,6 +20,10 @@ class QueryError(SearchError):
 
 class ImageNotFoundError(QueryError):
     """There is no such image, or its file is gone."""
+
+
+class UnknownModelError(QueryError):
+    """The index holds no such model, or more than one of that name."""
 
 
 class EvaluationError(SearchError):

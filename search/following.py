@@ -7,6 +7,9 @@ from indexer import Catalog, EncoderRow
 
 from .engine import SearchEngine, load_model
 
+OTHERS = 1
+"""Models that are kept beside the active one."""
+
 
 class FollowingEngine(SearchEngine):
     """Answers each query with the model that is active when it comes.
@@ -20,6 +23,7 @@ class FollowingEngine(SearchEngine):
         self._device, self._workers = device, workers
         self._of: EncoderRow | None = None
         self._engine: SearchEngine | None = None
+        self._others: dict[EncoderRow, SearchEngine] = {}
 
     @property
     def encoder(self) -> Encoder:
@@ -33,6 +37,19 @@ class FollowingEngine(SearchEngine):
             if self._engine is None or active != self._of:
                 self._engine, self._of = self._engine_of(active), active
             return self._engine
+
+    def by_model(self, given: str) -> SearchEngine:
+        """Any model of the index; beside the active one, the last `OTHERS` that were asked for stay loaded."""
+        row, engine = self._row_of(given), self.now()
+        if row == self._of:
+            return engine
+        with self._lock:
+            found = self._others.pop(row, None)
+            if found is None:
+                seen = self.catalog.for_model(row.name, row.fingerprint)
+                found = SearchEngine(seen, lambda: self._load_model(row))
+            self._others = dict([*self._others.items(), (row, found)][-OTHERS:])
+            return found
 
     def _engine_of(self, active: EncoderRow | None) -> SearchEngine:
         there = None if self._engine is None else self._engine.loaded

@@ -32,7 +32,8 @@ def retrieve(
         keywords: what the words of names and captions say.
         choose: which images may be found.
         depth: how many of each side should be looked at more closely.
-        count: how many nearest images there should be, at least `depth`.
+        count: how many nearest images there should be. Beyond `depth` they are looked up apart, for how many are asked
+            of an approximate index changes which ones it finds, and the first must not depend on those behind them.
 
     Shape:
         - vector: (1, D).
@@ -40,15 +41,16 @@ def retrieve(
     Returns:
         Candidates, best first, and how many of the first come from one side's best `depth`.
     """
-    nearest = _search(index, vector, count, choose)
+    nearest = _search(index, vector, depth, choose)
+    beyond = _search(index, vector, count, choose) if count > depth else {}
     carrying = _carrying(index, vector, keywords, depth, choose)
-    merged = nearest | carrying
+    merged = nearest | beyond | carrying
     evidence = keywords.evidence(np.fromiter(merged, np.int64)).tolist()
     candidates = [
-        Candidate(i, cosine, evidence=weight, nearest=i in nearest)
+        Candidate(i, cosine, evidence=weight, nearest=i in nearest or i not in carrying)
         for (i, cosine), weight in zip(merged.items(), evidence, strict=True)
     ]
-    close = set(list(nearest)[:depth]) | carrying.keys()
+    close = nearest.keys() | carrying.keys()
     first = sorted((c for c in candidates if c.key in close), key=lambda c: -c.score)
     return first + [c for c in candidates if c.key not in close], len(first)
 

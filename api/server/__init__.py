@@ -4,9 +4,19 @@ app.py        the application: what is put together, in which order
 settings.py   what it can be told, and where it reads it
 service.py    what every request may use: engine, settings, work, jobs, metrics
 guard.py      who may ask, how often, and how much
+observing.py  the outermost layer: request ids, one line in the log for each request, counts
+metrics.py    what /metrics shows
+logs.py       how the log is written
+readiness.py  whether model and index are there
+jobs.py       indexing at a client's wish; roots.py: of which folders
 work.py       threads for what blocks, and a limit on what waits
 problems.py   every error as a problem document
-schemas.py    requests and responses
+schemas.py    requests and responses of searches
+resources.py  responses about images and the whole index
+openapi.py    what the OpenAPI document says beyond what the routes say
+cursors.py    where the next page begins
+files.py      pictures as answers: what a client has already, ranges
+kept.py       slow answers, kept while the index stays as it is
 routes/       one module a kind of resource
 """
 

@@ -2,36 +2,117 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from anyio.to_thread import run_sync
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from search import SearchEngine
 
 from . import problems
+from .content import content_type
 from .guard import Guard
-from .routes import images, operations, search
-from .schemas import Problem
+from .headers import SecurityHeaders
+from .jobs import Jobs
+from .keys import KeyStore
+from .metrics import Metrics, Present
+from .observing import Observing
+from .openapi import describe, operation_name
+from .readiness import Readiness
+from .routes import explain, images, index, jobs, operations, search
 from .service import Service
 from .settings import Settings
 from .work import Work
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (401, 404, 413, 422, 503)
-}
+BEARER = HTTPBearer(auto_error=False, description="An API key, made with: crosslook keys add NAME")
+"""Tells OpenAPI that there are keys; the guard asks for them, before any route is looked for."""
+
+TOLD = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
+"""Headers that pages of other origins may read."""
+
+ZIPPED_FROM = 1000  # bytes; what is less fits into one packet anyway
+UNZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
+"""Pictures, and parts of them, are compressed as they are."""
 
 
-def create_app(engine: SearchEngine, settings: Settings = Settings()) -> FastAPI:  # noqa: B008  frozen
+logger = logging.getLogger("crosslook")
+
+
+def create_app(
+    engine: SearchEngine,
+    settings: Settings = Settings(),  # noqa: B008  frozen
+    prepare: Callable[[], None] | None = None,
+) -> FastAPI:
     """Make the application that answers for one index.
 
     Args:
         engine: an open index; the application does not close it.
         settings: keys and limits.
+        prepare: loads what the first request needs; called in a thread when serving begins, and the application is not
+            ready until it has returned.
     """
-    app = FastAPI(title="crosslook", description=__doc__, docs_url=None, redoc_url=None, responses=ERRORS)
-    app.state.service = Service(engine, settings, Work(settings.threads, settings.waiting))
-    app.add_middleware(Guard, settings=settings)
+    depends = [Depends(content_type), *([Depends(BEARER)] if settings.asks_keys else [])]
+    app = FastAPI(
+        title="crosslook",
+        description=__doc__,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=depends,
+        generate_unique_id_function=operation_name,
+        lifespan=_lifespan,
+    )
+    app.state.service = service = _service(engine, settings, prepare)
+    app.add_middleware(GZipMiddleware, minimum_size=ZIPPED_FROM, exclude_content_types=UNZIPPED)
+    _protect(app, settings, KeyStore(engine.catalog.directory))
+    app.add_middleware(Observing, metrics=service.metrics)  # last, so outermost
     problems.install(app)
-    for module in (search, images, operations):
+    for module in (search, images, explain, index, jobs, operations):
         app.include_router(module.router)
+    describe(app)
     return app
+
+
+def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], None] | None) -> Service:
+    metrics = Metrics()
+
+    def observe(outcome: object) -> None:
+        timings = getattr(outcome, "timings_ms", None)
+        if timings is not None:
+            metrics.stages(timings)
+            logger.debug("answered", extra={"query": getattr(outcome, "query", None)})
+
+    work = Work(settings.threads, settings.waiting, observe)
+    indexing, readiness = Jobs(engine, settings.roots), Readiness(engine.catalog, prepare)
+    metrics.watch(Present(engine, work, indexing, readiness))
+    return Service(engine, settings, work, indexing, metrics, readiness)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Load in the background; at the end wait for a job's commit."""
+    service: Service = app.state.service
+    service.readiness.start()
+    try:
+        yield
+    finally:
+        service.readiness.close()
+        await run_sync(service.jobs.close)
+
+
+def _protect(app: FastAPI, settings: Settings, keys: KeyStore) -> None:
+    """Put the guard before the routes; what is added last is outermost."""
+    app.add_middleware(Guard, settings=settings, keys=keys)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=TOLD,
+        )
+    app.add_middleware(SecurityHeaders)

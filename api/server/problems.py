@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -11,9 +12,13 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from encoders import EncodersError
-from indexer import CatalogError, DecodeError, FilterError, IndexerError
-from search import ImageNotFoundError, QueryError, SearchError
+from indexer import CatalogError, DecodeError, EncoderMismatchError, FilterError, IndexerError, ReadError
+from search import ImageNotFoundError, QueryError, SearchError, UnknownModelError
 
+from .cursors import CursorError
+from .headers import security_headers
+from .jobs import IndexingError, UnknownJobError, UnknownRootError
+from .schemas import FIRST, NEXT
 from .work import RETRY_SECONDS, BusyError, GoneError
 
 logger = logging.getLogger("crosslook")
@@ -21,16 +26,29 @@ logger = logging.getLogger("crosslook")
 TYPES = "urn:crosslook:problem:"
 
 TABLE: tuple[tuple[type[Exception], int, str], ...] = (
+    (CursorError, 422, "cursor"),
     (ImageNotFoundError, 404, "image-not-found"),
+    (UnknownModelError, 422, "model-not-found"),
     (QueryError, 422, "query"),
     (SearchError, 422, "query"),
     (FilterError, 422, "filter"),
+    (ReadError, 404, "image-not-found"),
     (DecodeError, 422, "unreadable-image"),
+    (EncoderMismatchError, 503, "index-unavailable"),
     (CatalogError, 503, "index-unavailable"),
     (IndexerError, 422, "index"),
     (EncodersError, 503, "model-unavailable"),
+    (UnknownRootError, 422, "root-not-found"),
+    (UnknownJobError, 404, "job-not-found"),
 )
 """What is raised, its status and its type; the first class that fits says them."""
+
+INSIDE: dict[type[Exception], str] = {
+    EncoderMismatchError: "the index was made by another model than the one that this server runs",
+    CatalogError: "the index cannot be used now",
+    EncodersError: "the model cannot be used now",
+}
+"""What a client is told where the message is for those who run the server, and names its folders."""
 
 OF_STATUS = {
     400: "bad-request",
@@ -40,6 +58,7 @@ OF_STATUS = {
     405: "method-not-allowed",
     413: "too-large",
     415: "unsupported-media-type",
+    416: "range-not-satisfiable",
     421: "misdirected",
     422: "invalid-request",
     429: "rate-limited",
@@ -58,19 +77,27 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error with a problem document."""
-    for root in (SearchError, IndexerError, EncodersError):
+    """Answer every error that is foreseen with a problem document; `Observing` answers the others."""
+    for root in (CursorError, SearchError, IndexerError, EncodersError, UnknownRootError, UnknownJobError):
         app.add_exception_handler(root, _expected)
+    app.add_exception_handler(IndexingError, _indexing)
     app.add_exception_handler(BusyError, _busy)
     app.add_exception_handler(GoneError, _gone)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _expected(_request: Request, exc: Exception) -> JSONResponse:
-    status, name = next((status, name) for kind, status, name in TABLE if isinstance(exc, kind))
+    kind, status, name = next(row for row in TABLE if isinstance(exc, row[0]))
+    if kind in INSIDE:
+        logger.error("%s", exc)
+        return problem(status, f"{INSIDE[kind]}; the server's log tells more", name=name)
     return problem(status, str(exc), name=name)
+
+
+def _indexing(_request: Request, exc: Exception) -> JSONResponse:
+    there = {"Location": f"/v1/jobs/{exc.running.id}"} if isinstance(exc, IndexingError) else None
+    return problem(409, str(exc), there, name="indexing")
 
 
 def _busy(_request: Request, _exc: Exception) -> JSONResponse:
@@ -84,8 +111,13 @@ def _gone(_request: Request, _exc: Exception) -> Response:
 
 def _invalid(_request: Request, exc: Exception) -> JSONResponse:
     errors = exc.errors() if isinstance(exc, RequestValidationError) else ()
-    faults = [f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in errors]
+    faults = [f"{_place(error['loc'])}: {error['msg']}" for error in errors]
     return problem(422, "; ".join(faults) or "the request is not as it should be")
+
+
+def _place(parts: Sequence[object]) -> str:
+    """Where in a request, without the names of the shapes that a body may have."""
+    return ".".join(str(part) for part in parts if part not in (FIRST, NEXT))
 
 
 def _http(_request: Request, exc: Exception) -> JSONResponse:
@@ -95,6 +127,6 @@ def _http(_request: Request, exc: Exception) -> JSONResponse:
     return problem(status, detail, headers)
 
 
-def _unexpected(request: Request, exc: Exception) -> JSONResponse:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=exc)
-    return problem(500, "an error that crosslook did not foresee; the server's log tells more")
+def unforeseen() -> JSONResponse:
+    """What a client learns of an error that nothing above stands for; the log has the rest."""
+    return problem(500, "an error that crosslook did not foresee; the server's log tells more", security_headers("/v1"))

@@ -12,6 +12,7 @@ from typing import TypeVar
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import Request
+from starlette.exceptions import HTTPException
 
 RETRY_SECONDS = 1
 
@@ -29,8 +30,10 @@ class GoneError(Exception):
 class Work:
     """Threads that requests share, and who waits for one."""
 
-    def __init__(self, threads: int, waiting: int) -> None:
+    def __init__(self, threads: int, waiting: int, observe: Callable[[object], None] = lambda _: None) -> None:
+        """Args: how many work and wait, and who is told of every outcome."""
         self._threads, self._most = threads, threads + waiting
+        self._observe = observe
         self._limiter: anyio.CapacityLimiter | None = None
         self.accepted = 0
 
@@ -68,8 +71,11 @@ class Work:
             group.cancel_scope.cancel()
 
         async def watch() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+            try:
+                while (await request.receive())["type"] != "http.disconnect":
+                    pass
+            except HTTPException as exc:  # the guard: a body that nobody reads is larger than it takes
+                error.append(exc)
             group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
@@ -79,4 +85,5 @@ class Work:
             raise error[0]
         if not outcome:
             raise GoneError
+        self._observe(outcome[0])
         return outcome[0]

@@ -42,7 +42,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoder: FakeEncoder, tmp_path: Path
 ) -> Run:
     """Run `crosslook` with some arguments, over the quick model and in an empty folder."""
-    for module in ("indexing", "models", "searching", "training"):
+    for module in ("indexing", "models", "searching", "serving", "training"):
         monkeypatch.setattr(f"api.{module}.load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr("search.engine.caption_bank", lambda: BANK)
@@ -74,8 +74,9 @@ def engine(indexed: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def client(engine: SearchEngine) -> Iterator[TestClient]:
+def client(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TestClient]:
     """A client on this machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     app = create_app(engine, Settings(upload_bytes=200_000))
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as opened:
         yield opened

@@ -158,3 +158,13 @@ def test_nothing_is_sent_anywhere(cache: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_small_batches_count_together(model: Path) -> None:
+    """An indexer that works in tens gets it too."""
+    encoder = TorchEncoder(model, device="cpu")
+    for _ in range(MANY // 8 - 1):
+        encoder.encode_images(pixels(8, encoder.input_size))
+    assert encoder._fast is None
+    encoder.encode_images(pixels(8, encoder.input_size))
+    assert encoder._fast is not None

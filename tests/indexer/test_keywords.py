@@ -101,3 +101,16 @@ def test_any_text_is_looked_up(album: Catalog, text: str) -> None:
     """Nothing that a person types is query syntax, or fails."""
     for ids in (*images_that_say(album, text, limit=5), images_named(album, text)):
         assert len(ids) <= 5
+
+
+def test_names_count_where_a_picture_lies_now(album: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """Not where it lay before it was moved; neither do filters find it there."""
+    pictures = tmp_path / "pictures"
+    (pictures / "Anna's wedding/IMG_2034.png").rename(pictures / "Oslo/Bert.png")
+    index_paths(album, encoder, [pictures])
+    assert names(album, images_that_say(album, "anna", limit=100)[0]) == ["café%.png"]
+    assert names(album, images_that_say(album, "bert", limit=100)[0]) == ["Bert.png"]
+    assert names(album, images_named(album, "IMG_2034.png")) == []
+    assert names(album, album.image_ids_where([f"folder = {pictures}/Anna's wedding"])) == ["café%.png"]
+    assert names(album, album.image_ids_where(["name = IMG_2034.png"])) == []
+    assert names(album, album.image_ids_where(["name = bert.png"])) == ["Bert.png"]

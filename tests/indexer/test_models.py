@@ -17,11 +17,13 @@ from indexer import (
     Catalog,
     CatalogError,
     EncoderMismatchError,
+    IndexBusyError,
     Kind,
     ModelError,
     add_model,
     find_model,
     index_paths,
+    indexing_lock,
     model_directory,
     model_states,
     remove_model,
@@ -372,3 +374,22 @@ def test_a_model_that_is_removed_while_it_embeds_is_told(indexed: Catalog) -> No
         add_model(indexed, Removed(name="other", fingerprint=OTHER))
     assert len(model_states(indexed)) == 1
     assert rows(indexed, "embedding") == 5
+
+
+def test_a_bank_keeps_nobody_from_going_back(indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
+    """It is embedded when it is asked for, by whichever model is active then."""
+    add_model(indexed, other)
+    switch_model(indexed, other.name)
+    indexed.add_bank(["a red thing"], other.encode_texts(["a red thing"]))
+    assert switch_model(indexed, encoder.name)[1].captions_of == 0
+
+
+def test_two_runs_that_add_one_model_do_not_meet(indexed: Catalog, other: FakeEncoder) -> None:
+    """The second is refused; an indexer is not in the way."""
+    with (
+        indexing_lock(indexed.directory, f"adding-{other.fingerprint[:16]}.lock"),
+        pytest.raises(IndexBusyError, match=str(os.getpid())),
+    ):
+        add_model(indexed, other)
+    with indexing_lock(indexed.directory):
+        assert add_model(indexed, other).images_added == 5

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from encoders.datasets import CaptionFile, read_captions
-from indexer import Catalog, index_paths
+from indexer import Catalog, browse, index_paths
 from indexer.pipeline import index_changes
 from indexer.roots import forget
 from tests.conftest import Paint
@@ -71,6 +71,7 @@ def test_a_stopped_run_over_shifted_names_goes_on(
     stopped_after(catalog, encoder, pictures, count)
     nowhere = [r for r in catalog.images(list(catalog.content_hashes().values())).values() if r.path is None]
     assert [r.id for r in nowhere] == catalog.hidden_image_ids().tolist() != []
+    assert not {shown.id for shown in browse(catalog, k=20)} & {r.id for r in nowhere}
     report = index_paths(catalog, encoder, [pictures], batch_size=2)
     assert (report.added, report.duplicates) == (0, 0)
     assert said(catalog) == SHIFTED

@@ -30,8 +30,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch, encoder: FakeEncoder, other: FakeEnc
     """Models come from where they lie, the base model being the first; the names of those that were loaded."""
     names: list[str] = []
 
-    def load(model: Path | None, *, device: str) -> FakeEncoder:
-        assert device == "auto"
+    def load(model: Path | None, *, device: str, workers: int) -> FakeEncoder:
+        assert (device, workers) == ("auto", 1)
         found = encoder if model is None else {other.directory: other}[model]
         names.append(found.name)
         return found

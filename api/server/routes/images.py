@@ -1,53 +1,184 @@
-"""Indexed images by id: what is known about them, and their files."""
+"""Indexed images by id and one after the other: what is known about them, their files, and thumbnails."""
 
 from __future__ import annotations
 
-import mimetypes
+import os
+from enum import IntEnum
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, Response
 
-from search import ImageNotFoundError
+from indexer import Browsed, ImageDetails, browse, image_details
+from indexer.browse import Place
+from search import ImageNotFoundError, QueryError
 
-from ..schemas import ImageResponse, OwnCaption
-from ..service import ImageId, Served
+from ..files import CHANGING, HOUR, UNCHANGING, PictureFile, known, not_modified
+from ..openapi import Responses, errors
+from ..pictures import media_type
+from ..resources import BrowsedImage, ImageResponse, ImagesResponse, PlaceOfImage
+from ..schemas import OwnCaption, Where
+from ..service import ImageId, Served, Service
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
+PAGE = 50
 
-@router.get("/{image_id}")
+PICTURE = {"schema": {"type": "string", "format": "binary"}}
+SAME: Responses = {304: {"description": "What the client has, by `If-None-Match`, is still so."}}
+
+
+class Side(IntEnum):
+    """Pixels of the longer side."""
+
+    TINY = 128
+    SMALL = 256
+    MEDIUM = 512
+    LARGE = 1024
+
+
+@router.get("", responses=errors(422, 503))
+async def images(
+    request: Request,
+    service: Served,
+    cursor: Annotated[
+        str | None, Query(max_length=50_000, description="`next_cursor` of the page before; then nothing else.")
+    ] = None,
+    k: Annotated[
+        int | None, Query(ge=1, le=1000, description=f"How many a page has at most; {PAGE} if not said.", examples=[20])
+    ] = None,
+    where: Annotated[Where, Query()] = [],  # noqa: B006  FastAPI copies it
+) -> ImagesResponse:
+    """Browse: newest first by when they were taken, then by id; those whose files are missing are left out."""
+    if cursor is not None and (k is not None or where):
+        raise QueryError("send the cursor alone: it holds k and where")
+    return await service.work.run(request, lambda: _page(service, cursor, k or PAGE, where))
+
+
+@router.get("/{image_id}", responses=errors(404, 422, 503))
 async def image(request: Request, service: Served, image_id: ImageId) -> ImageResponse:
-    """What the index knows about an image."""
-    catalog = service.engine.catalog
-
-    def find() -> ImageResponse:
-        record = catalog.images([image_id]).get(image_id)
-        if record is None:
-            raise ImageNotFoundError(f"no image has the id {image_id}")
-        return ImageResponse(
-            id=record.id,
-            path=None if record.path is None else str(record.path),
-            width=record.width,
-            height=record.height,
-            format=record.format,
-            taken_at=record.taken_at,
-            captions=[OwnCaption(id=c.id, text=c.text, source=c.source) for c in catalog.captions_of(image_id)],
-        )
-
-    return await service.work.run(request, find)
+    """All that the index knows about an image, and whether its files are there now."""
+    return await service.work.run(request, lambda: _described(service, image_id))
 
 
-@router.get("/{image_id}/file", response_class=FileResponse)
-async def image_file(request: Request, service: Served, image_id: ImageId) -> FileResponse:
+@router.get(
+    "/{image_id}/file",
+    response_class=FileResponse,
+    responses=errors(404, 416, 422, 503)
+    | SAME
+    | {
+        200: {"description": "The file.", "content": {"image/*": PICTURE}},
+        206: {"description": "A range of it.", "content": {"image/*": PICTURE, "multipart/byteranges": PICTURE}},
+    },
+)
+async def image_file(request: Request, service: Served, image_id: ImageId) -> Response:
     """An indexed image's file, as it lies on disk."""
-    path = await service.work.run(request, lambda: service.engine.image_path(image_id))
-    if not path.is_file():
-        raise ImageNotFoundError(f"the file of image {image_id} is gone; index its folder again")
-    kind, _ = mimetypes.guess_type(path.name)
-    return FileResponse(
-        path,
-        media_type=kind if kind and kind.startswith("image/") else "application/octet-stream",
-        filename=path.name,
+
+    def find() -> tuple[ImageDetails, Place, os.stat_result, str]:
+        details, place, status = _opened(service, image_id)
+        return details, place, status, media_type(place.path, details.format, image_id)
+
+    details, place, status, kind = await service.work.run(request, find)
+    headers = {"Cache-Control": CHANGING}
+    if place.unchanged(status):
+        headers = {"Cache-Control": f"private, max-age={HOUR}", "ETag": f'"{details.content_hash}"'}
+        if known(request, headers["ETag"]):
+            return not_modified(headers)
+    return PictureFile(
+        place.path,
+        media_type=kind,
+        filename=place.path.name,
         content_disposition_type="inline",
-        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"},
+        headers=headers,
+        stat_result=status,
+    )
+
+
+@router.get(
+    "/{image_id}/thumbnail",
+    response_class=Response,
+    responses=errors(404, 422, 503)
+    | SAME
+    | {200: {"description": "The picture, upright.", "content": {"image/webp": PICTURE}}},
+)
+async def thumbnail(
+    request: Request,
+    service: Served,
+    image_id: ImageId,
+    size: Annotated[
+        Side, Query(description="Pixels of the longer side; a smaller picture keeps its size.")
+    ] = Side.SMALL,
+) -> Response:
+    """A small version of an image, upright, its proportions kept."""
+
+    def make() -> Response:
+        details = _details(service, image_id)
+        etag = f'"{details.content_hash}-{int(size)}"'
+        headers = {"Cache-Control": UNCHANGING, "ETag": etag, "X-Content-Type-Options": "nosniff"}
+        if known(request, etag) and details.unchanged():
+            return not_modified(headers)
+        picture, same = service.thumbnails.get(details, int(size))
+        if not same:
+            headers = {"Cache-Control": CHANGING, "X-Content-Type-Options": "nosniff"}
+        return Response(picture, media_type="image/webp", headers=headers)
+
+    return await service.work.run(request, make)
+
+
+def _details(service: Service, image_id: int) -> ImageDetails:
+    found = image_details(service.engine.catalog, image_id)
+    if found is None:
+        raise ImageNotFoundError(f"no image has the id {image_id}")
+    return found
+
+
+def _opened(service: Service, image_id: int) -> tuple[ImageDetails, Place, os.stat_result]:
+    """The first file of an image that can be read, rather one that is as it was when it was indexed."""
+    details = _details(service, image_id)
+    there = [(place, status) for place in details.places if (status := place.status()) is not None]
+    for place, status in sorted(there, key=lambda found: not found[0].unchanged(found[1])):
+        if os.access(place.path, os.R_OK):
+            return details, place, status
+    raise ImageNotFoundError(f"the file of image {image_id} is gone; index its folder again")
+
+
+def _described(service: Service, image_id: int) -> ImageResponse:
+    details = _details(service, image_id)
+    present = [place for place in details.places if place.status() is not None]
+    first = present[0] if present else None
+    names = ("id", "width", "height", "format", "taken_at", "camera", "latitude", "longitude")
+    return ImageResponse(
+        **{name: getattr(details, name) for name in names},
+        path=None if first is None else str(first.path),
+        folder=None if first is None else str(first.path.parent),
+        name=None if first is None else first.path.name,
+        size=None if first is None else first.size,
+        places=[PlaceOfImage(path=str(p.path), size=p.size, present=p in present) for p in details.places],
+        captions=[
+            OwnCaption(id=c.id, text=c.text, source=c.source) for c in service.engine.catalog.captions_of(image_id)
+        ],
+    )
+
+
+def _page(service: Service, cursor: str | None, k: int, where: list[str]) -> ImagesResponse:
+    catalog, after = service.engine.catalog, None
+    if cursor is not None:
+        document = service.cursors.read("images", cursor)
+        k, where, after = document["k"], document["where"], Browsed(**document["after"])
+    found = browse(catalog, k=k + 1, where=where, after=after)
+    following = None
+    if len(found) > k:
+        last = {"id": found[k - 1].id, "taken_at": found[k - 1].taken_at}
+        following = service.cursors.make("images", {"k": k, "where": where, "after": last})
+    records = catalog.images([browsed.id for browsed in found[:k]])
+    shown = [records[browsed.id] for browsed in found[:k] if browsed.id in records]
+    return ImagesResponse(
+        images=[
+            BrowsedImage(
+                id=r.id, path=str(r.path), width=r.width, height=r.height, format=r.format, taken_at=r.taken_at
+            )
+            for r in shown
+            if r.path is not None
+        ],
+        next_cursor=following,
     )

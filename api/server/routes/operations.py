@@ -1,17 +1,34 @@
-"""For those who run the server."""
+"""For those who run the server, and the programs that watch it."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Response
 
-from ..schemas import Health
+from ..metrics import CONTENT_TYPE
+from ..openapi import errors
+from ..problems import problem
+from ..schemas import Status
 from ..service import Served
 
 router = APIRouter(tags=["operations"])
 
+TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "In Prometheus's own format."}
 
-@router.get("/healthz")
-async def health(request: Request, service: Served) -> Health:
-    """The server answers, and the index opens."""
-    stats = await service.work.run(request, service.engine.catalog.stats)
-    return Health(status="ok", images=stats.images)
+
+@router.get("/healthz", responses=errors())
+async def alive() -> Status:
+    """The server runs. Looks at nothing."""
+    return Status(status="ok")
+
+
+@router.get("/readyz", response_model=Status, responses=errors(503))
+def ready(service: Served) -> Status | Response:
+    """Model and index are loaded, and the catalog can be read. Does not wait where searches do."""
+    fault = service.readiness.fault()
+    return Status(status="ready") if fault is None else problem(503, fault, name="not-ready")
+
+
+@router.get("/metrics", response_class=Response, responses=errors() | {200: TEXT})
+def metrics(service: Served) -> Response:
+    """Counts and times for Prometheus."""
+    return Response(service.metrics.text(), media_type=CONTENT_TYPE)

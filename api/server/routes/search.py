@@ -1,51 +1,112 @@
-"""Images for a sentence, a picture or both; captions for an image."""
+"""Images for a sentence, a picture or both, and images like an indexed one; captions for an image."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, File, Form, Request, UploadFile
+from fastapi import APIRouter, Body, File, Form, Query, Request, UploadFile
+from PIL import Image
 
 from indexer import DecodeError, open_image
-from search import QueryError
+from search import Answer, Place, QueryError, UnknownModelError
 
-from ..schemas import LARGEST_ID, CaptionsResponse, SearchRequest, SearchResponse
-from ..service import Served
+from ..cursors import REFUSAL, CursorError
+from ..openapi import errors
+from ..schemas import (
+    DEEPEST,
+    LARGEST_ID,
+    CaptionsResponse,
+    NextPageRequest,
+    SearchBody,
+    SearchRequest,
+    SearchResponse,
+    SimilarResponse,
+    Where,
+)
+from ..service import ImageId, Served, Service
 
 UPRIGHT_PIXELS = 1024  # the longest side that is needed of an upload
 
 router = APIRouter(prefix="/v1", tags=["search"])
 
-
-@router.post("/search", response_model_exclude_unset=True)
-async def search(request: Request, service: Served, query: Annotated[SearchRequest, Body()]) -> SearchResponse:
-    """Find images for a sentence."""
-    answer = await service.work.run(
-        request,
-        lambda: service.engine.search_images(
-            query.text,
-            image=query.image_id,
-            without=query.without,
-            k=query.k,
-            depth=query.depth,
-            rerank=query.rerank,
-            keywords=query.keywords,
-            where=query.where,
-            min_probability=query.min_probability,
-        ),
-    )
-    return SearchResponse.model_validate(answer.as_dict())
+Picture = Annotated[UploadFile, File(description="An image file.")]
 
 
-@router.post("/captions")
+@router.post("/search", response_model_exclude_unset=True, responses=errors(400, 404, 422, 503))
+async def search(request: Request, service: Served, query: Annotated[SearchBody, Body()]) -> SearchResponse:
+    """Find images for a sentence, a page at a time.
+
+    The next page is asked for with the cursor of the one before. Pages hold what one long answer would, no image twice;
+    pictures that are added meanwhile are left out.
+    """
+    return await service.work.run(request, lambda: _page(service, *_begun(service, query)))
+
+
+@router.post("/search/image", response_model_exclude_unset=True, responses=errors(400, 422, 503))
+async def search_by_image(
+    request: Request,
+    service: Served,
+    image: Picture,
+    text: Annotated[str | None, Form(description="Words to look for as well.", examples=["at night"])] = None,
+    without: Annotated[
+        list[str] | None, Form(max_length=20, description="Words to take away; may be given again.")
+    ] = None,
+    k: Annotated[int, Form(ge=1, le=DEEPEST, description="How many hits at most; there are no further pages.")] = 10,
+    depth: Annotated[int, Form(ge=1, le=1000, description="As in a search; counts with `text` alone.")] = 100,
+    rerank: Annotated[bool, Form(description="As in a search; counts with `text` alone.")] = True,
+    keywords: Annotated[bool, Form(description="As in a search; counts with `text` alone.")] = True,
+    where: Annotated[
+        list[str] | None, Form(max_length=20, description="Filters, all of which must hold; may be given again.")
+    ] = None,
+    min_probability: Annotated[
+        float | None, Form(ge=0, le=1, description="Leave out less likely hits; needs `text` and `rerank`.")
+    ] = None,
+) -> SimilarResponse:
+    """Find images like a picture that is sent, or for it and words together.
+
+    Nothing of the picture is stored, so there is no cursor: ask for up to 1,000 hits at once.
+    """
+    data = await image.read()
+
+    def find() -> SimilarResponse:
+        picture, filters, away = upload(service, data), where or (), without or ()
+        if text:
+            how: dict[str, Any] = {"depth": depth, "rerank": rerank, "keywords": keywords}
+            how |= {"min_probability": min_probability, "without": away, "where": filters}
+            answer = service.engine.search_images(text, image=picture, k=k, **how)
+        elif min_probability is not None:
+            raise QueryError("a least probability needs 'text', for it says how well a picture fits a sentence")
+        else:
+            answer = service.engine.similar_images(picture, without=away, k=k, where=filters)
+        return SimilarResponse.model_validate(answer.as_dict())
+
+    return await service.work.run(request, find)
+
+
+@router.get("/images/{image_id}/similar", response_model_exclude_unset=True, responses=errors(404, 422, 503))
+async def similar(
+    request: Request,
+    service: Served,
+    image_id: ImageId,
+    k: Annotated[int, Query(ge=1, le=DEEPEST, description="How many hits at most.")] = 10,
+    where: Annotated[Where, Query()] = [],  # noqa: B006  FastAPI copies it
+) -> SimilarResponse:
+    """Find images like an image of the index, itself left out."""
+    answer = await service.work.run(request, lambda: service.engine.similar_images(image_id, k=k, where=where))
+    return SimilarResponse.model_validate(answer.as_dict())
+
+
+@router.post("/captions", responses=errors(400, 404, 422, 503))
 async def captions(
     request: Request,
     service: Served,
     image: Annotated[UploadFile | None, File(description="An image file.")] = None,
-    image_id: Annotated[int | None, Form(ge=1, le=LARGEST_ID, description="Or the id of an indexed image.")] = None,
-    k: Annotated[int, Form(ge=1, le=1000)] = 5,
-    depth: Annotated[int, Form(ge=1, le=1000)] = 100,
-    rerank: Annotated[bool, Form()] = True,
+    image_id: Annotated[
+        int | None, Form(ge=1, le=LARGEST_ID, description="Or the id of an indexed image.", examples=[1])
+    ] = None,
+    k: Annotated[int, Form(ge=1, le=1000, description="How many captions at most.")] = 5,
+    depth: Annotated[int, Form(ge=1, le=1000, description="How many candidates the reranker looks at.")] = 100,
+    rerank: Annotated[bool, Form(description="Whether the cross-attention model orders them.")] = True,
 ) -> CaptionsResponse:
     """Find captions for an image: an upload, or one of the index."""
     if (image is None) == (image_id is None):
@@ -53,16 +114,60 @@ async def captions(
     data = None if image is None else await image.read()
 
     def find() -> CaptionsResponse:
-        if image_id is not None:
-            return _captions(image_id)
-        try:
-            source = open_image(data or b"", at_least=UPRIGHT_PIXELS)
-        except DecodeError as exc:
-            raise QueryError(f"the upload: {exc}") from exc
-        return _captions(source)
-
-    def _captions(source: object) -> CaptionsResponse:
-        answer = service.engine.find_captions(source, k=k, depth=depth, rerank=rerank)  # type: ignore[arg-type]
+        source = image_id if data is None else upload(service, data)
+        answer = service.engine.find_captions(source, k=k, depth=depth, rerank=rerank)  # type: ignore[arg-type]  # one is there
         return CaptionsResponse.model_validate(answer.as_dict())
 
     return await service.work.run(request, find)
+
+
+def upload(service: Service, data: bytes) -> Image.Image:
+    """The picture that was sent.
+
+    Raises:
+        DecodeError: it is none, or has more pixels than the settings allow.
+    """
+    try:
+        return open_image(data, at_least=UPRIGHT_PIXELS, at_most=service.settings.upload_pixels)
+    except DecodeError as exc:
+        raise DecodeError(f"the upload: {exc}") from exc
+
+
+def _begun(service: Service, body: SearchRequest | NextPageRequest) -> tuple[SearchRequest, Place | None]:
+    """A search, and where its page begins.
+
+    Raises:
+        CursorError: the cursor is none of this server's.
+    """
+    if isinstance(body, SearchRequest):
+        return body, None
+    document = service.cursors.read("search", body.cursor)
+    return SearchRequest.model_validate(document["query"]), Place(**document["after"])
+
+
+def _page(service: Service, query: SearchRequest, after: Place | None) -> SearchResponse:
+    asked = query.model if after is None else after.model
+    try:
+        engine = service.engine if asked is None else service.engine.by_model(asked)
+    except UnknownModelError as exc:
+        raise exc if after is None else CursorError(REFUSAL) from exc
+    answer: Answer = engine.search_images(
+        query.text,
+        image=query.image_id,
+        without=query.without,
+        k=min(query.k, DEEPEST - (0 if after is None else after.offset)),
+        depth=query.depth,
+        rerank=query.rerank,
+        keywords=query.keywords,
+        where=query.where,
+        min_probability=query.min_probability,
+        after=after,
+    )
+    return SearchResponse.model_validate(answer.as_dict() | {"next_cursor": _cursor(service, query, answer.following)})
+
+
+def _cursor(service: Service, query: SearchRequest, following: Place | None) -> str | None:
+    if following is None or following.offset >= DEEPEST:
+        return None
+    place = {"offset": following.offset, "top": following.top, "model": following.model}
+    return service.cursors.make("search", {"query": query.model_dump(exclude_defaults=True), "after": place})

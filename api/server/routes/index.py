@@ -1,0 +1,98 @@
+"""The index as a whole: counts, duplicates, models."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from indexer import Counts, DuplicateGroup, Kind, facets, find_duplicates, model_states, vector_choice
+
+from ..openapi import errors
+from ..resources import (
+    CopyOfImage,
+    Count,
+    Duplicates,
+    DuplicatesResponse,
+    FacetsResponse,
+    ModelOfIndex,
+    ModelsResponse,
+    StatsResponse,
+)
+from ..schemas import Where
+from ..service import Served
+
+router = APIRouter(prefix="/v1", tags=["index"])
+
+
+@router.get("/facets", name="facets", responses=errors(422, 503))
+async def counts(
+    request: Request,
+    service: Served,
+    where: Annotated[Where, Query()] = [],  # noqa: B006  FastAPI copies it
+) -> FacetsResponse:
+    """Count images by folder, camera, format, orientation, year and month: what filters can choose among."""
+
+    def find() -> FacetsResponse:
+        catalog = service.engine.catalog
+        found = service.facets.get(tuple(where), catalog.state(), lambda: facets(catalog, where))
+        document = {name: _counts(value) for name, value in vars(found).items() if name != "images"}
+        return FacetsResponse(images=found.images, **document)
+
+    return await service.work.run(request, find)
+
+
+@router.get("/duplicates", responses=errors(422, 503))
+async def duplicates(
+    request: Request,
+    service: Served,
+    k: Annotated[int, Query(ge=1, le=1000, description="How many groups at most.", examples=[20])] = 100,
+) -> DuplicatesResponse:
+    """List files that show one picture.
+
+    Finding them takes minutes where there are very many images. It is done once, and again when the index has changed;
+    who asks while it is being done is asked to come back.
+    """
+
+    def find() -> DuplicatesResponse:
+        catalog = service.engine.catalog
+        found = service.duplicates.get(None, catalog.state(), lambda: find_duplicates(catalog))
+        return DuplicatesResponse(groups=[_group(group) for group in found[:k]], total=len(found))
+
+    return await service.work.run(request, find)
+
+
+@router.get("/models", responses=errors(503))
+async def models(request: Request, service: Served) -> ModelsResponse:
+    """Which models have embedded the index, how completely, and which one is active."""
+    states = await service.work.run(request, lambda: model_states(service.engine.catalog))
+    names = ModelOfIndex.model_fields
+    return ModelsResponse(models=[ModelOfIndex(**{name: getattr(state, name) for name in names}) for state in states])
+
+
+@router.get("/stats", responses=errors(503))
+async def stats(request: Request, service: Served) -> StatsResponse:
+    """What the index holds."""
+
+    def find() -> StatsResponse:
+        catalog = service.engine.catalog
+        found = catalog.stats()
+        choices = {kind.value: vector_choice(catalog, kind) for kind in Kind}
+        vectors = {kind: None if choice is None else asdict(choice) for kind, choice in choices.items()}
+        each = round(found.bytes_on_disk / found.images) if found.images else 0
+        return StatsResponse.model_validate(asdict(found) | {"vectors": vectors, "bytes_an_image": each})
+
+    return await service.work.run(request, find)
+
+
+def _counts(found: Counts) -> list[Count]:
+    return [Count(value=value, count=count) for value, count in found.items()]
+
+
+def _group(group: DuplicateGroup) -> Duplicates:
+    return Duplicates(
+        likeness=group.likeness,
+        image_ids=list(dict.fromkeys(copy.image_id for copy in group.copies)),
+        files=[CopyOfImage(**asdict(copy)) for copy in group.copies],
+    )

@@ -1,0 +1,55 @@
+"""A server process with the quick model: `python -m tests.api.server.fake_server serve --index DIR …`.
+
+The base model is the one of `FakeEncoder()`; a model in a directory is the one that swaps colours. A sentence with the
+word `waiting` says so on stdout, and is not encoded before a line comes in. So does loading a model where there is a
+variable `FAKE_MODEL_WAITS`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import search.engine
+from api import cli
+from encoders.features import TextFeatures
+from tests.fakes import FakeEncoder
+
+BANK = ("a red thing", "a green thing")
+
+
+class Patient(FakeEncoder):
+    """Waits where it is told to."""
+
+    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """Encode, or wait first."""
+        if any("waiting" in text for text in texts):
+            wait("encoding")
+        return super().encode_texts(texts)
+
+
+def wait(what: str) -> None:
+    """Say so, and wait for a line."""
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+
+
+def load(model: Path | None, *, device: str, workers: int) -> FakeEncoder:
+    """In the place of `encoders.load_encoder`."""
+    assert (device, workers) == ("auto", os.cpu_count())
+    if "FAKE_MODEL_WAITS" in os.environ:
+        wait("loading")
+    return Patient() if model is None else other(model)
+
+
+def other(directory: Path) -> FakeEncoder:
+    """A model to which red is green."""
+    return FakeEncoder(name="other", fingerprint="0" * 64, directory=directory, turn=1)
+
+
+if __name__ == "__main__":
+    vars(search.engine).update(load_encoder=load, caption_bank=lambda: BANK)
+    cli.main()

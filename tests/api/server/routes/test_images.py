@@ -1,0 +1,202 @@
+"""Images over HTTP: browsing, what is known, files, thumbnails."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from indexer import index_paths
+from search import SearchEngine
+from tests.api.server.test_app import first_id, problem
+from tests.fakes import FakeEncoder
+
+
+@pytest.fixture
+def red(client: TestClient) -> int:
+    """The id of the red picture."""
+    return first_id(client)
+
+
+def described(engine: SearchEngine, values: str, image_id: int) -> None:
+    """Give an image other facts."""
+    with sqlite3.connect(engine.catalog.directory / "catalog.db") as connection:
+        connection.execute(f"UPDATE image SET {values} WHERE id = ?", (image_id,))  # noqa: S608  a test's own words
+
+
+# --- browsing ---
+
+
+def test_pages_joined_are_all_images_newest_first(client: TestClient, engine: SearchEngine) -> None:
+    """A cursor holds filters and page size."""
+    for image_id, date in ((4, "2020-01-01T00:00:00"), (2, "2021-01-01T00:00:00")):
+        described(engine, f"taken_at = '{date}'", image_id)
+    query: dict[str, Any] = {"k": 2, "where": ["width < 100", "format = png"]}
+    found, cursor = [], None
+    while True:
+        document = client.get("/v1/images", params=query).json()
+        found += document["images"]
+        cursor = document["next_cursor"]
+        if cursor is None:
+            break
+        query = {"cursor": cursor}
+    assert [image["id"] for image in found] == [2, 4, 5, 3, 1]
+    whole = client.get("/v1/images").json()
+    assert (whole["images"], whole["next_cursor"]) == (found, None)
+    assert found[0]["taken_at"] == "2021-01-01T00:00:00"
+
+
+def test_a_browsing_cursor_comes_alone_and_unchanged(client: TestClient) -> None:
+    """Or it is a problem that says what to do."""
+    cursor = client.get("/v1/images", params={"k": 2}).json()["next_cursor"]
+    for beside in ({"k": "2"}, {"where": "width > 1"}):
+        assert "alone" in problem(client.get("/v1/images", params={"cursor": cursor} | beside), 422)
+    searching = client.post("/v1/search", json={"text": "red", "k": 2}).json()["next_cursor"]
+    for changed in (cursor[:-1], cursor + "A", "", "ä", searching):
+        response = client.get("/v1/images", params={"cursor": changed})
+        assert "start again" in problem(response, 422)
+        assert response.json()["type"] == "urn:crosslook:problem:cursor"
+    assert "no field" in problem(client.get("/v1/images", params={"where": "colour = red"}), 422)
+
+
+def test_what_is_removed_between_pages_shifts_nothing(client: TestClient, engine: SearchEngine, folder: Path) -> None:
+    """Not even where the last image of the page is gone."""
+    document = client.get("/v1/images", params={"k": 2}).json()
+    engine.image_path(document["images"][-1]["id"]).unlink()
+    index_paths(engine.catalog, FakeEncoder(), [folder], prune=True)
+    following = client.get("/v1/images", params={"cursor": document["next_cursor"]}).json()
+    assert [image["id"] for image in following["images"]] == [3, 2]
+
+
+# --- one image ---
+
+
+def test_all_that_is_known_is_told(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
+    """Camera, place on earth, every file of it, and which are there now."""
+    described(engine, "camera = 'Canon EOS 5D', latitude = 48.1, longitude = -11.5", red)
+    (folder / "also.png").write_bytes((folder / "red.png").read_bytes())
+    index_paths(engine.catalog, FakeEncoder(), [folder])
+    document = client.get(f"/v1/images/{red}").json()
+    size = (folder / "red.png").stat().st_size
+    assert (document["camera"], document["latitude"], document["longitude"]) == ("Canon EOS 5D", 48.1, -11.5)
+    assert (document["folder"], document["name"], document["size"]) == (str(folder), "also.png", size)
+    (folder / "also.png").unlink()
+    document = client.get(f"/v1/images/{red}").json()
+    assert document["path"] == str(folder / "red.png")
+    assert document["places"] == [
+        {"path": str(folder / "also.png"), "size": size, "present": False},
+        {"path": str(folder / "red.png"), "size": size, "present": True},
+    ]
+    (folder / "red.png").unlink()
+    document = client.get(f"/v1/images/{red}").json()
+    assert [document[name] for name in ("path", "folder", "name", "size")] == [None] * 4
+
+
+# --- files ---
+
+
+def test_a_file_that_a_client_has_is_not_sent_again(client: TestClient, engine: SearchEngine, red: int) -> None:
+    """By the hash of its content; another tag gets the file."""
+    first = client.get(f"/v1/images/{red}/file")
+    tag = first.headers["etag"]
+    assert tag.strip('"') in engine.catalog.content_hashes()
+    for given in (tag, f'"x", {tag}', f"W/{tag}", "*"):
+        response = client.get(f"/v1/images/{red}/file", headers={"if-none-match": given})
+        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", tag)
+    assert client.get(f"/v1/images/{red}/file", headers={"if-none-match": '"x"'}).content == first.content
+
+
+def test_ranges_of_a_file_are_sent(client: TestClient, red: int) -> None:
+    """One outside the file is a problem, one that makes no sense is passed over, and none is of another version."""
+    address = f"/v1/images/{red}/file"
+    whole = client.get(address)
+    part = client.get(address, headers={"range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, whole.content[2:6])
+    assert client.get(address, headers={"range": "bytes=2-5", "if-range": whole.headers["etag"]}).status_code == 206
+    assert client.get(address, headers={"range": "bytes=2-5", "if-range": '"x"'}).status_code == 200
+    outside = client.get(address, headers={"range": "bytes=999999-"})
+    assert f"{len(whole.content)} bytes" in problem(outside, 416)
+    assert outside.headers["content-range"] == f"bytes */{len(whole.content)}"
+    for nonsense in ("bytes", "lines=1-2", "bytes=5-2", "bytes=x-y", "bytes="):
+        assert client.get(address, headers={"range": nonsense}).content == whole.content
+
+
+def test_a_changed_file_has_no_tag_of_the_old_one(client: TestClient, folder: Path, red: int) -> None:
+    """Nor is it served where it is no such picture by now."""
+    tag = client.get(f"/v1/images/{red}/file").headers["etag"]
+    Image.new("RGB", (20, 10)).save(folder / "red.png")
+    response = client.get(f"/v1/images/{red}/file", headers={"if-none-match": tag})
+    assert response.content == (folder / "red.png").read_bytes()
+    assert response.headers["etag"] != tag
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["cache-control"] == "private, no-cache"
+
+
+def test_a_file_is_called_what_it_holds(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
+    """Not what its name says: a picture named .svg would be a page that runs scripts."""
+    (folder / "red.png").rename(folder / "red.jpg")
+    index_paths(engine.catalog, FakeEncoder(), [folder])
+    assert client.get(f"/v1/images/{red}/file").headers["content-type"] == "image/png"
+
+
+def test_a_file_that_may_not_be_read_is_not_found(
+    client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or is no plain file any more."""
+    monkeypatch.setattr("api.server.routes.images.os.access", lambda *_: False)
+    assert f"image {red} is gone" in problem(client.get(f"/v1/images/{red}/file"), 404)
+
+
+# --- thumbnails ---
+
+
+def test_a_thumbnail_is_sent_once_and_may_be_kept(client: TestClient, red: int, tmp_path: Path) -> None:
+    """For ever, by this client alone."""
+    address = f"/v1/images/{red}/thumbnail"
+    response = client.get(address, params={"size": 128})
+    assert response.headers["content-type"] == "image/webp"
+    assert response.headers["cache-control"] == "private, max-age=31536000, immutable"
+    with Image.open(io.BytesIO(response.content)) as image:
+        assert image.size == (48, 40)
+    tag = response.headers["etag"]
+    again = client.get(address, params={"size": 128}, headers={"if-none-match": tag})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert client.get(address, params={"size": 512}, headers={"if-none-match": tag}).status_code == 200
+    assert len(list((tmp_path / "cache" / "crosslook" / "thumbnails").glob("*/*.webp"))) == 2
+
+
+@pytest.mark.parametrize("size", ["0", "127", "2048", "-128", "x", "128.5", "1e3", ""])
+def test_only_four_sizes_are_made(client: TestClient, red: int, size: str) -> None:
+    """Others would fill the cache."""
+    assert "query.size" in problem(client.get(f"/v1/images/{red}/thumbnail", params={"size": size}), 422)
+
+
+def test_a_picture_that_cannot_be_read_any_more_is_a_problem(client: TestClient, folder: Path, red: int) -> None:
+    """Changed to nonsense, gone, never there; even where a thumbnail is kept or the client has one."""
+    address = f"/v1/images/{red}/thumbnail"
+    tag = client.get(address).headers["etag"]
+    (folder / "red.png").write_bytes(b"no picture")
+    response = client.get(address, headers={"if-none-match": tag})
+    assert f"image {red}: not an image" in problem(response, 422)
+    assert str(folder) not in response.text
+    (folder / "red.png").unlink()
+    response = client.get(address, headers={"if-none-match": tag})
+    assert "is gone" in problem(response, 404)
+    assert response.json()["type"] == "urn:crosslook:problem:image-not-found"
+    assert "no image has the id 999" in problem(client.get("/v1/images/999/thumbnail"), 404)
+
+
+def test_a_changed_picture_is_shown_as_it_is_now(client: TestClient, folder: Path, red: int) -> None:
+    """But may not be kept under the name of the old one."""
+    tag = client.get(f"/v1/images/{red}/thumbnail").headers["etag"]
+    Image.new("RGB", (20, 10)).save(folder / "red.png")
+    response = client.get(f"/v1/images/{red}/thumbnail", headers={"if-none-match": tag})
+    assert (response.status_code, response.headers["cache-control"]) == (200, "private, no-cache")
+    assert "etag" not in response.headers
+    with Image.open(io.BytesIO(response.content)) as image:
+        assert image.size == (20, 10)

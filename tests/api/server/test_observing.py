@@ -1,0 +1,156 @@
+"""Request ids and the log."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
+
+from api.server.logs import log_to
+from search import SearchEngine
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    """What the log is written to."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def log(stream: io.StringIO) -> Iterator[Callable[..., None]]:
+    """Begin to log; ends with the test."""
+    handlers: list[logging.Handler] = []
+
+    def begin(log_format: str = "json", level: str = "info") -> None:
+        handlers.append(log_to(stream, log_format=log_format, level=level))
+
+    yield begin
+    for handler in handlers:
+        logging.getLogger().removeHandler(handler)
+    logging.getLogger("crosslook").setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def lines(log: Callable[..., None], stream: io.StringIO) -> Lines:
+    """Log as JSON, and read it."""
+    log()
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("given", ["a", "A-b_c.9", "x" * 64])
+def test_a_usable_request_id_comes_back_and_is_logged(client: TestClient, lines: Lines, given: str) -> None:
+    """So that a client finds its request in the log."""
+    assert client.get("/healthz", headers={"X-Request-ID": given}).headers["x-request-id"] == given
+    assert lines()[0]["request_id"] == given
+
+
+@pytest.mark.parametrize("given", [None, "", "x" * 65, "a b", "ä".encode(), "a\tb", "${jndi}", "a/b"])
+def test_any_other_request_id_is_made_anew(client: TestClient, given: str | bytes | None) -> None:
+    """A different one for each request."""
+    headers: dict[str, Any] = {} if given is None else {"X-Request-ID": given}
+    made = [client.get("/healthz", headers=headers).headers["x-request-id"] for _ in range(2)]
+    assert made[0] != made[1]
+    assert all(len(one) == 16 and one.isalnum() for one in made)
+
+
+def test_errors_carry_the_request_id_too(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever refused: the guard, the router, a route, or nobody on purpose."""
+    name = {"X-Request-ID": "mine"}
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(SearchEngine, "search_images", fail)
+    answers = [
+        client.get("/healthz", headers=name | {"host": "evil.example"}),
+        client.get("/nothing", headers=name),
+        client.post("/v1/search", json={}, headers=name),
+        client.post("/v1/search", json={"text": "red"}, headers=name),
+    ]
+    assert [answer.status_code for answer in answers] == [421, 404, 422, 500]
+    assert {answer.headers["x-request-id"] for answer in answers} == {"mine"}
+
+
+def test_each_request_is_one_line_without_what_was_asked(client: TestClient, lines: Lines, stream: io.StringIO) -> None:
+    """Time, level, id, method, template of the route, status, milliseconds; no query and no path."""
+    client.post("/v1/search", json={"text": "yellowish"})
+    client.get("/v1/images/987654321?token=hush")
+    client.get("/hush")
+    client.request("BREW", "/healthz")
+    found = lines()
+    assert set(found[0]) == {"time", "level", "request_id", "event", "method", "route", "status", "ms"}
+    assert [(line["level"], line["method"], line["route"], line["status"]) for line in found] == [
+        ("info", "POST", "/v1/search", 200),
+        ("info", "GET", "/v1/images/{image_id}", 404),
+        ("info", "GET", "none", 404),
+        ("info", "other", "/healthz", 405),
+    ]
+    assert len({line["request_id"] for line in found}) == 4
+    for secret in ("yellowish", "hush", "987654321"):
+        assert secret not in stream.getvalue()
+
+
+def test_queries_are_logged_at_level_debug_alone(
+    client: TestClient, log: Callable[..., None], stream: io.StringIO
+) -> None:
+    """For whoever looks into a complaint; with the id of its request."""
+    log(level="debug")
+    client.post("/v1/search", json={"text": "yellowish"}, headers={"X-Request-ID": "mine"})
+    answered = json.loads(stream.getvalue().splitlines()[0])
+    assert (answered["level"], answered["query"], answered["request_id"]) == ("debug", "yellowish", "mine")
+
+
+def test_the_key_is_named_by_its_id(client: TestClient, lines: Lines) -> None:
+    """As whatever checked the key has noted it."""
+    app = client.app
+    assert isinstance(app, FastAPI)
+
+    @app.get("/noted")
+    async def noted(request: Request) -> None:
+        request.state.key_id = "k7"
+
+    client.get("/noted")
+    assert lines()[0]["key"] == "k7"
+
+
+def test_an_unforeseen_error_is_logged_once_with_its_traceback(
+    client: TestClient, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the line of its request."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr(SearchEngine, "search_images", fail)
+    client.post("/v1/search", json={"text": "red"}, headers={"X-Request-ID": "mine"})
+    fault, request = lines()
+    assert fault["level"] == "error"
+    assert "ZeroDivisionError: a secret" in fault["exception"]
+    assert (request["level"], request["status"]) == ("warning", 500)
+    assert fault["request_id"] == request["request_id"] == "mine"
+
+
+def test_text_is_for_people(client: TestClient, log: Callable[..., None], stream: io.StringIO) -> None:
+    """The same facts on one line, without colours where nobody looks."""
+    log("text")
+    client.get("/v1/images/1", headers={"X-Request-ID": "mine"})
+    (line,) = stream.getvalue().splitlines()
+    assert "\x1b" not in line
+    for part in ("[info", "request_id=mine", "method=GET", "route=/v1/images/{image_id}", "status=200", "ms="):
+        assert part in line
+
+
+def test_other_libraries_are_logged_alike_from_warnings_on(lines: Lines) -> None:
+    """A line of JSON each, so that nothing in the collected log is of another kind."""
+    logging.getLogger("somebody").info("unheard")
+    logging.getLogger("somebody").warning("look: %s", "here")
+    (line,) = lines()
+    assert (line["event"], line["level"]) == ("look: here", "warning")

@@ -1,0 +1,71 @@
+"""Errors as problem documents."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.server.cursors import CursorError
+from encoders import EncodersError
+from indexer import Catalog, CatalogError, DecodeError, EncoderMismatchError, FilterError, ModelError, ReadError
+from search import ImageNotFoundError, QueryError, UnknownModelError
+from tests.api.server.test_app import problem
+
+MESSAGE = "/srv/secret/index: it is so"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "name"),
+    [
+        (CatalogError, 503, "index-unavailable"),
+        (ModelError, 503, "index-unavailable"),
+        (EncoderMismatchError, 503, "index-unavailable"),
+        (EncodersError, 503, "model-unavailable"),
+    ],
+)
+def test_what_ails_the_server_is_told_without_its_folders(
+    client: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: type[Exception],
+    status: int,
+    name: str,
+) -> None:
+    """The log has the whole message, with the way out for whoever runs the server."""
+
+    def fail(_: Catalog) -> None:
+        raise error(MESSAGE)
+
+    monkeypatch.setattr(Catalog, "stats", fail)
+    response = client.get("/v1/stats")
+    told = problem(response, status)
+    assert "secret" not in told
+    assert "the server's log tells more" in told
+    assert response.json()["type"] == f"urn:crosslook:problem:{name}"
+    assert MESSAGE in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "name"),
+    [
+        (CursorError, 422, "cursor"),
+        (ImageNotFoundError, 404, "image-not-found"),
+        (ReadError, 404, "image-not-found"),
+        (UnknownModelError, 422, "model-not-found"),
+        (QueryError, 422, "query"),
+        (FilterError, 422, "filter"),
+        (DecodeError, 422, "unreadable-image"),
+    ],
+)
+def test_what_ails_the_request_is_told_in_full(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception], status: int, name: str
+) -> None:
+    """With a type that stays the same."""
+
+    def fail(_: Catalog) -> None:
+        raise error("say it otherwise")
+
+    monkeypatch.setattr(Catalog, "stats", fail)
+    response = client.get("/v1/stats")
+    assert problem(response, status) == "say it otherwise"
+    assert response.json()["type"] == f"urn:crosslook:problem:{name}"

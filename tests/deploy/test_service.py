@@ -1,0 +1,65 @@
+"""The systemd unit."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+
+from api.server import Settings
+from api.server.settings import PREFIX
+
+UNIT = Path(__file__).parent.parent.parent / "deploy" / "crosslook.service"
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with a program that exists on this machine."""
+    text = UNIT.read_text()
+    assert text.count("ExecStart=/opt/crosslook/bin/crosslook ") == 1
+    path = tmp_path / "crosslook.service"
+    path.write_text(text.replace("ExecStart=/opt/crosslook/bin/crosslook ", f"ExecStart={sys.executable} "))
+    return path
+
+
+@needs_systemd
+def test_systemd_takes_the_unit(unit: Path) -> None:
+    """Without a word."""
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_systemd_calls_the_unit_well_protected(unit: Path) -> None:
+    """An exposure of 2.0 at most, of 10."""
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_the_unit_waits_longer_than_the_server_and_limits_its_memory() -> None:
+    """Its variables are settings that there are."""
+    parser = RawConfigParser(strict=False, comment_prefixes="#")
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as configparser's documentation does it
+    parser.read(UNIT)
+    service = parser["Service"]
+    assert int(service["TimeoutStopSec"]) > Settings().shutdown_seconds
+    for name, value in (
+        ("ProtectSystem", "strict"),
+        ("PrivateTmp", "yes"),
+        ("NoNewPrivileges", "yes"),
+        ("MemoryMax", "4G"),
+    ):
+        assert service[name] == value
+    assert service["User"] not in ("", "root")
+    named = set(re.findall(r"^Environment=CROSSLOOK_(\w+)=", UNIT.read_text(), re.MULTILINE))
+    assert named <= {name.upper() for name in Settings.model_fields} | {"INDEX", "CONFIG"}
+    assert PREFIX == "CROSSLOOK_"

@@ -1,0 +1,157 @@
+"""Answers in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from encoders import Floats
+from indexer import Catalog, Ids, VectorIndex, add_model, index_paths
+from search import FollowingEngine, Hit, Place, SearchEngine, UnknownModelError
+from search.keywords import Keywords
+from search.merge import Choose, retrieve
+from tests.conftest import Paint
+from tests.fakes import COLOURS, FakeEncoder
+
+
+@pytest.fixture
+def pictures(catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path) -> Catalog:
+    """Forty pictures, every fifth of them with a strange word in its name."""
+    for n in range(40):
+        colour = list(COLOURS)[n % len(COLOURS)]
+        paint(f"{'anna' if n % 5 == 0 else 'img'}-{n}.png", colour, seed=n)
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    return catalog
+
+
+@pytest.fixture
+def engine(pictures: Catalog, encoder: FakeEncoder) -> Iterator[SearchEngine]:
+    """Over them."""
+    with SearchEngine.open(pictures.directory, encoder=encoder) as opened:
+        yield opened
+
+
+def pages(engine: SearchEngine, k: int, **how: Any) -> list[Hit]:
+    """The hits of all pages joined."""
+    found: list[Hit] = []
+    answer = engine.search_images("red anna", k=k, **how)
+    found += answer.hits
+    while answer.following is not None:
+        answer = engine.search_images("red anna", k=k, after=answer.following, **how)
+        found += answer.hits
+    return found
+
+
+@pytest.mark.parametrize("how", [{}, {"rerank": False}, {"keywords": False}, {"without": ["blue"]}])
+@pytest.mark.parametrize(("k", "depth"), [(1, 100), (3, 5), (7, 7), (39, 10), (40, 10)])
+def test_pages_joined_are_one_long_answer(engine: SearchEngine, k: int, depth: int, how: dict[str, Any]) -> None:
+    """The same hits with the same scores and ranks, no image twice, whether the depth ends within a page or not."""
+    whole = engine.search_images("red anna", k=100, depth=depth, **how)
+    assert whole.following is None
+    assert len(whole.hits) == 40
+    assert [hit.rank for hit in whole.hits] == list(range(1, 41))
+    assert pages(engine, k, depth=depth, **how) == list(whole.hits)
+
+
+def test_pages_end_where_probabilities_are_too_low(engine: SearchEngine) -> None:
+    """As the long answer does."""
+    whole = engine.search_images("red anna", k=100, min_probability=0.5).hits
+    assert 3 < len(whole) < 40
+    assert pages(engine, 3, min_probability=0.5) == list(whole)
+
+
+def test_pictures_that_are_added_move_nothing(
+    engine: SearchEngine, pictures: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
+) -> None:
+    """Even where they would come first: no image is shown twice."""
+    before = engine.search_images("red", k=100, keywords=False).hits
+    first = engine.search_images("red", k=5, keywords=False)
+    for n in range(8):
+        paint(f"added-{n}.png", "red", size=(50, 50), seed=n)
+    index_paths(pictures, encoder, [tmp_path / "pictures"])
+    assert first.following is not None
+    second = engine.search_images("red", k=5, keywords=False, after=first.following)
+    assert [hit.image_id for hit in first.hits + second.hits] == [hit.image_id for hit in before[:10]]
+    assert len(engine.search_images("red", k=100).hits) == 48
+
+
+def test_pictures_that_are_removed_are_left_out(
+    engine: SearchEngine, pictures: Catalog, encoder: FakeEncoder, tmp_path: Path
+) -> None:
+    """The page after is as long as it would be, of what is left."""
+    first = engine.search_images("red", k=5)
+    assert first.following is not None
+    behind = engine.search_images("red", k=5, after=first.following).hits
+    assert behind[0].path is not None
+    behind[0].path.unlink()
+    index_paths(pictures, encoder, [tmp_path / "pictures"], prune=True)
+    second = engine.search_images("red", k=5, after=first.following)
+    assert [hit.image_id for hit in second.hits[:4]] == [hit.image_id for hit in behind[1:]]
+    assert len(second.hits) == 5
+
+
+class Approximate:
+    """An index that finds others when more are asked of it, as HNSW does."""
+
+    def search(self, _: Floats, k: int, **__: object) -> tuple[Floats, Ids]:
+        """Of 2,000 images every third with up to 10, else all."""
+        ids = np.arange(0, 2000, 3 if k <= 10 else 1)[:k]
+        return (1 - ids[None] / 4000).astype(np.float32), ids[None]
+
+
+@pytest.mark.parametrize("count", [10, 11, 1024])
+def test_what_is_reranked_does_not_depend_on_how_many_are_shown(count: int) -> None:
+    """Those behind it follow by their cosines, each image once."""
+    choose = Choose(None, np.empty(0, np.int64))
+    index = cast(VectorIndex, Approximate())
+    found, first = retrieve(index, np.ones((1, 8), np.float32), Keywords(), choose, depth=10, count=count)
+    assert [c.key for c in found[:first]] == list(range(0, 30, 3))
+    rest = [c.key for c in found[first:]]
+    assert rest == [i for i in range(count if count > 10 else 0) if i not in range(0, 30, 3)]
+
+
+def test_a_page_behind_the_end_is_empty(engine: SearchEngine) -> None:
+    """And nothing follows it."""
+    answer = engine.search_images("red", after=Place(1000, 2**40, "f" * 64))
+    assert (answer.hits, answer.following) == ((), None)
+
+
+# --- by any model ---
+
+
+@pytest.fixture
+def two_models(pictures: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FollowingEngine]:
+    """An index of a model `fake`, and of one, `turned`, for which red is another colour."""
+    (tmp_path / "model").mkdir()
+    turned = FakeEncoder(name="turned", fingerprint="e" * 64, turn=1, directory=tmp_path / "model")
+    add_model(pictures, turned)
+    monkeypatch.setattr("search.engine.load_encoder", lambda place, **_: turned if place else FakeEncoder())
+    with FollowingEngine(Catalog.open(pictures.directory)) as engine:
+        yield engine
+
+
+def test_any_model_of_the_index_can_be_asked(two_models: FollowingEngine) -> None:
+    """By name or fingerprint; each answers with its own vectors, and is loaded once."""
+    active = two_models.search_images("red", k=1)
+    assert two_models.by_model("fake").search_images("red", k=1).hits == active.hits
+    other = two_models.by_model("turned")
+    answer = other.search_images("red", k=1)
+    assert answer.hits[0].path is not None
+    assert answer.following is not None
+    assert answer.following.model == "e" * 64
+    assert two_models.by_model("eeeeee") is other
+    with pytest.raises(UnknownModelError, match=r"no one model of the index is called 'none'; it has: fake") as told:
+        two_models.by_model("none")
+    assert str(two_models.catalog.directory) not in str(told.value)
+
+
+def test_an_engine_of_one_model_answers_by_that_alone(engine: SearchEngine, pictures: Catalog) -> None:
+    """It was opened so."""
+    assert engine.by_model("fake") is engine
+    add_model(pictures, FakeEncoder(name="turned", fingerprint="e" * 64, turn=1))
+    with pytest.raises(UnknownModelError, match="answers with model fake alone"):
+        engine.by_model("turned")
