@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     Engine,
     Row,
@@ -467,11 +468,12 @@ class Catalog:
         return self.ids(query)
 
     def hidden_image_ids(self) -> Ids:
-        """Ids of the images whose files are all missing, ascending."""
-        c, other = schema.location.c, schema.location.alias().c
-        present = exists(select(other.id).where((other.image_id == c.image_id) & other.missing_since.is_(None)))
-        rows = self._rows(select(c.image_id).where(c.missing_since.is_not(None) & ~present).distinct())
-        return np.array(sorted(row.image_id for row in rows), np.int64)
+        """Ids of the images whose files are all missing, or that lie nowhere as yet, ascending."""
+        return np.array(sorted(row.image_id for row in self._rows(hidden_images())), np.int64)
+
+    def is_settled(self) -> bool:
+        """Whether no run has left anything for `settling.py`."""
+        return not self._rows(select(schema.unsettled.c.image_id).limit(1))
 
     def missing_count(self) -> int:
         """How many locations were gone when their folder was last indexed."""
@@ -604,9 +606,11 @@ class Catalog:
             connection.execute(update(schema.location).where(where).values(missing_since=since))
 
     def orphans(self, connection: Connection) -> list[int]:
-        """Images that lie nowhere any more."""
-        placed = select(schema.location.c.image_id)
-        return [row.id for row in connection.execute(select(schema.image.c.id).where(schema.image.c.id.not_in(placed)))]
+        """Images that lie nowhere any more, and will not be found elsewhere by a run that was cut short."""
+        placed, u = select(schema.location.c.image_id), schema.unsettled.c
+        displaced = select(u.image_id).where(u.was_at.is_not(None))
+        c = schema.image.c
+        return [row.id for row in connection.execute(select(c.id).where(c.id.not_in(placed) & c.id.not_in(displaced)))]
 
     def forget_images(self, connection: Connection, ids: Sequence[int]) -> list[str]:
         """Remove images with their captions and embeddings; return their content hashes."""
@@ -627,8 +631,19 @@ class Catalog:
             connection.execute(delete(schema.caption).where(schema.caption.c.id.in_(part)))
 
     def _forget_embeddings(self, connection: Connection, kind: Kind, ids: Sequence[object]) -> None:
+        every = select(schema.encoder.c.id)  # the keys begin with it: without it, all of them are read
         for table in (schema.embedding, schema.states):
-            connection.execute(delete(table).where((table.c.kind == kind) & table.c.item_id.in_(ids)))
+            c = table.c
+            connection.execute(delete(table).where(c.encoder_id.in_(every) & (c.kind == kind) & c.item_id.in_(ids)))
+
+
+def hidden_images() -> CompoundSelect[tuple[int]]:
+    """Ids of the images whose files are all missing, or that lie nowhere as yet: few, each found by an index."""
+    gone, there, noted = schema.location.alias().c, schema.location.alias().c, schema.unsettled.c
+    left = exists(select(there.id).where((there.image_id == gone.image_id) & there.missing_since.is_(None)))
+    placed = exists(select(there.id).where(there.image_id == noted.image_id))
+    missing = select(gone.image_id).where(gone.missing_since.is_not(None) & ~left)
+    return missing.union(select(noted.image_id).where(noted.was_at.is_not(None) & ~placed))
 
 
 def _unpack(blobs: Sequence[bytes], dimension: int) -> Floats:

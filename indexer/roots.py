@@ -32,7 +32,7 @@ class Survey:
         """Args: what was found below `bases`, and all roots of the index."""
         self._found, self._bases = found, set(bases)
         self._present = {item.path for item in found.files}
-        self._owner = Nearest({*bases, *roots})
+        self._owner, self._root = Nearest({*bases, *roots}), Nearest(roots)
         self._unreadable = Nearest({item.path for item in found.unreadable})
         self._was_looked_at = cache(self._looked_at)
         self._is_alive = cache(self._alive)
@@ -48,6 +48,13 @@ class Survey:
         """Whether a missing file is gone for good."""
         owner = self._owner(path)
         return owner is not None and self._is_alive(os.path.dirname(path) if owner == path else owner)
+
+    def saw_all_around(self, path: str) -> bool:
+        """Whether the whole root that a file lies below was looked at, and was there."""
+        root = self._root(path)
+        if root is None:
+            return True
+        return self._was_looked_at(root) and self._is_alive(os.path.dirname(path) if root == path else root)
 
     def owner(self, path: str) -> str | None:
         """The root, or path looked at, that a file lies below most nearly."""

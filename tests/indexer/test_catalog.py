@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection, event
 
 from indexer import (
     Catalog,
@@ -18,6 +19,7 @@ from indexer import (
     Stamp,
     index_paths,
 )
+from indexer.schema import VERSION
 from tests.fakes import FakeEncoder
 
 
@@ -34,7 +36,7 @@ def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(catalog: Cata
     catalog.close()
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(CatalogVersionError, match=r"newer crosslook \(catalog version 99, this one reads 3\)"):
+    with pytest.raises(CatalogVersionError, match=rf"newer crosslook \(catalog version 99, this one reads {VERSION}\)"):
         Catalog.open(catalog.directory)
     with sqlite3.connect(file) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)
@@ -134,6 +136,29 @@ def test_a_failed_transaction_leaves_nothing(indexed: Catalog) -> None:
         indexed.forget_images(connection, ids)
         raise RuntimeError("the power fails")
     assert indexed.stats().images == before
+
+
+def test_to_forget_an_image_reads_no_other(indexed: Catalog) -> None:
+    """Every statement of it finds its rows by a key: none goes through a table."""
+    ids = indexed.content_hashes().values()
+    plans: list[tuple[str, list[str]]] = []
+
+    def explain(
+        connection: Connection, _cursor: object, statement: str, values: tuple[object, ...], *_: object
+    ) -> None:
+        if statement.startswith(("DELETE", "SELECT")):
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            plans.append((statement, [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", values)]))
+
+    with indexed.transaction() as connection:
+        event.listen(connection, "before_cursor_execute", explain)
+        indexed.forget_images(connection, [min(ids)])
+        indexed.forget_captions(connection, [1])
+    assert sum(statement.startswith("DELETE FROM embedding") for statement, _ in plans) >= 2
+    for statement, plan in plans:
+        assert any(step.startswith("SEARCH") for step in plan), statement
+        assert not any(step.startswith("SCAN") for step in plan), (statement, plan)
 
 
 def test_ids_are_never_used_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:

@@ -57,6 +57,28 @@ def test_what_is_hidden_after_it_was_found_is_left_out(
     assert [(hit.rank, hit.path is None) for hit in hits] == [(1, False), (2, False), (3, False)]
 
 
+def test_a_picture_between_two_places_is_not_shown(
+    engine: SearchEngine, indexed: Catalog, folder: Path, paint: Paint
+) -> None:
+    """Names were shifted and the run was stopped: what is not yet found under its new name is as if it were missing."""
+    (folder / "red.txt").write_text("a crimson square")
+    index_paths(indexed, FakeEncoder(), [folder])
+    (folder / "red.png").rename(folder / "white.png")
+    paint("red.png", "yellow")
+    stop = threading.Event()
+
+    def stop_after_red(phase: str, done: int, _total: int) -> None:
+        if phase == "images" and done:
+            stop.set()
+
+    index_paths(indexed, FakeEncoder(), [folder], batch_size=1, progress=stop_after_red, stop=stop)
+    assert len(indexed.hidden_image_ids()) == 1
+    hits = engine.search_images("crimson", k=9).hits + engine.similar_images(folder / "white.png", k=9).hits
+    assert len(hits) == 10
+    assert not {hit.image_id for hit in hits} & set(indexed.hidden_image_ids().tolist())
+    assert all(hit.path for hit in hits)
+
+
 def test_all_that_was_found_may_be_gone(
     engine: SearchEngine, indexed: Catalog, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
