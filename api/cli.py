@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import duplicates, indexing, models, searching, serving, training
+from . import duplicates, indexing, keys, models, searching, serving, training
 from .errors import EXPECTED
 from .output import message
 
@@ -58,6 +58,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 ApiError
 ├── InputError      what the command line was given cannot be used
+├── KeysError       the file of API keys cannot be read or written
 └── SettingsError   a server would not be safe, or cannot start, with these settings
 """
 
@@ -18,6 +19,10 @@ class ApiError(Exception):
 
 class InputError(ApiError):
     """What the command line was given cannot be used."""
+
+
+class KeysError(ApiError):
+    """The file of API keys cannot be read or written."""
 
 
 class SettingsError(ApiError):

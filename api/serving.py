@@ -21,6 +21,9 @@ from .options import DEFAULT_INDEX, Device, Index, Model, model_directory
 from .output import message
 
 if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
     from .server.settings import Settings
 
 
@@ -53,6 +56,7 @@ def serve(
 
     flags = {"host": host, "port": port, "roots": root or None, "threads": threads, "waiting": waiting}
     settings = read_settings(flags | {"rate": rate, "log_format": log_format}, config=config)
+    _check_keys(settings, index)
     from .server.logs import log_to  # noqa: PLC0415  as above
 
     workers = os.cpu_count() or 1
@@ -76,18 +80,10 @@ def run(engine: SearchEngine, settings: Settings, listener: socket.socket) -> No
     from .server import create_app  # noqa: PLC0415  as above
 
     app = create_app(engine, settings, prepare=lambda: _warm(engine))
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-    )
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops by itself, and then hands the signal on
         signal.signal(number, _end)
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(server_config(app, settings)).run(sockets=[listener])
     except SystemExit as exc:
         if app.state.service.readiness.loading:  # which may take long, and nothing is lost by leaving it
             os._exit(int(exc.code or 0))
@@ -97,6 +93,38 @@ def run(engine: SearchEngine, settings: Settings, listener: socket.socket) -> No
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
     """Let everything be closed; without this the process would end where it stands."""
     sys.exit(0 if number == signal.SIGTERM else 128 + number)
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs: it names nobody, and believes no header about who asks."""
+    import uvicorn  # noqa: PLC0415  only a server pays for it
+
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        http="h11",  # limits how long headers are, which httptools, where installed, does not
+        server_header=False,
+        proxy_headers=False,  # the setting `proxies` says whom to believe, and the guard listens
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+
+
+def _check_keys(settings: Settings, index: Path) -> None:
+    """Refuse to serve those who would need a key where there is none.
+
+    Raises:
+        SettingsError: there is none.
+        KeysError: the file of keys is damaged or cannot be read.
+    """
+    from .server.keys import KeyStore  # noqa: PLC0415  only a server pays for it
+
+    if settings.asks_keys and not KeyStore(index).all():
+        where = "require_keys is set" if settings.local else f"other machines can reach {settings.host}"
+        raise SettingsError(
+            f"{where}, and there is no API key yet; make one with: crosslook keys add NAME --index {index}"
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

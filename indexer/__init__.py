@@ -21,7 +21,7 @@ from .errors import (
     WatchError,
 )
 from .facets import Counts, Facets, facets
-from .lock import indexing_lock
+from .lock import file_lock, indexing_lock
 from .models import (
     AddReport,
     ModelState,
@@ -80,6 +80,7 @@ __all__ = [
     "add_model",
     "browse",
     "facets",
+    "file_lock",
     "find_duplicates",
     "find_model",
     "follow",

@@ -61,29 +61,32 @@ def reading_size(input_size: int) -> int:
     return 3 * input_size // 2
 
 
-def open_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Image:
+def open_image(source: Path | bytes, *, at_least: int | None = None, at_most: int = MAX_PIXELS) -> Image.Image:
     """Decode a picture: EXIF orientation and colour profile applied, alpha over white, first frame, sRGB.
 
     Args:
         source: a file, or its bytes.
         at_least: pixels that either side should keep if it has them; a larger picture comes back smaller, and a
             large JPEG is decoded so. The longer side has at most 16 times as many.
+        at_most: pixels of the whole picture; one with more is refused by its header.
 
     Raises:
         DecodeError: not an image, damaged, cut short, or too large; the message says which.
     """
-    return read_picture(source, at_least=at_least)[0]
+    return read_picture(source, at_least=at_least, at_most=at_most)[0]
 
 
-def read_picture(source: Path | bytes, *, at_least: int | None = None) -> tuple[Image.Image, Header]:
+def read_picture(
+    source: Path | bytes, *, at_least: int | None = None, at_most: int = MAX_PIXELS
+) -> tuple[Image.Image, Header]:
     """Decode a picture as `open_image` does, and read its header."""
     if isinstance(source, Path):
         with file_bytes(source) as data:
-            return read_picture(data, at_least=at_least)
+            return read_picture(data, at_least=at_least, at_most=at_most)
     if not source:
         raise DecodeError("the file is empty")
     try:
-        return _decode(source, at_least)
+        return _decode(source, at_least, min(at_most, MAX_PIXELS))
     except DecodeError:
         raise
     except UnidentifiedImageError as exc:
@@ -98,11 +101,11 @@ def read_picture(source: Path | bytes, *, at_least: int | None = None) -> tuple[
         raise DecodeError(f"damaged or cut short ({_in_short(exc)})") from exc
 
 
-def _decode(data: bytes, at_least: int | None) -> tuple[Image.Image, Header]:
+def _decode(data: bytes, at_least: int | None, at_most: int) -> tuple[Image.Image, Header]:
     # Only our own formats: others would start programs (EPS) or read whatever looks faintly like them.
     with Image.open(io.BytesIO(data), formats=supported_formats()) as image:
         size = image.size
-        _check_size(image)
+        _check_size(image, at_most)
         scans = _scan_count(image, data) if image.format in ("JPEG", "MPO") else 1
         if at_least is not None and image.format in ("JPEG", "MPO"):
             image.draft("RGB", (at_least, at_least))
@@ -113,9 +116,9 @@ def _decode(data: bytes, at_least: int | None) -> tuple[Image.Image, Header]:
             return picture if turn is None else picture.transpose(turn), header
 
 
-def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise DecodeError(f"{image.width}x{image.height} pixels are more than the limit of {MAX_PIXELS}")
+def _check_size(image: Image.Image, at_most: int) -> None:
+    if image.width * image.height > at_most:
+        raise DecodeError(f"{image.width}x{image.height} pixels are more than the limit of {at_most}")
     if not image.width * image.height:
         raise DecodeError("damaged or cut short (it has no pixels)")
 

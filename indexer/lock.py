@@ -11,7 +11,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -25,13 +25,28 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@contextmanager
-def indexing_lock(directory: Path, name: str = LOCK) -> Iterator[None]:
+def indexing_lock(directory: Path, name: str = LOCK) -> AbstractContextManager[None]:
     """Keep other indexers, rebuilds and removals away from an index, or two from adding one model.
 
     Args:
         directory: the index; it must exist.
         name: of the lock.
+
+    Raises:
+        IndexBusyError: another one holds the lock; says which process.
+        CatalogError: the folder cannot be written.
+    """
+    return file_lock(directory, name, "being indexed")
+
+
+@contextmanager
+def file_lock(directory: Path, name: str, doing: str) -> Iterator[None]:
+    """Hold a lock in an index; what each of them keeps apart is for its users to say.
+
+    Args:
+        directory: the index; it must exist.
+        name: of the file that is locked.
+        doing: what is being done to the index by whoever holds it, for the message.
 
     Raises:
         IndexBusyError: another one holds the lock; says which process.
@@ -45,7 +60,7 @@ def indexing_lock(directory: Path, name: str = LOCK) -> Iterator[None]:
         ) from exc
     try:
         if not _lock(file):
-            raise IndexBusyError(f"{directory} is being indexed by {_holder(file)}; wait for it, or stop it")
+            raise IndexBusyError(f"{directory} is {doing} by {_holder(file)}; wait for it, or stop it")
         with suppress(OSError):  # on a full disk the lock holds all the same, without a name on it
             os.ftruncate(file, 0)
             os.write(file, str(os.getpid()).encode())

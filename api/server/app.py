@@ -7,14 +7,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from anyio.to_thread import run_sync
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from search import SearchEngine
 
 from . import problems
+from .content import content_type
 from .guard import Guard
+from .headers import SecurityHeaders
 from .jobs import Jobs
+from .keys import KeyStore
 from .metrics import Metrics, Present
 from .observing import Observing
 from .openapi import describe, operation_name
@@ -23,6 +28,12 @@ from .routes import explain, images, index, jobs, operations, search
 from .service import Service
 from .settings import Settings
 from .work import Work
+
+BEARER = HTTPBearer(auto_error=False, description="An API key, made with: crosslook keys add NAME")
+"""Tells OpenAPI that there are keys; the guard asks for them, before any route is looked for."""
+
+TOLD = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
+"""Headers that pages of other origins may read."""
 
 ZIPPED_FROM = 1000  # bytes; what is less fits into one packet anyway
 UNZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
@@ -45,17 +56,19 @@ def create_app(
         prepare: loads what the first request needs; called in a thread when serving begins, and the application is not
             ready until it has returned.
     """
+    depends = [Depends(content_type), *([Depends(BEARER)] if settings.asks_keys else [])]
     app = FastAPI(
         title="crosslook",
         description=__doc__,
         docs_url=None,
         redoc_url=None,
+        dependencies=depends,
         generate_unique_id_function=operation_name,
         lifespan=_lifespan,
     )
     app.state.service = service = _service(engine, settings, prepare)
     app.add_middleware(GZipMiddleware, minimum_size=ZIPPED_FROM, exclude_content_types=UNZIPPED)
-    app.add_middleware(Guard, settings=settings)
+    _protect(app, settings, KeyStore(engine.catalog.directory))
     app.add_middleware(Observing, metrics=service.metrics)  # last, so outermost
     problems.install(app)
     for module in (search, images, explain, index, jobs, operations):
@@ -89,3 +102,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         service.readiness.close()
         await run_sync(service.jobs.close)
+
+
+def _protect(app: FastAPI, settings: Settings, keys: KeyStore) -> None:
+    """Put the guard before the routes; what is added last is outermost."""
+    app.add_middleware(Guard, settings=settings, keys=keys)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=TOLD,
+        )
+    app.add_middleware(SecurityHeaders)

@@ -10,19 +10,25 @@ from fastapi.routing import APIRoute
 
 from .schemas import Problem
 
-GUARDED = (413, 421)
+GUARDED = (400, 401, 403, 413, 421, 429)
 """Any request may be refused so, before it reaches a route."""
 
 MEANINGS = {
-    400: "The body cannot be read as what its content type says.",
+    400: "The body, or where it ends, cannot be made out.",
     401: "No API key, or one that is not valid.",
-    404: "There is no such image, or its file is gone.",
+    403: "The key may not write, or a page of another origin asks.",
+    404: "There is no such thing, or its file is gone.",
+    409: "Another job runs; `Location` names it.",
     413: "The body is larger than this server takes.",
+    415: "The body is of another type than this takes.",
     416: "The file has no such range of bytes.",
     421: "The server does not answer to this name.",
     422: "The request is not as it should be; `detail` says what to change.",
-    503: "As many requests wait as may, or the index or the model cannot be used now.",
+    429: "Too many requests in a minute; `Retry-After` says when to come back.",
+    503: "As many requests wait as may, or the index or the model cannot be used now; `detail` says which.",
 }
+
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -38,13 +44,15 @@ def operation_name(route: APIRoute) -> str:
 
 
 def describe(app: FastAPI) -> None:
-    """Let the document say of every error that it is `application/problem+json`."""
+    """Let the document say of every error that it is `application/problem+json`, and where a type may be wrong."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = made()
         for path in document["paths"].values():
             for operation in path.values():
+                if "requestBody" in operation:
+                    operation["responses"]["415"] = {"description": MEANINGS[415], "content": PROBLEM}
                 for status, response in operation["responses"].items():
                     content = response.get("content", {})
                     if int(status) >= HTTPStatus.BAD_REQUEST and "application/json" in content:

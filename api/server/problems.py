@@ -16,6 +16,7 @@ from indexer import CatalogError, DecodeError, EncoderMismatchError, FilterError
 from search import ImageNotFoundError, QueryError, SearchError, UnknownModelError
 
 from .cursors import CursorError
+from .headers import security_headers
 from .jobs import IndexingError, UnknownJobError, UnknownRootError
 from .schemas import FIRST, NEXT
 from .work import RETRY_SECONDS, BusyError, GoneError
@@ -128,4 +129,4 @@ def _http(_request: Request, exc: Exception) -> JSONResponse:
 
 def unforeseen() -> JSONResponse:
     """What a client learns of an error that nothing above stands for; the log has the rest."""
-    return problem(500, "an error that crosslook did not foresee; the server's log tells more")
+    return problem(500, "an error that crosslook did not foresee; the server's log tells more", security_headers("/v1"))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
-
-from .jobs import Job
 
 LARGEST_ID = 2**63 - 1
 DEEPEST = 1000
@@ -199,91 +195,7 @@ class OwnCaption(BaseModel):
 class Status(BaseModel):
     """How the server is; where it is not well, a problem says why."""
 
-    status: Literal["ok", "ready"]
-
-
-class RootDocument(BaseModel):
-    """A folder that may be indexed; where it lies is the server's own business."""
-
-    id: str = Field(examples=["2c26b46b68ff"])
-    name: str = Field(description="The last part of its path.", examples=["photos"])
-    images: int = Field(description="Images of the index that lie in it, missing ones left out.")
-
-
-class IndexRequest(BaseModel):
-    """What to index."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    roots: list[Annotated[str, Field(max_length=64)]] | None = Field(
-        None, min_length=1, max_length=1000, description="Ids from `/v1/roots`; null for all."
-    )
-    prune: bool = Field(default=False, description="Forget images whose files are gone for good.")
-
-
-class IndexCounts(BaseModel):
-    """What a job did, in files; as `crosslook index --json` counts."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    seen: int
-    added: int
-    updated: int
-    unchanged: int
-    duplicates: int
-    missing: int
-    removed: int
-    completed: int = Field(description="Images and captions known before that the model had not embedded yet.")
-    captions_added: int
-    seconds: float
-    failed: int
-
-
-class JobFailure(BaseModel):
-    """A file that could not be indexed."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    root: str | None = Field(description="The id of its root.")
-    path: str = Field(description="From its root.", examples=["2024/IMG_2034.jpg"])
-    reason: str
-
-
-class JobSummary(BaseModel):
-    """An indexing job. Times are UTC."""
-
-    id: str
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
-    cancelling: bool = Field(description="Whether it was told to stop, and has not yet.")
-    roots: list[str] = Field(description="Ids of the folders.")
-    prune: bool
-    phase: str | None = Field(
-        description="`scan`, `images`, `captions`, …; None before the start.", examples=["images"]
-    )
-    done: int = Field(description="Items of this phase.")
-    total: int | None
-    rate: float | None = Field(description="Items a second in this phase.")
-    seconds_left: float | None = Field(description="In this phase, at this rate.")
-    started: datetime | None
-    ended: datetime | None
-    reason: str | None = Field(description="Why it failed.")
-    report: IndexCounts | None = Field(description="None until the job has ended.")
-
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        """As a client sees a job."""
-        values = {name: getattr(job, name) for name in ("id", "prune", "started", "ended", "reason", "failures")}
-        progress = job.progress
-        report = None if job.report is None else asdict(job.report) | {"failed": len(job.report.failed)}
-        values |= asdict(progress) | {"report": report, "roots": [root.id for root in job.roots]}
-        values |= {"state": job.state.value, "cancelling": job.active and job.stop.is_set()}
-        return cls.model_validate(values | {"seconds_left": progress.seconds_left if job.active else None})
-
-
-class JobDocument(JobSummary):
-    """An indexing job with the files that it could not read."""
-
-    failures: list[JobFailure] = Field(description="The first thousand; `report.failed` counts all.")
+    status: Literal["ok", "ready"] = Field(description="Whether it is alive, or ready to search.", examples=["ok"])
 
 
 class Problem(BaseModel):

@@ -6,13 +6,16 @@ or `CROSSLOOK_CONFIG` names.
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from ..errors import SettingsError
 
@@ -23,6 +26,20 @@ PREFIX = "CROSSLOOK_"
 def _parts(value: object) -> object:
     """A list in one string, as the environment has it."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _origin(value: str) -> str:
+    """Named origins only: with `*` any page that somebody visits could look at the pictures, or use a key it got."""
+    if not re.fullmatch(r"https?://[^/\s*@?#]+", value):
+        raise PydanticCustomError("origin", "an origin is https://NAME or https://NAME:PORT, without a path or *")
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as exc:
+        raise PydanticCustomError("network", "an address such as 10.0.0.1, or a network such as 10.0.0.0/24") from exc
 
 
 def _absolute(value: Path) -> Path:
@@ -47,7 +64,13 @@ class Settings(BaseModel):
         2 * 1024**3, ge=0, description="Thumbnails kept in the user's cache, in bytes; 0 keeps none."
     )
     rate: int = Field(0, ge=0, description="Requests a minute from one key, or one address without keys; 0: any.")
-    cors_origins: Annotated[list[str], BeforeValidator(_parts)] = Field(
+    require_keys: bool = Field(
+        default=False, description="Ask for API keys on this machine's own addresses too, as behind a proxy."
+    )
+    proxies: Annotated[list[Annotated[str, AfterValidator(_network)]], BeforeValidator(_parts)] = Field(
+        [], description="Addresses or networks of proxies whose X-Forwarded-For is believed."
+    )
+    cors_origins: Annotated[list[Annotated[str, AfterValidator(_origin)]], BeforeValidator(_parts)] = Field(
         [], description="Web origins, such as https://photos.example, whose pages may call the API."
     )
     log_format: str = Field("text", pattern="^(text|json)$", description="`text` to read, `json` to collect.")
@@ -62,6 +85,11 @@ class Settings(BaseModel):
     def local(self) -> bool:
         """Whether only this machine can connect."""
         return self.host in LOCAL_HOSTS
+
+    @property
+    def asks_keys(self) -> bool:
+        """Whether a request needs a key."""
+        return self.require_keys or not self.local
 
 
 def read_settings(

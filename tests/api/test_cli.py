@@ -361,7 +361,7 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
         ("evaluate", tmp_path / "nowhere"): "no such file or folder: ",
         ("stats", "--index", tmp_path / "none"): "no index in ",
         ("rebuild", "--index", tmp_path / "none"): "no index in ",
-        ("serve", "--host", "0.0.0.0"): "set CROSSLOOK_API_KEY",  # noqa: S104  it must be refused
+        ("serve", "--host", "0.0.0.0"): "make one with: crosslook keys add NAME",  # noqa: S104  it must be refused
     }
     (tmp_path / "empty.txt").write_text("\n\n")
     for arguments, words in cases.items():

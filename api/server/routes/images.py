@@ -15,6 +15,7 @@ from search import ImageNotFoundError, QueryError
 
 from ..files import CHANGING, HOUR, UNCHANGING, PictureFile, known, not_modified
 from ..openapi import Responses, errors
+from ..pictures import media_type
 from ..resources import BrowsedImage, ImageResponse, ImagesResponse, PlaceOfImage
 from ..schemas import OwnCaption, Where
 from ..service import ImageId, Served, Service
@@ -66,18 +67,21 @@ async def image(request: Request, service: Served, image_id: ImageId) -> ImageRe
     responses=errors(404, 416, 422, 503)
     | SAME
     | {
-        200: {"description": "The file.", "content": {"image/*": PICTURE, "application/octet-stream": PICTURE}},
+        200: {"description": "The file.", "content": {"image/*": PICTURE}},
         206: {"description": "A range of it.", "content": {"image/*": PICTURE, "multipart/byteranges": PICTURE}},
     },
 )
 async def image_file(request: Request, service: Served, image_id: ImageId) -> Response:
     """An indexed image's file, as it lies on disk."""
-    details, place, status = await service.work.run(request, lambda: _opened(service, image_id))
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": CHANGING}
-    kind = "application/octet-stream"  # changed since it was indexed: it may be anything now
+
+    def find() -> tuple[ImageDetails, Place, os.stat_result, str]:
+        details, place, status = _opened(service, image_id)
+        return details, place, status, media_type(place.path, details.format, image_id)
+
+    details, place, status, kind = await service.work.run(request, find)
+    headers = {"Cache-Control": CHANGING}
     if place.unchanged(status):
-        headers |= {"Cache-Control": f"private, max-age={HOUR}", "ETag": f'"{details.content_hash}"'}
-        kind = f"image/{details.format.lower()}"
+        headers = {"Cache-Control": f"private, max-age={HOUR}", "ETag": f'"{details.content_hash}"'}
         if known(request, headers["ETag"]):
             return not_modified(headers)
     return PictureFile(

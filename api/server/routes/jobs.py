@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Request, Response
 
-from ..schemas import IndexRequest, JobDocument, JobSummary, Problem, RootDocument
+from ..job_schemas import IndexRequest, JobDocument, JobSummary, RootDocument
+from ..openapi import errors
 from ..service import Served
 
 router = APIRouter(prefix="/v1", tags=["indexing"])
 
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="The id of a job.", examples=["9f86d081884c7d65"])]
 
-BUSY: dict[int | str, dict[str, Any]] = {
-    409: {
-        "model": Problem,
-        "content": {"application/problem+json": {}},
-        "description": "Another job runs; `Location` names it.",
-    }
-}
 
-
-@router.get("/roots")
+@router.get("/roots", responses=errors(503))
 async def roots(request: Request, service: Served) -> list[RootDocument]:
     """The folders that may be indexed, and how many images of each the index shows."""
 
@@ -34,7 +27,7 @@ async def roots(request: Request, service: Served) -> list[RootDocument]:
     return await service.work.run(request, count)
 
 
-@router.post("/index", status_code=202, responses=BUSY)
+@router.post("/index", status_code=202, responses=errors(400, 409, 422))
 async def index(service: Served, response: Response, wish: Annotated[IndexRequest, Body()]) -> JobDocument:
     """Begin to index some folders, or all that are configured; unchanged files are not opened again."""
     job = service.jobs.start(wish.roots, prune=wish.prune)
@@ -42,19 +35,19 @@ async def index(service: Served, response: Response, wish: Annotated[IndexReques
     return JobDocument.of(job)
 
 
-@router.get("/jobs")
+@router.get("/jobs", responses=errors())
 async def jobs(service: Served) -> list[JobSummary]:
     """The last hundred jobs since the server started, the latest first."""
     return [JobSummary.of(job) for job in service.jobs.all()]
 
 
-@router.get("/jobs/{job_id}")
+@router.get("/jobs/{job_id}", responses=errors(404, 422))
 async def job(service: Served, job_id: JobId) -> JobDocument:
     """How far a job is, and what it did."""
     return JobDocument.of(service.jobs.get(job_id))
 
 
-@router.delete("/jobs/{job_id}", status_code=202)
+@router.delete("/jobs/{job_id}", status_code=202, responses=errors(404, 422))
 async def cancel(service: Served, job_id: JobId) -> JobDocument:
     """Cancel a job: it ends when the batch in flight is committed. One that has ended stays as it is."""
     found = service.jobs.get(job_id)

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from fastapi.responses import PlainTextResponse
 
 from ..metrics import CONTENT_TYPE
+from ..openapi import errors
 from ..problems import problem
-from ..schemas import Problem, Status
+from ..schemas import Status
 from ..service import Served
 
 router = APIRouter(tags=["operations"])
 
-NOT_READY = {"model": Problem, "content": {"application/problem+json": {}}, "description": "Not ready; says why."}
+TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "In Prometheus's own format."}
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses=errors())
 async def alive() -> Status:
     """The server runs. Looks at nothing."""
     return Status(status="ok")
 
 
-@router.get("/readyz", response_model=Status, responses={503: NOT_READY})
+@router.get("/readyz", response_model=Status, responses=errors(503))
 def ready(service: Served) -> Status | Response:
     """Model and index are loaded, and the catalog can be read. Does not wait where searches do."""
     fault = service.readiness.fault()
     return Status(status="ready") if fault is None else problem(503, fault, name="not-ready")
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", response_class=Response, responses=errors() | {200: TEXT})
 def metrics(service: Served) -> Response:
     """Counts and times for Prometheus."""
     return Response(service.metrics.text(), media_type=CONTENT_TYPE)

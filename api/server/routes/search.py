@@ -69,7 +69,7 @@ async def search_by_image(
     data = await image.read()
 
     def find() -> SimilarResponse:
-        picture, filters, away = upload(data), where or (), without or ()
+        picture, filters, away = upload(service, data), where or (), without or ()
         if text:
             how: dict[str, Any] = {"depth": depth, "rerank": rerank, "keywords": keywords}
             how |= {"min_probability": min_probability, "without": away, "where": filters}
@@ -114,21 +114,21 @@ async def captions(
     data = None if image is None else await image.read()
 
     def find() -> CaptionsResponse:
-        source = image_id if data is None else upload(data)
+        source = image_id if data is None else upload(service, data)
         answer = service.engine.find_captions(source, k=k, depth=depth, rerank=rerank)  # type: ignore[arg-type]  # one is there
         return CaptionsResponse.model_validate(answer.as_dict())
 
     return await service.work.run(request, find)
 
 
-def upload(data: bytes) -> Image.Image:
+def upload(service: Service, data: bytes) -> Image.Image:
     """The picture that was sent.
 
     Raises:
-        DecodeError: it is none.
+        DecodeError: it is none, or has more pixels than the settings allow.
     """
     try:
-        return open_image(data, at_least=UPRIGHT_PIXELS)
+        return open_image(data, at_least=UPRIGHT_PIXELS, at_most=service.settings.upload_pixels)
     except DecodeError as exc:
         raise DecodeError(f"the upload: {exc}") from exc
 

@@ -63,7 +63,7 @@ def test_every_error_is_a_problem_document(document: Document) -> None:
     """And nothing else, on every route."""
     for _, _, operation in operations(document):
         errors = {s: r for s, r in operation["responses"].items() if int(s) >= 400}
-        assert {"413", "421"} <= set(errors)
+        assert {"400", "401", "403", "413", "421", "429"} <= set(errors)
         for response in errors.values():
             assert set(response["content"]) == {"application/problem+json"}
             assert response["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
@@ -77,6 +77,10 @@ def provoke(client: TestClient, status: int, method: str, path: str, *, form: bo
     if form and "captions" in path:
         files = None
     body = None if form or method == "get" else {"text": "red", "image_id": 999 if status == 404 else 1}
+    if status == 415:
+        return client.request(method, address, content=b"red", headers={"content-type": "text/plain"})
+    if status == 400 and method == "get":
+        return client.request(method, address, headers={"transfer-encoding": "gzip"})
     if status == 400:
         kind = "multipart/form-data" if form else "application/json"
         return client.request(method, address, content=b'"\xff"', headers={"content-type": kind})
@@ -134,6 +138,9 @@ def test_examples_of_bodies_run(client: TestClient, document: Document) -> None:
                 bodies += [shape["examples"][0] | {field: example} for example in told.get("examples", [])]
             for body in bodies:
                 response = client.request(method, path, json=body)
+                if path == "/v1/index":  # one job at a time, and no folder is configured here
+                    assert response.json()["type"].endswith("root-not-found"), response.text
+                    continue
                 assert response.status_code == 200, (path, body, response.text)
                 sent += 1
     assert sent > 15

@@ -46,6 +46,9 @@ VALUES: dict[str, tuple[object, object, object]] = {
     "log_format": ("json", "text", "json"),
     "log_level": ("debug", "warning", "error"),
     "shutdown_seconds": (1, 2, 3),
+    "thumbnail_bytes": (1, 2, 3),
+    "require_keys": (True, False, True),
+    "proxies": (["10.0.0.1/32"], ["10.0.0.2/32"], ["10.0.0.0/8"]),
 }
 """Three values of each setting: by flag, by the environment, in a file. What has no flag uses the last two."""
 
@@ -57,6 +60,7 @@ def told(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """What `crosslook serve` would serve with, given flags, variables and a file."""
     taken: list[Settings] = []
     monkeypatch.setattr("api.serving._listen", lambda *_: socket.create_server(("127.0.0.1", 0)))
+    monkeypatch.setattr("api.serving._check_keys", lambda *_: None)
     monkeypatch.setattr("api.serving.run", lambda _engine, settings, _listener: taken.append(settings))
     monkeypatch.setattr("api.server.logs.log_to", lambda **_: None)
 

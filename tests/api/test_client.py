@@ -1,0 +1,106 @@
+"""The typed client, against the application."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from api.client import Client, ProblemError
+from api.errors import ApiError
+from api.server import Settings, create_app
+from api.server.service import Service
+from search import SearchEngine
+
+
+@pytest.fixture
+def asked(engine: SearchEngine, folder: Path) -> Iterator[Client]:
+    """A client of a server that may index the folder."""
+    with TestClient(create_app(engine, Settings(roots=[folder])), base_url="http://localhost") as http:
+        yield Client(http=http, retries=0)
+
+
+def test_searches(asked: Client, folder: Path) -> None:
+    """By words, page after page; by picture, by both; by an image of the index."""
+    hits = list(asked.hits("a red thing", k=2))
+    assert len({hit.image_id for hit in hits}) == len(hits) == 5
+    assert hits[0].path == str(folder / "red.png")
+    assert asked.search("red", where=["width > 9999"]).hits == []
+    like = asked.search_by_image(folder / "blue.png", k=1)
+    assert like.hits[0].path == str(folder / "blue.png")
+    assert asked.search_by_image((folder / "blue.png").read_bytes(), "blue", k=3).query == "blue"
+    assert hits[0].image_id not in {hit.image_id for hit in asked.similar(hits[0].image_id).hits}
+
+
+def test_an_image_and_all_about_it(asked: Client, folder: Path) -> None:
+    """Its document, file, thumbnail, captions and heat map."""
+    number = asked.search("red", k=1).hits[0].image_id
+    assert asked.image(number).name == "red.png"
+    assert asked.file(number) == (folder / "red.png").read_bytes()
+    assert Image.open(io.BytesIO(asked.thumbnail(number, 128))).format == "WEBP"
+    assert asked.captions(number, k=1).hits[0].text == asked.captions(folder / "red.png", k=1).hits[0].text
+    assert asked.explain(number, "a red thing").words == ["a", "red", "thing"]
+    assert Image.open(io.BytesIO(asked.explain_png(number, "a red thing"))).format == "PNG"
+
+
+def test_the_index(asked: Client) -> None:
+    """Pages of it, counts, copies, models."""
+    first = asked.images(k=3)
+    rest = asked.images(cursor=first.next_cursor)
+    assert len({image.id for image in first.images + rest.images}) == 5
+    assert asked.facets().images == asked.stats().images == 5
+    assert asked.duplicates().total == 0
+    assert asked.models().models[0].active
+
+
+def test_indexing(asked: Client) -> None:
+    """Begun, waited for, found again, and cancelled too late."""
+    done = asked.wait(asked.index([asked.roots()[0].id]), every=0.01)
+    assert done.state == "done"
+    assert done.report is not None
+    assert done.report.unchanged == 5
+    assert asked.jobs()[0].id == asked.cancel(done.id).id == done.id
+
+
+def test_a_refusal_is_an_error_with_its_type(asked: Client) -> None:
+    """And the server's own words."""
+    with pytest.raises(ProblemError, match="no image has the id 999") as told:
+        asked.image(999)
+    assert told.value.problem.type == "urn:crosslook:problem:image-not-found"
+    with pytest.raises(ProblemError, match="no field 'colour'"):
+        asked.search("red", where=["colour = red"])
+
+
+def test_a_busy_server_is_asked_again(asked: Client, monkeypatch: pytest.MonkeyPatch, engine: SearchEngine) -> None:
+    """After as long as it says."""
+    del engine
+    service: Service = asked._http.app.state.service  # type: ignore[attr-defined]  # a TestClient's
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        monkeypatch.setattr(service.work, "_most", 10)
+
+    monkeypatch.setattr(service.work, "_most", 0)
+    monkeypatch.setattr("api.client.time.sleep", wait)
+    with pytest.raises(ProblemError, match="as many requests wait as may"):
+        asked.search("red")
+    asked._retries = 1
+    assert asked.search("red").hits
+    assert waited == [1.0]
+
+
+def test_something_else_at_that_address_is_told() -> None:
+    """A server that is no crosslook."""
+
+    async def other(scope: object, receive: object, send: object) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 502, "headers": []})  # type: ignore[operator]
+        await send({"type": "http.response.body", "body": b"<html>"})  # type: ignore[operator]
+
+    with pytest.raises(ApiError, match="answered 502, and no problem document"):
+        Client(http=TestClient(other, base_url="http://localhost")).stats()
