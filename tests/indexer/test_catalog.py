@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from indexer import (
     index_paths,
 )
 from indexer.schema import VERSION
+from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
 
@@ -180,3 +184,46 @@ def test_stats_count_what_is_there(indexed: Catalog) -> None:
     assert stats.encoder.name == "fake"
     assert stats.bytes_on_disk >= (indexed.directory / "catalog.db").stat().st_size
     np.testing.assert_array_equal(indexed.image_ids_where([]), indexed.vectors(Kind.IMAGE)[0])
+
+
+def test_a_snapshot_stays_as_it_was(indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
+    """What is read of it fits together, whoever commits meanwhile; the catalog itself has moved on."""
+    with indexed.snapshot() as seen:
+        stamp = seen.vector_stamp(Kind.IMAGE)
+        paint("yellow.png", "yellow")
+        index_paths(indexed, encoder, [folder])
+        assert seen.vector_stamp(Kind.IMAGE) == stamp
+        assert len(seen.vectors(Kind.IMAGE)[0]) == len(seen.vector_ids(Kind.IMAGE)) == stamp.count == 5
+        with seen.snapshot() as within:
+            assert within.vector_stamp(Kind.IMAGE) == stamp
+        assert indexed.vector_stamp(Kind.IMAGE).count == 6
+    assert len(indexed.vectors(Kind.IMAGE)[0]) == 6
+
+
+def test_images_are_hidden_by_what_indexes_know(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of whose files none is left, ascending; no row is looked up to see whether others are."""
+    shutil.copy(folder / "red.png", folder / "crimson.png")
+    index_paths(indexed, encoder, [folder])
+    for name in ("white", "red", "blue"):
+        (folder / f"{name}.png").unlink()
+    index_paths(indexed, encoder, [folder])
+    records = indexed.images(indexed.vector_ids(Kind.IMAGE).tolist())
+    asked: list[Any] = []
+    ids = Catalog.ids
+
+    def note(self: Catalog, query: Any) -> Any:
+        asked.append(query)
+        return ids(self, query)
+
+    monkeypatch.setattr(Catalog, "ids", note)
+    hidden = indexed.hidden_image_ids().tolist()
+    assert hidden == sorted(i for i, record in records.items() if record.path is None)
+    assert len(hidden) == 2
+    sql = str(asked[0].compile(compile_kwargs={"literal_binds": True}))
+    with closing(sqlite3.connect(indexed.directory / "catalog.db")) as connection:
+        plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + sql)]
+    assert any("INDEX location_missing" in step for step in plan)
+    assert any("COVERING INDEX ix_location_image_id" in step for step in plan)
+    assert not any("TEMP B-TREE" in step for step in plan)

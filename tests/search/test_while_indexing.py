@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from indexer import Catalog, CatalogError, VectorIndex, index_paths
+from indexer import Catalog, CatalogError, Kind, VectorIndex, index_paths
 from search import ImageNotFoundError, SearchEngine
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -139,11 +140,13 @@ class Searcher(threading.Thread):
         self.seen: set[str] = set()
 
     def run(self) -> None:
-        """Search until told to stop."""
+        """Search until told to stop, with an engine that stays and with one that was just opened."""
         with SearchEngine.open(self.directory, encoder=FakeEncoder()) as engine:
             while not self.stop.is_set():
                 try:
                     self.ask(engine)
+                    with SearchEngine.open(self.directory, encoder=FakeEncoder()) as new:
+                        self.ask(new)
                 except Exception as exc:  # noqa: BLE001  whatever it is, it is a fault
                     self.faults.append(exc)
 
@@ -152,6 +155,8 @@ class Searcher(threading.Thread):
         answer = engine.search_images("red", k=6, depth=4)
         for hits in (answer.hits, engine.similar_images(self.picture, k=6).hits):
             if [hit.rank for hit in hits] != list(range(1, len(hits) + 1)):
+                self.faults.append(hits)
+            if len({hit.image_id for hit in hits}) != len(hits):
                 self.faults.append(hits)
             for hit in hits:
                 record = engine.catalog.images([hit.image_id]).get(hit.image_id)
@@ -199,3 +204,26 @@ def test_searches_go_on_while_pictures_come_change_and_go(
     assert [searcher.faults for searcher in searchers] == [[], []]
     assert all(searcher.answers >= 6 for searcher in searchers)
     assert {"red.png", "come-0.png"} <= searchers[0].seen | searchers[1].seen
+
+
+def test_nothing_is_found_twice_that_was_committed_while_an_engine_opened_its_vectors(
+    indexed: Catalog, encoder: FakeEncoder, paint: Paint, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came while all vectors were read is in them, or came since, but not both."""
+    read, left = Catalog.vectors, [True]
+
+    def grows(self: Catalog, kind: Kind) -> Any:
+        if left:
+            left.clear()
+            for i in range(3):
+                paint(f"come-{i}.png", "red", seed=i + 1)
+            index_paths(indexed, encoder, [folder])
+        return read(self, kind)
+
+    shutil.rmtree(indexed.directory / "vectors")
+    with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
+        monkeypatch.setattr(Catalog, "vectors", grows)
+        engine.similar_images(folder / "red.png")
+        shutil.rmtree(indexed.directory / "vectors")
+        hits = engine.similar_images(folder / "red.png", k=20).hits
+    assert len({hit.image_id for hit in hits}) == len(hits) == 7
