@@ -67,7 +67,7 @@ def serves(catalog: Catalog, kind: Kind, there: Description) -> bool:
     stem = _stem(catalog, kind, there.stamp)
     try:
         whole = there.bytes == [stem.with_suffix(suffix).stat().st_size for suffix in _SUFFIXES]
-        count = len(np.load(stem.with_suffix(".npy"), mmap_mode="r", allow_pickle=False))
+        count = len(np.load(stem.with_suffix(".npy"), allow_pickle=False))
     except (OSError, ValueError, EOFError):
         return False
     older = there.stamp.changes > catalog.vector_stamp(kind).changes  # an older catalog was put back
