@@ -171,6 +171,8 @@ def soak(index: Path, seconds: float, roots: Path) -> dict[str, Any]:
             jobs = json.load(answer)
     after_a_minute = memory[min(12, len(memory) - 1)]
     return load.as_dict() | {
+        "seconds": round(load.seconds),
+        "clients": SOAK_CLIENTS,
         "resident_mb": [round(m / 1e6) for m in memory[::12]],
         "growth_after_the_first_minute": round(max(memory[12:] or memory) / after_a_minute - 1, 4),
         "jobs": jobs,

@@ -101,11 +101,36 @@ def serving() -> str:
     )
 
 
+def stages() -> str:
+    """Milliseconds of each stage, and the cold search."""
+    found, cold = read("stages"), read("cold")
+    rows: list[list[object]] = [[name.replace("_", " "), f"{ms} ms"] for name, ms in found["milliseconds"].items()]
+    rows.append(["reranking 100 / encoding 100 pictures (asked: 0.05 at most)", found["rerank_100_over_encode_100"]])
+    rows.append(["a cold search, median and slowest", f"{cold['median_seconds']} s, {cold['slowest_seconds']} s"])
+    return table(["stage", "median"], rows)
+
+
+def soak() -> str:
+    """What a long run under load met."""
+    found = read("soak")
+    jobs = found["jobs"]
+    rows = [
+        ["answers, by status", ", ".join(f"{status}: {count}" for status, count in found["statuses"].items())],
+        ["indexing jobs meanwhile", f"{len(jobs)}, {sum(job['state'] == 'failed' for job in jobs)} of them failed"],
+        ["p50, p99", f"{found['p50_ms']} ms, {found['p99_ms']} ms"],
+        ["resident memory each minute, MB", ", ".join(map(str, found["resident_mb"]))],
+        ["growth after the first minute", f"{100 * found['growth_after_the_first_minute']:.1f} %"],
+    ]
+    return table([f"soak of {found['seconds']:.0f} s with {found['clients']} clients", ""], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "indexing": indexing,
     "vectors": vectors,
     "growth": growth,
+    "stages": stages,
     "serving": serving,
+    "soak": soak,
 }
 
 
