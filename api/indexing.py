@@ -97,6 +97,8 @@ def forget(
         print_json(asdict(forgotten))
         return
     message(f"{forgotten.files} files forgotten, and {forgotten.images} images that lay nowhere else", style="green")
+    if forgotten.below is not None:
+        message(f"{path} is there, below {forgotten.below}: the next run indexes it again", style="yellow")
 
 
 def stats(

@@ -36,7 +36,8 @@ from .pipeline import Failure, IndexReport, index_paths
 from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
 from .roots import Forgotten, forget
 from .thumbnails import Thumbnails
-from .vectors import VectorIndex, vector_choice
+from .vector_files import vector_choice
+from .vectors import VectorIndex
 from .watch import follow
 
 __all__ = [

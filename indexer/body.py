@@ -17,6 +17,9 @@ from encoders import Floats
 from .catalog import Ids, Stamp
 from .choice import EXACT_UNTIL, Choice, build
 
+BLOCK = 8192
+"""Blocks are not joined to larger ones than this; that takes some milliseconds."""
+
 RESCORED = 10
 """Of a compressed structure's answers, so many times as are wanted are compared by their stored vectors."""
 
@@ -27,21 +30,43 @@ Fetch = Callable[[Ids], Floats]
 class Body:
     """Row r of a FAISS index is item `ids[r]`, ascending; `stamp` is the catalog's when it was built."""
 
-    def __init__(self, index: Any, ids: Ids, choice: Choice, stamp: Stamp) -> None:  # noqa: ANN401  faiss has no types
+    def __init__(
+        self,
+        index: Any,  # noqa: ANN401  faiss has no types
+        ids: Ids,
+        choice: Choice,
+        stamp: Stamp,
+        *,
+        gpu: bool = True,
+    ) -> None:
         import faiss  # noqa: PLC0415  loads a large library that listings do not need
 
         self.index, self.ids, self.choice, self.stamp = index, ids, choice, stamp
         self._faiss = faiss
         self._lock = threading.Lock()
-        self._gpu = _on_gpus(index) if len(ids) and choice.structure != "HNSW" and gpu_count() else None
+        self._gpu = _on_gpus(index) if gpu and len(ids) and choice.structure != "HNSW" and gpu_count() else None
 
     @classmethod
     def made(cls, structure: str, ids: Ids, vectors: Floats, stamp: Stamp) -> Body:
         """Build over the vectors (N, D) of items."""
         return cls(build(structure, vectors), ids, Choice(structure), stamp)
 
+    @classmethod
+    def block(cls, ids: Ids, vectors: Floats, stamp: Stamp) -> Body:
+        """A part of what came since a body was built, compared one by one; on the CPU, for it does not live long."""
+        return cls(build("exact", vectors), ids, Choice("exact", recall=1.0), stamp, gpu=False)
+
+    def joined(self, other: Body) -> Body:
+        """A new block that holds what two hold."""
+        ids = np.concatenate([self.ids, other.ids])
+        vectors = np.concatenate([part.index.reconstruct_n(0, len(part.ids)) for part in (self, other)])
+        order = np.argsort(ids, kind="stable")
+        return Body.block(ids[order], vectors[order], other.stamp)
+
     def rows(self, ids: Ids) -> Ids:
         """Rows of those of some items (ascending ids) that are here."""
+        if len(self.ids):  # a block lies in a small part of them
+            ids = ids[np.searchsorted(ids, self.ids[0]) : np.searchsorted(ids, self.ids[-1], "right")]
         places = np.searchsorted(self.ids, ids)
         there = places < len(self.ids)
         there[there] = self.ids[places[there]] == ids[there]
@@ -116,6 +141,16 @@ class Body:
             with self._lock:
                 return self._gpu.search(x, k, params=parameters)
         return self.index.search(x, k, params=parameters)
+
+
+def grown(blocks: tuple[Body, ...], block: Body) -> tuple[Body, ...]:
+    """The blocks and one more; it joins the last while that is not twice its size, so there are few, and no long wait.
+
+    A vector is copied as often as its block doubles: some times, however many there are.
+    """
+    while blocks and len(blocks[-1].ids) < min(2 * len(block.ids), BLOCK + 1 - len(block.ids)):
+        block, blocks = blocks[-1].joined(block), blocks[:-1]
+    return (*blocks, block)
 
 
 def _on_gpus(index: Any) -> Any:  # noqa: ANN401  faiss has no types

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Select, exists, select, tuple_
+from sqlalchemy import ColumnElement, Select, select, tuple_
 
 from . import schema
-from .catalog import Catalog
+from .catalog import Catalog, hidden_images
 from .filters import condition
 
 _image, _location = schema.image.c, schema.location.c
@@ -103,10 +103,8 @@ def image_details(catalog: Catalog, image_id: int) -> ImageDetails | None:
 
 
 def present() -> ColumnElement[bool]:
-    """Whether one of an image's files is not missing."""
-    gone, there = schema.location.alias().c, schema.location.alias().c
-    left = exists(select(there.id).where((there.image_id == gone.image_id) & there.missing_since.is_(None)))
-    return _image.id.not_in(select(gone.image_id).where(gone.missing_since.is_not(None) & ~left))
+    """Whether one of an image's files is there, as far as is known."""
+    return _image.id.not_in(hidden_images())
 
 
 def _parts(query: Select[tuple[int, str | None]], after: Browsed | None) -> list[Select[tuple[int, str | None]]]:

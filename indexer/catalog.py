@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     Engine,
     Row,
@@ -69,6 +70,7 @@ class Catalog:
         self.read_only = read_only
         self._engine = engine
         self._model = model
+        self._held: Connection | None = None
 
     @classmethod
     def open(cls, directory: Path, *, create: bool = False) -> Catalog:
@@ -129,6 +131,25 @@ class Catalog:
                 yield connection
         except DatabaseError as exc:
             raise refusal(self.directory / DATABASE, exc) from exc
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Catalog]:
+        """The catalog as it stands, for one thread: all that is read of it fits together, whoever commits meanwhile.
+
+        Raises:
+            CatalogError: the database refuses.
+        """
+        if self._held is not None:
+            yield self
+            return
+        seen = Catalog(self.directory, self._engine, self._model, read_only=self.read_only)
+        with self._connected() as connection:
+            connection.exec_driver_sql("BEGIN")
+            seen._held = connection
+            try:
+                yield seen
+            finally:
+                connection.rollback()
 
     def check_writable(self) -> None:
         """Refuse to change what can only be read.
@@ -289,28 +310,32 @@ class Catalog:
         """
         return self._rows(query)
 
-    def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection to read with: that of the snapshot, if this is one."""
         try:
-            with self._engine.connect() as connection:
-                return connection.execute(query).all()  # type: ignore[call-overload]  # any select
+            if self._held is not None:
+                yield self._held
+            else:
+                with self._engine.connect() as connection:
+                    yield connection
         except DatabaseError as exc:
             raise refusal(self.directory / DATABASE, exc) from exc
+
+    def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
+        with self._connected() as connection:
+            return connection.execute(query).all()  # type: ignore[call-overload]  # any select
 
     def _parts(self, query: object) -> Iterator[Sequence[Row[tuple[object, ...]]]]:
         """Rows a few thousand at a time, for queries with many."""
-        try:
-            with self._engine.connect() as connection:
-                yield from connection.execution_options(stream_results=True).execute(query).partitions(10_000)  # type: ignore[call-overload]  # any select
-        except DatabaseError as exc:
-            raise refusal(self.directory / DATABASE, exc) from exc
+        with self._connected() as connection:
+            found = connection.execute(query, execution_options={"stream_results": True})  # type: ignore[call-overload]  # any select
+            yield from found.partitions(10_000)
 
     def ids(self, query: Select[tuple[int]]) -> Ids:
         """The one column of a query, in its order; a hundred thousand without a Row for each."""
-        try:
-            with self._engine.connect() as connection:
-                return np.fromiter(connection.execute(query).scalars(), np.int64)
-        except DatabaseError as exc:
-            raise refusal(self.directory / DATABASE, exc) from exc
+        with self._connected() as connection:
+            return np.fromiter(connection.execute(query).scalars(), np.int64)
 
     def images(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         """Images by id, with the places where they lie."""
@@ -399,8 +424,7 @@ class Catalog:
             return np.empty(0, np.int64)
         c = schema.embedding.c
         where = (c.encoder_id == encoder.id) & (c.kind == kind) & (c.item_id > above)
-        parts = self._parts(select(c.item_id).where(where).order_by(c.item_id))
-        return np.array([row.item_id for part in parts for row in part], np.int64)
+        return self.ids(select(c.item_id).where(where).order_by(c.item_id))
 
     def vector_stamp(self, kind: Kind) -> Stamp:
         """What tells whether a kind's vectors are as they were; quick, however many there are."""
@@ -467,11 +491,13 @@ class Catalog:
         return self.ids(query)
 
     def hidden_image_ids(self) -> Ids:
-        """Ids of the images whose files are all missing, ascending."""
-        c, other = schema.location.c, schema.location.alias().c
-        present = exists(select(other.id).where((other.image_id == c.image_id) & other.missing_since.is_(None)))
-        rows = self._rows(select(c.image_id).where(c.missing_since.is_not(None) & ~present).distinct())
-        return np.array(sorted(row.image_id for row in rows), np.int64)
+        """Ids of the images whose files are all missing, or that lie nowhere as yet, ascending."""
+        missing = schema.location.c.image_id
+        return np.union1d(self.ids(_missing_images().order_by(missing)), self.ids(_placeless_images()))
+
+    def is_settled(self) -> bool:
+        """Whether no run has left anything for `settling.py`."""
+        return not self._rows(select(schema.unsettled.c.image_id).limit(1))
 
     def missing_count(self) -> int:
         """How many locations were gone when their folder was last indexed."""
@@ -604,9 +630,11 @@ class Catalog:
             connection.execute(update(schema.location).where(where).values(missing_since=since))
 
     def orphans(self, connection: Connection) -> list[int]:
-        """Images that lie nowhere any more."""
-        placed = select(schema.location.c.image_id)
-        return [row.id for row in connection.execute(select(schema.image.c.id).where(schema.image.c.id.not_in(placed)))]
+        """Images that lie nowhere any more, and will not be found elsewhere by a run that was cut short."""
+        placed, u = select(schema.location.c.image_id), schema.unsettled.c
+        displaced = select(u.image_id).where(u.was_at.is_not(None))
+        c = schema.image.c
+        return [row.id for row in connection.execute(select(c.id).where(c.id.not_in(placed) & c.id.not_in(displaced)))]
 
     def forget_images(self, connection: Connection, ids: Sequence[int]) -> list[str]:
         """Remove images with their captions and embeddings; return their content hashes."""
@@ -627,8 +655,29 @@ class Catalog:
             connection.execute(delete(schema.caption).where(schema.caption.c.id.in_(part)))
 
     def _forget_embeddings(self, connection: Connection, kind: Kind, ids: Sequence[object]) -> None:
+        every = select(schema.encoder.c.id)  # the keys begin with it: without it, all of them are read
         for table in (schema.embedding, schema.states):
-            connection.execute(delete(table).where((table.c.kind == kind) & table.c.item_id.in_(ids)))
+            c = table.c
+            connection.execute(delete(table).where(c.encoder_id.in_(every) & (c.kind == kind) & c.item_id.in_(ids)))
+
+
+def hidden_images() -> CompoundSelect[tuple[int]]:
+    """Ids of the images whose files are all missing, or that lie nowhere as yet: few, each found by an index."""
+    return _missing_images().union(_placeless_images())
+
+
+def _missing_images() -> Select[tuple[int]]:
+    c, other = schema.location.c, schema.location.alias().c
+    # Two counts that indexes answer by themselves; whether one of the others is present, the table would have to.
+    everywhere = select(func.count()).where(other.image_id == c.image_id).scalar_subquery()
+    gone = select(c.image_id).where(c.missing_since.is_not(None)).group_by(c.image_id)
+    return gone.having(func.count() == everywhere)
+
+
+def _placeless_images() -> Select[tuple[int]]:
+    noted, there = schema.unsettled.c, schema.location.alias().c
+    placed = exists(select(there.id).where(there.image_id == noted.image_id))
+    return select(noted.image_id).where(noted.was_at.is_not(None) & ~placed)
 
 
 def _unpack(blobs: Sequence[bytes], dimension: int) -> Floats:

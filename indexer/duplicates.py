@@ -63,7 +63,7 @@ class DuplicateGroup:
 def find_duplicates(
     catalog: Catalog, *, threshold: float = LIKENESS, progress: Callable[[str, int, int], None] = lambda *_: None
 ) -> list[DuplicateGroup]:
-    """Find all groups of files that show one picture. Missing files are left out.
+    """Find all groups of files that show one picture. Missing files are left out, and links, which are no copies.
 
     Args:
         catalog: an open index.
@@ -73,7 +73,7 @@ def find_duplicates(
     """
     places: dict[int, list[LocationRecord]] = {}
     for record in catalog.locations().values():
-        if not record.missing:
+        if not record.missing and not Path(record.path).is_symlink():
             places.setdefault(record.image_id, []).append(record)
     groups = _Groups(places)
     if threshold < 1:

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, true
@@ -148,10 +149,19 @@ def _orientation(clause: _Clause) -> Condition:
 
 def _taken_at(clause: _Clause) -> Condition:
     """ISO dates compare by their beginning: `taken_at = 2024` is the whole year."""
-    if not re.fullmatch(r"\d{4}(-\d\d(-\d\d([T ][\d:]+)?)?)?", clause.value, re.ASCII):
+    match = re.fullmatch(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ][\d:]+)?)?)?", clause.value, re.ASCII)
+    if match is None or not _is_date(*(int(part or 1) for part in match.groups())):
         raise clause.wrong(f"{clause.value!r} is not a date such as 2024-01-31")
     begun = func.substr(_image.taken_at, 1, len(clause.value))
     return _OPERATORS[clause.op](begun, clause.value.replace(" ", "T"))
+
+
+def _is_date(year: int, month: int, day: int) -> bool:
+    try:
+        date(year, month, day)
+    except ValueError:
+        return False
+    return True
 
 
 def _camera(clause: _Clause) -> Condition:

@@ -31,13 +31,14 @@ from .errors import DecodeError, ReadError
 from .files import file_bytes
 from .header import Header
 from .lock import locked
-from .records import Kind
+from .records import Kind, LocationRecord
 from .roots import Survey, add_roots, check, known_roots, outermost
 from .scan import Found, Scan, scan
+from .settling import note_displaced, note_new, settle
 from .vectors import VectorIndex
 
 DECODE_THREADS = 4
-NEVER = -1  # the time of no file
+NEVER = -1  # the time of no file, so what was read at it is read again
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -217,22 +218,24 @@ class _Run:
         self, catalog: Catalog, encoder: ModelPort, bases: Collection[str], found: Scan, stop: threading.Event
     ) -> None:
         self.catalog, self.encoder, self.stop = catalog, encoder, stop
-        self.files = found.files
+        self.bases, self.files = bases, found.files
         self.roots = set(catalog.roots())
         self.survey = Survey(found, bases, self.roots)
         self.known = catalog.locations(bases)
         self.hashes: dict[str, int] = {}
+        self.displaced: set[int] = set()
         self.encoder_id = 0
         self.report = IndexReport(seen=len(found.files))
         self.report.failed += [Failure(_shown(item.path), item.reason) for item in found.unreadable]
 
     def take(self, captions: CaptionFile | None, batch_size: int, progress: Progress, *, prune: bool) -> None:
-        """All of it: pictures, what is missing, captions."""
+        """All of it: pictures, what is displaced or missing, captions."""
         work = self.choose()
-        sidecars = self.sidecars(work)
         self.index(work, batch_size, lambda done: progress("images", done, len(work)))
         if not self.report.stopped:
+            self.settle_displaced()
             self.settle_missing(prune=prune)
+            sidecars = self.sidecars(self.catalog.locations(self.bases) if work else self.known)
             outcome = index_captions(
                 self.catalog, self.encoder, sidecars, captions, self.stop, lambda *done: progress("captions", *done)
             )
@@ -260,12 +263,10 @@ class _Run:
                 self.catalog.mark_missing(connection, returned, None)
         return work
 
-    def sidecars(self, work: Sequence[Found]) -> list[Found]:
-        """The files whose sidecar may have come, changed or gone."""
-        known = self.known
-        same = ((found, known.get(found.path)) for found in self.files)
-        changed = [f for f, record in same if record is not None and record.sidecar_mtime_ns != f.sidecar_mtime_ns]
-        return changed + [found for found in work if found.path not in known]
+    def sidecars(self, known: dict[str, LocationRecord]) -> list[Found]:
+        """The files whose sidecar has come, changed or gone, or lies beside another picture than before."""
+        both = ((found, known.get(found.path)) for found in self.files)
+        return [f for f, record in both if record is not None and record.sidecar_mtime_ns != f.sidecar_mtime_ns]
 
     def index(self, work: Sequence[Found], batch_size: int, advance: Callable[[int], None]) -> None:
         """Read in threads, encode and commit in batches."""
@@ -306,7 +307,6 @@ class _Run:
 
     def _commit(self, batch: Sequence[_Picture | tuple[Found, str]]) -> None:
         """Encode what is new in a batch, and write all of it in one transaction."""
-        batch = [self._read_again(item) for item in batch]
         pictures = [item for item in batch if isinstance(item, _Picture)]
         failures = [item for item in batch if not isinstance(item, _Picture)]
         fresh = {p.digest: p for p in pictures if p.pixels is not None and p.digest not in self.hashes}
@@ -321,18 +321,8 @@ class _Run:
             new = set(fresh)
             for picture in pictures:
                 self._place(connection, picture, new)
-            earlier = [(self.known.get(str(p.found.path)), self.hashes[p.digest]) for p in pictures]
-            replaced = {record.image_id: now for record, now in earlier if record and record.image_id != now}
-            for old, now in replaced.items():  # when all are in place: files may have taken each other's names
-                self._replace(connection, old, now)
             for found, reason in failures:
                 self._fail(connection, found, reason)
-
-    def _read_again(self, item: _Picture | tuple[Found, str]) -> _Picture | tuple[Found, str]:
-        """An item as it is, or decoded after all: its image was known when it was read ahead, and has gone since."""
-        if isinstance(item, _Picture) and item.pixels is None and item.digest not in self.hashes:
-            return self._read(item.found)
-        return item
 
     def _encode(self, pictures: Sequence[_Picture]) -> ImageFeatures:
         if not pictures:
@@ -343,13 +333,17 @@ class _Run:
         header = picture.header
         values = {name: getattr(header, name) for name in Header.__dataclass_fields__}
         row = insert(schema.image).values(content_hash=picture.digest, **values)
-        return connection.execute(row.returning(schema.image.c.id)).scalar_one()
+        image_id = connection.execute(row.returning(schema.image.c.id)).scalar_one()
+        note_new(connection, image_id)
+        return image_id
 
     def _place(self, connection: Connection, picture: _Picture, new: set[str]) -> None:
         """Write a file's location, and count what kind of change it was."""
         found, path, image_id = picture.found, picture.found.path, self.hashes[picture.digest]
         before = self.known.get(path)
         values = {"image_id": image_id, "size": found.size, "mtime_ns": found.mtime_ns, "missing_since": None}
+        if before is not None and before.image_id != image_id:
+            self._displace(connection, before)
         statement = upsert(schema.location).values(path=path, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
         connection.execute(delete(schema.failure).where(schema.failure.c.path == path))
@@ -362,24 +356,35 @@ class _Run:
             self.report.duplicates += 1
 
     def _moved(self, connection: Connection, image_id: int, path: str) -> bool:
-        """Whether an image's other places are all gone: its file was renamed or moved."""
+        """Whether an image's other places are all gone or taken: its file was renamed or moved."""
         c = schema.location.c
         others = connection.execute(select(c.path).where((c.image_id == image_id) & (c.path != path))).all()
-        return bool(others) and not any(os.path.lexists(row.path) for row in others)
+        return not any(os.path.lexists(row.path) for row in others)
 
-    def _replace(self, connection: Connection, old: int, new: int) -> None:
-        """A file has new content: captions follow it, and the old image goes if it lies nowhere else."""
-        c = schema.location.c
-        if connection.execute(select(c.id).where(c.image_id == old).limit(1)).first() is None:
-            captions = update(schema.caption).prefix_with("OR IGNORE").where(schema.caption.c.image_id == old)
-            connection.execute(captions.values(image_id=new))
-            self.hashes.pop(self.catalog.forget_images(connection, [old])[0], None)
+    def _displace(self, connection: Connection, before: LocationRecord) -> None:
+        """A file is about to hold another image: its sidecar speaks of that one now, and not of the one before."""
+        note_displaced(connection, before.image_id, before.path)
+        self.displaced.add(before.image_id)
+        # read again: the sidecar beside this file, and those where the image lies besides
+        places = update(schema.location).where(schema.location.c.image_id == before.image_id)
+        connection.execute(places.values(sidecar_mtime_ns=NEVER))
 
     def _fail(self, connection: Connection, found: Found, reason: str) -> None:
         values = {"reason": reason, "size": found.size, "mtime_ns": found.mtime_ns}
         statement = upsert(schema.failure).values(path=found.path, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
         self.report.failed.append(Failure(found.path, reason))
+
+    def settle_displaced(self) -> None:
+        """Forget the images whose place others took and that were found nowhere else, now that all has been seen."""
+        if self.catalog.is_settled():
+            return
+        with self.catalog.transaction() as connection:
+            settle(
+                self.catalog,
+                connection,
+                lambda image_id, was_at: image_id in self.displaced or self.survey.saw_all_around(was_at),
+            )
 
     def settle_missing(self, *, prune: bool) -> None:
         """Hide the files that are missing; with `prune`, forget those that are gone for good."""

@@ -22,7 +22,7 @@ from . import schema
 from .catalog import Catalog, at_or_below
 from .errors import SourceError
 from .lock import locked
-from .scan import Scan, is_image_name, is_storable
+from .scan import DANGLING, Scan, is_image_name, is_storable
 
 
 class Survey:
@@ -32,8 +32,9 @@ class Survey:
         """Args: what was found below `bases`, and all roots of the index."""
         self._found, self._bases = found, set(bases)
         self._present = {item.path for item in found.files}
-        self._owner = Nearest({*bases, *roots})
-        self._unreadable = Nearest({item.path for item in found.unreadable})
+        self._owner, self._root = Nearest({*bases, *roots}), Nearest(roots)
+        self._dangling = {item.path for item in found.unreadable if item.reason == DANGLING}
+        self._unreadable = Nearest({item.path for item in found.unreadable} - self._dangling)
         self._was_looked_at = cache(self._looked_at)
         self._is_alive = cache(self._alive)
 
@@ -45,9 +46,18 @@ class Survey:
         return owner is not None and self._was_looked_at(owner)
 
     def is_lost(self, path: str) -> bool:
-        """Whether a missing file is gone for good."""
+        """Whether a missing file is gone for good; what a link led to may be on a drive that comes back."""
+        if path in self._dangling:
+            return False
         owner = self._owner(path)
         return owner is not None and self._is_alive(os.path.dirname(path) if owner == path else owner)
+
+    def saw_all_around(self, path: str) -> bool:
+        """Whether the whole root that a file lies below was looked at, and was there."""
+        root = self._root(path)
+        if root is None:
+            return True
+        return self._was_looked_at(root) and self._is_alive(os.path.dirname(path) if root == path else root)
 
     def owner(self, path: str) -> str | None:
         """The root, or path looked at, that a file lies below most nearly."""
@@ -171,10 +181,14 @@ def _mounts_between(path: str, root: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """How much was removed from an index; the files themselves stay as they are."""
+    """How much was removed from an index; the files themselves stay as they are.
+
+    `below` is the root whose next run will find them again; None where none will.
+    """
 
     files: int
     images: int
+    below: str | None = None
 
 
 @locked
@@ -195,4 +209,5 @@ def forget(catalog: Catalog, path: Path) -> Forgotten:
         if not any(counts.values()):
             raise SourceError(f"the index in {catalog.directory} knows nothing at or below {place}")
         images = catalog.forget_images(connection, catalog.orphans(connection))
-    return Forgotten(files=counts["location"], images=len(images))
+    below = covering(place, catalog.roots()) if os.path.exists(place) else None
+    return Forgotten(files=counts["location"], images=len(images), below=below)

@@ -27,6 +27,9 @@ class Found(NamedTuple):
     sidecar_mtime_ns: int | None = None
 
 
+DANGLING = "a link that leads nowhere"
+
+
 class Unreadable(NamedTuple):
     """A folder or file that could not be looked at. What is known of it stays as it is."""
 
@@ -126,7 +129,7 @@ def _walk(root: str, found: Scan) -> None:
                 found.files.append(Found(entry.path, status.st_size, status.st_mtime_ns, time))
             except FileNotFoundError:
                 if entry.is_symlink():  # else it is gone since it was listed
-                    found.unreadable.append(Unreadable(entry.path, "a link that leads nowhere"))
+                    found.unreadable.append(Unreadable(entry.path, DANGLING))
             except OSError as error:
                 found.note(entry.path, error)
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 3
+VERSION = 4
 """Stored as SQLite's `user_version`; a lower one is brought up to date by `upgrades.py`, a higher one is refused."""
 
 metadata = MetaData()
@@ -71,6 +71,14 @@ location = Table(
 )
 _missing = location.c.missing_since.is_not(None)
 location_missing = Index("location_missing", location.c.image_id, sqlite_where=_missing)
+
+unsettled = Table(  # what an indexing run has brought and displaced, until it has seen all files: see settling.py
+    "unsettled",
+    metadata,
+    Column("image_id", ForeignKey("image.id", ondelete="CASCADE"), primary_key=True),
+    Column("new", Boolean, nullable=False),
+    Column("was_at", String),  # the path where it lay and another image lies now
+)
 
 caption = Table(
     "caption",

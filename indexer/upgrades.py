@@ -18,6 +18,10 @@ STEPS: dict[int, list[str]] = {
         *schema.derived_statements(),
     ],
     2: ["CREATE INDEX image_taken ON image (taken_at)"],
+    3: [
+        """CREATE TABLE unsettled (image_id INTEGER NOT NULL, new BOOLEAN NOT NULL, was_at VARCHAR,
+        PRIMARY KEY (image_id), FOREIGN KEY(image_id) REFERENCES image (id) ON DELETE CASCADE)""",
+    ],
 }
 """What leads from a version to the next."""
 

@@ -68,13 +68,28 @@ def create_app(
     )
     app.state.service = service = _service(engine, settings, prepare)
     app.add_middleware(GZipMiddleware, minimum_size=ZIPPED_FROM, exclude_content_types=UNZIPPED)
-    _protect(app, settings, KeyStore(engine.catalog.directory))
-    app.add_middleware(Observing, metrics=service.metrics)  # last, so outermost
+    _protect(app, service, KeyStore(engine.catalog.directory))
     problems.install(app)
     for module in (search, images, explain, index, jobs, operations):
         app.include_router(module.router)
     describe(app)
     return app
+
+
+def _protect(app: FastAPI, service: Service, keys: KeyStore) -> None:
+    """Put the guard before the routes; what is added last is outermost."""
+    settings = service.settings
+    app.add_middleware(Guard, settings=settings, keys=keys)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=TOLD,
+        )
+    app.add_middleware(Observing, metrics=service.metrics)
+    app.add_middleware(SecurityHeaders)
 
 
 def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], None] | None) -> Service:
@@ -102,17 +117,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         service.readiness.close()
         await run_sync(service.jobs.close)
-
-
-def _protect(app: FastAPI, settings: Settings, keys: KeyStore) -> None:
-    """Put the guard before the routes; what is added last is outermost."""
-    app.add_middleware(Guard, settings=settings, keys=keys)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "HEAD", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
-            expose_headers=TOLD,
-        )
-    app.add_middleware(SecurityHeaders)

@@ -16,7 +16,6 @@ from indexer import CatalogError, DecodeError, EncoderMismatchError, FilterError
 from search import ImageNotFoundError, QueryError, SearchError, UnknownModelError
 
 from .cursors import CursorError
-from .headers import security_headers
 from .jobs import IndexingError, UnknownJobError, UnknownRootError
 from .schemas import FIRST, NEXT
 from .work import RETRY_SECONDS, BusyError, GoneError
@@ -139,4 +138,4 @@ def _allow(request: Request) -> dict[str, str] | None:
 
 def unforeseen() -> JSONResponse:
     """What a client learns of an error that nothing above stands for; the log has the rest."""
-    return problem(500, "an error that crosslook did not foresee; the server's log tells more", security_headers("/v1"))
+    return problem(500, "an error that crosslook did not foresee; the server's log tells more")

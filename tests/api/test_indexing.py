@@ -49,7 +49,7 @@ def test_a_folder_that_is_away_is_told_and_can_be_forgotten(run: Run, folder: Pa
     assert f"{folder} is not there, or holds no picture now" in done.err
     assert f"crosslook forget {folder}" in done.err
     assert run("stats", "--json").json["images"] == 5
-    assert run("forget", folder, "--json").json == {"files": 5, "images": 5}
+    assert run("forget", folder, "--json").json == {"files": 5, "images": 5, "below": None}
     assert run("stats", "--json").json["images"] == 0
     again = run("forget", folder)
     assert again.status == 1

@@ -22,7 +22,7 @@ import faiss
 import sqlalchemy
 
 from encoders.datasets import read_captions
-from indexer import Catalog, Kind, VectorIndex, captions, index_paths, pipeline, schema
+from indexer import Catalog, Kind, VectorIndex, captions, index_paths, pipeline, schema, settling
 from tests.fakes import FakeEncoder
 
 VERSION_1 = Path(__file__).parent / "data" / "catalog-v1.sql"
@@ -57,6 +57,7 @@ POINTS = {
     "a batch about to be committed": Point("new", sqlalchemy.Connection, "commit", nth=4),
     "a batch committed": Point("new", sqlalchemy.Connection, "commit", nth=4, when="after"),
     "a replaced image forgotten": Point("changed", Catalog, "forget_images", when="after"),
+    "placeless images forgotten, their notes not yet": Point("changed", settling, "delete"),
     "gone files forgotten": Point("pruned", Catalog, "forget_images", nth=2, when="after"),
     "captions encoded": Point("new", FakeEncoder, "encode_texts", when="after"),
     "captions written": Point("new", Catalog, "write_captions", when="after"),
@@ -78,7 +79,15 @@ def run(index: Path, folder: Path, *, prune: bool = False) -> None:
 
 def die_at_point(name: str, index: Path, folder: Path) -> None:
     """In a process of its own: run until the moment with that name."""
-    point = POINTS[name]
+    _die_at(POINTS[name], index, folder)
+
+
+def die_at_commit(nth: int, when: str, index: Path, folder: Path) -> None:
+    """In a process of its own: run until just before or after a commit."""
+    _die_at(Point("changed", sqlalchemy.Connection, "commit", nth, when), index, folder)
+
+
+def _die_at(point: Point, index: Path, folder: Path) -> None:
     setattr(point.owner, point.name, _fatal(getattr(point.owner, point.name), point.nth, point.when))
     run(index, folder, prune=point.story == "pruned")
 
@@ -154,6 +163,12 @@ def content(directory: Path) -> Content:
         names = _names(rows)
         found = {name: sorted(str(_natural(row, names)) for row in rows[name]) for name in tables}
         return found | {words: _words(connection, words, names[of]) for words, (of, _) in schema.KEYWORDS.items()}
+
+
+def captions_by_content(catalog: Catalog) -> dict[str, list[str]]:
+    """What is said of each picture, by the hash of its file."""
+    hashes = catalog.content_hashes().items()
+    return {digest: sorted(c.text for c in catalog.captions_of(image_id)) for digest, image_id in hashes}
 
 
 def _names(rows: dict[str, list[sqlite3.Row]]) -> dict[str, dict[int | None, object]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection, event
 
 from indexer import (
     Catalog,
@@ -18,6 +22,8 @@ from indexer import (
     Stamp,
     index_paths,
 )
+from indexer.schema import VERSION
+from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
 
@@ -34,7 +40,7 @@ def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(catalog: Cata
     catalog.close()
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(CatalogVersionError, match=r"newer crosslook \(catalog version 99, this one reads 3\)"):
+    with pytest.raises(CatalogVersionError, match=rf"newer crosslook \(catalog version 99, this one reads {VERSION}\)"):
         Catalog.open(catalog.directory)
     with sqlite3.connect(file) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)
@@ -136,6 +142,29 @@ def test_a_failed_transaction_leaves_nothing(indexed: Catalog) -> None:
     assert indexed.stats().images == before
 
 
+def test_to_forget_an_image_reads_no_other(indexed: Catalog) -> None:
+    """Every statement of it finds its rows by a key: none goes through a table."""
+    ids = indexed.content_hashes().values()
+    plans: list[tuple[str, list[str]]] = []
+
+    def explain(
+        connection: Connection, _cursor: object, statement: str, values: tuple[object, ...], *_: object
+    ) -> None:
+        if statement.startswith(("DELETE", "SELECT")):
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            plans.append((statement, [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", values)]))
+
+    with indexed.transaction() as connection:
+        event.listen(connection, "before_cursor_execute", explain)
+        indexed.forget_images(connection, [min(ids)])
+        indexed.forget_captions(connection, [1])
+    assert sum(statement.startswith("DELETE FROM embedding") for statement, _ in plans) >= 2
+    for statement, plan in plans:
+        assert any(step.startswith("SEARCH") for step in plan), statement
+        assert not any(step.startswith("SCAN") for step in plan), (statement, plan)
+
+
 def test_ids_are_never_used_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
     """A FAISS file that is out of step can be told by its highest id."""
     index_paths(catalog, encoder, [folder])
@@ -155,3 +184,46 @@ def test_stats_count_what_is_there(indexed: Catalog) -> None:
     assert stats.encoder.name == "fake"
     assert stats.bytes_on_disk >= (indexed.directory / "catalog.db").stat().st_size
     np.testing.assert_array_equal(indexed.image_ids_where([]), indexed.vectors(Kind.IMAGE)[0])
+
+
+def test_a_snapshot_stays_as_it_was(indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
+    """What is read of it fits together, whoever commits meanwhile; the catalog itself has moved on."""
+    with indexed.snapshot() as seen:
+        stamp = seen.vector_stamp(Kind.IMAGE)
+        paint("yellow.png", "yellow")
+        index_paths(indexed, encoder, [folder])
+        assert seen.vector_stamp(Kind.IMAGE) == stamp
+        assert len(seen.vectors(Kind.IMAGE)[0]) == len(seen.vector_ids(Kind.IMAGE)) == stamp.count == 5
+        with seen.snapshot() as within:
+            assert within.vector_stamp(Kind.IMAGE) == stamp
+        assert indexed.vector_stamp(Kind.IMAGE).count == 6
+    assert len(indexed.vectors(Kind.IMAGE)[0]) == 6
+
+
+def test_images_are_hidden_by_what_indexes_know(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of whose files none is left, ascending; no row is looked up to see whether others are."""
+    shutil.copy(folder / "red.png", folder / "crimson.png")
+    index_paths(indexed, encoder, [folder])
+    for name in ("white", "red", "blue"):
+        (folder / f"{name}.png").unlink()
+    index_paths(indexed, encoder, [folder])
+    records = indexed.images(indexed.vector_ids(Kind.IMAGE).tolist())
+    asked: list[Any] = []
+    ids = Catalog.ids
+
+    def note(self: Catalog, query: Any) -> Any:
+        asked.append(query)
+        return ids(self, query)
+
+    monkeypatch.setattr(Catalog, "ids", note)
+    hidden = indexed.hidden_image_ids().tolist()
+    assert hidden == sorted(i for i, record in records.items() if record.path is None)
+    assert len(hidden) == 2
+    sql = str(asked[0].compile(compile_kwargs={"literal_binds": True}))
+    with closing(sqlite3.connect(indexed.directory / "catalog.db")) as connection:
+        plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + sql)]
+    assert any("INDEX location_missing" in step for step in plan)
+    assert any("COVERING INDEX ix_location_image_id" in step for step in plan)
+    assert not any("TEMP B-TREE" in step for step in plan)

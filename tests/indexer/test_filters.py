@@ -143,6 +143,8 @@ def test_all_expressions_must_hold(dated: Catalog) -> None:
         ("width > ", "at character 9, expected FIELD OP VALUE"),
         ("width > wide", "at character 9, 'wide' is not a whole number"),
         ("taken_at > yesterday", "at character 12, 'yesterday' is not a date"),
+        ("taken_at > 2024-13", "at character 12, '2024-13' is not a date"),
+        ("taken_at = 2023-02-29", "at character 12, '2023-02-29' is not a date"),
         ("colour = red", "at character 1, there is no field 'colour'; there are width, height"),
         ("width > 3 and colour = red", "at character 15, there is no field 'colour'"),
         ("camera > Canon", "at character 8, camera takes = or !=, not >"),

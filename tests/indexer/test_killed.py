@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import random
 import signal
 import time
@@ -111,6 +113,91 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
     for i in (20, 21, 22, 23):
         paint(folder / "new" / f"{i}.png", COLOUR_NAMES[i % 4], i)
     return Trials(folder, work / "finished", work)
+
+
+def digest(path: Path) -> str:
+    """What the catalog knows a file by."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_undisturbed_run_leaves_each_caption_with_its_picture(trials: Trials) -> None:
+    """What all killed runs are compared with is right: swapped, moved and copied files, and an edited one, keep theirs.
+
+    The table names `0.png` as red, and by then that is another picture.
+    """
+    trials.undisturbed("changed")
+    expected = {
+        "0.png": ["red"],
+        "8.png": ["red"],
+        "1.png": ["a blue thing called 1", "a square", "said anew"],
+        "3.png": ["a yellow room"],
+        "4.png": ["a dark thing", "a square", "box"],
+        "5.png": [],
+        "other/moved.png": ["a green door"],
+        "other/twin.png": ["a square", "a green thing called other/twin"],
+    }
+    with Catalog.open(trials.work / f"index-{trials.count}") as catalog:
+        found = killing.captions_by_content(catalog)
+    for name, texts in expected.items():
+        assert found[digest(trials.folder / name)] == sorted(texts), name
+
+
+@pytest.fixture(params=["captions.csv", "sidecars"])
+def shifted(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str, list[str]]]:
+    """Seven pictures whose names have moved on by one since they were indexed; and what is to be said of each.
+
+    A new one is in front; what was said came along, in a table or in sidecars.
+    """
+    folder, count = tmp_path / "pictures", 7
+    for i in range(count):
+        paint(folder / f"{i}.png", COLOUR_NAMES[i % 4], i)
+    said = {digest(folder / f"{i}.png"): [f"content {i}"] for i in range(count)}
+
+    def say(ahead: int) -> None:
+        rows = [(i + ahead, f"content {i}") for i in range(count)]
+        table = rows if request.param == "captions.csv" else []
+        lines = [f"{name}.png,{text}\n" for name, text in table]
+        (tmp_path / "captions.csv").write_text("image,caption\nnone.png,nothing\n" + "".join(lines))
+        for name, text in rows if not table else []:
+            (folder / f"{name}.txt").write_text(text)
+
+    say(0)
+    killing.run(tmp_path / "finished", folder)
+    for i in reversed(range(count)):
+        (folder / f"{i}.png").rename(folder / f"{i + 1}.png")
+    (folder / "0.txt").unlink(missing_ok=True)
+    paint(folder / "0.png", "black", 50)
+    say(1)
+    return folder, said | {digest(folder / "0.png"): []}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_shifted_names_leave_each_caption_with_its_picture(
+    shifted: tuple[Path, dict[str, list[str]]], when: str
+) -> None:
+    """Killed at each commit, and once not at all: every picture is known as what it was, and none is shown nowhere."""
+    folder, said = shifted
+    finished = folder.parent / "finished"
+    with Catalog.open(finished) as catalog:
+        ids = catalog.content_hashes()
+    for nth in itertools.count(1):
+        index = folder.parent / f"index-{nth}"
+        killing.begin("changed", index, finished)
+        status = killing.in_child(killing.die_at_commit, nth, when, index, folder)
+        with Catalog.open(index) as catalog:
+            hidden = set(catalog.hidden_image_ids().tolist())
+            records = catalog.images(list(catalog.content_hashes().values())).values()
+            assert {record.id for record in records if record.path is None} == hidden
+        killing.run(index, folder)
+        killing.content(index)
+        with Catalog.open(index) as catalog:
+            assert killing.captions_by_content(catalog) == said, f"killed {when} commit {nth}"
+            assert catalog.content_hashes().items() >= ids.items()
+            assert catalog.is_settled()
+            assert not len(catalog.hidden_image_ids())
+        if status == 0:
+            break
+    assert nth > 4
 
 
 @pytest.mark.parametrize("name", killing.POINTS)

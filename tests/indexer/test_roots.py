@@ -234,6 +234,38 @@ def test_a_folder_is_forgotten_when_it_is_named(catalog: Catalog, encoder: FakeE
         forget(catalog, drive)
 
 
+def test_what_is_forgotten_below_a_root_is_found_again(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
+) -> None:
+    """Which is told; not where it was deleted before."""
+    inner = paint("inner/one.png", "red").parent
+    paint("two.png", "blue")
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    assert forget(catalog, inner).below == str(tmp_path / "pictures")
+    assert counts(index_paths(catalog, encoder, [])) == {"added": 1, "unchanged": 1}
+    shutil.rmtree(inner)
+    assert forget(catalog, inner).below is None
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_link_whose_target_is_gone_is_hidden(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, *, prune: bool
+) -> None:
+    """And not forgotten, for what it led to may be on a drive that comes back."""
+    paint("one.png", "red")
+    target = tmp_path / "elsewhere.png"
+    paint("two.png", "blue").rename(target)
+    (tmp_path / "pictures" / "link.png").symlink_to(target)
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    content = target.read_bytes()
+    target.unlink()
+    assert counts(index_paths(catalog, encoder, [], prune=prune)) == {"unchanged": 1, "missing": 1, "failed": 1}
+    assert len(catalog.hidden_image_ids()) == 1
+    target.write_bytes(content)
+    index_paths(catalog, encoder, [], prune=prune)
+    assert len(catalog.hidden_image_ids()) == 0
+
+
 def test_a_moved_file_and_a_copy_are_told_apart_wherever_they_lie(
     catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]
 ) -> None:

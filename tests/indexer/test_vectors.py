@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,7 @@ from PIL import Image
 
 from encoders import Floats
 from indexer import Catalog, Kind, VectorIndex, gpu_count, index_paths, vector_choice
-from indexer.choice import choose
+from indexer.choice import build, choose
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
@@ -143,21 +145,77 @@ def test_many_changes_are_worth_building_anew(
     assert (len(found), found.changed) == (6, 0.0)
 
 
+def backup(catalog: Catalog) -> Path:
+    """A copy of the catalog's database."""
+    file = catalog.directory / "catalog.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Path(shutil.copy(file, catalog.directory / "backup.db"))
+
+
+def put_back(catalog: Catalog, copy: Path) -> Catalog:
+    """The catalog as it was when it was copied."""
+    catalog.close()
+    for name in ("catalog.db-wal", "catalog.db-shm"):
+        (catalog.directory / name).unlink(missing_ok=True)
+    shutil.copy(copy, catalog.directory / "catalog.db")
+    return Catalog.open(catalog.directory)
+
+
 def test_an_older_catalog_that_was_put_back_is_not_mixed_with_newer_files(
-    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, tmp_path: Path
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
 ) -> None:
     """The files know how often the catalog had changed."""
-    with closing(sqlite3.connect(indexed.directory / "catalog.db")) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    shutil.copy(indexed.directory / "catalog.db", tmp_path / "backup.db")
+    copy = backup(indexed)
     paint("yellow.png", "yellow")
     index_paths(indexed, encoder, [folder])
-    indexed.close()
-    for name in ("catalog.db-wal", "catalog.db-shm"):
-        (indexed.directory / name).unlink(missing_ok=True)
-    shutil.copy(tmp_path / "backup.db", indexed.directory / "catalog.db")
-    with Catalog.open(indexed.directory) as restored:
+    with put_back(indexed, copy) as restored:
         assert len(VectorIndex.open(restored, Kind.IMAGE)) == 5
+
+
+@pytest.mark.parametrize("updated", [True, False])
+@pytest.mark.parametrize("removed", [(), (120,), tuple(range(101, 120))])
+def test_an_older_catalog_that_has_grown_again_is_not_mixed_with_newer_files(
+    catalog: Catalog, removed: tuple[int, ...], *, updated: bool
+) -> None:
+    """Ids that were lost are given again, so count, changes and top are equal; the newest vectors are not."""
+    vectors = unit(np.random.default_rng(0).normal(size=(140, 16)))
+    catalog.use_encoder("random", "a" * 64, 16)
+    add(catalog, 1, vectors[:100])
+    copy = backup(catalog)
+    add(catalog, 101, vectors[100:120])
+    VectorIndex.update(catalog, Kind.IMAGE)
+    with put_back(catalog, copy) as restored:
+        add(restored, 101, vectors[120:])
+        remove(restored, removed)
+        if updated:
+            VectorIndex.update(restored, Kind.IMAGE)
+        ids = np.setdiff1d(np.arange(101, 121), removed)
+        found = VectorIndex.open(restored, Kind.IMAGE).search(vectors[ids + 19], 1)[1]
+        np.testing.assert_array_equal(found[:, 0], ids)
+
+
+def test_files_of_an_earlier_version_are_made_anew(indexed: Catalog) -> None:
+    """Their description has no digests of the newest vectors."""
+    path = file_of(indexed, ".json")
+    whole = path.read_text()
+    for newest in (None, [1, 2], "x", {"one": "ab"}):
+        said = json.loads(whole) | {"newest": newest}
+        path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
+        assert vector_choice(indexed, Kind.IMAGE) is None
+        VectorIndex.update(indexed, Kind.IMAGE)
+        assert path.read_text() == whole
+
+
+def test_the_newest_may_go_without_a_new_file(many: tuple[Catalog, Floats]) -> None:
+    """The digests of those that are left still tell whose files they are."""
+    catalog, _ = many
+    VectorIndex.update(catalog, Kind.IMAGE)
+    before = files_of(catalog)
+    remove(catalog, range(2950, 3001))
+    VectorIndex.update(catalog, Kind.IMAGE)
+    assert files_of(catalog) == before
+    assert len(VectorIndex.open(catalog, Kind.IMAGE)) == 2949
 
 
 def test_no_temporary_file_remains(indexed: Catalog) -> None:
@@ -196,6 +254,19 @@ def many(catalog: Catalog) -> tuple[Catalog, Floats]:
             kind, item = (Kind.IMAGE, i + 1) if i < 3000 else (Kind.CAPTION, i - 2999)
             catalog.write_embedding(connection, 1, kind, item, vector, vector[None])
     return catalog, catalog.vectors(Kind.IMAGE)[1]
+
+
+def add(catalog: Catalog, first: int, vectors: Floats) -> None:
+    """Store vectors of images with ids from a first one on, in one transaction."""
+    with catalog.transaction() as connection:
+        for i, vector in enumerate(vectors, first):
+            catalog.write_embedding(connection, 1, Kind.IMAGE, i, vector, vector[None])
+
+
+def remove(catalog: Catalog, ids: Iterable[int]) -> None:
+    """Remove vectors of images."""
+    with catalog.transaction() as connection:
+        catalog.forget_images(connection, list(ids))
 
 
 def unit(rows: Any) -> Floats:
@@ -305,3 +376,125 @@ def test_without_a_gpu_the_cpu_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gpu_count() == 0
     monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
     assert gpu_count() == 0
+
+
+# --- while the catalog grows ---
+
+
+def commit_before_vectors_are_read(monkeypatch: pytest.MonkeyPatch, catalog: Catalog, vectors: Floats) -> None:
+    """Let another connection commit once, when the stamp has been read and the vectors have not."""
+    read, left = Catalog.vectors, [True]
+
+    def grows(self: Catalog, kind: Kind) -> Any:
+        if left:
+            left.clear()
+            add(catalog, 3001, vectors)
+        return read(self, kind)
+
+    monkeypatch.setattr(Catalog, "vectors", grows)
+
+
+def test_a_batch_that_is_committed_while_all_is_read_is_found_once(
+    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stamp and vectors are of one moment: what came later is in the tail, and not in the body as well."""
+    catalog, vectors = many
+    commit_before_vectors_are_read(monkeypatch, catalog, -vectors[:32])
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    assert len(index) == index.stamp.count == 3000
+    add(catalog, 3033, -vectors[32:40])
+    for _ in range(2):
+        index = index.refreshed()
+        assert len(index) == index.stamp.count == 3040
+        assert len(set(index.search(-vectors[:1], 3040)[1][0].tolist())) == 3040
+
+
+def test_a_file_built_while_a_batch_is_committed_can_be_read(
+    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written is as many vectors as the stamp says."""
+    catalog, vectors = many
+    small(monkeypatch)
+    commit_before_vectors_are_read(monkeypatch, catalog, -vectors[:10])
+    VectorIndex.rebuild(catalog, Kind.IMAGE)
+    opened = VectorIndex.open(catalog, Kind.IMAGE)
+    assert (opened.choice.structure, len(opened)) == ("HNSW", 3010)
+
+
+def test_what_cannot_be_read_is_built_anew(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with more vectors than its stamp says, as one could be written once, does not stay for ever."""
+    catalog, _ = many
+    small(monkeypatch)
+    VectorIndex.update(catalog, Kind.IMAGE)
+    path = file_of(catalog, ".json")
+    said = json.loads(path.read_text())
+    said["stamp"]["count"] -= 10
+    path.write_text(json.dumps(said))
+    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "exact"
+    VectorIndex.update(catalog, Kind.IMAGE)
+    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+
+
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a graph be worth its while from 500 vectors on."""
+    for module in ("vectors", "choice", "body"):
+        monkeypatch.setattr(f"indexer.{module}.EXACT_UNTIL", 500)
+
+
+def test_an_open_index_reads_what_is_new_and_no_more(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much came since it was opened; what is held meanwhile does not change."""
+    monkeypatch.setattr("indexer.body.BLOCK", 256)
+    vectors = unit(np.random.default_rng(0).normal(size=(1600, 16)))
+    catalog.use_encoder("random", "a" * 64, 16)
+    read: list[int] = []
+    ids_of, vectors_of = Catalog.vector_ids, Catalog.vectors_of
+
+    def note(found: Any) -> Any:
+        read.append(len(found))
+        return found
+
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    monkeypatch.setattr(Catalog, "vector_ids", lambda *a, **o: note(ids_of(*a, **o)))
+    monkeypatch.setattr(Catalog, "vectors_of", lambda *a, **o: note(vectors_of(*a, **o)))
+    monkeypatch.setattr(Catalog, "vectors", None)
+    built: list[int] = []
+
+    def count_rows(structure: str, rows: Floats) -> Any:
+        built.append(len(rows))
+        return build(structure, rows)
+
+    monkeypatch.setattr("indexer.body.build", count_rows)
+    held: list[tuple[VectorIndex, Any]] = []
+    for start in range(0, 1600, 16):
+        add(catalog, start + 1, vectors[start : start + 16])
+        index = index.refreshed()
+        held.append((index, index.search(vectors[:3], 9)))
+    assert set(read) == {16}
+    assert max(built) <= 256
+    assert sum(built) <= 1600 * 6, "a vector is copied each time that its block doubles"
+    for count, (then, (scores, ids)) in enumerate(held, 1):
+        again = then.search(vectors[:3], 9)
+        np.testing.assert_array_equal(again[1], ids)
+        assert len(then) == 16 * count
+        np.testing.assert_allclose(scores, -np.sort(-vectors[:3] @ vectors[: 16 * count].T)[:, :9], atol=2e-3)
+
+
+def test_what_came_may_go_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From body and tail, also the newest of all, while others come; one that comes back is found once."""
+    monkeypatch.setattr("indexer.vectors.TAIL", 9.0)
+    vectors = unit(np.random.default_rng(0).normal(size=(200, 16)))
+    catalog.use_encoder("random", "a" * 64, 16)
+    add(catalog, 1, vectors[:50])
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    for start, gone in ((50, [3]), (100, [60, 100]), (150, [200, 199, 7])):
+        add(catalog, start + 1, vectors[start : start + 50])
+        remove(catalog, gone)
+        index = index.refreshed()
+        assert len(index) == index.stamp.count
+        np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+    add(catalog, 199, vectors[198:])
+    index = index.refreshed()
+    np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+    hidden, allowed = np.array([50, 120, 198]), np.array([1, 3, 50, 51, 60, 120, 121, 198, 200])
+    found = index.search(vectors[:1], 99, allowed=allowed, hidden=hidden)[1]
+    np.testing.assert_array_equal(np.sort(found[0]), [1, 51, 121, 200])

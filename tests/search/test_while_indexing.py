@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from indexer import Catalog, CatalogError, VectorIndex, index_paths
+from indexer import Catalog, CatalogError, Kind, VectorIndex, index_paths
 from search import ImageNotFoundError, SearchEngine
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -55,6 +56,28 @@ def test_what_is_hidden_after_it_was_found_is_left_out(
     after_retrieval(monkeypatch, lambda: index_paths(indexed, FakeEncoder(), [folder]))
     hits = engine.similar_images(folder / "red.png", k=4).hits
     assert [(hit.rank, hit.path is None) for hit in hits] == [(1, False), (2, False), (3, False)]
+
+
+def test_a_picture_between_two_places_is_not_shown(
+    engine: SearchEngine, indexed: Catalog, folder: Path, paint: Paint
+) -> None:
+    """Names were shifted and the run was stopped: what is not yet found under its new name is as if it were missing."""
+    (folder / "red.txt").write_text("a crimson square")
+    index_paths(indexed, FakeEncoder(), [folder])
+    (folder / "red.png").rename(folder / "white.png")
+    paint("red.png", "yellow")
+    stop = threading.Event()
+
+    def stop_after_red(phase: str, done: int, _total: int) -> None:
+        if phase == "images" and done:
+            stop.set()
+
+    index_paths(indexed, FakeEncoder(), [folder], batch_size=1, progress=stop_after_red, stop=stop)
+    assert len(indexed.hidden_image_ids()) == 1
+    hits = engine.search_images("crimson", k=9).hits + engine.similar_images(folder / "white.png", k=9).hits
+    assert len(hits) == 10
+    assert not {hit.image_id for hit in hits} & set(indexed.hidden_image_ids().tolist())
+    assert all(hit.path for hit in hits)
 
 
 def test_all_that_was_found_may_be_gone(
@@ -117,11 +140,13 @@ class Searcher(threading.Thread):
         self.seen: set[str] = set()
 
     def run(self) -> None:
-        """Search until told to stop."""
+        """Search until told to stop, with an engine that stays and with one that was just opened."""
         with SearchEngine.open(self.directory, encoder=FakeEncoder()) as engine:
             while not self.stop.is_set():
                 try:
                     self.ask(engine)
+                    with SearchEngine.open(self.directory, encoder=FakeEncoder()) as new:
+                        self.ask(new)
                 except Exception as exc:  # noqa: BLE001  whatever it is, it is a fault
                     self.faults.append(exc)
 
@@ -130,6 +155,8 @@ class Searcher(threading.Thread):
         answer = engine.search_images("red", k=6, depth=4)
         for hits in (answer.hits, engine.similar_images(self.picture, k=6).hits):
             if [hit.rank for hit in hits] != list(range(1, len(hits) + 1)):
+                self.faults.append(hits)
+            if len({hit.image_id for hit in hits}) != len(hits):
                 self.faults.append(hits)
             for hit in hits:
                 record = engine.catalog.images([hit.image_id]).get(hit.image_id)
@@ -177,3 +204,26 @@ def test_searches_go_on_while_pictures_come_change_and_go(
     assert [searcher.faults for searcher in searchers] == [[], []]
     assert all(searcher.answers >= 6 for searcher in searchers)
     assert {"red.png", "come-0.png"} <= searchers[0].seen | searchers[1].seen
+
+
+def test_nothing_is_found_twice_that_was_committed_while_an_engine_opened_its_vectors(
+    indexed: Catalog, encoder: FakeEncoder, paint: Paint, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came while all vectors were read is in them, or came since, but not both."""
+    read, left = Catalog.vectors, [True]
+
+    def grows(self: Catalog, kind: Kind) -> Any:
+        if left:
+            left.clear()
+            for i in range(3):
+                paint(f"come-{i}.png", "red", seed=i + 1)
+            index_paths(indexed, encoder, [folder])
+        return read(self, kind)
+
+    shutil.rmtree(indexed.directory / "vectors")
+    with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
+        monkeypatch.setattr(Catalog, "vectors", grows)
+        engine.similar_images(folder / "red.png")
+        shutil.rmtree(indexed.directory / "vectors")
+        hits = engine.similar_images(folder / "red.png", k=20).hits
+    assert len({hit.image_id for hit in hits}) == len(hits) == 7

@@ -15,6 +15,7 @@ import typer
 
 from api import cli
 from api.errors import SettingsError
+from api.server.keys import KeyStore
 from api.server.settings import PREFIX, Settings, read_settings
 from indexer import Catalog
 from tests.api.conftest import Run
@@ -41,14 +42,14 @@ VALUES: dict[str, tuple[object, object, object]] = {
     "waiting": (1, 2, 3),
     "upload_bytes": (2001, 2002, 2003),
     "upload_pixels": (1001, 1002, 1003),
+    "thumbnail_bytes": (1, 2, 3),
     "rate": (1, 2, 3),
+    "require_keys": (None, False, True),
+    "proxies": ([], ["10.0.0.1/32", "fd00::/8"], ["10.0.0.0/24"]),
     "cors_origins": (["https://a.example", "https://b.example"], ["https://c.example"], ["https://d.example"]),
     "log_format": ("json", "text", "json"),
     "log_level": ("debug", "warning", "error"),
     "shutdown_seconds": (1, 2, 3),
-    "thumbnail_bytes": (1, 2, 3),
-    "require_keys": (True, False, True),
-    "proxies": (["10.0.0.1/32"], ["10.0.0.2/32"], ["10.0.0.0/8"]),
 }
 """Three values of each setting: by flag, by the environment, in a file. What has no flag uses the last two."""
 
@@ -59,8 +60,8 @@ Told = Callable[..., Settings]
 def told(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
     """What `crosslook serve` would serve with, given flags, variables and a file."""
     taken: list[Settings] = []
+    KeyStore(indexed.directory).add("somebody", ["read"])  # for those that ask for keys
     monkeypatch.setattr("api.serving._listen", lambda *_: socket.create_server(("127.0.0.1", 0)))
-    monkeypatch.setattr("api.serving._check_keys", lambda *_: None)
     monkeypatch.setattr("api.serving.run", lambda _engine, settings, _listener: taken.append(settings))
     monkeypatch.setattr("api.server.logs.log_to", lambda **_: None)
 
