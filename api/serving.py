@@ -99,12 +99,14 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn runs: it names nobody, and believes no header about who asks."""
     import uvicorn  # noqa: PLC0415  only a server pays for it
 
+    from .server.protocol import Protocol  # noqa: PLC0415  as above
+
     return uvicorn.Config(
         app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        http="h11",  # limits how long headers are, which httptools, where installed, does not
+        http=Protocol,  # h11, which limits how long headers are; httptools does not
         server_header=False,
         proxy_headers=False,  # the setting `proxies` says whom to believe, and the guard listens
         timeout_graceful_shutdown=settings.shutdown_seconds,

@@ -22,9 +22,9 @@ class RootDocument(BaseModel):
 class IndexRequest(BaseModel):
     """What to index."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"prune": True}]})
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{}, {"prune": True}]})
 
-    roots: list[Annotated[str, Field(max_length=64)]] | None = Field(
+    roots: list[Annotated[str, Field(max_length=64, json_schema_extra={"format": "root"})]] | None = Field(
         None, min_length=1, max_length=1000, description="Ids from `/v1/roots`; null for all.", examples=[None]
     )
     prune: bool = Field(

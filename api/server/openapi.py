@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from .guard import PROBES
 from .schemas import Problem
 
 GUARDED = (400, 401, 403, 413, 421, 429)
@@ -28,9 +29,26 @@ MEANINGS = {
     503: "As many requests wait as may, or the index or the model cannot be used now; `detail` says which.",
 }
 
-PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-
 Responses = dict[int | str, dict[str, Any]]
+
+
+def header(description: str, *, always: bool = True, kind: str = "string") -> dict[str, Any]:
+    """What a response's `headers` says of one."""
+    return {"description": description, "required": always, "schema": {"type": kind}}
+
+
+REQUEST_ID = header("The request's own, where it is 1 to 64 letters, digits, `.`, `_`, `-`; it is in the log as well.")
+TOLD: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": header("How to show a key.")},
+    403: {"WWW-Authenticate": header("Which scope the key lacks, if it does.", always=False)},
+    409: {"Location": header("The job that runs.")},
+    416: {"Content-Range": header("How many bytes the file has.")},
+    429: {"Retry-After": header("Seconds until there is room again.", kind="integer")},
+    503: {"Retry-After": header("Seconds, where as many requests wait as may.", always=False, kind="integer")},
+}
+"""Headers of errors."""
+
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 def errors(*statuses: int) -> Responses:
@@ -44,19 +62,57 @@ def operation_name(route: APIRoute) -> str:
 
 
 def describe(app: FastAPI) -> None:
-    """Let the document say of every error that it is `application/problem+json`, and where a type may be wrong."""
+    """Let the document tell of headers, of errors as problem documents, and of rules between the parts of a form."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = made()
-        for path in document["paths"].values():
-            for operation in path.values():
-                if "requestBody" in operation:
-                    operation["responses"]["415"] = {"description": MEANINGS[415], "content": PROBLEM}
-                for status, response in operation["responses"].items():
-                    content = response.get("content", {})
-                    if int(status) >= HTTPStatus.BAD_REQUEST and "application/json" in content:
-                        content["application/problem+json"] = content.pop("application/json")
+        schemas = document["components"]["schemas"]
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                _complete(operation, schemas)
+                if path in PROBES:
+                    operation["security"] = []
+        for name, schema in schemas.items():
+            if name.startswith("Body_"):  # FastAPI's name for a form
+                for part in schema["properties"].values():
+                    _never_null(part)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
+
+
+def _complete(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Add to an operation what holds for all."""
+    if "requestBody" in operation:
+        _join(operation["requestBody"]["content"], schemas)
+        operation["responses"]["415"] = {"description": MEANINGS[415], "content": PROBLEM}
+    for parameter in operation.get("parameters", ()):
+        _never_null(parameter["schema"])
+    for status, response in operation["responses"].items():
+        response["headers"] = _headers(int(status)) | response.get("headers", {})
+        content = response.get("content", {})
+        if int(status) >= HTTPStatus.BAD_REQUEST and "application/json" in content:
+            content["application/problem+json"] = content.pop("application/json")
+
+
+def _join(content: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Move what a route says of its form beside what FastAPI made of the parts: not all read both."""
+    for media in content.values():
+        if "$ref" in media["schema"]:
+            name = media["schema"].pop("$ref")
+            schemas[name.rsplit("/", 1)[1]].update(media["schema"])
+            media["schema"] = {"$ref": name}
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """What is left out of a form or an address is None to a route, but neither can hold a null."""
+    kinds = schema.get("anyOf", [])
+    if len(kinds) == 2 and kinds[1] == {"type": "null"}:
+        schema.update(kinds[0])
+        del schema["anyOf"]
+
+
+def _headers(status: int) -> dict[str, Any]:
+    """Those of every answer, but for a request that could not even be read, and those of an error."""
+    return {"X-Request-ID": REQUEST_ID | {"required": status != HTTPStatus.BAD_REQUEST}} | TOLD.get(status, {})

@@ -119,11 +119,21 @@ def _place(parts: Sequence[object]) -> str:
     return ".".join(str(part) for part in parts if part not in (FIRST, NEXT))
 
 
-def _http(_request: Request, exc: Exception) -> JSONResponse:
+def _http(request: Request, exc: Exception) -> JSONResponse:
     status, detail, headers = 500, "", None
     if isinstance(exc, HTTPException):
         status, detail, headers = exc.status_code, exc.detail, dict(exc.headers or {})
+    if status == 405:
+        headers = _allow(request) or headers or {}
+        detail = f"this takes {headers.get('Allow', 'GET')} alone"
     return problem(status, detail, headers)
+
+
+def _allow(request: Request) -> dict[str, str] | None:
+    """All methods of a path, as OpenAPI has them; Starlette names those of its first route alone."""
+    route = getattr(request.scope.get("route"), "path", None)
+    methods: dict[str, object] = request.app.openapi()["paths"].get(route, {})
+    return {"Allow": ", ".join(sorted(methods)).upper()} if methods else None
 
 
 def unforeseen() -> JSONResponse:

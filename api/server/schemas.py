@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-LARGEST_ID = 2**63 - 1
+LARGEST_ID = 2**53 - 1
+"""Beyond that, programs that read JSON do not agree on which number it is."""
 DEEPEST = 1000
 """Hits that pages reach at most."""
 
-Expression = Annotated[str, Field(max_length=1000)]
+Expression = Annotated[str, Field(max_length=1000, json_schema_extra={"format": "filter"})]
+Words = Annotated[str, Field(json_schema_extra={"format": "words"})]
+"""One to 60 words of at most 200 characters."""
+
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number, so 10.0 is a whole one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Id = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_whole)]
+Upto1000 = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
+ModelName = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"format": "model"})]
 Where = Annotated[
     list[Expression],
     Field(
@@ -26,27 +39,30 @@ class SearchRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
+            "not": {  # a least probability without reranking, which gives the probabilities
+                "required": ["min_probability", "rerank"],
+                "properties": {"min_probability": {"type": "number"}, "rerank": {"const": False}},
+            },
             "examples": [
                 {"text": "two dogs running through snow"},
                 {"text": "a beach -people", "k": 50, "where": ["orientation = landscape"]},
                 {"text": "at sunset", "image_id": 1, "min_probability": 0.1},
-            ]
+            ],
         },
     )
 
-    text: str = Field(
+    text: Words = Field(
         description='What to look for; `-word` and `-"two words"` are taken away.',
         examples=["two dogs running through snow", "a beach -people", "IMG_2034.jpg"],
     )
-    image_id: int | None = Field(
-        None, ge=1, le=LARGEST_ID, description="An image of the index to look for as well.", examples=[1]
-    )
-    without: list[str] = Field(
+    image_id: Id | None = Field(None, description="An image of the index to look for as well.", examples=[1])
+    without: list[Words] = Field(
         [], max_length=20, description="Words to take away, as they stand.", examples=[["people", "a red umbrella"]]
     )
-    k: int = Field(10, ge=1, le=1000, description="How many hits a page has at most.", examples=[10, 100])
-    depth: int = Field(100, ge=1, le=1000, description="How many candidates the reranker looks at.", examples=[100])
+    k: Upto1000 = Field(10, description="How many hits a page has at most.", examples=[10, 100])
+    depth: Upto1000 = Field(100, description="How many candidates the reranker looks at.", examples=[100])
     rerank: bool = Field(
         default=True, description="Whether the cross-attention model puts the candidates in order.", examples=[True]
     )
@@ -57,10 +73,8 @@ class SearchRequest(BaseModel):
     min_probability: float | None = Field(
         None, ge=0, le=1, description="Leave out hits less likely than this; needs `rerank`.", examples=[0.2]
     )
-    model: str | None = Field(
+    model: ModelName | None = Field(
         None,
-        min_length=1,
-        max_length=200,
         description="A model of the index, by its name or at least six digits of its fingerprint, as `/v1/models` "
         "lists them; else the active one.",
     )
@@ -69,9 +83,13 @@ class SearchRequest(BaseModel):
 class NextPageRequest(BaseModel):
     """The next page of a search: its cursor, and nothing else, for the cursor holds all the rest."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    cursor: str = Field(max_length=200_000, description="`next_cursor` of the page before.")
+    cursor: str = Field(
+        max_length=200_000,
+        json_schema_extra={"format": "search-cursor"},
+        description="`next_cursor` of the page before.",
+    )
 
 
 def _which(value: object) -> str:
@@ -165,11 +183,11 @@ class ExplainRequest(BaseModel):
     """A sentence about an image."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"image_id": 1, "text": "a dog in the snow"}]}
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"image_id": 1, "text": "a dog in the snow"}]}
     )
 
-    image_id: int = Field(ge=1, le=LARGEST_ID, description="An image of the index.", examples=[1])
-    text: str = Field(description="Words to look for in it.", examples=["a dog in the snow"])
+    image_id: Id = Field(description="An image of the index.", examples=[1])
+    text: Words = Field(description="Words to look for in it.", examples=["a dog in the snow"])
 
 
 class ExplainResponse(BaseModel):

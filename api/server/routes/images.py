@@ -14,7 +14,7 @@ from indexer.browse import Place
 from search import ImageNotFoundError, QueryError
 
 from ..files import CHANGING, HOUR, UNCHANGING, PictureFile, known, not_modified
-from ..openapi import Responses, errors
+from ..openapi import Responses, errors, header
 from ..pictures import media_type
 from ..resources import BrowsedImage, ImageResponse, ImagesResponse, PlaceOfImage
 from ..schemas import OwnCaption, Where
@@ -25,7 +25,11 @@ router = APIRouter(prefix="/v1/images", tags=["images"])
 PAGE = 50
 
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
-SAME: Responses = {304: {"description": "What the client has, by `If-None-Match`, is still so."}}
+ETAG = header("For `If-None-Match`; left out where the file is not as it was when it was indexed.", always=False)
+KEPT = {"ETag": ETAG, "Cache-Control": header("How long it may be kept.")}
+SAME: Responses = {304: {"description": "What the client has, by `If-None-Match`, is still so.", "headers": KEPT}}
+RANGE = {"Accept-Ranges": header("`bytes`.")}
+PART = {"Content-Range": header("Which bytes; in the parts where there are several.", always=False)}
 
 
 class Side(IntEnum):
@@ -42,7 +46,12 @@ async def images(
     request: Request,
     service: Served,
     cursor: Annotated[
-        str | None, Query(max_length=50_000, description="`next_cursor` of the page before; then nothing else.")
+        str | None,
+        Query(
+            max_length=50_000,
+            json_schema_extra={"format": "images-cursor"},
+            description="`next_cursor` of the page before; then nothing else.",
+        ),
     ] = None,
     k: Annotated[
         int | None, Query(ge=1, le=1000, description=f"How many a page has at most; {PAGE} if not said.", examples=[20])
@@ -67,8 +76,12 @@ async def image(request: Request, service: Served, image_id: ImageId) -> ImageRe
     responses=errors(404, 416, 422, 503)
     | SAME
     | {
-        200: {"description": "The file.", "content": {"image/*": PICTURE}},
-        206: {"description": "A range of it.", "content": {"image/*": PICTURE, "multipart/byteranges": PICTURE}},
+        200: {"description": "The file.", "content": {"image/*": PICTURE}, "headers": KEPT | RANGE},
+        206: {
+            "description": "A range of it.",
+            "content": {"image/*": PICTURE, "multipart/byteranges": PICTURE},
+            "headers": KEPT | RANGE | PART,
+        },
     },
 )
 async def image_file(request: Request, service: Served, image_id: ImageId) -> Response:
@@ -99,7 +112,7 @@ async def image_file(request: Request, service: Served, image_id: ImageId) -> Re
     response_class=Response,
     responses=errors(404, 422, 503)
     | SAME
-    | {200: {"description": "The picture, upright.", "content": {"image/webp": PICTURE}}},
+    | {200: {"description": "The picture, upright.", "content": {"image/webp": PICTURE}, "headers": KEPT}},
 )
 async def thumbnail(
     request: Request,

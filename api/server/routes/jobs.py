@@ -7,12 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Request, Response
 
 from ..job_schemas import IndexRequest, JobDocument, JobSummary, RootDocument
-from ..openapi import errors
+from ..openapi import errors, header
 from ..service import Served
 
 router = APIRouter(prefix="/v1", tags=["indexing"])
 
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="The id of a job.", examples=["9f86d081884c7d65"])]
+
+BEGUN = {"description": "The job.", "headers": {"Location": header("Where to ask how far it is.")}}
 
 
 @router.get("/roots", responses=errors(503))
@@ -27,7 +29,7 @@ async def roots(request: Request, service: Served) -> list[RootDocument]:
     return await service.work.run(request, count)
 
 
-@router.post("/index", status_code=202, responses=errors(400, 409, 422))
+@router.post("/index", status_code=202, responses=errors(400, 409, 422) | {202: BEGUN})
 async def index(service: Served, response: Response, wish: Annotated[IndexRequest, Body()]) -> JobDocument:
     """Begin to index some folders, or all that are configured; unchanged files are not opened again."""
     job = service.jobs.start(wish.roots, prune=wish.prune)

@@ -16,12 +16,14 @@ from ..schemas import (
     DEEPEST,
     LARGEST_ID,
     CaptionsResponse,
+    Expression,
     NextPageRequest,
     SearchBody,
     SearchRequest,
     SearchResponse,
     SimilarResponse,
     Where,
+    Words,
 )
 from ..service import ImageId, Served, Service
 
@@ -30,6 +32,19 @@ UPRIGHT_PIXELS = 1024  # the longest side that is needed of an upload
 router = APIRouter(prefix="/v1", tags=["search"])
 
 Picture = Annotated[UploadFile, File(description="An image file.")]
+
+
+def _form(**rules: object) -> dict[str, Any]:
+    """What OpenAPI says of a form with a picture: the type of that part, and what holds between parts."""
+    form = {"schema": rules, "encoding": {"image": {"contentType": "image/*"}}}
+    return {"requestBody": {"content": {"multipart/form-data": form}}}
+
+
+PROBABLE = _form(
+    dependentRequired={"min_probability": ["text"]},
+    **{"not": {"required": ["min_probability", "rerank"], "properties": {"rerank": {"const": False}}}},
+)
+ONE_IMAGE = _form(oneOf=[{"required": ["image"]}, {"required": ["image_id"]}])
 
 
 @router.post("/search", response_model_exclude_unset=True, responses=errors(400, 404, 422, 503))
@@ -42,21 +57,24 @@ async def search(request: Request, service: Served, query: Annotated[SearchBody,
     return await service.work.run(request, lambda: _page(service, *_begun(service, query)))
 
 
-@router.post("/search/image", response_model_exclude_unset=True, responses=errors(400, 422, 503))
+@router.post(
+    "/search/image", response_model_exclude_unset=True, responses=errors(400, 422, 503), openapi_extra=PROBABLE
+)
 async def search_by_image(
     request: Request,
     service: Served,
     image: Picture,
-    text: Annotated[str | None, Form(description="Words to look for as well.", examples=["at night"])] = None,
+    text: Annotated[Words | None, Form(description="Words to look for as well.", examples=["at night"])] = None,
     without: Annotated[
-        list[str] | None, Form(max_length=20, description="Words to take away; may be given again.")
+        list[Words] | None, Form(max_length=20, description="Words to take away; may be given again.")
     ] = None,
     k: Annotated[int, Form(ge=1, le=DEEPEST, description="How many hits at most; there are no further pages.")] = 10,
     depth: Annotated[int, Form(ge=1, le=1000, description="As in a search; counts with `text` alone.")] = 100,
     rerank: Annotated[bool, Form(description="As in a search; counts with `text` alone.")] = True,
     keywords: Annotated[bool, Form(description="As in a search; counts with `text` alone.")] = True,
     where: Annotated[
-        list[str] | None, Form(max_length=20, description="Filters, all of which must hold; may be given again.")
+        list[Expression] | None,
+        Form(max_length=20, description="Filters, all of which must hold; may be given again."),
     ] = None,
     min_probability: Annotated[
         float | None, Form(ge=0, le=1, description="Leave out less likely hits; needs `text` and `rerank`.")
@@ -96,7 +114,7 @@ async def similar(
     return SimilarResponse.model_validate(answer.as_dict())
 
 
-@router.post("/captions", responses=errors(400, 404, 422, 503))
+@router.post("/captions", responses=errors(400, 404, 422, 503), openapi_extra=ONE_IMAGE)
 async def captions(
     request: Request,
     service: Served,

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.server import Settings
+from api.server.protocol import Protocol
 from api.serving import server_config
 from tests.indexer.hostile import png
 
@@ -93,7 +94,8 @@ def bodies(document: dict[str, Any], operation: dict[str, Any], text: str) -> It
     """What to send: the text in one field, in all that take a text, and in all there are; with the type of each."""
     for kind, body in operation.get("requestBody", {}).get("content", {}).items():
         schema = schema_of(document, body["schema"])
-        for each in schema.get("oneOf", schema.get("anyOf", [schema])):
+        shapes = [schema] if "properties" in schema else schema.get("oneOf", schema.get("anyOf", []))
+        for each in shapes:
             fields = schema_of(document, each)["properties"]
             needed = {name: 1 for name in ("image_id",) if name in fields} | {
                 n: "red" for n in ("text",) if n in fields
@@ -273,4 +275,4 @@ def test_a_body_that_never_ends_is_cut_off(raw: Raw) -> None:
 def test_a_proxy_is_believed_by_the_settings_alone() -> None:
     """By default uvicorn would believe anyone on this machine; and of its parsers one limits what a header may be."""
     config = server_config(FastAPI(), Settings())
-    assert (config.proxy_headers, config.http) == (False, "h11")
+    assert (config.proxy_headers, config.http) == (False, Protocol)

@@ -188,3 +188,24 @@ def test_json_is_compressed_and_pictures_are_not(client: TestClient) -> None:
     drawn = client.post("/v1/explain/png", json=body, headers={"accept-encoding": "gzip"})
     assert len(drawn.content) > 1000
     assert "content-encoding" not in drawn.headers
+
+
+def test_rules_between_the_parts_of_a_form_lie_beside_the_parts(document: Document) -> None:
+    """One image, a file or an id; a least probability with words, reranked. And no part can be null."""
+    forms = {name: schema for name, schema in document["components"]["schemas"].items() if name.startswith("Body_")}
+    assert forms["Body_captions"]["oneOf"] == [{"required": ["image"]}, {"required": ["image_id"]}]
+    assert forms["Body_search_by_image"]["dependentRequired"] == {"min_probability": ["text"]}
+    assert "null" not in str([schema["properties"] for schema in forms.values()])
+    form = document["paths"]["/v1/captions"]["post"]["requestBody"]["content"]["multipart/form-data"]
+    assert form["encoding"] == {"image": {"contentType": "image/*"}}
+
+
+def test_headers_are_documented(document: Document) -> None:
+    """The request's id everywhere; where a job is, when to come back, what a client may keep."""
+    for _, path, operation in operations(document):
+        for status, response in operation["responses"].items():
+            assert response["headers"]["X-Request-ID"]["required"] == (status != "400"), path
+        assert operation["responses"]["429"]["headers"]["Retry-After"]["required"]
+        assert operation["responses"]["401"]["headers"]["WWW-Authenticate"]["required"]
+    assert document["paths"]["/v1/index"]["post"]["responses"]["202"]["headers"]["Location"]["required"]
+    assert "ETag" in document["paths"]["/v1/images/{image_id}/thumbnail"]["get"]["responses"]["304"]["headers"]

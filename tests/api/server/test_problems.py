@@ -69,3 +69,11 @@ def test_what_ails_the_request_is_told_in_full(
     response = client.get("/v1/stats")
     assert problem(response, status) == "say it otherwise"
     assert response.json()["type"] == f"urn:crosslook:problem:{name}"
+
+
+def test_another_method_is_refused_with_all_that_a_path_takes(client: TestClient) -> None:
+    """Also where several routes share the path."""
+    for method in ("PUT", "PATCH", "OPTIONS"):
+        response = client.request(method, "/v1/jobs/0123456789abcdef")
+        assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET")
+        assert response.json()["detail"] == "this takes DELETE, GET alone"

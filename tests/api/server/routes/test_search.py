@@ -144,3 +144,16 @@ def test_images_like_an_indexed_one(client: TestClient, paint: Paint, engine: Se
     assert [hit["path"] for hit in narrow["hits"]] == [str(folder / "blue.png")]
     assert "999" in problem(client.get("/v1/images/999/similar"), 404)
     assert "query.k" in problem(client.get(f"/v1/images/{red}/similar", params={"k": 0}), 422)
+
+
+@pytest.mark.parametrize("wrong", [{"k": "10"}, {"k": True}, {"k": 1.5}, {"rerank": 0}, {"rerank": "no"}, {"text": 1}])
+def test_values_of_another_type_are_not_converted(client: TestClient, wrong: dict[str, object]) -> None:
+    """JSON has types of its own."""
+    response = client.post("/v1/search", json={"text": "red"} | wrong)
+    assert response.status_code == 422, response.text
+    assert response.json()["detail"].startswith(f"body.{next(iter(wrong))}: ")
+
+
+def test_a_whole_number_may_be_written_with_a_point(client: TestClient) -> None:
+    """JSON knows one kind of number."""
+    assert len(client.post("/v1/search", json={"text": "red", "k": 2.0}).json()["hits"]) == 2
