@@ -18,6 +18,7 @@ import asyncio
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -100,23 +101,30 @@ async def ask(address: tuple[str, int], clients: int, seconds: float) -> Load:
 
 @contextmanager
 def server(index: Path, *arguments: str, program: tuple[str, ...] = ("-m", "api.cli")) -> Iterator[tuple[int, int]]:
-    """A server process, ready: its process id and its port."""
+    """A server process, ready: its process id and its port. Its log goes to a file: a pipe would fill, and stop it."""
     command = [sys.executable, *program, "serve", "--port", "0", "--index", str(index), *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  ours
-        assert process.stderr is not None  # noqa: S101  a pipe was asked for
-        said = ""
-        while "http://" not in said:
-            line = process.stderr.readline()
-            if not line:
-                raise SystemExit(f"the server ended: {said}")
-            said += line.strip()
-        port = int(said.split("http://")[1].split()[0].rstrip("/").rsplit(":", 1)[1])
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
+        process = subprocess.Popen(command, stderr=log)  # noqa: S603  ours
         try:
+            port = listening(process, Path(log.name))
             ready(port)
             yield process.pid, port
         finally:
             process.terminate()
-            process.stderr.read()
+            process.wait()
+
+
+def listening(process: subprocess.Popen[bytes], log: Path) -> int:
+    """The port that a server says it listens at."""
+    for _ in range(600):
+        said = log.read_text()
+        found = re.search(r"http://\S+:(\d+)", said)
+        if found:
+            return int(found[1])
+        if process.poll() is not None:
+            raise SystemExit(f"the server ended: {said}")
+        time.sleep(0.2)
+    raise SystemExit(f"the server does not listen after two minutes: {said}")
 
 
 def ready(port: int) -> None:
