@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 
+from .heads import tanh
+
 
 class Fused(NamedTuple):
     """The outcome of a fusion.
@@ -127,7 +129,7 @@ class AttentionFusion(Fusion):
         """Pool what (N, L, C) and its attended counterpart have in common: (N, 1) cosine, (N, J) similarities."""
         product = ours * theirs
         cosine = product.sum(-1, keepdim=True)
-        similarity = torch.tanh(cast(Tensor, compare(product) * ours.shape[-1] ** 0.5))
+        similarity = tanh(cast(Tensor, compare(product) * ours.shape[-1] ** 0.5))
         of_ours, of_similarity = weigh.weight[:, : ours.shape[-1]], weigh.weight[:, ours.shape[-1] :]
         logits = F.linear(ours, of_ours) + F.linear(similarity, of_similarity, weigh.bias)  # both side by side
         logits = logits.masked_fill(~mask.unsqueeze(-1), -1e4)
