@@ -438,12 +438,8 @@ class Catalog:
         return Stamp(encoder.fingerprint, *(int(x) for x in rows[0])) if rows else Stamp(encoder.fingerprint)
 
     def state(self) -> tuple[object, ...]:
-        """What tells whether images or their places came or went; quick, however many there are."""
-        c = schema.location.c
-        places = self._rows(select(func.count().label("n"), func.max(c.id).label("top")).select_from(schema.location))[
-            0
-        ]
-        return self.vector_stamp(Kind.IMAGE), places.n, places.top, self.missing_count()
+        """What tells whether images or their places came, went or changed; quick, however many there are."""
+        return self.vector_stamp(Kind.IMAGE), int(self._rows(select(schema.edition.c.count))[0][0])  # type: ignore[call-overload]  # a number
 
     def features(self, kind: Kind, ids: Sequence[int]) -> tuple[Floats, list[Floats]]:
         """What the reranker needs of some items, in the order of their ids.
@@ -742,7 +738,7 @@ def _check_version(connection: Connection, file: Path, *, read_only: bool) -> No
         found = version()  # again: another process may have been first
         if found == 0:
             schema.metadata.create_all(connection)
-            for statement in schema.derived_statements():
+            for statement in schema.derived_statements() + schema.EDITION_STATEMENTS:
                 connection.exec_driver_sql(statement)
             connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
         else:

@@ -32,6 +32,11 @@ _JOINT = re.compile(r"\s+(?P<word>and|or)\s+(?=[A-Za-z_]+\s*(?:!=|<=|>=|=|<|>))"
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _SIZE = re.compile(r"(?P<count>[0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(?P<unit>[a-z]*)")
 _UNITS = {"": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+LARGEST = 2**63 - 1
+"""What SQLite can compare with."""
+MOST_CLAUSES = 50
+"""In one expression: SQLite nests conditions a thousand deep at most."""
+
 _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 _image, _location, _caption = schema.image.c, schema.location.c, schema.caption.c
 
@@ -67,7 +72,9 @@ def condition(expression: str) -> Condition:
         FilterError: the expression does not parse; the message says at which character, and what was expected.
     """
     alternatives: list[list[Condition]] = [[]]
-    for word, clause, negated in _clauses(expression.encode("utf-8", "replace").decode()):
+    for number, (word, clause, negated) in enumerate(_clauses(expression.encode("utf-8", "replace").decode())):
+        if number == MOST_CLAUSES:
+            raise _error(clause.expression, clause.field_at, f"there are more than {MOST_CLAUSES} comparisons")
         if word == "or":
             alternatives.append([])
         if clause.field not in _MEANINGS:
@@ -192,7 +199,8 @@ def _size(clause: _Clause) -> Condition:
     match = _SIZE.fullmatch(clause.value.lower())
     if match is None or match["unit"] not in _UNITS:
         raise clause.wrong(f"{clause.value!r} is not a size such as 2MB, 500 kB, 1.5MiB, or a number of bytes")
-    return _lies(_OPERATORS[clause.op](_location.size, round(float(match["count"]) * _UNITS[match["unit"]])))
+    count = min(round(float(match["count"]) * _UNITS[match["unit"]]), LARGEST)
+    return _lies(_OPERATORS[clause.op](_location.size, count))
 
 
 def _folder(clause: _Clause) -> Condition:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 4
+VERSION = 5
 """Stored as SQLite's `user_version`; a lower one is brought up to date by `upgrades.py`, a higher one is refused."""
 
 metadata = MetaData()
@@ -133,6 +133,9 @@ failure = Table(
     Column("mtime_ns", Integer, nullable=False),
 )
 
+edition = Table("edition", metadata, Column("count", Integer, nullable=False))
+"""One row: how often any image's place came, went or changed. Triggers keep it."""
+
 KEYWORDS = {"caption_words": ("caption", "text"), "location_words": ("location", "path")}
 """Full-text tables over a column of another table, whose rowid they share; triggers keep them in step."""
 
@@ -145,6 +148,16 @@ TALLY_TRIGGERS = (
     UPDATE tally SET count = count - 1, changes = changes + 1
     WHERE encoder_id = old.encoder_id AND kind = old.kind; END""",
 )
+
+
+EDITION_STATEMENTS = [
+    "INSERT INTO edition VALUES (0)",
+    *(
+        f"CREATE TRIGGER location_{event.lower()} AFTER {event} ON location BEGIN "  # noqa: S608  our own names
+        "UPDATE edition SET count = count + 1; END"
+        for event in ("INSERT", "UPDATE", "DELETE")
+    ),
+]
 
 
 def derived_statements() -> list[str]:

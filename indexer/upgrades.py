@@ -22,6 +22,7 @@ STEPS: dict[int, list[str]] = {
         """CREATE TABLE unsettled (image_id INTEGER NOT NULL, new BOOLEAN NOT NULL, was_at VARCHAR,
         PRIMARY KEY (image_id), FOREIGN KEY(image_id) REFERENCES image (id) ON DELETE CASCADE)""",
     ],
+    4: ["CREATE TABLE edition (count INTEGER NOT NULL)", *schema.EDITION_STATEMENTS],
 }
 """What leads from a version to the next."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -227,3 +229,35 @@ def test_images_are_hidden_by_what_indexes_know(
     assert any("INDEX location_missing" in step for step in plan)
     assert any("COVERING INDEX ix_location_image_id" in step for step in plan)
     assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def test_the_state_tells_of_changes_that_leave_all_counts_as_they_were(
+    indexed: Catalog, folder: Path, encoder: FakeEncoder
+) -> None:
+    """A file renamed, and one lost while another comes back, change what is counted by folder."""
+    states = [indexed.state()]
+    (folder / "red.png").rename(folder / "sunset.png")
+    index_paths(indexed, encoder, [folder], prune=True)
+    states.append(indexed.state())
+    index_paths(indexed, encoder, [folder])
+    assert indexed.state() == states[-1], "a run that finds nothing new changes nothing"
+    (folder / "sunset.png").rename(folder.parent / "kept.png")
+    index_paths(indexed, encoder, [folder])
+    states.append(indexed.state())
+    (folder.parent / "kept.png").rename(folder / "sunset.png")
+    index_paths(indexed, encoder, [folder])
+    states.append(indexed.state())
+    assert len(set(states)) == len(states)
+
+
+def test_many_threads_read_at_once(indexed: Catalog) -> None:
+    """None waits for another's connection: more than SQLAlchemy's usual fifteen hold one together."""
+    together = Barrier(40, timeout=20)
+
+    def hold(_: int) -> int:
+        with indexed._connected():
+            together.wait()
+            return indexed.missing_count()
+
+    with ThreadPoolExecutor(40) as threads:
+        assert set(threads.map(hold, range(40))) == {0}

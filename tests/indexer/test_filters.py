@@ -152,6 +152,7 @@ def test_all_expressions_must_hold(dated: Catalog) -> None:
         ("within > 1,2,3,4", "within takes = or !=, not >"),
         ("has_caption = maybe", "true or false, not 'maybe'"),
         ("orientation = tall", "landscape, portrait or square, not 'tall'"),
+        (" and ".join(["width = 1"] * 51), "at character 701, there are more than 50 comparisons"),
         ("size > 2 pounds", "'2 pounds' is not a size such as 2MB"),
         ("size > -1", "'-1' is not a size"),
         ("megapixels > many", "'many' is not a number"),
@@ -191,3 +192,10 @@ def test_any_value_of_any_field_runs_or_is_refused(field: str, op: str, value: s
         return
     with EMPTY.connect() as connection:
         assert connection.execute(select(schema.image.c.id).where(wanted)).all() == []
+
+
+def test_the_longest_expressions_and_the_largest_sizes_can_be_asked(dated: Catalog) -> None:
+    """SQLite refuses deep conditions and numbers beyond 64 bits; neither reaches it."""
+    most = " or ".join(["width = 1"] * 50)
+    assert len(dated.image_ids_where([most] * 20)) == 0
+    assert len(dated.image_ids_where(["size < 999999999999999 GB"])) == len(PICTURES)
