@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from indexer import FilterError
+
 from . import duplicates, indexing, keys, models, searching, serving, training
 from .errors import EXPECTED
 from .output import message
@@ -67,7 +69,7 @@ def main() -> None:
         app()
     except EXPECTED as exc:
         message(f"crosslook: {exc}", style="red")
-        sys.exit(1)
+        sys.exit(2 if isinstance(exc, FilterError) else 1)
     except OSError as exc:
         where = f"{exc.filename}: " if exc.filename else ""
         message(f"crosslook: {where}{exc.strerror or exc}", style="red")

@@ -25,12 +25,12 @@ Count = Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many hits
 
 def search(
     text: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help='What to look for, in a sentence; -word and -"two words" take away. Put -- before a text '
-            "that begins with a hyphen."
+            "that begins with a hyphen. With --image it may be left out."
         ),
-    ],
+    ] = None,
     image: Annotated[
         Path | None, typer.Option("--image", metavar="FILE", help="A picture to look for as well.")
     ] = None,
@@ -52,21 +52,29 @@ def search(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Find images for a sentence."""
+    """Find images for a sentence, for a picture, or for both."""
     if no_rerank and min_probability is not None:
         raise typer.BadParameter("--min-probability needs reranking, which gives the probabilities")
+    away, filters = without or (), where or ()
     with _engine(index, model, device) as engine:
-        answer = engine.search_images(
-            text,
-            image=image,
-            without=without or (),
-            k=k,
-            depth=depth,
-            rerank=not no_rerank,
-            keywords=not no_keywords,
-            where=where or (),
-            min_probability=min_probability,
-        )
+        if text is not None:
+            answer = engine.search_images(
+                text,
+                image=image,
+                without=away,
+                k=k,
+                depth=depth,
+                rerank=not no_rerank,
+                keywords=not no_keywords,
+                where=filters,
+                min_probability=min_probability,
+            )
+        elif image is None:
+            raise typer.BadParameter("give TEXT, --image FILE, or both")
+        elif min_probability is not None:
+            raise typer.BadParameter("--min-probability needs TEXT: it says how well a picture fits a sentence")
+        else:
+            answer = engine.similar_images(image, without=away, k=k, where=filters)
     if json:
         print_json(answer.as_dict())
     else:

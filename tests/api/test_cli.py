@@ -232,10 +232,20 @@ def test_words_are_taken_away_on_the_command_line(ready: Run, folder: Path) -> N
     assert one_sentence(refused.err)
 
 
+def test_a_picture_alone_is_looked_for(ready: Run, folder: Path) -> None:
+    """As `similar` does it; without a text there is no probability, and without both nothing to look for."""
+    blue = folder / "blue.png"
+    alone, similar = ready("search", "--image", blue, "--json").json, ready("similar", blue, "--json").json
+    assert [hit["path"] for hit in alone["hits"]] == [hit["path"] for hit in similar["hits"]] != []
+    for refused in (ready("search"), ready("search", "--image", blue, "--min-probability", "0.5")):
+        assert (refused.status, refused.out) == (2, "")
+        assert "TEXT" in refused.err
+
+
 def test_a_filter_that_does_not_parse_shows_where(ready: Run) -> None:
-    """The character is counted from 1."""
+    """The character is counted from 1, and it is bad usage."""
     done = ready("search", "red", "--where", "width > 10 and size > 2 pounds")
-    assert (done.status, done.out) == (1, "")
+    assert (done.status, done.out) == (2, "")
     assert one_sentence(done.err)
     assert "at character 23, '2 pounds' is not a size such as 2MB" in done.err
 
@@ -348,7 +358,6 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
         ("search", ""): "the query is empty",
         ("search", "   "): "the query is empty",
         ("search", "word " * 10_000): "the query has 10000 words; at most 60",
-        ("search", "red", "--where", "colour = red"): "no field 'colour'",
         ("search", "red", "--index", tmp_path / "none"): "make one with: crosslook index",
         ("search", "red", "--image", tmp_path / "text.jpg"): "text.jpg: not an image",
         ("captions", tmp_path / "none.jpg"): "no such image: ",
