@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -55,6 +55,10 @@ def search(
     """Find images for a sentence, for a picture, or for both."""
     if no_rerank and min_probability is not None:
         raise typer.BadParameter("--min-probability needs reranking, which gives the probabilities")
+    if text is None and image is None:
+        raise typer.BadParameter("give TEXT, --image FILE, or both")
+    if text is None and min_probability is not None:
+        raise typer.BadParameter("--min-probability needs TEXT: it says how well a picture fits a sentence")
     away, filters = without or (), where or ()
     with _engine(index, model, device) as engine:
         if text is not None:
@@ -69,12 +73,8 @@ def search(
                 where=filters,
                 min_probability=min_probability,
             )
-        elif image is None:
-            raise typer.BadParameter("give TEXT, --image FILE, or both")
-        elif min_probability is not None:
-            raise typer.BadParameter("--min-probability needs TEXT: it says how well a picture fits a sentence")
         else:
-            answer = engine.similar_images(image, without=away, k=k, where=filters)
+            answer = engine.similar_images(cast(Path, image), without=away, k=k, where=filters)
     if json:
         print_json(answer.as_dict())
     else:
