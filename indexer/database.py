@@ -39,7 +39,8 @@ def open_engine(file: Path, *, read_only: bool) -> Engine:
     """An engine over a database file, whatever its name; nothing is opened before the first query."""
     if read_only:  # no pool: how the file must be read can change from one query to the next
         return create_engine("sqlite://", creator=lambda: _reader(file), poolclass=NullPool)
-    return create_engine("sqlite://", creator=lambda: _writer(file), poolclass=QueuePool)
+    # Nobody waits for a connection: threads are limited where they are made, and probes must not queue behind them.
+    return create_engine("sqlite://", creator=lambda: _writer(file), poolclass=QueuePool, max_overflow=-1)
 
 
 def refusal(file: Path, error: DatabaseError) -> CatalogError:

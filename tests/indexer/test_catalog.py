@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +227,11 @@ def test_images_are_hidden_by_what_indexes_know(
     assert any("INDEX location_missing" in step for step in plan)
     assert any("COVERING INDEX ix_location_image_id" in step for step in plan)
     assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def test_nobody_waits_for_a_connection(indexed: Catalog) -> None:
+    """However many threads read, and however long: a program that watches a server must not queue behind them."""
+    with ExitStack() as held:
+        for _ in range(40):
+            assert held.enter_context(indexed.snapshot()).counts()["image"] == 5
+        assert indexed.counts()["image"] == 5
