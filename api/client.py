@@ -1,8 +1,10 @@
 """A small typed client for the HTTP service. Answers are the documents of its OpenAPI description.
 
-with Client("http://localhost:8000") as crosslook:
-for hit in crosslook.hits("two dogs running through snow"):
-print(hit.path, hit.match_probability)
+    with Client("http://localhost:8000") as crosslook:
+        for hit in crosslook.hits("two dogs running through snow"):
+            print(hit.path, hit.match_probability)
+
+Safe to share between threads.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from .errors import ApiError
 from .server.job_schemas import JobDocument, JobSummary, RootDocument
@@ -36,7 +38,15 @@ from .server.schemas import (
 )
 
 Picture = Path | bytes
-Document = TypeVar("Document", bound=BaseModel)
+Document = TypeVar("Document")
+
+
+MOST_SECONDS = 60.0
+"""Nobody waits longer before asking again, whatever a server says."""
+
+
+class UnreachableError(ApiError):
+    """No answer came: nobody listens there, the connection broke, or it took too long."""
 
 
 class ProblemError(ApiError):
@@ -48,7 +58,11 @@ class ProblemError(ApiError):
 
 
 class Client:
-    """Asks one server. Where it is too busy, waits as it says and asks again."""
+    """Asks one server. Where it is too busy, waits as it says and asks again.
+
+    Every method raises `ProblemError` where the server refuses, `UnreachableError` where no answer comes, and
+    `ApiError`, the root of both, where something else answers.
+    """
 
     def __init__(
         self,
@@ -167,7 +181,7 @@ class Client:
 
     def roots(self) -> list[RootDocument]:
         """Folders that may be indexed."""
-        return TypeAdapter(list[RootDocument]).validate_json(self._ask("GET", "/v1/roots").content)
+        return _read(TypeAdapter(list[RootDocument]), self._ask("GET", "/v1/roots"))
 
     def index(self, roots: Sequence[str] | None = None, *, prune: bool = False) -> JobDocument:
         """Begin to index some of them, or all."""
@@ -176,7 +190,7 @@ class Client:
 
     def jobs(self) -> list[JobSummary]:
         """The last jobs, the latest first."""
-        return TypeAdapter(list[JobSummary]).validate_json(self._ask("GET", "/v1/jobs").content)
+        return _read(TypeAdapter(list[JobSummary]), self._ask("GET", "/v1/jobs"))
 
     def job(self, job_id: str) -> JobDocument:
         """How far a job is."""
@@ -195,25 +209,35 @@ class Client:
     # --- asking ---
 
     def _json(self, kind: type[Document], method: str, path: str, **how: Any) -> Document:  # noqa: ANN401  httpx's
-        return kind.model_validate_json(self._ask(method, path, **how).content)
+        return _read(TypeAdapter(kind), self._ask(method, path, **how))
 
     def _ask(self, method: str, path: str, **how: Any) -> httpx2.Response:  # noqa: ANN401  as above
         for left in range(self._retries, -1, -1):
-            response = self._http.request(method, path, **how)
+            response = self._once(method, path, **how)
             if response.status_code not in (429, 503) or not left or "retry-after" not in response.headers:
                 break
             time.sleep(_seconds(response.headers))
         if response.is_success:
             return response
+        raise ProblemError(_read(TypeAdapter(Problem), response))
+
+    def _once(self, method: str, path: str, **how: Any) -> httpx2.Response:  # noqa: ANN401  as above
         try:
-            raise ProblemError(Problem.model_validate_json(response.content))
-        except ValidationError as exc:  # no crosslook, or something before it
-            raise ApiError(f"{response.url} answered {response.status_code}, and no problem document") from exc
+            return self._http.request(method, path, **how)
+        except httpx2.HTTPError as exc:
+            raise UnreachableError(f"{method} {path} at {self._http.base_url}: {exc or type(exc).__name__}") from exc
+
+
+def _read(kind: TypeAdapter[Document], response: httpx2.Response) -> Document:
+    try:
+        return kind.validate_json(response.content)
+    except ValidationError as exc:  # no crosslook, or something before it
+        raise ApiError(f"{response.url} answered {response.status_code}, and not as crosslook does") from exc
 
 
 def _seconds(headers: Mapping[str, str]) -> float:
     value = headers["retry-after"]
-    return float(value) if value.isdigit() else 1.0
+    return min(float(value), MOST_SECONDS) if value.isdecimal() else 1.0
 
 
 def _file(image: Picture) -> tuple[str, bytes]:

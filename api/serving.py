@@ -41,21 +41,50 @@ def serve(
     waiting: Annotated[
         int | None, typer.Option("--waiting", help="Requests that may wait beyond those; more are refused [64].")
     ] = None,
+    upload_bytes: Annotated[int | None, typer.Option("--upload-bytes", help="Largest upload [33554432].")] = None,
+    upload_pixels: Annotated[
+        int | None, typer.Option("--upload-pixels", help="Largest picture in an upload [100000000].")
+    ] = None,
+    thumbnail_bytes: Annotated[
+        int | None, typer.Option("--thumbnail-bytes", help="Thumbnails kept in the user's cache [2147483648].")
+    ] = None,
+    receive_seconds: Annotated[
+        int | None, typer.Option("--receive-seconds", help="How long a request may take to arrive [60].")
+    ] = None,
     rate: Annotated[
         int | None, typer.Option("--rate", help="Requests a minute from one key or address [0: any].")
     ] = None,
+    require_keys: Annotated[
+        bool | None, typer.Option("--require-keys/--no-require-keys", help="Ask for API keys locally, too [no].")
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option("--proxy", metavar="ADDRESS", help="A proxy to believe about addresses; may be given again."),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option("--cors-origin", metavar="ORIGIN", help="A web origin that may call; may be given again."),
+    ] = None,
     log_format: Annotated[
         str | None, typer.Option("--log-format", metavar="text|json", help="How the log is written [text].")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error [info].")
+    ] = None,
+    shutdown_seconds: Annotated[
+        int | None, typer.Option("--shutdown-seconds", help="How long accepted requests may take to end [30].")
     ] = None,
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",
 ) -> None:
     """Serve the index over HTTP; OpenAPI is at /openapi.json, all settings are in docs/SERVING.md."""
-    from .server.settings import read_settings  # noqa: PLC0415  only a server pays for it
+    from .server.settings import Settings, read_settings, unknown_names  # noqa: PLC0415  only a server pays for it
 
-    flags = {"host": host, "port": port, "roots": root or None, "threads": threads, "waiting": waiting}
-    settings = read_settings(flags | {"rate": rate, "log_format": log_format}, config=config)
+    flags = locals() | {"roots": root or None, "proxies": proxy or None, "cors_origins": cors_origin or None}
+    settings = read_settings({name: flags[name] for name in Settings.model_fields}, config=config)
+    for name in unknown_names():
+        message(f"{name} is no setting, and changes nothing; docs/SERVING.md lists those there are", style="yellow")
     _check_keys(settings, index)
     from .server.logs import log_to  # noqa: PLC0415  as above
 
@@ -75,15 +104,14 @@ def serve(
 
 def run(engine: SearchEngine, settings: Settings, listener: socket.socket) -> None:
     """Serve until the process is told to end; what was accepted is answered first."""
-    import uvicorn  # noqa: PLC0415  only a server pays for it
-
-    from .server import create_app  # noqa: PLC0415  as above
+    from .server import create_app  # noqa: PLC0415  only a server pays for it
+    from .server.ending import Server  # noqa: PLC0415  as above
 
     app = create_app(engine, settings, prepare=lambda: _warm(engine))
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops by itself, and then hands the signal on
         signal.signal(number, _end)
     try:
-        uvicorn.Server(server_config(app, settings)).run(sockets=[listener])
+        Server(server_config(app, settings)).run(sockets=[listener])
     except SystemExit as exc:
         if app.state.service.readiness.loading:  # which may take long, and nothing is lost by leaving it
             os._exit(int(exc.code or 0))
@@ -99,14 +127,15 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn runs: it names nobody, and believes no header about who asks."""
     import uvicorn  # noqa: PLC0415  only a server pays for it
 
-    from .server.protocol import Protocol  # noqa: PLC0415  as above
+    from .server.protocol import limited  # noqa: PLC0415  as above
 
     return uvicorn.Config(
         app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=Protocol,  # h11, which limits how long headers are; httptools does not
+        http=limited(settings.receive_seconds),
+        ws="none",
         server_header=False,
         proxy_headers=False,  # the setting `proxies` says whom to believe, and the guard listens
         timeout_graceful_shutdown=settings.shutdown_seconds,

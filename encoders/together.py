@@ -59,12 +59,18 @@ class Together:
             if not batch:
                 return
             self.sizes[count] += 1
-        texts = [text for part, _ in batch for text in part]
+        self._answer(batch)
+
+    def _answer(self, batch: Sequence[tuple[list[str], Future[TextFeatures]]]) -> None:
+        """Encode a batch; where that fails, each part by itself, so that one client's sentence fails no other's."""
         try:
-            found = self._encode(texts)
-        except BaseException as exc:  # noqa: BLE001  each thread raises it for itself
-            for _, answer in batch:
-                answer.set_exception(exc)
+            found = self._encode([text for part, _ in batch for text in part])
+        except BaseException as exc:  # noqa: BLE001  the thread that asked raises it
+            if len(batch) == 1:
+                batch[0][1].set_exception(exc)
+                return
+            for one in batch:
+                self._answer([one])
             return
         start = 0
         for part, answer in batch:

@@ -39,7 +39,8 @@ def open_engine(file: Path, *, read_only: bool) -> Engine:
     """An engine over a database file, whatever its name; nothing is opened before the first query."""
     if read_only:  # no pool: how the file must be read can change from one query to the next
         return create_engine("sqlite://", creator=lambda: _reader(file), poolclass=NullPool)
-    # As many connections as there are threads that ask at once, kept: none waits for another to give one back.
+    # Nobody waits for a connection, and each is kept: threads are limited where they are made, and probes must not
+    # queue behind them.
     return create_engine("sqlite://", creator=lambda: _writer(file), poolclass=QueuePool, pool_size=0)
 
 

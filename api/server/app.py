@@ -17,6 +17,7 @@ from search import SearchEngine
 from . import problems
 from .content import content_type
 from .guard import Guard
+from .head import Head
 from .headers import SecurityHeaders
 from .jobs import Jobs
 from .keys import KeyStore
@@ -32,10 +33,11 @@ from .work import Work
 BEARER = HTTPBearer(auto_error=False, description="An API key, made with: crosslook keys add NAME")
 """Tells OpenAPI that there are keys; the guard asks for them, before any route is looked for."""
 
-TOLD = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
+TOLD = ["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
 """Headers that pages of other origins may read."""
 
 ZIPPED_FROM = 1000  # bytes; what is less fits into one packet anyway
+ZIP_LEVEL = 4  # of 9: the last tenth of the size would take most of the time, in which nothing else is done
 UNZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
 """Pictures, and parts of them, are compressed as they are."""
 
@@ -67,7 +69,10 @@ def create_app(
         lifespan=_lifespan,
     )
     app.state.service = service = _service(engine, settings, prepare)
-    app.add_middleware(GZipMiddleware, minimum_size=ZIPPED_FROM, exclude_content_types=UNZIPPED)
+    app.add_middleware(
+        GZipMiddleware, minimum_size=ZIPPED_FROM, compresslevel=ZIP_LEVEL, exclude_content_types=UNZIPPED
+    )
+    app.add_middleware(Head)
     _protect(app, service, KeyStore(engine.catalog.directory))
     problems.install(app)
     for module in (search, images, explain, index, jobs, operations):
@@ -85,7 +90,7 @@ def _protect(app: FastAPI, service: Service, keys: KeyStore) -> None:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Range", "X-Request-ID"],
             expose_headers=TOLD,
         )
     app.add_middleware(Observing, metrics=service.metrics)

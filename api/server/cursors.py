@@ -30,7 +30,7 @@ class Cursors:
 
     def make(self, kind: str, document: dict[str, Any]) -> str:
         """A cursor for a kind of request."""
-        content = json.dumps(document, separators=(",", ":")).encode()
+        content = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
         return _letters(self._code(kind, content) + content)
 
     def read(self, kind: str, cursor: str) -> dict[str, Any]:

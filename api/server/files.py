@@ -7,10 +7,10 @@ from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
-YEAR, HOUR = 31_536_000, 3600  # seconds
-
-UNCHANGING = f"private, max-age={YEAR}, immutable"
-CHANGING = "private, no-cache"
+KEPT = "private, no-cache"
+"""Kept by this client alone, which asks each time whether it is still so: an id means another image in another index,
+and two indexes may be served at one address, one after the other.
+"""
 
 
 def known(request: Request, etag: str) -> bool:

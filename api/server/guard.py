@@ -11,10 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import KeysError
+from .bodies import Bodies
 from .clients import client_of
 from .headers import is_page
 from .keys import Access, Key, KeyStore
 from .problems import problem
+from .rates import Rates
 from .settings import LOCAL_HOSTS, Settings
 
 PROBES = frozenset({"/healthz", "/readyz"})
@@ -35,28 +37,26 @@ class Guard:
     """ASGI middleware: names, keys, rates, sizes.
 
     Where no key is asked for, only this machine can connect; but a web page in its browser could be pointed here by a
-    name it controls (DNS rebinding), or send a form here, so `Host` must be a name of this machine, and a request that
-    changes something must not come from another origin's page.
+    name it controls (DNS rebinding), send a form here, or ask much and measure how long it takes, so `Host` must be a
+    name of this machine, and a request must not come from another origin's page. A link on one may lead here.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, keys: KeyStore) -> None:
         self.app = app
         self.settings = settings
         self._keys = keys
+        self._bodies = Bodies(settings.upload_bytes)
         self._proxies = tuple(ipaddress.ip_network(proxy) for proxy in settings.proxies)
-        self._rates = None
-        if settings.rate:
-            from .rates import Rates  # noqa: PLC0415  only a server with a rate needs the library
-
-            self._rates = Rates(settings.rate)
+        self._rates = Rates(settings.rate) if settings.rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or pass it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
         try:
-            told = self._admit(scope, Headers(scope=scope))
+            told = self._admit(scope, headers)
         except HTTPException as exc:
             await problem(exc.status_code, exc.detail, dict(exc.headers or {}))(scope, receive, send)
         except KeysError as exc:
@@ -64,11 +64,12 @@ class Guard:
             fault = problem(503, "no key can be checked now; the server's log tells more", name="keys-unavailable")
             await fault(scope, receive, send)
         else:
-            await self.app(scope, self._limited(receive), _telling(send, told))
+            with self._bodies.counted(headers, receive) as counting:
+                await self.app(scope, counting, _telling(send, told))
 
     def _admit(self, scope: Scope, headers: Headers) -> dict[str, str]:
         """Let a request pass, and return what its answer tells about the rate."""
-        self._check_length(headers)
+        self._bodies.check(headers)
         path, asks = scope["path"], self.settings.asks_keys
         if not asks:
             self._check_names(scope, headers)
@@ -83,25 +84,17 @@ class Guard:
             scope.setdefault("state", {})["key_id"] = key.id
         return told
 
-    def _check_length(self, headers: Headers) -> None:
-        length, coding = headers.get("content-length"), headers.getlist("transfer-encoding")
-        if coding and (length is not None or coding != ["chunked"]):
-            # Two servers in a row may each believe another one, and so take one request for two.
-            detail = "send either Content-Length or Transfer-Encoding: chunked"
-            raise HTTPException(400, detail, headers={"Connection": "close"})
-        if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > self.settings.upload_bytes):
-            raise HTTPException(413, self._too_large())
-
     def _check_names(self, scope: Scope, headers: Headers) -> None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not _LOCAL.fullmatch(hosts[0]):
             raise HTTPException(421, f"this server answers to {', '.join(LOCAL_HOSTS)} only")
-        origin = headers.get("origin")
-        same = origin is None or origin in self.settings.cors_origins or origin == f"{scope.get('scheme')}://{hosts[0]}"
-        if not same and scope["method"] not in READING:
-            raise HTTPException(
-                403, "a page of another origin may not send anything; its origin is not in cors_origins"
-            )
+        origin, mode = headers.get("origin"), headers.get("sec-fetch-mode")
+        if origin is None:  # a program, or a browser that asks for a part of a page, or follows a link
+            foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site") and mode != "navigate"
+        else:
+            foreign = origin not in (*self.settings.cors_origins, f"{scope.get('scheme')}://{hosts[0]}")
+        if foreign and scope["method"] != "OPTIONS":
+            raise HTTPException(403, "a page of another origin may not ask anything; its origin is not in cors_origins")
 
     def _key(self, headers: Headers) -> Key | None:
         """The key that a request shows, if it is one."""
@@ -119,23 +112,6 @@ class Guard:
             detail = f"more than {self.settings.rate} requests in a minute; ask again in {wait} s"
             raise HTTPException(429, detail, headers=allowance.headers)
         return allowance.headers
-
-    def _limited(self, receive: Receive) -> Receive:
-        """Count what arrives: a request need not tell its length, or tell it truly."""
-        received = 0
-
-        async def limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.settings.upload_bytes:
-                raise HTTPException(413, self._too_large())
-            return message
-
-        return limited
-
-    def _too_large(self) -> str:
-        return f"the request is larger than {self.settings.upload_bytes // 1024**2} MB"
 
 
 def _needed(scope: Scope) -> Access:

@@ -10,7 +10,7 @@ import sys
 from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 FACTS = ("method", "route", "status", "ms", "key", "query", "job", "state")
 """What lines may tell beside the event; other libraries' extras are for their own formatters."""
@@ -32,12 +32,21 @@ def formatter(log_format: str, *, colours: bool = False) -> logging.Formatter:
     else:
         plain = structlog.dev.plain_traceback  # the colourful one shows local variables, queries among them
         last = (
+            _one_line,
             structlog.dev.ConsoleRenderer(
                 colors=colours, timestamp_key="time", exception_formatter=plain, sort_keys=False
             ),
         )
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     return structlog.stdlib.ProcessorFormatter(processors=(remove, *last), foreign_pre_chain=SHARED)
+
+
+def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write line ends as such, or a file's name could add a line of its own; with facts the renderer does so."""
+    text = str(event["event"])
+    if not text.isprintable():
+        event["event"] = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return event
 
 
 def log_to(stream: TextIO = sys.stderr, *, log_format: str, level: str) -> logging.Handler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from .metrics import Metrics
-from .problems import unforeseen
+from .problems import ending, unforeseen
 
 HEADER = "X-Request-ID"
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -50,6 +51,10 @@ class Observing:
         with bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, named)
+            except asyncio.CancelledError:  # the server was told to end, and this takes longer than it may
+                if status != LEFT:
+                    raise
+                await ending()(scope, receive, named)
             except Exception:
                 faults.exception("an error that was not foreseen")
                 if status != LEFT:  # half an answer is out: the server closes the connection

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from .guard import PROBES
 from .schemas import Problem
 
-GUARDED = (400, 401, 403, 413, 421, 429)
+GUARDED = (400, 401, 403, 408, 413, 421, 429, 503)
 """Any request may be refused so, before it reaches a route."""
 
 MEANINGS = {
@@ -19,6 +19,7 @@ MEANINGS = {
     401: "No API key, or one that is not valid.",
     403: "The key may not write, or a page of another origin asks.",
     404: "There is no such thing, or its file is gone.",
+    408: "The request took too long to arrive.",
     409: "Another job runs; `Location` names it.",
     413: "The body is larger than this server takes.",
     415: "The body is of another type than this takes.",
@@ -114,5 +115,5 @@ def _never_null(schema: dict[str, Any]) -> None:
 
 
 def _headers(status: int) -> dict[str, Any]:
-    """Those of every answer, but for a request that could not even be read, and those of an error."""
-    return {"X-Request-ID": REQUEST_ID | {"required": status != HTTPStatus.BAD_REQUEST}} | TOLD.get(status, {})
+    """Those of every answer, but for a request that could not even be read, or did not end, and those of an error."""
+    return {"X-Request-ID": REQUEST_ID | {"required": status not in (400, 408)}} | TOLD.get(status, {})

@@ -49,12 +49,16 @@ INSIDE: dict[type[Exception], str] = {
 }
 """What a client is told where the message is for those who run the server, and names its folders."""
 
+TOLD_FAULTS = 10
+"""A body can have thousands; nobody reads them."""
+
 OF_STATUS = {
     400: "bad-request",
     401: "unauthorized",
     403: "forbidden",
     404: "not-found",
     405: "method-not-allowed",
+    408: "too-slow",
     413: "too-large",
     415: "unsupported-media-type",
     416: "range-not-satisfiable",
@@ -99,9 +103,8 @@ def _indexing(_request: Request, exc: Exception) -> JSONResponse:
     return problem(409, str(exc), there, name="indexing")
 
 
-def _busy(_request: Request, _exc: Exception) -> JSONResponse:
-    wait = {"Retry-After": str(RETRY_SECONDS)}
-    return problem(503, f"as many requests wait as may; ask again in {RETRY_SECONDS} s", wait)
+def _busy(_request: Request, exc: Exception) -> JSONResponse:
+    return problem(503, str(exc), {"Retry-After": str(getattr(exc, "seconds", RETRY_SECONDS))})
 
 
 def _gone(_request: Request, _exc: Exception) -> Response:
@@ -110,7 +113,9 @@ def _gone(_request: Request, _exc: Exception) -> Response:
 
 def _invalid(_request: Request, exc: Exception) -> JSONResponse:
     errors = exc.errors() if isinstance(exc, RequestValidationError) else ()
-    faults = [f"{_place(error['loc'])}: {error['msg']}" for error in errors]
+    faults = [f"{_place(error['loc'])}: {error['msg']}" for error in errors[:TOLD_FAULTS]]
+    if len(errors) > TOLD_FAULTS:
+        faults.append(f"and {len(errors) - TOLD_FAULTS} more")
     return problem(422, "; ".join(faults) or "the request is not as it should be")
 
 
@@ -133,7 +138,13 @@ def _allow(request: Request) -> dict[str, str] | None:
     """All methods of a path, as OpenAPI has them; Starlette names those of its first route alone."""
     route = getattr(request.scope.get("route"), "path", None)
     methods: dict[str, object] = request.app.openapi()["paths"].get(route, {})
-    return {"Allow": ", ".join(sorted(methods)).upper()} if methods else None
+    names = {*methods, "head"} if "get" in methods else {*methods}
+    return {"Allow": ", ".join(sorted(names)).upper()} if names else None
+
+
+def ending() -> JSONResponse:
+    """What a client learns whose request would take longer than a server that ends may wait."""
+    return problem(503, "the server is ending; ask again in 10 s", {"Retry-After": "10"})
 
 
 def unforeseen() -> JSONResponse:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 WINDOW_SECONDS = 60
 MANY = 10_000
@@ -24,30 +22,32 @@ class Allowance:
 
 
 class Rates:
-    """Requests a minute for each client."""
+    """Requests a minute for each client. For one thread, that of the event loop."""
 
-    def __init__(self, rate: int) -> None:
-        self._item = RateLimitItemPerMinute(rate)
-        self._storage = MemoryStorage()
-        self._limiter = MovingWindowRateLimiter(self._storage)
+    def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._clock = rate, clock
+        self._times: dict[str, deque[float]] = {}
         self._look_at = MANY
 
     def count(self, client: str) -> Allowance:
         """Count a request, and say whether it may be worked on; what is refused is not counted."""
-        self._forget()
-        granted = self._limiter.hit(self._item, client)
-        resets, left = self._limiter.get_window_stats(self._item, client)
-        wait = str(max(1, math.ceil(resets - time.time())))
+        now = self._clock()
+        if len(self._times) >= self._look_at:
+            self._forget(now)
+        times = self._times.setdefault(client, deque())
+        while times and times[0] <= now - WINDOW_SECONDS:
+            times.popleft()
+        granted = len(times) < self._rate
+        if granted:
+            times.append(now)
+        wait = str(max(1, math.ceil(times[0] + WINDOW_SECONDS - now)))
         headers = {
-            "RateLimit-Policy": f'"client";q={self._item.amount};w={WINDOW_SECONDS}',
-            "RateLimit": f'"client";r={left};t={wait}',
+            "RateLimit-Policy": f'"client";q={self._rate};w={WINDOW_SECONDS}',
+            "RateLimit": f'"client";r={self._rate - len(times)};t={wait}',
         }
         return Allowance(granted, headers if granted else headers | {"Retry-After": wait})
 
-    def _forget(self) -> None:
-        """The library empties a silent client's window, but keeps the client: strangers would fill the memory."""
-        if len(self._storage.events) < self._look_at:
-            return
-        for client in [client for client, requests in list(self._storage.events.items()) if not requests]:
-            self._storage.clear(client)
-        self._look_at = max(MANY, 2 * len(self._storage.events))
+    def _forget(self, now: float) -> None:
+        """Those who were silent for a window: strangers would fill the memory."""
+        self._times = {client: times for client, times in self._times.items() if times[-1] > now - WINDOW_SECONDS}
+        self._look_at = max(MANY, 2 * len(self._times))

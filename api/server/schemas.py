@@ -12,8 +12,8 @@ DEEPEST = 1000
 """Hits that pages reach at most."""
 
 Expression = Annotated[str, Field(max_length=1000, json_schema_extra={"format": "filter"})]
-Words = Annotated[str, Field(json_schema_extra={"format": "words"})]
-"""One to 60 words of at most 200 characters."""
+Words = Annotated[str, Field(max_length=2000, json_schema_extra={"format": "words"})]
+"""One to 60 words of at most 200 characters; 60 long ones are no sentence, and would not fit into a cursor."""
 
 
 def _whole(value: object) -> object:
@@ -86,7 +86,7 @@ class NextPageRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     cursor: str = Field(
-        max_length=200_000,
+        max_length=500_000,
         json_schema_extra={"format": "search-cursor"},
         description="`next_cursor` of the page before.",
     )

@@ -43,7 +43,7 @@ class Service:
         return Thumbnails.of_user(self.settings.thumbnail_bytes)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # else FastAPI would take a thread for it
     service: Service = request.app.state.service
     return service
 

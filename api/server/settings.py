@@ -58,11 +58,12 @@ class Settings(BaseModel):
     )
     threads: int = Field(32, ge=1, le=256, description="Requests that are worked on at the same time.")
     waiting: int = Field(64, ge=0, le=10_000, description="Requests that may wait beyond those; more are refused.")
-    upload_bytes: int = Field(32 * 1024**2, ge=1024, description="Largest request body.")
+    upload_bytes: int = Field(32 * 1024**2, ge=1024, description="Largest upload; any other body may have 1 MiB.")
     upload_pixels: int = Field(100_000_000, ge=1, description="Largest picture in an upload, by its header.")
     thumbnail_bytes: int = Field(
         2 * 1024**3, ge=0, description="Thumbnails kept in the user's cache, in bytes; 0 keeps none."
     )
+    receive_seconds: int = Field(60, ge=1, le=3600, description="How long a request may take to arrive, its body too.")
     rate: int = Field(0, ge=0, description="Requests a minute from one key, or one address without keys; 0: any.")
     require_keys: bool = Field(
         default=False, description="Ask for API keys on this machine's own addresses too, as behind a proxy."
@@ -136,6 +137,12 @@ def _file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     except ValueError as exc:
         raise SettingsError(f"{path} is not TOML: {exc}") from exc
+
+
+def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that look like settings and are none: a name with a fault in it would quietly change nothing."""
+    known = {PREFIX + name.upper() for name in (*Settings.model_fields, "index", "config")}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:

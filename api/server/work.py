@@ -20,7 +20,11 @@ R = TypeVar("R")
 
 
 class BusyError(Exception):
-    """As many requests wait as may."""
+    """There is no room for a request now; says why, and after how many seconds to ask again."""
+
+    def __init__(self, why: str = "as many requests wait as may", seconds: int = RETRY_SECONDS) -> None:
+        super().__init__(f"{why}; ask again in {seconds} s")
+        self.seconds = seconds
 
 
 class GoneError(Exception):

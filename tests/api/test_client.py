@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from api.client import Client, ProblemError
+from api.client import Client, ProblemError, UnreachableError, _seconds
 from api.errors import ApiError
 from api.server import Settings, create_app
 from api.server.service import Service
@@ -96,11 +97,32 @@ def test_a_busy_server_is_asked_again(asked: Client, monkeypatch: pytest.MonkeyP
 
 def test_something_else_at_that_address_is_told() -> None:
     """A server that is no crosslook."""
+    answers: dict[str, int] = {}
 
     async def other(scope: object, receive: object, send: object) -> None:
         del scope, receive
-        await send({"type": "http.response.start", "status": 502, "headers": []})  # type: ignore[operator]
+        await send({"type": "http.response.start", "status": answers["status"], "headers": []})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": b"<html>"})  # type: ignore[operator]
 
-    with pytest.raises(ApiError, match="answered 502, and no problem document"):
-        Client(http=TestClient(other, base_url="http://localhost")).stats()
+    asked = Client(http=TestClient(other, base_url="http://localhost"))
+    for status in (502, 200):
+        answers["status"] = status
+        with pytest.raises(ApiError, match=f"answered {status}, and not as crosslook does"):
+            asked.stats()
+
+
+def test_a_server_that_cannot_be_reached_is_told() -> None:
+    """Nobody listens, or nobody answers in time: one of this package's own errors, with the address."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    with Client(address, timeout=0.2) as asked, pytest.raises(UnreachableError, match=f"GET /v1/stats at {address}"):
+        asked.stats()
+    silent.close()
+    with Client(address) as asked, pytest.raises(UnreachableError, match=f"GET /v1/roots at {address}"):
+        asked.roots()
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("0", 0.0), ("86400", 60.0), ("soon", 1.0), ("\u00b2", 1.0)])
+def test_nobody_is_made_to_wait_for_ever(said: str, seconds: float) -> None:
+    """Whatever stands in Retry-After."""
+    assert _seconds({"retry-after": said}) == seconds

@@ -90,3 +90,18 @@ def test_an_error_reaches_everyone_it_concerns_and_nobody_else(slow: Slow) -> No
     with pytest.raises(ValueError, match="bad"):
         together.encode(["bad"])
     assert together.encode(["good"]).vectors.tolist() == [[4]]
+
+
+def test_a_sentence_that_cannot_be_encoded_fails_no_other_s_batch(slow: Slow) -> None:
+    """Those that went together with it are encoded by themselves."""
+    together = Together(slow)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(together.encode, ["a"])
+        slow.begun.acquire()
+        others = [pool.submit(together.encode, [text]) for text in ("bb", "bad", "ccc")]
+        wait_until_queued(together, 3)
+        slow.let.release(100)
+        assert first.result().vectors.tolist() == [[1]]
+        assert [other.result().vectors.tolist() for other in (others[0], others[2])] == [[[2]], [[3]]]
+        with pytest.raises(ValueError, match="bad"):
+            others[1].result()

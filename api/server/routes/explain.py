@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/explain", tags=["explain"])
 DRAWN = {"description": "The picture, then a panel a word.", "content": {"image/png": {}}}
 
 
-@router.post("", responses=errors(400, 404, 422, 503))
+@router.post("", responses=errors(404, 422))
 async def explain(request: Request, service: Served, asked: Annotated[ExplainRequest, Body()]) -> ExplainResponse:
     """Where the model looks for each word, as numbers."""
 
@@ -35,7 +35,7 @@ async def explain(request: Request, service: Served, asked: Annotated[ExplainReq
     return await service.work.run(request, find)
 
 
-@router.post("/png", response_class=Response, responses=errors(400, 404, 422, 503) | {200: DRAWN})
+@router.post("/png", response_class=Response, responses=errors(404, 422) | {200: DRAWN})
 async def explain_png(request: Request, service: Served, asked: Annotated[ExplainRequest, Body()]) -> Response:
     """Where the model looks for each word, drawn over the picture."""
 

@@ -13,7 +13,7 @@ from indexer import Browsed, ImageDetails, browse, image_details
 from indexer.browse import Place
 from search import ImageNotFoundError, QueryError
 
-from ..files import CHANGING, HOUR, UNCHANGING, PictureFile, known, not_modified
+from ..files import KEPT, PictureFile, known, not_modified
 from ..openapi import Responses, errors, header
 from ..pictures import media_type
 from ..resources import BrowsedImage, ImageResponse, ImagesResponse, PlaceOfImage
@@ -25,9 +25,9 @@ router = APIRouter(prefix="/v1/images", tags=["images"])
 PAGE = 50
 
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
-ETAG = header("For `If-None-Match`; left out where the file is not as it was when it was indexed.", always=False)
-KEPT = {"ETag": ETAG, "Cache-Control": header("How long it may be kept.")}
-SAME: Responses = {304: {"description": "What the client has, by `If-None-Match`, is still so.", "headers": KEPT}}
+ETAG = header("For `If-None-Match`.", always=False)
+TAGGED = {"ETag": ETAG, "Cache-Control": header("How long it may be kept.")}
+SAME: Responses = {304: {"description": "What the client has, by `If-None-Match`, is still so.", "headers": TAGGED}}
 RANGE = {"Accept-Ranges": header("`bytes`.")}
 PART = {"Content-Range": header("Which bytes; in the parts where there are several.", always=False)}
 
@@ -41,7 +41,7 @@ class Side(IntEnum):
     LARGE = 1024
 
 
-@router.get("", responses=errors(422, 503))
+@router.get("", responses=errors(422))
 async def images(
     request: Request,
     service: Served,
@@ -64,7 +64,7 @@ async def images(
     return await service.work.run(request, lambda: _page(service, cursor, k or PAGE, where))
 
 
-@router.get("/{image_id}", responses=errors(404, 422, 503))
+@router.get("/{image_id}", responses=errors(404, 422))
 async def image(request: Request, service: Served, image_id: ImageId) -> ImageResponse:
     """All that the index knows about an image, and whether its files are there now."""
     return await service.work.run(request, lambda: _described(service, image_id))
@@ -73,14 +73,14 @@ async def image(request: Request, service: Served, image_id: ImageId) -> ImageRe
 @router.get(
     "/{image_id}/file",
     response_class=FileResponse,
-    responses=errors(404, 416, 422, 503)
+    responses=errors(404, 416, 422)
     | SAME
     | {
-        200: {"description": "The file.", "content": {"image/*": PICTURE}, "headers": KEPT | RANGE},
+        200: {"description": "The file.", "content": {"image/*": PICTURE}, "headers": TAGGED | RANGE},
         206: {
             "description": "A range of it.",
             "content": {"image/*": PICTURE, "multipart/byteranges": PICTURE},
-            "headers": KEPT | RANGE | PART,
+            "headers": TAGGED | RANGE | PART,
         },
     },
 )
@@ -92,9 +92,9 @@ async def image_file(request: Request, service: Served, image_id: ImageId) -> Re
         return details, place, status, media_type(place.path, details.format, image_id)
 
     details, place, status, kind = await service.work.run(request, find)
-    headers = {"Cache-Control": CHANGING}
+    headers = {"Cache-Control": KEPT}
     if place.unchanged(status):
-        headers = {"Cache-Control": f"private, max-age={HOUR}", "ETag": f'"{details.content_hash}"'}
+        headers |= {"ETag": f'"{details.content_hash}"'}
         if known(request, headers["ETag"]):
             return not_modified(headers)
     return PictureFile(
@@ -110,9 +110,9 @@ async def image_file(request: Request, service: Served, image_id: ImageId) -> Re
 @router.get(
     "/{image_id}/thumbnail",
     response_class=Response,
-    responses=errors(404, 422, 503)
+    responses=errors(404, 422)
     | SAME
-    | {200: {"description": "The picture, upright.", "content": {"image/webp": PICTURE}, "headers": KEPT}},
+    | {200: {"description": "The picture, upright.", "content": {"image/webp": PICTURE}, "headers": TAGGED}},
 )
 async def thumbnail(
     request: Request,
@@ -127,12 +127,12 @@ async def thumbnail(
     def make() -> Response:
         details = _details(service, image_id)
         etag = f'"{details.content_hash}-{int(size)}"'
-        headers = {"Cache-Control": UNCHANGING, "ETag": etag, "X-Content-Type-Options": "nosniff"}
+        headers = {"Cache-Control": KEPT, "ETag": etag}
         if known(request, etag) and details.unchanged():
             return not_modified(headers)
         picture, same = service.thumbnails.get(details, int(size))
         if not same:
-            headers = {"Cache-Control": CHANGING, "X-Content-Type-Options": "nosniff"}
+            del headers["ETag"]
         return Response(picture, media_type="image/webp", headers=headers)
 
     return await service.work.run(request, make)

@@ -26,7 +26,7 @@ from ..service import Served
 router = APIRouter(prefix="/v1", tags=["index"])
 
 
-@router.get("/facets", name="facets", responses=errors(422, 503))
+@router.get("/facets", name="facets", responses=errors(422))
 async def counts(
     request: Request,
     service: Served,
@@ -43,7 +43,7 @@ async def counts(
     return await service.work.run(request, find)
 
 
-@router.get("/duplicates", responses=errors(422, 503))
+@router.get("/duplicates", responses=errors(422))
 async def duplicates(
     request: Request,
     service: Served,
@@ -63,7 +63,7 @@ async def duplicates(
     return await service.work.run(request, find)
 
 
-@router.get("/models", responses=errors(503))
+@router.get("/models", responses=errors())
 async def models(request: Request, service: Served) -> ModelsResponse:
     """Which models have embedded the index, how completely, and which one is active."""
     states = await service.work.run(request, lambda: model_states(service.engine.catalog))
@@ -71,7 +71,7 @@ async def models(request: Request, service: Served) -> ModelsResponse:
     return ModelsResponse(models=[ModelOfIndex(**{name: getattr(state, name) for name in names}) for state in states])
 
 
-@router.get("/stats", responses=errors(503))
+@router.get("/stats", responses=errors())
 async def stats(request: Request, service: Served) -> StatsResponse:
     """What the index holds."""
 

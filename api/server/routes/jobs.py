@@ -17,7 +17,7 @@ JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="The id of a j
 BEGUN = {"description": "The job.", "headers": {"Location": header("Where to ask how far it is.")}}
 
 
-@router.get("/roots", responses=errors(503))
+@router.get("/roots", responses=errors())
 async def roots(request: Request, service: Served) -> list[RootDocument]:
     """The folders that may be indexed, and how many images of each the index shows."""
 
@@ -29,7 +29,7 @@ async def roots(request: Request, service: Served) -> list[RootDocument]:
     return await service.work.run(request, count)
 
 
-@router.post("/index", status_code=202, responses=errors(400, 409, 422) | {202: BEGUN})
+@router.post("/index", status_code=202, responses=errors(409, 422) | {202: BEGUN})
 async def index(service: Served, response: Response, wish: Annotated[IndexRequest, Body()]) -> JobDocument:
     """Begin to index some folders, or all that are configured; unchanged files are not opened again."""
     job = service.jobs.start(wish.roots, prune=wish.prune)

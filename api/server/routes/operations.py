@@ -21,7 +21,7 @@ async def alive() -> Status:
     return Status(status="ok")
 
 
-@router.get("/readyz", response_model=Status, responses=errors(503))
+@router.get("/readyz", response_model=Status, responses=errors())
 def ready(service: Served) -> Status | Response:
     """Model and index are loaded, and the catalog can be read. Does not wait where searches do."""
     fault = service.readiness.fault()

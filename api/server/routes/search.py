@@ -47,7 +47,7 @@ PROBABLE = _form(
 ONE_IMAGE = _form(oneOf=[{"required": ["image"]}, {"required": ["image_id"]}])
 
 
-@router.post("/search", response_model_exclude_unset=True, responses=errors(400, 404, 422, 503))
+@router.post("/search", response_model_exclude_unset=True, responses=errors(404, 422))
 async def search(request: Request, service: Served, query: Annotated[SearchBody, Body()]) -> SearchResponse:
     """Find images for a sentence, a page at a time.
 
@@ -57,9 +57,7 @@ async def search(request: Request, service: Served, query: Annotated[SearchBody,
     return await service.work.run(request, lambda: _page(service, *_begun(service, query)))
 
 
-@router.post(
-    "/search/image", response_model_exclude_unset=True, responses=errors(400, 422, 503), openapi_extra=PROBABLE
-)
+@router.post("/search/image", response_model_exclude_unset=True, responses=errors(422), openapi_extra=PROBABLE)
 async def search_by_image(
     request: Request,
     service: Served,
@@ -84,10 +82,9 @@ async def search_by_image(
 
     Nothing of the picture is stored, so there is no cursor: ask for up to 1,000 hits at once.
     """
-    data = await image.read()
 
     def find() -> SimilarResponse:
-        picture, filters, away = upload(service, data), where or (), without or ()
+        picture, filters, away = upload(service, image), where or (), without or ()
         if text:
             how: dict[str, Any] = {"depth": depth, "rerank": rerank, "keywords": keywords}
             how |= {"min_probability": min_probability, "without": away, "where": filters}
@@ -101,7 +98,7 @@ async def search_by_image(
     return await service.work.run(request, find)
 
 
-@router.get("/images/{image_id}/similar", response_model_exclude_unset=True, responses=errors(404, 422, 503))
+@router.get("/images/{image_id}/similar", response_model_exclude_unset=True, responses=errors(404, 422))
 async def similar(
     request: Request,
     service: Served,
@@ -114,7 +111,7 @@ async def similar(
     return SimilarResponse.model_validate(answer.as_dict())
 
 
-@router.post("/captions", responses=errors(400, 404, 422, 503), openapi_extra=ONE_IMAGE)
+@router.post("/captions", responses=errors(404, 422), openapi_extra=ONE_IMAGE)
 async def captions(
     request: Request,
     service: Served,
@@ -129,24 +126,23 @@ async def captions(
     """Find captions for an image: an upload, or one of the index."""
     if (image is None) == (image_id is None):
         raise QueryError("send either an image file as 'image' or the id of an indexed image as 'image_id'")
-    data = None if image is None else await image.read()
 
     def find() -> CaptionsResponse:
-        source = image_id if data is None else upload(service, data)
+        source = image_id if image is None else upload(service, image)
         answer = service.engine.find_captions(source, k=k, depth=depth, rerank=rerank)  # type: ignore[arg-type]  # one is there
         return CaptionsResponse.model_validate(answer.as_dict())
 
     return await service.work.run(request, find)
 
 
-def upload(service: Service, data: bytes) -> Image.Image:
-    """The picture that was sent.
+def upload(service: Service, sent: UploadFile) -> Image.Image:
+    """The picture that was sent, read in the thread that works on it: until then it lies on disk, unless it is small.
 
     Raises:
         DecodeError: it is none, or has more pixels than the settings allow.
     """
     try:
-        return open_image(data, at_least=UPRIGHT_PIXELS, at_most=service.settings.upload_pixels)
+        return open_image(sent.file.read(), at_least=UPRIGHT_PIXELS, at_most=service.settings.upload_pixels)
     except DecodeError as exc:
         raise DecodeError(f"the upload: {exc}") from exc
 

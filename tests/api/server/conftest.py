@@ -63,9 +63,9 @@ def raw(engine: SearchEngine) -> Iterator[Raw]:
 class listening:  # noqa: N801  reads as a statement
     """A server in a thread, on a port of its own."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, settings: Settings = Settings()) -> None:  # noqa: B008  frozen
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._server = uvicorn.Server(server_config(app, Settings()))
+        self._server = uvicorn.Server(server_config(app, settings))
         self._thread = threading.Thread(target=self._server.run, args=([self._listener],))
 
     def __enter__(self) -> Raw:
@@ -77,8 +77,17 @@ class listening:  # noqa: N801  reads as a statement
         self._thread.join()
         self._listener.close()
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listener.getsockname()[1])
+
+    def connect(self) -> socket.socket:
+        """A connection to it."""
+        return socket.create_connection(self._listener.getsockname(), timeout=30)
+
     def _send(self, request: bytes) -> bytes:
-        with socket.create_connection(self._listener.getsockname(), timeout=30) as connection:
+        with self.connect() as connection:
             answer = bytearray()
             with suppress(ConnectionError):  # it may close before it has read all
                 connection.sendall(request)

@@ -11,14 +11,15 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from PIL import Image
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.types import Message, Receive
 
 from api.server import create_app
-from api.server.guard import Guard
+from api.server.bodies import SMALL, Bodies
 from indexer import Catalog, CatalogStats, index_paths
-from search import SearchEngine
+from search import CaptionAnswer, SearchEngine
 from tests.api.conftest import BANK
+from tests.api.server.conftest import Serve
 from tests.fakes import FakeEncoder
 
 
@@ -128,7 +129,8 @@ def test_what_is_gone_is_not_found(client: TestClient, folder: Path) -> None:
     [
         ({}, "body.text: Field required"),
         ({"text": ""}, "the query is empty"),
-        ({"text": "word " * 10_000}, "at most 60"),
+        ({"text": "word " * 61}, "at most 60"),
+        ({"text": "word" + " " * 2000}, "at most 2000"),
         ({"text": "red", "k": 0}, "body.k"),
         ({"text": "red", "k": 10**30}, "body.k"),
         ({"text": "red", "depth": 10**6}, "body.depth"),
@@ -186,19 +188,11 @@ def test_large_bodies_are_refused_with_or_without_a_length(client: TestClient) -
 def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the route is at work; the body of a GET, say."""
     refused = threading.Event()
-    limited = Guard._limited
+    too_large = Bodies._too_large
 
-    def telling(guard: Guard, receive: Receive) -> Receive:
-        inner = limited(guard, receive)
-
-        async def told() -> Message:
-            try:
-                return await inner()
-            except HTTPException:
-                refused.set()
-                raise
-
-        return told
+    def telling(bodies: Bodies, headers: Headers) -> HTTPException:
+        refused.set()
+        return too_large(bodies, headers)
 
     def chunks() -> Any:
         for _ in range(40):
@@ -209,10 +203,60 @@ def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeyp
         return stats(catalog)
 
     stats = Catalog.stats
-    monkeypatch.setattr(Guard, "_limited", telling)
+    monkeypatch.setattr(Bodies, "_too_large", telling)
     monkeypatch.setattr(Catalog, "stats", slowly)
     assert "larger than" in problem(client.request("GET", "/v1/stats", content=chunks()), 413)
     assert refused.is_set()
+
+
+def test_only_an_upload_may_be_large(serve: Serve) -> None:
+    """A megabyte of JSON is read while nothing else is done."""
+    client = serve()
+    json = client.post("/v1/search", content=b" " * (SMALL + 1), headers={"content-type": "application/json"})
+    assert "larger than the 1,048,576 bytes" in problem(json, 413)
+    form = client.post("/v1/captions", data={"image_id": "1" * (SMALL + 1)})
+    assert "larger than the 1,048,576 bytes" in problem(form, 413)
+    upload = client.post("/v1/captions", files={"image": ("x.png", picture() + b"0" * SMALL)})
+    assert upload.status_code == 200
+
+
+def test_uploads_have_room_together(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More are asked to come back; what was held is given back, and what is small needs no room."""
+    monkeypatch.setattr("api.server.bodies.UPLOADS", 1)
+    client = serve(upload_bytes=3 * SMALL)
+    asked: list[int] = []
+    find = SearchEngine.find_captions
+
+    def meanwhile(*arguments: Any, **options: Any) -> CaptionAnswer:
+        if not asked:
+            asked.append(0)
+            for content in (large, picture()):
+                answer = client.post("/v1/captions", files={"image": ("x.png", content)})
+                asked.append(answer.status_code)
+        return find(*arguments, **options)
+
+    large = picture() + b"0" * (5 * SMALL // 2)
+    monkeypatch.setattr(SearchEngine, "find_captions", meanwhile)
+    assert client.post("/v1/captions", files={"image": ("x.png", large)}).status_code == 200
+    assert asked == [0, 503, 200]
+    assert client.post("/v1/captions", files={"image": ("x.png", large)}).status_code == 200
+
+
+def test_head_is_answered_as_get_without_the_body(client: TestClient) -> None:
+    """RFC 9110 asks it of every server; where there is no GET there is no HEAD."""
+    for path in (
+        "/healthz",
+        "/v1/images",
+        "/v1/images/1",
+        "/v1/images/1/file",
+        "/v1/images/1/thumbnail",
+        "/v1/images/9",
+    ):
+        got, told = client.get(path), client.head(path)
+        assert (told.status_code, told.content) == (got.status_code, b"")
+        names = ("content-type", "content-length", "etag", "cache-control")
+        assert [told.headers.get(name) for name in names] == [got.headers.get(name) for name in names]
+    assert client.head("/v1/search").status_code == 405
 
 
 def test_an_unforeseen_error_is_a_problem_that_tells_nothing_inside(

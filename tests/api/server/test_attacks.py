@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from api.server import Settings
+from api.server import Settings, create_app
 from api.server.protocol import Protocol
 from api.serving import server_config
+from search import SearchEngine
 from tests.indexer.hostile import png
 
-from .conftest import Raw, Serve, Watch, status_of
+from .conftest import Raw, Serve, Watch, listening, status_of
 from .test_app import picture, problem
 
 MARK = "nobodys-business"
@@ -149,8 +153,6 @@ def test_no_address_in_any_field_is_ever_asked(client: TestClient, watch: Watch,
 
 def test_the_watch_sees_a_connection(watch: Watch, client: TestClient) -> None:
     """The test above could fail."""
-    import socket  # noqa: PLC0415  of this test alone
-
     with socket.socket() as lone, pytest.raises(OSError, match="refused"):
         lone.connect(("127.0.0.1", 9))
     assert watch.connected == ["('127.0.0.1', 9)"]
@@ -272,7 +274,91 @@ def test_a_body_that_never_ends_is_cut_off(raw: Raw) -> None:
     assert json.loads(answer.rpartition(b"\r\n\r\n")[2])["type"].endswith("too-large")
 
 
+# --- requests that do not arrive ---
+
+HALF = b"POST /v1/search HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 15\r\n\r\n" + BODY[:7]
+
+
+@pytest.fixture
+def impatient(engine: SearchEngine) -> Iterator[listening]:
+    """A server that waits a second for a request, and works on one at a time."""
+    settings = Settings(receive_seconds=1, threads=1, waiting=0)
+    server = listening(create_app(engine, settings), settings)
+    with server:
+        yield server
+
+
+def rest(connection: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    answer = bytearray()
+    with suppress(ConnectionError):
+        while received := connection.recv(65536):
+            answer += received
+    return bytes(answer)
+
+
+@pytest.mark.parametrize("sent", [HALF[:9], HALF[:60], HALF[:-7], HALF])
+def test_a_request_that_does_not_end_is_ended(impatient: listening, sent: bytes) -> None:
+    """In its first line, its headers or its body; with a problem document."""
+    with impatient.connect() as connection:
+        connection.sendall(sent)
+        answer = rest(connection)
+    assert status_of(answer) == 408
+    document = json.loads(answer.rpartition(b"\r\n\r\n")[2])
+    assert (document["type"], document["detail"]) == (
+        "urn:crosslook:problem:too-slow",
+        "the request took longer than 1 s to arrive",
+    )
+
+
+def drip(connection: socket.socket, more: bytes) -> None:
+    """Send a little, again and again, for five seconds."""
+    for _ in range(50):
+        time.sleep(0.1)
+        connection.sendall(more)
+
+
+def test_a_byte_now_and_then_does_not_help(impatient: listening) -> None:
+    """The time is that of the whole request; nor does a body that goes on after the answer."""
+    chunked = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+    for begin, more in ((HALF[:20], b"x"), (HALF[:-7], b" "), (chunked, b"1\r\nx\r\n")):
+        with impatient.connect() as connection:
+            connection.sendall(begin)
+            with pytest.raises(ConnectionError):
+                drip(connection, more)
+
+
+def test_who_says_nothing_is_not_waited_for(impatient: listening) -> None:
+    """Nor is anything said."""
+    with impatient.connect() as connection:
+        assert rest(connection) == b""
+
+
+def test_bodies_that_are_being_sent_keep_nobody_else_out(impatient: listening, engine: SearchEngine) -> None:
+    """They are no work yet."""
+    del engine
+    with ExitStack() as held:
+        for _ in range(20):
+            held.enter_context(impatient.connect()).sendall(HALF)
+        whole = b"POST /v1/search HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 15\r\nConnection: close\r\n\r\n"
+        assert status_of(impatient._send(whole + BODY)) == 200
+
+
+def test_requests_in_a_row_have_their_time_each(impatient: listening) -> None:
+    """A connection may be kept for long."""
+    with impatient.connect() as connection:
+        for _ in range(4):
+            time.sleep(0.6)
+            connection.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+            answer = connection.recv(65536)
+            assert status_of(answer) == 200
+            if not answer.endswith(b"}"):  # its body comes by itself
+                assert connection.recv(65536).endswith(b"}")
+
+
 def test_a_proxy_is_believed_by_the_settings_alone() -> None:
     """By default uvicorn would believe anyone on this machine; and of its parsers one limits what a header may be."""
     config = server_config(FastAPI(), Settings())
-    assert (config.proxy_headers, config.http) == (False, Protocol)
+    assert isinstance(config.http, type)
+    assert issubclass(config.http, Protocol)
+    assert (config.proxy_headers, config.ws) == (False, "none")

@@ -53,9 +53,22 @@ def test_a_page_of_another_origin_sends_nothing_to_a_server_without_keys(serve: 
     for origin in ("https://evil.example", "null", "http://localhost:9999", "https://localhost"):
         said = problem(client.post("/v1/captions", headers={"origin": origin}, data=form), 403)
         assert "another origin" in said
+        assert "another origin" in problem(client.get("/v1/images/1", headers={"origin": origin}), 403)
     for origin in ("http://localhost", "https://photos.example"):
         assert client.post("/v1/captions", headers={"origin": origin}, data=form).status_code == 200
     assert client.post("/v1/captions", data=form).status_code == 200
+
+
+def test_a_page_of_another_origin_shows_nothing_of_a_server_without_keys(serve: Serve) -> None:
+    """Nor learns how long an answer takes; browsers say where a request comes from. A link may lead here."""
+    client = serve()
+    for site in ("cross-site", "same-site"):
+        headers = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors"}
+        assert "another origin" in problem(client.get("/v1/images/1/thumbnail", headers=headers), 403)
+        link = {"sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+        assert client.get("/v1/images/1/file", headers=link).status_code == 200
+    for site in ("same-origin", "none"):
+        assert client.get("/v1/images/1", headers={"sec-fetch-site": site}).status_code == 200
 
 
 def test_the_guard_relies_on_no_parser_before_it(serve: Serve) -> None:
@@ -182,7 +195,7 @@ def test_reading_keys_search_and_change_nothing(serve: Serve, secret: Secret) ->
         assert client.post("/v1/search", json=RED, headers=header).status_code == 200
         assert client.post("/v1/captions", headers=header, files=upload).status_code == 200
         assert client.get("/v1/images/1/file", headers=header).status_code == 200
-        assert client.head("/v1/images/1/file", headers=header).status_code in (200, 405)
+        assert client.head("/v1/images/1/file", headers=header).status_code == 200
     changing = [("POST", "/v1/index"), ("DELETE", "/v1/jobs/1"), ("POST", "/v1/new"), ("PUT", "/v1/x"), ("PATCH", "/")]
     tricks = [("POST", "/v1/search/"), ("POST", "/v1//search"), ("DELETE", "/v1/images/1"), ("DELETE", "/healthz/x")]
     for method, path in changing + tricks:
@@ -271,19 +284,39 @@ def test_whose_request_it_is(peer: str, forwarded: str | None, client: str) -> N
     assert client_of(scope, (ipaddress.ip_network("10.0.0.1"),)) == client
 
 
+def test_the_window_moves() -> None:
+    """A request counts for a minute, and one that is refused not at all."""
+    now = [0.0]
+    rates = Rates(2, lambda: now[0])
+    told = []
+    for second in (0, 50, 59.5, 60, 61, 110):
+        now[0] = second
+        allowance = rates.count("one")
+        told.append((allowance.granted, allowance.headers["RateLimit"], allowance.headers.get("Retry-After")))
+    assert told == [
+        (True, '"client";r=1;t=60', None),
+        (True, '"client";r=0;t=10', None),
+        (False, '"client";r=0;t=1', "1"),
+        (True, '"client";r=0;t=50', None),
+        (False, '"client";r=0;t=49', "49"),
+        (True, '"client";r=0;t=10', None),
+    ]
+    assert rates.count("another").granted
+
+
 def test_clients_that_went_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Strangers by the thousand do not fill the memory."""
+    """Strangers by the thousand do not fill the memory; who asked in this minute is known."""
     monkeypatch.setattr("api.server.rates.MANY", 10)
-    rates = Rates(5)
-    rates._look_at = 10
-    for number in range(10):
+    now = [0.0]
+    rates = Rates(5, lambda: now[0])
+    for number in range(9):
         rates.count(str(number))
-    *silent, _ = rates._storage.events
-    for client in silent:
-        rates._storage.events[client] = []  # what the library leaves when a window is over
+    now[0] = 61
+    rates.count("last")
+    assert len(rates._times) == 10
     rates.count("new")
-    assert len(rates._storage.events) == 2
-    assert not rates.count("new").headers["RateLimit"].startswith('"client";r=4')
+    assert set(rates._times) == {"last", "new"}
+    assert rates.count("last").headers["RateLimit"].startswith('"client";r=3')
 
 
 # --- settings ---

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from api.server.kept import Kept
+from api.server.kept import AGAIN_SECONDS, WAITERS, Kept
 from api.server.work import BusyError
+
+LONG = 10.0
 
 
 def test_an_answer_is_kept_while_the_state_is_the_same() -> None:
@@ -35,23 +38,69 @@ def test_only_the_last_few_are_kept() -> None:
     assert found == ["a", "b", "c", "a"]
 
 
-def test_a_second_request_is_asked_to_come_back() -> None:
-    """Where that is done alone, until the first has found it; one that fails leaves the way free."""
-    kept, begun, go_on = Kept[int](1, alone=True), threading.Event(), threading.Event()
+class Finder:
+    """Finds an answer when it is let, in a thread of its own."""
 
-    def slowly() -> int:
-        begun.set()
-        go_on.wait(10)
+    def __init__(self, kept: Kept[int]) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=lambda: kept.get("a", 1, self.find))
+        self.thread.start()
+        assert self.begun.wait(LONG)
+
+    def find(self) -> int:
+        """Say that it began, and wait."""
+        self.begun.set()
+        assert self.go_on.wait(LONG)
         return 1
 
-    first = threading.Thread(target=lambda: kept.get("a", 1, slowly))
-    first.start()
-    begun.wait(10)
-    with pytest.raises(BusyError):
+    def end(self) -> None:
+        """Let it find."""
+        self.go_on.set()
+        self.thread.join(LONG)
+
+
+def test_a_second_request_waits_a_little_for_the_answer_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It finds nothing itself."""
+    monkeypatch.setattr("api.server.kept.PATIENCE", LONG)
+    kept = Kept[int](1, alone=True)
+    first = Finder(kept)
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(kept.get, "a", 1, lambda: pytest.fail("found twice"))
+        assert wait([second], 0.1).done == set()
+        first.end()
+        assert second.result(LONG) == 1
+
+
+def test_a_second_request_is_asked_to_come_back_when_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the first has found it."""
+    monkeypatch.setattr("api.server.kept.PATIENCE", 0.05)
+    kept = Kept[int](1, alone=True)
+    first = Finder(kept)
+    with pytest.raises(BusyError, match="another request is finding this now; ask again in 10 s") as told:
         kept.get("a", 1, lambda: 2)
-    go_on.set()
-    first.join()
+    assert told.value.seconds == AGAIN_SECONDS
+    first.end()
     assert kept.get("a", 1, lambda: 2) == 1
+
+
+def test_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are asked to come back at once, for searches need the threads."""
+    monkeypatch.setattr("api.server.kept.PATIENCE", LONG)
+    kept = Kept[int](1, alone=True)
+    first = Finder(kept)
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(kept.get, "a", 1, lambda: 2) for _ in range(WAITERS)]
+        while kept._places._value:
+            pass
+        with pytest.raises(BusyError):
+            kept.get("a", 1, lambda: 2)
+        first.end()
+        assert [each.result(LONG) for each in waiting] == [1] * WAITERS
+
+
+def test_one_that_fails_leaves_the_way_free() -> None:
+    """The next one finds."""
+    kept = Kept[int](1, alone=True)
     with pytest.raises(ZeroDivisionError):
         kept.get("a", 2, lambda: 1 // 0)
     assert kept.get("a", 2, lambda: 3) == 3

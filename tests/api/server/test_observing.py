@@ -148,6 +148,17 @@ def test_text_is_for_people(client: TestClient, log: Callable[..., None], stream
         assert part in line
 
 
+def test_nobody_adds_a_line_to_the_text(client: TestClient, log: Callable[..., None], stream: io.StringIO) -> None:
+    """Line ends and escape sequences of queries and file names are written as such."""
+    log("text", "debug")
+    client.post("/v1/search", json={"text": "red \x1b[31m thing"})
+    logging.getLogger("crosslook").warning("%s is damaged", "a\n2026-01-01T00:00:00Z [info] request.png")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3
+    assert "\\x1b[31m" in lines[0]
+    assert "a\\n2026-01-01" in lines[2]
+
+
 def test_other_libraries_are_logged_alike_from_warnings_on(lines: Lines) -> None:
     """A line of JSON each, so that nothing in the collected log is of another kind."""
     logging.getLogger("somebody").info("unheard")

@@ -75,5 +75,12 @@ def test_another_method_is_refused_with_all_that_a_path_takes(client: TestClient
     """Also where several routes share the path."""
     for method in ("PUT", "PATCH", "OPTIONS"):
         response = client.request(method, "/v1/jobs/0123456789abcdef")
-        assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET")
-        assert response.json()["detail"] == "this takes DELETE, GET alone"
+        assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET, HEAD")
+        assert response.json()["detail"] == "this takes DELETE, GET, HEAD alone"
+
+
+def test_of_many_faults_the_first_are_told(client: TestClient) -> None:
+    """A body with thousands gets no answer of megabytes."""
+    told = problem(client.post("/v1/search", json={"text": "red"} | {f"x{i}": i for i in range(5000)}), 422)
+    assert told.endswith("; and 4990 more")
+    assert len(told) < 1000

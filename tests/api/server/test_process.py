@@ -19,6 +19,7 @@ from httpx2 import Client, ConnectError
 
 from indexer import Catalog, Kind, VectorIndex, add_model, index_paths, remove_model, switch_model
 from tests.api.server.fake_server import other
+from tests.api.server.test_app import problem
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
@@ -124,6 +125,20 @@ def test_what_was_accepted_is_answered_before_the_server_ends(start: Start, numb
         response.headers["x-request-id"],
     )
     assert "Traceback" not in server.pipe("stderr").read()
+
+
+def test_what_does_not_end_does_not_keep_the_server(start: Start) -> None:
+    """A thread cannot be stopped; the process ends all the same, a little after the time that requests have."""
+    server = start("--shutdown-seconds", 0)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(server.client.post, "/v1/search", json={"text": "waiting for red"})
+        assert server.pipe("stdout").readline() == "encoding\n"
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(LONG) == 0
+        assert "the server is ending" in problem(answer.result(LONG), 503)
+    log = server.pipe("stderr").read()
+    assert "ended while something was still at work" in log
+    assert "Traceback" not in log
 
 
 def test_an_idle_server_ends_at_once_and_cancels_no_one(start: Start) -> None:

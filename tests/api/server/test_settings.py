@@ -29,10 +29,19 @@ FLAGS = {
     "roots": "--root",
     "threads": "--threads",
     "waiting": "--waiting",
+    "upload_bytes": "--upload-bytes",
+    "upload_pixels": "--upload-pixels",
+    "thumbnail_bytes": "--thumbnail-bytes",
+    "receive_seconds": "--receive-seconds",
     "rate": "--rate",
+    "require_keys": "--require-keys",
+    "proxies": "--proxy",
+    "cors_origins": "--cors-origin",
     "log_format": "--log-format",
+    "log_level": "--log-level",
+    "shutdown_seconds": "--shutdown-seconds",
 }
-"""Settings that have one."""
+"""The flag of each; `--require-keys` alone takes no value, and has an opposite."""
 
 VALUES: dict[str, tuple[object, object, object]] = {
     "host": ("localhost", "::1", "127.0.0.1"),
@@ -44,14 +53,15 @@ VALUES: dict[str, tuple[object, object, object]] = {
     "upload_pixels": (1001, 1002, 1003),
     "thumbnail_bytes": (1, 2, 3),
     "rate": (1, 2, 3),
-    "require_keys": (None, False, True),
-    "proxies": ([], ["10.0.0.1/32", "fd00::/8"], ["10.0.0.0/24"]),
+    "receive_seconds": (1, 2, 3),
+    "require_keys": (True, False, True),
+    "proxies": (["10.0.0.2/32", "10.0.0.3/32"], ["10.0.0.1/32", "fd00::/8"], ["10.0.0.0/24"]),
     "cors_origins": (["https://a.example", "https://b.example"], ["https://c.example"], ["https://d.example"]),
     "log_format": ("json", "text", "json"),
     "log_level": ("debug", "warning", "error"),
     "shutdown_seconds": (1, 2, 3),
 }
-"""Three values of each setting: by flag, by the environment, in a file. What has no flag uses the last two."""
+"""Three values of each setting: by flag, by the environment, in a file."""
 
 Told = Callable[..., Settings]
 
@@ -87,24 +97,48 @@ def value(settings: Settings, name: str) -> object:
     return settings.model_dump(mode="json")[name]
 
 
+def given(name: str) -> list[object]:
+    """What to say on the command line."""
+    by_flag = VALUES[name][0]
+    if by_flag is True:
+        return [FLAGS[name]]
+    return [part for one in (by_flag if isinstance(by_flag, list) else [by_flag]) for part in (FLAGS[name], one)]
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_flag_wins_over_environment_over_file_over_default(told: Told, name: str) -> None:
-    """For every setting there is; `VALUES` and `FLAGS` must know it."""
+    """For every setting there is."""
     by_flag, by_environment, by_file = VALUES[name]
     assert value(told(), name) == DEFAULTS[name]
     assert value(told(file={name: by_file}), name) == by_file
     assert value(told(file={name: by_file}, environment={name: by_environment}), name) == by_environment
-    if name in FLAGS:
-        given = [part for one in (by_flag if isinstance(by_flag, list) else [by_flag]) for part in (FLAGS[name], one)]
-        assert value(told(*given, file={name: by_file}), name) == by_flag
+    assert value(told(*given(name), file={name: by_file}), name) == by_flag
 
 
-@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("name", Settings.model_fields)
 def test_a_flag_wins_over_all_at_once(told: Told, name: str) -> None:
     """Over the environment, too; where a value is given thrice, the first alone counts."""
     by_flag, by_environment, by_file = VALUES[name]
-    given = [part for one in (by_flag if isinstance(by_flag, list) else [by_flag]) for part in (FLAGS[name], one)]
-    assert value(told(*given, file={name: by_file}, environment={name: by_environment}), name) == by_flag
+    assert value(told(*given(name), file={name: by_file}, environment={name: by_environment}), name) == by_flag
+
+
+def test_what_the_environment_asks_for_a_flag_takes_back(told: Told) -> None:
+    """Of the one setting that is yes or no."""
+    assert told(environment={"require_keys": True}).require_keys
+    assert not told("--no-require-keys", environment={"require_keys": True}).require_keys
+
+
+def test_a_variable_that_looks_like_a_setting_and_is_none_is_told(
+    run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever misspells `CROSSLOOK_REQUIRE_KEYS` should not believe that keys are asked for."""
+    monkeypatch.setenv("CROSSLOOK_REQUIRE_KEY", "true")
+    monkeypatch.setenv("CROSSLOOK_PORT", "0")
+    monkeypatch.setattr("api.serving.run", lambda *_: None)
+    monkeypatch.setattr("api.server.logs.log_to", lambda **_: None)
+    told = run("serve", "--index", indexed.directory).err
+    assert "CROSSLOOK_REQUIRE_KEY is no setting" in told
+    assert told.count("is no setting") == 1
 
 
 def test_the_flags_of_serve_are_these() -> None:
@@ -154,9 +188,8 @@ def toml(setting: object) -> str:
 
 def row(name: str) -> str:
     """A setting's row of the table in docs/SERVING.md."""
-    flag = f"`{FLAGS[name]}`" if name in FLAGS else ""
     meaning = Settings.model_fields[name].description
-    return f"| `{name}` | {flag} | `{PREFIX}{name.upper()}` | `{toml(DEFAULTS[name])}` | {meaning} |"
+    return f"| `{name}` | `{FLAGS[name]}` | `{PREFIX}{name.upper()}` | `{toml(DEFAULTS[name])}` | {meaning} |"
 
 
 def test_the_table_of_settings_is_true() -> None:

@@ -55,6 +55,12 @@ def test_a_cursor_that_was_changed_is_a_problem(client: TestClient) -> None:
     assert "start again" in problem(client.post("/v1/search", json={"cursor": browsing}), 422)
 
 
+def test_a_long_question_has_pages_too(client: TestClient) -> None:
+    """Its cursor is taken back, however long it is."""
+    how = {"without": ["green" + " " * 1990] * 20, "where": ["name != " + "\u00e9" * 990] * 20}
+    assert len(hits(client, {"text": "red" + " " * 1980 + "thing", "k": 2} | how)) == 5
+
+
 def test_an_image_that_is_removed_between_pages_is_left_out(
     client: TestClient, engine: SearchEngine, folder: Path
 ) -> None:

@@ -1,0 +1,35 @@
+"""docs/SECURITY.md names a test for each line."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.api.server.test_process import ROOT
+
+PAGE = (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (.+?) \| (`.+`.*) \|$", PAGE.partition("## Each line and its test")[2], re.MULTILINE)
+
+
+def named() -> list[tuple[str, str]]:
+    """File and name of every test; `…` is the file named last."""
+    found, file = [], ""
+    for _, cell in ROWS:
+        for place, name in re.findall(r"`([^`]+)::(\w+)`", cell):
+            file = file if place == "…" else place
+            found.append((file, name))
+    return found
+
+
+def test_every_line_names_a_test() -> None:
+    """And the page has lines."""
+    assert len(ROWS) > 30
+    assert [line for line, cell in ROWS if "::test_" not in cell] == []
+
+
+@pytest.mark.parametrize(("file", "name"), named())
+def test_a_test_that_is_named_is_there(file: str, name: str) -> None:
+    """A line whose test was renamed would be a claim without a proof."""
+    path = ROOT / file if "/" in file else ROOT / "tests" / "api" / "server" / file
+    assert f"\ndef {name}(" in path.read_text(encoding="utf-8")
