@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import Job
+from .schemas import Body
 
 
 class RootDocument(BaseModel):
@@ -19,10 +20,10 @@ class RootDocument(BaseModel):
     images: int = Field(description="Images of the index that lie in it, missing ones left out.", examples=[7000])
 
 
-class IndexRequest(BaseModel):
+class IndexRequest(Body):
     """What to index."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{}, {"prune": True}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"prune": True}]})
 
     roots: list[Annotated[str, Field(max_length=64, json_schema_extra={"format": "root"})]] | None = Field(
         None, min_length=1, max_length=1000, description="Ids from `/v1/roots`; null for all.", examples=[None]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 LARGEST_ID = 2**53 - 1
 """Beyond that, programs that read JSON do not agree on which number it is."""
 DEEPEST = 1000
 """Hits that pages reach at most."""
+MOST_FIELDS = 100
+"""Of a body; no kind of request has so many."""
 
 Expression = Annotated[str, Field(max_length=1000, json_schema_extra={"format": "filter"})]
 Words = Annotated[str, Field(max_length=2000, json_schema_extra={"format": "words"})]
@@ -34,12 +37,24 @@ Where = Annotated[
 ]
 
 
-class SearchRequest(BaseModel):
+class Body(BaseModel):
+    """What a request's JSON holds: these fields and no others, each of its own type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, value: object) -> object:
+        """Each unknown field is a fault to be told; those of a body with thousands would keep the server busy."""
+        if isinstance(value, dict) and len(value) > MOST_FIELDS:
+            raise PydanticCustomError("fields", "there are more than {most} fields", {"most": MOST_FIELDS})
+        return value
+
+
+class SearchRequest(Body):
     """Images for a sentence."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
         json_schema_extra={
             "not": {  # a least probability without reranking, which gives the probabilities
                 "required": ["min_probability", "rerank"],
@@ -80,10 +95,8 @@ class SearchRequest(BaseModel):
     )
 
 
-class NextPageRequest(BaseModel):
+class NextPageRequest(Body):
     """The next page of a search: its cursor, and nothing else, for the cursor holds all the rest."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     cursor: str = Field(
         max_length=500_000,
@@ -179,12 +192,10 @@ class CaptionsResponse(BaseModel):
     timings_ms: Timings
 
 
-class ExplainRequest(BaseModel):
+class ExplainRequest(Body):
     """A sentence about an image."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"examples": [{"image_id": 1, "text": "a dog in the snow"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image_id": 1, "text": "a dog in the snow"}]})
 
     image_id: Id = Field(description="An image of the index.", examples=[1])
     text: Words = Field(description="Words to look for in it.", examples=["a dog in the snow"])
