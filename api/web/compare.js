@@ -39,7 +39,7 @@ export function compare(host, { api, query }) {
     lone,
     status,
     notice,
-    el("div", { className: "compare-sides" }, left.section, lines, right.section),
+    el("div", { className: "compare-sides" }, left.section, el("div", { className: "compare-between" }, lines), right.section),
   );
 
   leave.addEventListener("click", () => host.dispatchEvent(new Event("leave", { bubbles: true })));
