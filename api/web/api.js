@@ -218,3 +218,28 @@ function form(values) {
 }
 
 // --- indexing (roots, jobs) ---
+
+/** The folders that may be indexed. */
+export function roots(signal) {
+  return json("/v1/roots", { signal });
+}
+
+/** Begin to index folders, by their ids; `prune` forgets images whose files are gone. */
+export function startIndexing({ roots, prune = false }, signal) {
+  return json("/v1/index", { method: "POST", body: { roots, prune }, signal });
+}
+
+/** The jobs since the server started, the latest first. */
+export function jobs(signal) {
+  return json("/v1/jobs", { signal });
+}
+
+/** How far a job is, and which files failed. */
+export function job(id, signal) {
+  return json(`/v1/jobs/${id}`, { signal });
+}
+
+/** Tell a job to stop; it ends when the batch in flight is committed. */
+export function cancelJob(id, signal) {
+  return json(`/v1/jobs/${id}`, { method: "DELETE", signal });
+}

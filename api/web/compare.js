@@ -18,15 +18,15 @@ export function compare(host, { api, query }) {
   let running = new AbortController();
 
   const title = el("h2", { id: "compare-title", tabIndex: -1 }, "Compare");
-  const leave = el("button", { type: "button", className: "quiet" }, "Back to the pictures");
-  const byRank = el("button", { type: "button" }, "Without and with reranking");
-  const byModel = el("button", { type: "button" }, "Two models");
+  const leave = el("button", { type: "button", className: "button" }, "Back to the pictures");
+  const byRank = el("button", { type: "button", className: "button" }, "Without and with reranking");
+  const byModel = el("button", { type: "button", className: "button" }, "Two models");
   const lone = el("p", { className: "compare-lone", id: "compare-lone", hidden: true });
   const left = side("Left", "left");
   const right = side("Right", "right");
   const lines = document.createElementNS(SVG, "svg");
   const status = el("p", { className: "compare-summary" });
-  const notice = el("div", { className: "notice", hidden: true });
+  const notice = el("div", { className: "view-notice", hidden: true });
 
   host.setAttribute("aria-labelledby", title.id);
   status.setAttribute("role", "status");
@@ -87,7 +87,7 @@ export function compare(host, { api, query }) {
       const answers = await Promise.all(
         ways.map((way) => {
           const [model, rerank] = JSON.parse(way);
-          return api.search({ text, where, model, rerank, k: ASKED, depth: ASKED }, { signal });
+          return api.search({ text, where, model, rerank, k: ASKED, depth: ASKED }, signal);
         }),
       );
       if (signal.aborted) return;
@@ -177,7 +177,7 @@ export function compare(host, { api, query }) {
   }
 
   function side(label, name) {
-    const select = el("select", { id: `compare-${name}` });
+    const select = el("select", { id: `compare-${name}`, className: "field" });
     const figures = el("p", { className: "compare-figures" });
     const list = el("ol", { className: "compare-hits" });
     const section = el(
@@ -199,7 +199,7 @@ export function compare(host, { api, query }) {
 
   function row(hit, moved) {
     const picture = el("img", { alt: "", width: hit.width, height: hit.height, loading: "lazy", decoding: "async" });
-    api.showImage(picture, hit.image_id, 256);
+    api.show(picture, api.thumbnailAddress(hit.image_id, api.thumbnailSize(160)));
     const button = el(
       "button",
       { type: "button", className: "compare-hit" },
@@ -255,9 +255,9 @@ export function compare(host, { api, query }) {
   }
 
   function tellTrouble(error) {
-    const again = el("button", { type: "button" }, "Try again");
+    const again = el("button", { type: "button", className: "button" }, "Try again");
     again.addEventListener("click", start);
-    tell(error.status ? `${error.message} ` : "The server does not answer. ", again);
+    tell(`${error.message} `, again);
     notice.classList.add("trouble");
   }
 

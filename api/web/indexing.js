@@ -25,11 +25,11 @@ export function indexing(host, { api, say }) {
   let quarter = 0; // of the progress that was read out last
 
   const title = el("h2", { id: "indexing-title", tabIndex: -1 }, "Indexing");
-  const leave = el("button", { type: "button", className: "quiet" }, "Back to the pictures");
-  const notice = el("div", { className: "notice", hidden: true });
+  const leave = el("button", { type: "button", className: "button" }, "Back to the pictures");
+  const notice = el("div", { className: "view-notice", hidden: true });
   const choices = el("div", { className: "indexing-roots" });
   const prune = el("input", { type: "checkbox", name: "prune" });
-  const start = el("button", { type: "submit", className: "primary" }, "Index now");
+  const start = el("button", { type: "submit", className: "button main" }, "Index now");
   const form = el(
     "form",
     { hidden: true },
@@ -41,7 +41,7 @@ export function indexing(host, { api, say }) {
   const bar = el("progress", { max: 1 });
   bar.setAttribute("aria-labelledby", "indexing-phase");
   const numbers = el("p", { className: "indexing-numbers" });
-  const cancel = el("button", { type: "button" }, "Cancel");
+  const cancel = el("button", { type: "button", className: "button" }, "Cancel");
   const running = el("section", { className: "indexing-now", hidden: true }, el("h3", {}, "Now"), phase, bar, numbers, cancel);
   const list = el("ol", { className: "indexing-jobs" });
   const past = el("section", { hidden: true }, el("h3", {}, "Earlier jobs"), list);
@@ -262,9 +262,9 @@ export function indexing(host, { api, say }) {
         el("code", {}, "crosslook keys add NAME --scope read --scope write"),
       );
     } else {
-      const again = el("button", { type: "button" }, "Try again");
+      const again = el("button", { type: "button", className: "button" }, "Try again");
       again.addEventListener("click", () => (current ? look() : load()));
-      tell(error.status ? error.message : "The server does not answer. What it was told to do goes on if it still runs. ", again);
+      tell(error.message + (error.offline && current ? " If it is, the job goes on. " : " "), again);
     }
     notice.classList.add("trouble");
   }
