@@ -6,6 +6,7 @@
 // happened: "leave" (back to the pictures), and "show" with the id of a picture that was chosen.
 
 import { el } from "./dom.js";
+import { percent } from "./likely.js";
 
 const ASKED = 100;
 const SHOWN = 20;
@@ -307,10 +308,8 @@ function summary(hits, [before, after]) {
   return `${text} Furthest up: ${fileName(risen.hit.path) ?? "a picture"}, ${from ? `from ${from}` : "from beyond the list"} to ${after.get(risen.hit.image_id)}.`;
 }
 
-function figure(hit) {
-  return hit.match_probability === null || hit.match_probability === undefined
-    ? `cosine ${hit.retrieval_score.toFixed(2)}`
-    : `${(100 * hit.match_probability).toFixed(hit.match_probability < 0.1 ? 1 : 0)} %`;
+function figure({ match_probability: probability, retrieval_score: cosine }) {
+  return probability === null ? `cosine ${cosine.toFixed(2)}` : percent(probability);
 }
 
 function timings(milliseconds) {
