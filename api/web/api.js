@@ -23,9 +23,9 @@ const PATIENCE = 5; // times that a busy server is asked again
 
 let key = sessionStorage.getItem(KEY);
 let wanted = null; // the key that is being asked for
-let askForKey = () => Promise.reject(new Problem(401, "This server wants an API key."));
+let askForKey = () => Promise.reject(new Error("nobody can be asked"));
 
-/** Says who asks people for a key: a function of what is wrong with the last one, which promises the next. */
+/** Says who asks people for a key: a function of whether there was one that is wrong, which promises the next. */
 export function keysFrom(ask) {
   askForKey = ask;
 }
@@ -87,7 +87,7 @@ export function facets(where = [], signal) {
 
 /** Groups of files that show one picture. */
 export function duplicates(k = 1000, signal) {
-  return json(`/v1/duplicates${params({ k })}`, { signal });
+  return json(`/v1/duplicates${params({ k })}`, { signal, isPatient: false });
 }
 
 /** What the index holds. */
@@ -118,6 +118,11 @@ export function fileAddress(id) {
   return `/v1/images/${id}/file`;
 }
 
+/** A file of the index, as a blob. */
+export async function file(id, signal) {
+  return (await ask(fileAddress(id), { signal })).blob();
+}
+
 /** Shows what lies at an address of this server in an <img>; with a key it is fetched and becomes a blob. */
 export async function show(img, address, signal) {
   if (!keyed()) {
@@ -139,7 +144,7 @@ async function json(address, options) {
   return (await ask(address, options)).json();
 }
 
-async function ask(address, { method = "GET", body, signal } = {}) {
+async function ask(address, { method = "GET", body, signal, isPatient = true } = {}) {
   for (let times = 0; ; times += 1) {
     const response = await send(address, { method, body, signal });
     if (response.ok) {
@@ -147,7 +152,7 @@ async function ask(address, { method = "GET", body, signal } = {}) {
       return response;
     }
     const wait = response.headers.get("Retry-After");
-    if ((response.status === 503 || response.status === 429) && wait !== null && times < PATIENCE) {
+    if ((response.status === 503 || response.status === 429) && wait !== null && isPatient && times < PATIENCE) {
       const seconds = Math.min(Number(wait) || 1, 60);
       events.dispatchEvent(new CustomEvent("busy", { detail: seconds }));
       await pause(seconds * 1000, signal);
@@ -176,12 +181,17 @@ async function send(address, { method, body, signal }) {
 
 /** Asks for a key once, however many requests were refused. */
 async function newKey(problem) {
-  wanted ??= askForKey(key === null ? "" : problem.message).then((given) => {
+  wanted ??= askForKey(key !== null && problem).then((given) => {
     key = given;
     sessionStorage.setItem(KEY, given);
-    wanted = null;
   });
-  await wanted;
+  try {
+    await wanted;
+  } catch {
+    throw problem; // nobody has one
+  } finally {
+    wanted = null;
+  }
 }
 
 async function read(response) {

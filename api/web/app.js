@@ -84,6 +84,7 @@ history.scrollRestoration = "manual";
 // --- asking ---
 
 let shown = null; // the question whose pictures are shown
+let hasFailed = false; // to show any
 let next = null; // promises the next page of its answer
 let groups = new Map(); // of near-duplicates, in its pages
 let running = new AbortController();
@@ -95,6 +96,7 @@ async function ask() {
   running.abort();
   running = new AbortController();
   const { signal } = running;
+  isLoading = false;
   if (asked.upload && !uploads.has(asked.upload)) {
     notify("That picture was only here while the page was open. Drop it again.", { seconds: 8 });
     go({ upload: null }, { replace: true });
@@ -103,7 +105,7 @@ async function ask() {
   if (again(wanted)) return;
   const first = answers(asked);
   busy(true);
-  if (shown === null) tiles.wait();
+  if (shown === null && !hasFailed) tiles.wait();
   main.ariaBusy = "true";
   try {
     const [found] = await Promise.all([first(signal), folds.ready()]);
@@ -111,19 +113,17 @@ async function ask() {
     shown = wanted;
     next = first;
     groups = new Map();
-    isLoading = false;
     window.scrollTo({ top: 0, behavior: "instant" });
     tiles.show(folds.fold(found.items, groups), found.last);
     tell(found);
-    busy(false);
   } catch (error) {
     if (!signal.aborted) fail(error);
-  } finally {
-    if (!signal.aborted) {
-      busy(false);
-      main.ariaBusy = "false";
-    }
   }
+  if (signal.aborted) return;
+  busy(false);
+  main.ariaBusy = "false";
+  if (document.activeElement === document.body) main.focus({ preventScroll: true });
+  complete();
 }
 
 /** The next page, when the end comes near. */
@@ -131,9 +131,11 @@ async function more() {
   if (isLoading || next === null || tiles.isLast) return;
   isLoading = true;
   const { signal } = running;
+  const of = shown;
   try {
     const found = await next(signal);
     signal.throwIfAborted();
+    if (shown !== of) return; // another question was answered meanwhile
     isLoading = false;
     tiles.add(folds.fold(found.items, groups), found.last);
   } catch (error) {
@@ -149,7 +151,7 @@ async function more() {
 
 /** Keeps what is shown, so that going back shows it at once, and where it was. */
 function remember() {
-  if (shown === null || isLoading || shown.includes("upload=")) return;
+  if (shown === null || isLoading) return;
   kept.delete(shown);
   kept.set(shown, { items: tiles.all, last: tiles.isLast, next, groups, top: window.scrollY, about });
   for (const old of kept.keys()) if (kept.size > KEPT) kept.delete(old);
@@ -165,6 +167,7 @@ function again(wanted) {
   window.scrollTo({ top: there.top, behavior: "instant" });
   busy(false);
   main.ariaBusy = "false";
+  complete();
   return true;
 }
 
@@ -174,6 +177,7 @@ let about = null; // what was told of the answer that is shown
 
 function tell(found) {
   about = { query: found.query, milliseconds: found.milliseconds, items: found.items, last: found.last };
+  hasFailed = false;
   unnotify();
   stand(null);
   judge(null);
@@ -235,15 +239,21 @@ function fail(error) {
     notify(error.message, { kind: "bad", action: ["Try again", retry] });
     return;
   }
+  hasFailed = true;
   tiles.show([], true);
-  const title = error.offline ? "crosslook does not answer" : error.status === 422 ? "That cannot be searched for" : error.status === 503 ? "Not now" : "Something went wrong";
+  judge(null);
+  const title = error.status === 401 ? "This server asks for a key" : error.offline ? "crosslook does not answer" : error.status === 422 ? "That cannot be searched for" : error.status === 503 ? "Not now" : "Something went wrong";
   const text = error.offline ? "Is it still running, and is this machine connected to it? The page asks again by itself." : error.message;
   stand({ picture: error.offline ? "theme" : "search", title, text, buttons: [["Try again", retry]] });
   say(title);
 }
 
 api.events.addEventListener("busy", ({ detail }) => notify(`The server is busy. Asking again in ${detail} s…`, { seconds: detail + 2 }));
-api.events.addEventListener("offline", () => setTimeout(() => document.visibilityState === "visible" && shown === null && ask(), 3000));
+let recovery = 0;
+api.events.addEventListener("offline", () => {
+  clearTimeout(recovery);
+  recovery = setTimeout(() => shown === null && ask(), 3000);
+});
 window.addEventListener("offline", () => notify("This machine is offline.", { kind: "bad" }));
 window.addEventListener("online", () => {
   unnotify();
@@ -260,14 +270,20 @@ function render(before) {
   document.title = asked.q.trim() ? `${asked.q.trim()} · crosslook` : "crosslook";
   showQueried(asked);
   choose(asked);
-  if (question(asked) !== shown) ask();
   views(before);
-  times.draw(asked, asked.view === null);
-  if (asked.picture !== null && asked.view === null) {
-    if (page.id !== asked.picture) page.show(asked.picture, about?.query || asked.q.trim());
-  } else if (page.id !== null) {
+  if (asked.picture === null && page.id !== null) {
     const id = page.hide();
     if (asked.view === null && !tiles.focus(id, { quietly: true })) field.focus();
+  }
+  if (asked.view === null && question(asked) !== shown) ask();
+  else complete();
+}
+
+/** What can wait for the pictures, or needs them. */
+function complete() {
+  times.draw(asked, asked.view === null);
+  if (asked.picture !== null && asked.view === null && page.id !== asked.picture) {
+    page.show(asked.picture, asked.q.trim() && (about?.query ?? ""));
   }
 }
 
@@ -318,7 +334,7 @@ function type(text, now = false) {
   const begin = () => {
     const replace = performance.now() - typed < SENTENCE && !now;
     typed = performance.now();
-    go({ q: text, picture: null }, { replace });
+    go({ q: text, picture: null, view: asked.view === "compare" ? "compare" : null }, { replace });
   };
   if (now) begin();
   else pause = setTimeout(begin, PAUSE);
@@ -331,6 +347,7 @@ field.addEventListener("input", () => {
 document.getElementById("search").addEventListener("submit", (event) => {
   event.preventDefault();
   type(field.value, true);
+  if (window.matchMedia("(pointer: coarse)").matches) field.blur(); // the keyboard covers the pictures
 });
 clear.addEventListener("click", () => {
   go({ q: "", like: null, upload: null });

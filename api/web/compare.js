@@ -268,8 +268,12 @@ export function compare(host, { api, query }) {
       const wasOpen = isOpen;
       isOpen = true;
       host.hidden = false;
-      if (wasOpen) run();
-      else start();
+      if (wasOpen) {
+        run();
+        return;
+      }
+      if (!document.activeElement.matches("input")) title.focus();
+      start();
     },
     close() {
       isOpen = false;

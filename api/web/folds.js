@@ -9,10 +9,10 @@ const PATIENCE = 300; // milliseconds that a first page waits for them
 let groups = null; // image id → the files of its group
 let asking = null;
 
-/** Knows the groups soon; answers at the latest after a moment, for pictures should not wait for them. */
+/** Asks for the groups, once; the first answer waits a moment for them, but no longer, and no other waits at all. */
 export function ready() {
-  asking ??= ask().catch(() => {});
-  return Promise.race([asking, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+  asking ??= Promise.race([ask().catch(() => {}), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+  return asking;
 }
 
 /** Forgets them: pictures have come or gone. */

@@ -28,12 +28,15 @@ export function grid(host, { link, open, more, say }) {
   let places = new Map(); // id → index in order
   let current = null; // id of the tile that Tab reaches
   let wish = null; // pixels from the left that up and down keep to
+  let width = 0; // that the rows are made for; 0 while the grid is not to be seen
   const drawn = new Map(); // id → its element
 
   const gap = () => (host.clientWidth < 600 ? 3 : host.clientWidth > 2400 ? 10 : 6);
 
   function lay() {
-    const laid = arrange(items, { width: host.clientWidth, gap: gap(), last: isLast, unfolded });
+    width = host.clientWidth;
+    if (width === 0) return;
+    const laid = arrange(items, { width, gap: gap(), last: isLast, unfolded });
     rows = laid.rows;
     order = rows.flatMap((row, index) => row.boxes.map((box) => ({ item: box.item, row: index, box })));
     places = new Map(order.map(({ item }, index) => [item.id, index]));
@@ -218,6 +221,7 @@ export function grid(host, { link, open, more, say }) {
       target = next;
       left -= 1;
     }
+    if (target === row) return from;
     const away = ({ left, width }) => Math.abs(left + width / 2 - wish);
     return rows[target].boxes.reduce((best, one) => (away(one) < away(best) ? one : best)).item.id;
   }
@@ -265,11 +269,9 @@ export function grid(host, { link, open, more, say }) {
   }
   window.addEventListener("scroll", soon, { passive: true });
 
-  let width = 0;
   new ResizeObserver(() => {
-    if (host.clientWidth === width || host.clientWidth === 0) return;
+    if (host.clientWidth === width || host.clientWidth === 0 || !items.length) return;
     const before = width && anchor();
-    width = host.clientWidth;
     lay();
     if (before) window.scrollBy({ top: rows[order[places.get(before.id)].row].top - before.top, behavior: "instant" });
   }).observe(host);
@@ -291,7 +293,6 @@ export function grid(host, { link, open, more, say }) {
       current = null;
       wish = null;
       for (const [id, tile] of drawn) drop(id, tile);
-      host.classList.remove("waiting");
       lay();
     },
     /** Adds pictures at the end. */
@@ -310,7 +311,6 @@ export function grid(host, { link, open, more, say }) {
       rows = [];
       order = [];
       places = new Map();
-      host.classList.add("waiting");
       host.style.height = `${laid.height}px`;
       headings.replaceChildren(
         ...laid.rows.flatMap(({ top, height, boxes }) =>

@@ -4,10 +4,10 @@ import { el } from "./dom.js";
 
 const dialog = document.getElementById("key");
 
-/** Promises a key; `wrong` is what the server said of the last one, "" at first. */
-export function askForKey(wrong) {
+/** Promises a key; `isWrong` says whether the last one was. Whoever closes the dialog gives none. */
+export function askForKey(isWrong) {
   const field = el("input", { className: "field", type: "password", autocomplete: "current-password", required: true });
-  const message = el("p", { className: "wrong", role: "alert" }, wrong ? "That key is not valid here." : "");
+  const message = el("p", { className: "wrong", role: "alert" }, isWrong ? "That key is not valid here." : "");
   const form = el(
     "form",
     { method: "dialog" },
@@ -19,8 +19,8 @@ export function askForKey(wrong) {
   );
   dialog.replaceChildren(form);
   dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.oncancel = (event) => event.preventDefault(); // without a key there is nothing to see
+  return new Promise((resolve, reject) => {
     form.addEventListener("submit", () => resolve(field.value.trim()));
+    dialog.addEventListener("close", () => reject(new Error("no key was given")), { once: true });
   });
 }

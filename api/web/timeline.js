@@ -148,6 +148,10 @@ export function timeline(host, { facets, change }) {
       choose(event.shiftKey ? anchor() ?? place : place, place);
     }
   });
+  bars.addEventListener("click", ({ target, detail }) => {
+    const place = Number(target.dataset.place);
+    if (detail === 0 && place >= 0) choose(place, place); // by a screen reader, which points at nothing
+  });
   rest.addEventListener("click", () => change({ undated: !asked.undated, from: "", to: "" }));
 
   /** Where what is chosen begins. */
