@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from indexer import Catalog, index_paths
 
 from .collection import make_copies
 from .conftest import Start, Visits
+from .look import give_key, listen
 
 FEW, MANY = 40, 1500
 """So many are indexed in about a second, and in about twenty."""
@@ -163,24 +163,3 @@ def test_a_server_that_goes_away_is_told_and_looked_for_again(
     expect(trouble).to_be_hidden()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#indexing li").first).to_contain_text("Cancelled", timeout=60_000)
-
-
-def give_key(page: Page, secret: str) -> None:
-    """Answer the page's question for a key."""
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("textbox").fill(secret)
-    dialog.get_by_role("textbox").press("Enter")
-    expect(dialog).to_be_hidden()
-
-
-def listen(page: Page) -> Callable[[], list[str]]:
-    """Note what the live region says from now on."""
-    page.evaluate(
-        """() => {
-            window.heard = [];
-            const region = document.querySelector('[aria-live="polite"]');
-            new MutationObserver(() => window.heard.push(region.textContent))
-                .observe(region, {childList: true, characterData: true, subtree: true});
-        }"""
-    )
-    return lambda: page.evaluate("window.heard")
