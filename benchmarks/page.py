@@ -47,7 +47,7 @@ new PerformanceObserver((list) => {
 """
 """Events quicker than 16 ms, a frame, are not told by the browser: they count as 16."""
 
-UNTIL_SHOWN = """(key) => new Promise((resolve) => {
+UNTIL_SHOWN = """() => new Promise((resolve) => {
   const grid = document.querySelector("#grid");
   const box = document.querySelector("#q");
   const shown = () => [...grid.querySelectorAll("img")].map((image) => image.src).join();
@@ -129,9 +129,8 @@ def interactions(page: Page) -> dict[str, Any]:
         page.keyboard.press("Escape")
 
     opened = measured(page, open_and_close)
-    box.fill("")
     return {
-        "interaction_ms": {"key in the search box": typed, "arrow in the grid": moved, "open and close a picture": opened},
+        "interaction_ms": {"key_in_the_search_box": typed, "arrow_in_the_grid": moved, "picture_opened": opened},
         "to_results_ms": round(statistics.median(to_results)),
     }
 
@@ -149,10 +148,11 @@ def measured(page: Page, act: Callable[[int], object]) -> float:
 def type_and_wait(page: Page, query: str, round_: int, to_results: list[float]) -> None:
     """Type a sentence, the last letter by itself, and wait for its pictures."""
     box = page.locator("#q")
-    box.fill(f"{query}{' again' * round_}"[:-1])
+    whole = query + " again" * round_
+    box.fill(whole[:-1])
     page.wait_for_timeout(1000)
-    page.evaluate(f"window.shown = ({UNTIL_SHOWN})()")
-    box.press_sequentially(query[-1])
+    page.evaluate(f"() => {{ window.shown = ({UNTIL_SHOWN})(); }}")
+    box.press_sequentially(whole[-1])
     to_results.append(page.evaluate("window.shown"))
 
 

@@ -57,9 +57,8 @@ def serving(index: Path, *arguments: object, environment: Mapping[str, str] | No
     command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--index", str(index), *map(str, arguments)]
     log = index.parent / f"{index.name}-{time.monotonic_ns()}.log"
     with log.open("w", encoding="utf-8") as stderr:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stderr=stderr, stdout=stderr, text=True, env=os.environ | dict(environment or {})
-        )
+        variables = os.environ | {"XDG_CACHE_HOME": str(index.parent / "cache")} | dict(environment or {})
+        process = subprocess.Popen(command, cwd=ROOT, stderr=stderr, stdout=stderr, text=True, env=variables)
         try:
             yield Served(_ready(process, log), process)
         finally:
