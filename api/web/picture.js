@@ -7,6 +7,8 @@ import { likely, percent } from "./likely.js";
 
 const SHOWN_AS_THEY_ARE = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // what every browser shows
 const THUMBNAIL = 1024;
+const CAPTIONS = 4;
+const POINT = "Point at a word to see where the model looked for it.";
 
 /**
  * Makes the page in a <dialog>.
@@ -55,20 +57,20 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     lamp.show(null);
     explainHit(item, query);
     act();
-    words.replaceChildren();
+    words.replaceChildren(el("h3", {}, "In words"), el("ul", { className: "lines" }, ...Array.from({ length: CAPTIONS }, () => el("li"))));
     facts.replaceChildren();
     if (!dialog.open) dialog.showModal();
     panel.scrollTop = 0;
     if (document.activeElement !== previous && document.activeElement !== next) name.focus({ preventScroll: true });
     else if (document.activeElement.hidden) name.focus({ preventScroll: true });
-    fetchFacts(item, stop.signal);
-    fetchCaptions(query, stop.signal);
+    fetchFacts(item, fetchCaptions(query, stop.signal), stop.signal);
     for (const one of [before, after]) if (one) ahead(one.id);
   }
 
   function draw(item) {
     frame.classList.remove("there");
     image.removeAttribute("src");
+    frame.hidden = !item;
     if (item) fit(item);
     image.alt = item?.name ?? "";
     api.show(image, api.thumbnailAddress(id, THUMBNAIL), stop.signal);
@@ -114,7 +116,8 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
         share,
       );
     } else if (hit) why.append(el("h3", {}, "Why this one"));
-    if (query) ask(query, "Point at a word to see where the model looked for it.");
+    if (query) ask(query, POINT);
+    else why.append(el("div", { className: "sentence" }));
     if (hit) why.append(ranks(hit));
     if (hit?.matched.length) {
       const sources = hit.sources.filter((source) => source !== "vector").map((source) => ({ name: "its name", caption: "a caption" })[source]);
@@ -208,15 +211,19 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     }
   }
 
-  async function fetchFacts(item, signal) {
+  /** They stand below the captions, and so come after them. */
+  async function fetchFacts(item, captions, signal) {
     try {
       const found = await api.image(id, signal);
       if (signal.aborted) return;
-      if (!item) fit(found);
+      fit(found);
+      frame.hidden = false;
       name.textContent = found.name ?? name.textContent;
       image.alt = found.name ?? "";
-      facts.replaceChildren(el("h3", {}, "Details"), details(found));
       sharpen(found);
+      await captions;
+      if (signal.aborted) return;
+      facts.replaceChildren(el("h3", {}, "Details"), details(found));
       if (found.captions.length) own(found.captions);
     } catch (error) {
       if (signal.aborted) return;
@@ -245,10 +252,10 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
 
   async function fetchCaptions(query, signal) {
     try {
-      const { hits } = await api.captions(id, { k: 4 }, signal);
-      if (signal.aborted || !hits.length) return;
-      words.replaceChildren(el("h3", {}, "In words"), el("ul", { className: "lines" }, ...hits.map(line)));
-      if (!query) ask(hits[0].text, "A caption that fits. Point at a word to see where the model looked for it.");
+      const { hits } = await api.captions(id, { k: CAPTIONS }, signal);
+      if (signal.aborted) return;
+      words.querySelector("ul").replaceChildren(...hits.map(line));
+      if (!query && hits.length) ask(hits[0].text, `A caption that fits. ${POINT}`);
     } catch (error) {
       if (!signal.aborted) words.replaceChildren(el("p", { className: "muted" }, `No captions: ${error.message}`));
     }
@@ -257,7 +264,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   function line({ text, match_probability }) {
     const show = el("button", { type: "button", title: "See where the model looked" }, text);
     show.addEventListener("click", () => {
-      ask(text, "Point at a word to see where the model looked for it.");
+      ask(text, POINT);
       why.scrollIntoView({ block: "nearest" });
     });
     const find = el("button", { type: "button", className: "icon-button", ariaLabel: `Search for “${text}”`, title: "Search for it" }, icon("search"));
