@@ -2,13 +2,13 @@
 
     python -m benchmarks.page --count 100000 --out benchmarks/results/page.json
 
-The index is made up as in `benchmarks/growth.py`, or `--index` names one. Its files are links to the demo's photographs,
-so that every thumbnail is made from a picture as in use. Server and browser share the machine.
+The index is made up as in `benchmarks/growth.py`, or `--index` names one. Its files are links to the demo's
+photographs, so that every thumbnail is made from a picture as in use. Server and browser share the machine.
 
-`first_paint_ms` and `first_contentful_paint_ms` are the browser's own, from a visitor with an empty cache; `pictures_ms`
-is when the first screen of thumbnails is complete. An interaction is measured from the event to the frame that shows
-what the page did about it (Event Timing, in steps of 8 ms), `to_results_ms` from a key to the frame with the pictures
-that it led to, waiting for further keys included. All are medians.
+`first_paint_ms` and `first_contentful_paint_ms` are the browser's own, from a visitor with an empty cache;
+`pictures_ms` is when the first screen of thumbnails is complete. An interaction is measured from the event to the frame
+that shows what the page did about it (Event Timing, in steps of 8 ms), `to_results_ms` from a key to the frame with the
+pictures that it led to, waiting for further keys included. All are medians.
 """
 
 from __future__ import annotations
@@ -116,7 +116,6 @@ def visits(browser: Browser, url: str) -> dict[str, float]:
 def interactions(page: Page) -> dict[str, Any]:
     """What people do on the page, each many times."""
     page.locator("#grid img").first.wait_for()
-    box = page.locator("#q")
     to_results: list[float] = []
     typed = measured(page, lambda n: type_and_wait(page, QUERIES[n % len(QUERIES)], n // len(QUERIES), to_results))
     page.locator("#grid a, #grid button").first.focus()

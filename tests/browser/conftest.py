@@ -74,7 +74,7 @@ def _ready(process: subprocess.Popen[str], log: Path) -> str:
         found = re.search(r"at (http://\S+:\d+)", log.read_text(encoding="utf-8"))
         if found:
             try:
-                with urlopen(f"{found[1]}/readyz", timeout=5):
+                with urlopen(f"{found[1]}/readyz", timeout=5):  # noqa: S310  http
                     return found[1]
             except OSError:
                 pass

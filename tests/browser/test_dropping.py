@@ -20,7 +20,8 @@ GIVE = """([data, name, type, how]) => {
     const carried = new DataTransfer();
     carried.items.add(new File([bytes], name, {type}));
     if (how === "paste") {
-        document.activeElement.dispatchEvent(new ClipboardEvent("paste", {clipboardData: carried, bubbles: true, cancelable: true}));
+        const options = {clipboardData: carried, bubbles: true, cancelable: true};
+        document.activeElement.dispatchEvent(new ClipboardEvent("paste", options));
         return;
     }
     const target = document.querySelector(how);

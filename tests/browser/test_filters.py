@@ -25,7 +25,9 @@ def choices(page: Page, name: str) -> Locator:
 
 def counted(rows: Locator) -> Counter[str | None]:
     """What a filter counts, by value."""
-    lines = rows.evaluate_all("rows => rows.map(row => [...row.querySelectorAll('span')].map(span => span.textContent))")
+    lines = rows.evaluate_all(
+        "rows => rows.map(row => [...row.querySelectorAll('span')].map(span => span.textContent))"
+    )
     return Counter({None if value in ("Not known", "Without a date") else value: int(n) for value, n in lines})
 
 
@@ -107,11 +109,11 @@ def test_the_timeline_shows_each_month_and_leads_to_it(page: Page, collection: C
     line = page.get_by_role("toolbar", name=re.compile("Pictures by time"))
     bars = line.get_by_role("button")
     names = [name for name in bars.evaluate_all("bars => bars.map(bar => bar.ariaLabel)") if ", 0 " not in name]
-    assert sum(int(name.split(", ")[1].split()[0]) for name in names) == sum(
+    assert sum(int(name.split(", ", 1)[1].split()[0]) for name in names) == sum(
         count for year, count in collection.years.items() if year
     )
     chosen = names[len(names) // 2]
-    number = int(chosen.split(", ")[1].split()[0])
+    number = int(chosen.split(", ", 1)[1].split()[0])
     line.get_by_role("button", name=chosen).focus()
     page.keyboard.press("Enter")
     results(page, number)
@@ -129,7 +131,7 @@ def test_the_timeline_takes_a_span_by_dragging(page: Page) -> None:
     page.mouse.move(last["x"] + last["width"] / 2, last["y"] + last["height"] / 2, steps=8)
     page.mouse.up()
     names = bars.evaluate_all("bars => bars.slice(3, 10).map(bar => bar.ariaLabel)")
-    results(page, sum(int(name.split(", ")[1].split()[0]) for name in names))
+    results(page, sum(int(name.split(", ", 1)[1].split()[0]) for name in names))
 
 
 def test_the_timeline_is_walked_with_arrows(page: Page) -> None:
@@ -146,9 +148,9 @@ def test_the_timeline_is_walked_with_arrows(page: Page) -> None:
 @pytest.mark.parametrize("name", RESIZED)
 def test_near_duplicates_are_folded_and_unfold(visits: Visits, served: Served, name: str) -> None:
     """One of them stands for all, says how many there are, and shows them below its row."""
-    page = visits(f"{served.url}/?q={name.split('.')[0]}").page
+    page = visits(f"{served.url}/?q={name.split('.', maxsplit=1)[0]}").page
     groups = page.request.get(f"{served.url}/v1/duplicates").json()["groups"]
-    stem = name.split(".")[0]
+    stem = name.split(".", maxsplit=1)[0]
     group = next(g for g in groups if any(f"/{stem}_small.jpg" in file["path"] for file in g["files"]))
     assert len(group["image_ids"]) >= 2
     seen(page)

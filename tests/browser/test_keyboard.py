@@ -113,7 +113,9 @@ def test_tab_stays_in_an_open_picture(page: Page) -> None:
     expect(page.locator("dialog#picture")).to_be_visible()
     for _ in range(30):
         page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement === document.body || document.activeElement.closest('dialog') !== null")
+        assert page.evaluate(
+            "document.activeElement === document.body || document.activeElement.closest('dialog') !== null"
+        )
 
 
 def test_a_filter_is_chosen_by_keyboard(page: Page) -> None:
@@ -148,6 +150,8 @@ def test_every_picture_has_a_name_and_its_place_among_the_others(page: Page) -> 
     """File name and likelihood; first of how many, or that their number is not known yet."""
     search(page, "a tabby cat")
     for number, tile in enumerate(tiles(page).all()[:5]):
-        expect(tile.get_by_role("link")).to_have_accessible_name(re.compile(r"\.(jpg|png|webp), (Very likely|Likely|Maybe|Unlikely), "))
+        expect(tile.get_by_role("link")).to_have_accessible_name(
+            re.compile(r"\.(jpg|png|webp), (Very likely|Likely|Maybe|Unlikely), ")
+        )
         expect(tile).to_have_attribute("aria-posinset", str(number + 1))
         expect(tile).to_have_attribute("aria-setsize", re.compile(r"^(-1|\d+)$"))

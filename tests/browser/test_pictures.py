@@ -39,10 +39,7 @@ def share(grid: list[list[float]], part: tuple[int, int]) -> float:
     """How much of a word's attention lies in one of 3 by 3 parts of a picture."""
     rows, columns = len(grid), len(grid[0])
     inside = [
-        value
-        for r, row in enumerate(grid)
-        for c, value in enumerate(row)
-        if (3 * r // rows, 3 * c // columns) == part
+        value for r, row in enumerate(grid) for c, value in enumerate(row) if (3 * r // rows, 3 * c // columns) == part
     ]
     return sum(inside)
 
@@ -56,7 +53,7 @@ def opened(page: Page) -> tuple[Locator, dict[str, Any]]:
 
 @pytest.mark.parametrize("how", ["hover", "focus"])
 def test_a_word_lights_up_the_regions_that_it_attended_to(opened: tuple[Locator, dict[str, Any]], how: str) -> None:
-    """By pointer and by keyboard: light where the model's weights are, dark elsewhere, and another word another light."""
+    """By pointer and by keyboard: light where the model's weights are, dark elsewhere; another word, another light."""
     dialog, answer = opened
     hit = answer["hits"][0]
     explained = dialog.page.request.post(
@@ -89,7 +86,9 @@ def test_a_word_lights_up_the_regions_that_it_attended_to(opened: tuple[Locator,
 def test_each_word_says_where_it_was_seen(opened: tuple[Locator, dict[str, Any]]) -> None:
     """For those who cannot see the light."""
     dialog, _ = opened
-    word = dialog.get_by_role("button", name=re.compile(r"^coffee: (the centre|(upper|middle|lower) (left|centre|right))$"))
+    word = dialog.get_by_role(
+        "button", name=re.compile(r"^coffee: (the centre|(upper|middle|lower) (left|centre|right))$")
+    )
     expect(word).to_be_visible()
 
 

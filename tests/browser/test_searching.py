@@ -86,7 +86,8 @@ def test_pictures_keep_their_proportions_and_rows_fill_the_width(page: Page) -> 
     found = tiles(page).evaluate_all(
         """tiles => tiles.map(tile => {
             const box = tile.getBoundingClientRect(), image = tile.querySelector("img");
-            return [box.left, box.top, box.right, box.height, box.width / box.height, image.naturalWidth / image.naturalHeight];
+            const natural = image.naturalWidth / image.naturalHeight;
+            return [box.left, box.top, box.right, box.height, box.width / box.height, natural];
         }).filter(([, , , , , natural]) => natural)"""
     )
     assert len(found) > 8
@@ -137,9 +138,7 @@ def test_thumbnails_are_loaded_where_somebody_looks(visits: Visits, served: Serv
 
 
 @pytest.mark.parametrize("address", ["/", "/?q=a+photograph"])
-def test_scrolling_leads_to_every_picture(
-    visits: Visits, served: Served, collection: Collection, address: str
-) -> None:
+def test_scrolling_leads_to_every_picture(visits: Visits, served: Served, collection: Collection, address: str) -> None:
     """Without a button for more, each picture once, and the document stays small."""
     page = visits(served.url + address).page
     seen(page)
@@ -208,7 +207,8 @@ def test_nothing_scrolls_sideways(visits: Visits, served: Served, width: int) ->
         over = page.evaluate(
             """[...document.querySelectorAll("body *")].filter(element => {
                 const box = element.getBoundingClientRect(), style = getComputedStyle(element);
-                return box.width && box.right > innerWidth + 1 && style.position !== "fixed" && style.visibility !== "hidden"
+                return box.width && box.right > innerWidth + 1 && style.position !== "fixed"
+                    && style.visibility !== "hidden"
                     && !element.closest(".filters, .unseen, pre, [popover]");
             }).map(element => element.outerHTML.slice(0, 80))"""
         )

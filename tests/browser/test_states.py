@@ -115,7 +115,10 @@ def test_a_busy_server_is_asked_again_when_it_said(page: Page) -> None:
 @pytest.mark.troubled
 @pytest.mark.parametrize(
     ("status", "detail"),
-    [(503, "the index cannot be used now; the server's log tells more"), (500, "an error that crosslook did not foresee")],
+    [
+        (503, "the index cannot be used now; the server's log tells more"),
+        (500, "an error that crosslook did not foresee"),
+    ],
 )
 def test_an_error_says_what_the_server_said_and_can_be_tried_again(
     visits: Visits, served: Served, status: int, detail: str
