@@ -314,7 +314,7 @@ for (const name of ["indexing", "compare"]) {
     go({ view: null });
     button.focus();
   });
-  host.addEventListener("show", ({ detail }) => go({ view: null, picture: detail.id }));
+  host.addEventListener("show", ({ detail }) => go({ view: null, picture: detail.id }, { opened: true }));
 }
 document.getElementById("indexing").addEventListener("indexed", () => {
   folds.forget();
