@@ -60,6 +60,7 @@ class Collection:
         camera = CAMERAS[number // 3 % 3]
         year = YEARS[number % 4]
         exif = Image.Exif()
+        exif[ExifTags.Base.Software] = "crosslook's tests"  # Pillow writes no dates alone into a PNG
         if camera:
             exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = camera
         date = f"{year}:{1 + number % 12:02}:{1 + number % 28:02} 12:00:00"

@@ -145,7 +145,7 @@ class Visit:
         """Listen from the start."""
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
-        self.page.on("request", self.asked.append)
+        self.page.on("request", lambda request: self.asked.append(request))
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -61,12 +61,12 @@ def test_a_filter_leaves_what_it_counted(page: Page, collection: Collection, nam
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes_are_told_apart(page: Page, shape: str) -> None:
+def test_shapes_are_told_apart(page: Page, collection: Collection, shape: str) -> None:
     """Landscape is wider than high, portrait higher than wide."""
     choices(page, "Shape").filter(has_text=shape).get_by_role("checkbox").check()
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile(f"orientation={shape}"))
-    page.wait_for_load_state("networkidle")
+    results(page, collection.orientations[shape])
     seen(page)
     ratios = tiles(page).evaluate_all("tiles => tiles.map(({offsetWidth: w, offsetHeight: h}) => w / h)")
     for ratio in ratios:
@@ -104,17 +104,23 @@ def test_a_search_keeps_to_the_filters(page: Page) -> None:
     assert all("/space/" in hit["path"] for hit in answer["hits"])
 
 
+def timeline(page: Page) -> Locator:
+    """Its bars, once they are there."""
+    bars = page.get_by_role("toolbar", name=re.compile("Pictures by time")).get_by_role("button")
+    expect(bars.first).to_be_visible()
+    return bars
+
+
 def test_the_timeline_shows_each_month_and_leads_to_it(page: Page, collection: Collection) -> None:
     """A bar a month; pressing one shows so many pictures of that month."""
-    line = page.get_by_role("toolbar", name=re.compile("Pictures by time"))
-    bars = line.get_by_role("button")
+    bars = timeline(page)
     names = [name for name in bars.evaluate_all("bars => bars.map(bar => bar.ariaLabel)") if ", 0 " not in name]
     assert sum(int(name.split(", ", 1)[1].split()[0]) for name in names) == sum(
         count for year, count in collection.years.items() if year
     )
     chosen = names[len(names) // 2]
     number = int(chosen.split(", ", 1)[1].split()[0])
-    line.get_by_role("button", name=chosen).focus()
+    page.get_by_role("button", name=chosen).focus()
     page.keyboard.press("Enter")
     results(page, number)
     expect(page).to_have_url(re.compile(r"from=20\d\d-\d\d"))
@@ -122,7 +128,7 @@ def test_the_timeline_shows_each_month_and_leads_to_it(page: Page, collection: C
 
 def test_the_timeline_takes_a_span_by_dragging(page: Page) -> None:
     """From one month to another, both included."""
-    bars = page.get_by_role("toolbar", name=re.compile("Pictures by time")).get_by_role("button")
+    bars = timeline(page)
     first, last = bars.nth(3).bounding_box(), bars.nth(9).bounding_box()
     assert first is not None
     assert last is not None
@@ -136,12 +142,16 @@ def test_the_timeline_takes_a_span_by_dragging(page: Page) -> None:
 
 def test_the_timeline_is_walked_with_arrows(page: Page) -> None:
     """It is one stop for Tab."""
-    bars = page.get_by_role("toolbar", name=re.compile("Pictures by time")).get_by_role("button")
+    bars = timeline(page)
     assert bars.evaluate_all("bars => bars.filter(bar => bar.tabIndex === 0).length") == 1
-    last = page.locator(".bars [tabindex='0']")
-    last.focus()
+    place = "Number(document.activeElement.dataset.place)"
+    page.locator(".bars [tabindex='0']").focus()
+    at = page.evaluate(place)
     page.keyboard.press("ArrowLeft")
-    assert page.evaluate("document.activeElement.dataset.place") < page.evaluate("'zz'")
+    assert page.evaluate(place) < at
+    assert page.evaluate("!document.activeElement.disabled")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(place) == at
     assert bars.evaluate_all("bars => bars.filter(bar => bar.tabIndex === 0).length") == 1
 
 

@@ -24,13 +24,14 @@ def test_pictures_are_found_while_somebody_types(page: Page) -> None:
 
 def test_few_requests_are_sent_while_somebody_types(page: Page) -> None:
     """Not one for each letter; the last one asks for all of them."""
-    asked: list[str] = []
-    page.on("request", lambda r: asked.append(r.post_data_json["text"]) if r.url.endswith("/v1/search") else None)
+    asked: list[str | None] = []  # None for a following page
+    page.on("request", lambda r: asked.append(r.post_data_json.get("text")) if r.url.endswith("/v1/search") else None)
     text = "a cup of coffee on a wooden table"
     with page.expect_response(lambda response: asks(response, text)):
         box(page).press_sequentially(text, delay=25)
-    assert asked[-1] == text
-    assert len(asked) <= len(text) // 4
+    sentences = [words for words in asked if words]
+    assert sentences[-1] == text
+    assert len(sentences) <= len(text) // 4
 
 
 def test_an_answer_that_comes_too_late_is_dropped(page: Page) -> None:
@@ -38,7 +39,7 @@ def test_an_answer_that_comes_too_late_is_dropped(page: Page) -> None:
     held: list[Route] = []
 
     def hold(route: Route) -> None:
-        if route.request.post_data_json["text"] == "a tabby cat":
+        if route.request.post_data_json.get("text") == "a tabby cat":
             held.append(route)
         else:
             route.continue_()
@@ -63,7 +64,7 @@ def test_the_address_holds_the_query_so_that_back_reload_and_sharing_work(
     search(page, "a tabby cat")
     expect(page).to_have_url(re.compile(r"/\?q=a\+tabby\+cat$"))
     cats = ids(page)
-    tiles(page).first.get_by_role("link").focus()
+    page.wait_for_timeout(2200)  # else it is one sentence that is being typed, and one entry in the history
     search(page, "green grass")
     expect(page).to_have_url(re.compile(r"/\?q=green\+grass$"))
     page.go_back()

@@ -42,7 +42,7 @@ def test_tiles_without_pictures_stand_where_pictures_will_come(visits: Visits, s
     """While the first answer is on its way; assistive technology is told that the page is busy."""
     page = visits("about:blank").page
     held: list[Route] = []
-    page.route("**/v1/images?**", held.append)
+    page.route("**/v1/images?**", lambda route: held.append(route))
     page.goto(served.url)
     expect(page.locator("#grid .fake").first).to_be_visible()
     expect(page.locator("#results")).to_have_attribute("aria-busy", "true")
