@@ -6,6 +6,7 @@ import { MATCH } from "./likely.js";
 
 const PAGE = 60;
 const BROWSED = 120;
+const ENOUGH = 10; // pictures that a heading should stand over
 const DEEPEST = 1000; // hits that the server gives for a picture; there it has no pages
 
 export const UNLIKELY = "Nearest of the rest";
@@ -63,17 +64,26 @@ function byUpload(file, text, filters) {
 
 function browsing(filters) {
   let cursor = null;
-  let isDated = null; // where no picture has a date there are no headings
+  let section = null; // the heading for a time
   return async (signal) => {
     const page = await api.images({ k: BROWSED, where: filters, cursor }, signal);
     cursor = page.next_cursor;
-    isDated ??= page.images.length > 0 && page.images[0].taken_at !== null;
-    const section = (taken) => (isDated ? month(taken) : null);
+    section ??= headings(page.images);
     const items = page.images.map((image) =>
       item(image.id, image, { taken: image.taken_at, section: section(image.taken_at) }),
     );
     return { items, last: cursor === null };
   };
+}
+
+/** Months, or where they hold few pictures years, or none; as the first page says, so that headings do not change. */
+function headings(images) {
+  const year = (taken) => (taken === null ? month(null) : taken.slice(0, 4));
+  for (const unit of [month, year]) {
+    const times = images.map(({ taken_at }) => taken_at && unit(taken_at)).filter(Boolean);
+    if (times.length && times.length / new Set(times).size >= ENOUGH) return unit;
+  }
+  return () => null;
 }
 
 /** What a page of hits holds; `words` says whether they have match probabilities, and so a line below the likely ones. */

@@ -69,7 +69,7 @@ function smooth(grid) {
       most = Math.max(most, sum);
     }
   }
-  return found.map((value) => value / most);
+  return found.map((value) => (value / most) ** 1.4);
 }
 
 /** For each of SIDE places, which of `count` values count there, and how much. */

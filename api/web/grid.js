@@ -335,7 +335,8 @@ export function grid(host, { link, open, more, say }) {
       const index = places.get(id);
       if (index === undefined) return {};
       if (!isLast && index > order.length - 8) more();
-      return { item: order[index].item, previous: order[index - 1]?.item, next: order[index + 1]?.item, index, count: isLast ? order.length : null };
+      const [previous, next] = [order[index - 1]?.item, order[index + 1]?.item];
+      return { item: order[index].item, previous, next, index, count: isLast ? `${order.length}` : `${order.length}+` };
     },
     get count() {
       return order.length;

@@ -1,16 +1,25 @@
 /* The match probability in words. */
 
-/* The probability is that of a sentence having been written for just this picture. Many pictures fit a sentence that was
-   written for another one, so it is modest: what fits well often has a fifth. */
+/**
+ * From this probability on a picture counts as a match.
+ *
+ * Over the 1,000 photographs of Flickr8k's validation split the first hit lies above it for 94 % of 400 captions, and
+ * below it for 94 % of 33 things that no photograph shows (`benchmarks/quality.py` has them).
+ */
+export const MATCH = 0.05;
+
+/* The probability is calibrated to that of a sentence having been written for just this picture. Most sentences fit many
+   pictures, so it is modest: half of those captions give their own picture less than 0.15, and of the 33 things none
+   reaches 0.2. */
 const WORDS = [
-  [0.5, "Very likely"],
-  [0.15, "Likely"],
-  [0.03, "Maybe"],
+  [0.3, "Very likely"],
+  [0.1, "Likely"],
+  [MATCH, "Maybe"],
   [0, "Unlikely"],
 ];
 
-/** From this probability on a picture counts as a match. */
-export const MATCH = 0.03;
+/** What the number means, in a sentence. */
+export const MEANING = "The chance that these words were written for just this picture. Most words fit many pictures, so it is modest.";
 
 /** "Very likely", "Likely", "Maybe", "Unlikely". */
 export function likely(probability) {

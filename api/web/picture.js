@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { light, whereabouts } from "./attention.js";
 import { el, icon } from "./dom.js";
-import { likely, percent } from "./likely.js";
+import { likely, MEANING, percent } from "./likely.js";
 
 const SHOWN_AS_THEY_ARE = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // what every browser shows
 const THUMBNAIL = 1024;
@@ -52,7 +52,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     previous.onclick = () => before && go(before.id);
     next.onclick = () => after && go(after.id);
     name.textContent = item?.name ?? `Picture ${id}`;
-    place.textContent = index === undefined ? "" : count === null ? `${index + 1}` : `${index + 1} of ${count}`;
+    place.textContent = index === undefined ? "" : `${index + 1} of ${count}`;
     draw(item);
     lamp.show(null);
     explainHit(item, query);
@@ -78,7 +78,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
 
   function fit({ width, height }) {
     frame.style.setProperty("--ratio", width / height);
-    frame.style.setProperty("--natural", `${Math.max(width, 640)}px`);
+    frame.style.setProperty("--natural", `${Math.max(width, 240)}px`);
   }
 
   image.addEventListener("load", () => frame.classList.add("there"));
@@ -114,6 +114,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
         el("h3", {}, "Why this one"),
         el("p", { className: "statement" }, el("strong", {}, likely(hit.match_probability)), ` ${percent(hit.match_probability)}`, el("span", { className: "muted" }, " match probability")),
         share,
+        el("p", { className: "muted meaning" }, MEANING),
       );
     } else if (hit) why.append(el("h3", {}, "Why this one"));
     if (query) ask(query, POINT);

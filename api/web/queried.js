@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { uploads } from "./answers.js";
-import { el } from "./dom.js";
+import { el, icon } from "./dom.js";
 import { likely, percent } from "./likely.js";
 
 /** `search(text)` is called where one of the captions is chosen, `remove()` where the picture is taken away. */
@@ -36,7 +36,7 @@ export function queried(host, { search, remove }) {
     }
     const list = el("ul", { ariaLabel: "What it shows; choose one to search for it" });
     const note = el("p", {}, "Looking at it…");
-    const close = el("button", { type: "button", className: "button" }, "Remove");
+    const close = el("button", { type: "button", className: "icon-button", ariaLabel: "Remove the picture", title: "Remove the picture" }, icon("close"));
     close.addEventListener("click", remove);
     const title = el("h2", {}, isOurs ? "Pictures like this one" : `Pictures like ${picture.name || "the pasted one"}`);
     host.append(image, el("div", { className: "about" }, title, note, list), close);
