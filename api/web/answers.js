@@ -2,15 +2,12 @@
 
 import * as api from "./api.js";
 import { where } from "./address.js";
-import { MATCH } from "./likely.js";
+import { isMatch } from "./likely.js";
 
 const PAGE = 60;
 const BROWSED = 120;
 const ENOUGH = 10; // pictures that a heading should stand over
 const DEEPEST = 1000; // hits that the server gives for a picture; there it has no pages
-
-export const UNLIKELY = "Nearest of the rest";
-/** The heading that parts likely hits from the others. */
 
 /** Pictures that were dropped here, by the name that the address has for them. */
 export const uploads = new Map();
@@ -86,15 +83,11 @@ function headings(images) {
   return () => null;
 }
 
-/** What a page of hits holds; `words` says whether they have match probabilities, and so a line below the likely ones. */
+/** What a page of hits holds; with `words` they have match probabilities, and there is a line above the unlikely ones. */
 function found(page, last, words) {
-  const section = (hit) => (words && !isMatch(hit) ? UNLIKELY : null);
+  const section = (hit) => (words && !isMatch(hit) ? "Less likely" : null);
   const items = page.hits.map((hit) => item(hit.image_id, hit, { hit, section: section(hit) }));
   return { items, last, query: words ? page.query : "", milliseconds: page.timings_ms.total };
-}
-
-function isMatch(hit) {
-  return (hit.match_probability ?? 0) >= MATCH;
 }
 
 function item(id, { path, width, height }, more) {

@@ -3,13 +3,13 @@
 
 import * as api from "./api.js";
 import { address, filtered, NOTHING, question, read, where } from "./address.js";
-import { answers, UNLIKELY, uploads } from "./answers.js";
+import { answers, uploads } from "./answers.js";
 import { pictures } from "./drop.js";
 import { filters } from "./filters.js";
 import * as folds from "./folds.js";
 import { grid } from "./grid.js";
 import { askForKey } from "./keyask.js";
-import { likely } from "./likely.js";
+import { isMatch, likely } from "./likely.js";
 import { picturePage } from "./picture.js";
 import { queried } from "./queried.js";
 import { busy, judge, notify, say, stand, summarise, unnotify } from "./status.js";
@@ -24,6 +24,7 @@ const clear = document.getElementById("clear");
 const main = document.getElementById("results");
 const bar = document.getElementById("timeline");
 const count = new Intl.NumberFormat();
+const narrow = window.matchMedia("(max-width: 47.5rem)");
 
 let asked = read();
 
@@ -189,8 +190,8 @@ function tell(found) {
     return;
   }
   const [first] = found.items;
-  if (text && first.section === UNLIKELY) {
-    judge(`No good match for “${found.query}”`, "Nothing here is likely to show that. These are the nearest pictures.");
+  if (text && !isMatch(first.hit)) {
+    judge(`No good match for “${found.query}”`, "Nothing here is likely to show that. Below are the nearest pictures.");
     say(`No good match for ${found.query}. The nearest pictures follow.`);
   } else if (text) say(`Pictures for ${found.query}. The first is ${likely(first.hit.match_probability).toLowerCase()}: ${first.name}`);
   else say(asked.like || asked.upload ? "Pictures like this one" : "All pictures, newest first");
@@ -266,7 +267,7 @@ api.keysFrom(askForKey);
 function render(before) {
   if (document.activeElement !== field || before?.q !== asked.q) if (field.value.trim() !== asked.q.trim()) field.value = asked.q;
   clear.hidden = field.value === "" && !asked.like && !asked.upload;
-  field.placeholder = asked.like || asked.upload ? "Add words: at night, without people…" : "Describe a picture, or drop one here";
+  field.placeholder = asked.like || asked.upload ? "Add words, such as: at night" : narrow.matches ? "Describe a picture" : "Describe a picture, or drop one here";
   document.title = asked.q.trim() ? `${asked.q.trim()} · crosslook` : "crosslook";
   showQueried(asked);
   choose(asked);

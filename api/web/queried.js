@@ -42,7 +42,7 @@ export function queried(host, { search, remove }) {
     host.append(image, el("div", { className: "about" }, title, note, list), close);
     try {
       const { hits } = await api.captions(picture, { k: 6 }, signal);
-      note.textContent = hits.length ? "What it shows, in words. Or describe above what should be different." : "Describe above what should be different.";
+      note.textContent = hits.length ? "Search for what it shows, or add words above." : "Add words above, to say what should be different.";
       list.append(...hits.map((hit) => el("li", {}, chip(hit))));
     } catch (error) {
       if (!signal.aborted) note.textContent = `No captions: ${error.message}`;

@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from api.server.keys import KeyStore
-from encoders import load_encoder
-from indexer import Catalog, index_paths
+from indexer import Catalog
 
 from .collection import make_copies
 from .conftest import Start, Visits
@@ -39,8 +38,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
     """An index without pictures."""
-    with Catalog.open(tmp_path / "index", create=True) as catalog:
-        index_paths(catalog, load_encoder(), [tmp_path])
+    Catalog.open(tmp_path / "index", create=True).close()
     return tmp_path / "index"
 
 

@@ -10,8 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from api.server.keys import KeyStore
-from encoders import load_encoder
-from indexer import Catalog, index_paths
+from indexer import Catalog
 
 from .conftest import Served, Start, Visits
 from .look import box, give_key, search, seen, tiles
@@ -29,8 +28,7 @@ def refuse(status: int, detail: str, **headers: str) -> Callable[[Route], None]:
 
 def test_an_empty_index_says_what_to_do(visits: Visits, start: Start, tmp_path: Path) -> None:
     """A button leads to the folders that can be indexed."""
-    with Catalog.open(tmp_path / "index", create=True) as catalog:
-        index_paths(catalog, load_encoder(), [tmp_path])
+    Catalog.open(tmp_path / "index", create=True).close()
     page = visits(start(tmp_path / "index", "--root", tmp_path).url).page
     expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
     page.get_by_role("button", name="Index a folder").click()
