@@ -114,13 +114,14 @@ export function indexing(host, { api, say }) {
   }
 
   async function stop() {
-    cancel.disabled = true;
+    if (cancel.ariaDisabled === "true") return;
+    cancel.ariaDisabled = "true"; // it keeps the focus, which a disabled button would lose
     try {
       const job = await api.cancelJob(current.id);
       say("Cancelling. What is finished is kept.");
       follow(job);
     } catch (error) {
-      cancel.disabled = false;
+      cancel.ariaDisabled = "false";
       tellTrouble(error);
     }
   }
@@ -196,7 +197,7 @@ export function indexing(host, { api, say }) {
       bar.removeAttribute("value"); // how much there is, is not known yet
     }
     numbers.textContent = progressText(job);
-    cancel.disabled = job.cancelling;
+    cancel.ariaDisabled = String(job.cancelling);
     const reached = job.total ? Math.floor((4 * job.done) / job.total) : 0;
     if (reached > quarter && reached < 4) say(`Indexing: ${25 * reached} percent. ${timeLeft(job.seconds_left)}`);
     quarter = Math.max(quarter, reached);
