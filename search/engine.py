@@ -506,10 +506,9 @@ class SearchEngine:
                 record = records.get(c.key)
                 if record is not None and record.path is not None and len(hits) < k:
                     scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)
-                    shown = (ranks[c.key], record.width, record.height)
                     sources = ("vector",) * c.nearest + said.sources(c.key)
-                    rank = before + len(hits) + 1
-                    hits.append(Hit(rank, c.key, record.path, *scores, *shown, sources, said.matched(c.key)))
+                    rest = (sources, said.matched(c.key), ranks[c.key], record.width, record.height)
+                    hits.append(Hit(before + len(hits) + 1, c.key, record.path, *scores, *rest))
             if len(hits) == k:
                 break
         return tuple(hits)

@@ -117,9 +117,6 @@ class ImageHit(BaseModel):
     match_probability: float | None = Field(
         description="Calibrated, [0, 1]; null where there is no rerank score.", examples=[0.87]
     )
-    retrieval_rank: int = Field(description="The rank that it had before reranking, from 1.", examples=[14])
-    width: int = Field(description="Pixels of the upright picture.", examples=[4000])
-    height: int = Field(description="Pixels of the upright picture.", examples=[3000])
     sources: list[Literal["vector", "name", "caption"]] = Field(
         description="Where the hit comes from: the nearest vectors, a file or folder name, a caption.",
         examples=[["vector", "name"]],
@@ -127,6 +124,9 @@ class ImageHit(BaseModel):
     matched: list[str] = Field(
         description="Words of the query that its names or captions hold.", examples=[["IMG_2034"]]
     )
+    retrieval_rank: int = Field(description="The rank that it had before reranking, from 1.", examples=[14])
+    width: int = Field(description="Pixels of the upright picture.", examples=[4000])
+    height: int = Field(description="Pixels of the upright picture.", examples=[3000])
 
 
 Timings = Annotated[

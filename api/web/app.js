@@ -179,6 +179,7 @@ let about = null; // what was told of the answer that is shown
 function tell(found) {
   about = { query: found.query, milliseconds: found.milliseconds, items: found.items, last: found.last };
   hasFailed = false;
+  const tellAloud = asked.view === null ? say : () => {}; // an open view has more to say than the pictures behind it
   unnotify();
   stand(null);
   judge(null);
@@ -186,15 +187,15 @@ function tell(found) {
   if (!found.items.length) {
     summarise("");
     stand(nothing(text));
-    say("No pictures");
+    tellAloud("No pictures");
     return;
   }
   const [first] = found.items;
   if (text && !isMatch(first.hit)) {
     judge(`No good match for “${found.query}”`, "Nothing here is likely to show that. Below are the nearest pictures.");
-    say(`No good match for ${found.query}. The nearest pictures follow.`);
-  } else if (text) say(`Pictures for ${found.query}. The first is ${likely(first.hit.match_probability).toLowerCase()}: ${first.name}`);
-  else say(asked.like || asked.upload ? "Pictures like this one" : "All pictures, newest first");
+    tellAloud(`No good match for ${found.query}. The nearest pictures follow.`);
+  } else if (text) tellAloud(`Pictures for ${found.query}. The first is ${likely(first.hit.match_probability).toLowerCase()}: ${first.name}`);
+  else tellAloud(asked.like || asked.upload ? "Pictures like this one" : "All pictures, newest first");
   summarise(found.milliseconds === undefined ? "" : `${Math.max(1, Math.round(found.milliseconds))} ms`);
   if (found.milliseconds === undefined) total();
 }
@@ -288,15 +289,20 @@ function complete() {
   }
 }
 
-const panels = {}; // of the views, made when they are opened for the first time
+const made = {
+  indexing: async (host) => (await import("./indexing.js")).indexing(host, { api, say }),
+  compare: async (host) =>
+    (await import("./compare.js")).compare(host, { api, query: () => ({ text: asked.q.trim(), where: where(asked) }) }),
+};
+const panels = {}; // the views that were opened
 
 async function views(before) {
   main.hidden = asked.view !== null;
-  for (const name of ["indexing", "compare"]) {
+  for (const name of Object.keys(made)) {
     const host = document.getElementById(name);
     document.getElementById(`open-${name}`).ariaPressed = String(asked.view === name);
     if (asked.view === name) {
-      panels[name] ??= import(`./${name}.js`).then((module) => module[name](host, { api, say, query: () => ({ text: asked.q.trim(), where: where(asked) }) }));
+      panels[name] ??= made[name](host);
       const changed = before?.view !== name || question(before) !== question(asked);
       const panel = await panels[name];
       if (asked.view === name && changed) {
@@ -307,7 +313,7 @@ async function views(before) {
   }
 }
 
-for (const name of ["indexing", "compare"]) {
+for (const name of Object.keys(made)) {
   const host = document.getElementById(name);
   const button = document.getElementById(`open-${name}`);
   button.addEventListener("click", () => go({ view: asked.view === name ? null : name, picture: null }));

@@ -324,7 +324,8 @@ def test_the_documents_have_the_designed_keys(engine: SearchEngine, folder: Path
     scores = ["score", "retrieval_score", "rerank_score", "match_probability"]
     found = engine.search_images("red").as_dict()
     assert list(found) == ["query", "hits", "timings_ms"]
-    assert list(found["hits"][0]) == ["rank", "image_id", "path", *scores, "sources", "matched"]
+    added = ["sources", "matched", "retrieval_rank", "width", "height"]
+    assert list(found["hits"][0]) == ["rank", "image_id", "path", *scores, *added]
     assert found["hits"][0]["path"] == str(folder / "red.png")
     captions = engine.find_captions(folder / "red.png").as_dict()
     assert list(captions["hits"][0]) == ["rank", "caption_id", "text", "source", *scores]

@@ -81,7 +81,9 @@ def test_files_travel_compressed(client: TestClient) -> None:
     assert int(response.headers["content-length"]) < len(response.content)
 
 
-@pytest.mark.parametrize("name", ["", "../server/app.py", "%2e%2e/server/app.py", "styles", "/etc/passwd", "app.js/", "APP.JS"])
+@pytest.mark.parametrize(
+    "name", ["", "../server/app.py", "%2e%2e/server/app.py", "styles", "/etc/passwd", "app.js/", "APP.JS"]
+)
 def test_no_other_file_is_served(client: TestClient, name: str) -> None:
     """Whatever the name says: names are looked up in a table."""
     assert client.get(f"/static/{name}").status_code == 404
