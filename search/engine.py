@@ -507,8 +507,9 @@ class SearchEngine:
                 if record is not None and record.path is not None and len(hits) < k:
                     scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)
                     sources = ("vector",) * c.nearest + said.sources(c.key)
-                    rest = (sources, said.matched(c.key), ranks[c.key], record.width, record.height)
-                    hits.append(Hit(before + len(hits) + 1, c.key, record.path, *scores, *rest))
+                    found = (sources, said.matched(c.key), ranks[c.key])
+                    rank = before + len(hits) + 1
+                    hits.append(Hit(rank, c.key, record.path, *scores, *found, record.width, record.height))
             if len(hits) == k:
                 break
         return tuple(hits)

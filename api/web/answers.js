@@ -2,7 +2,6 @@
 
 import * as api from "./api.js";
 import { where } from "./address.js";
-import { isMatch } from "./likely.js";
 
 const PAGE = 60;
 const BROWSED = 120;
@@ -83,10 +82,8 @@ function headings(images) {
   return () => null;
 }
 
-/** What a page of hits holds; with `words` they have match probabilities, and there is a line above the unlikely ones. */
 function found(page, last, words) {
-  const section = (hit) => (words && !isMatch(hit) ? "Less likely" : null);
-  const items = page.hits.map((hit) => item(hit.image_id, hit, { hit, section: section(hit) }));
+  const items = page.hits.map((hit) => item(hit.image_id, hit, { hit }));
   return { items, last, query: words ? page.query : "", milliseconds: page.timings_ms.total };
 }
 

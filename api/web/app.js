@@ -192,7 +192,8 @@ function tell(found) {
   }
   const [first] = found.items;
   if (text && !isMatch(first.hit)) {
-    judge(`No good match for “${found.query}”`, "Nothing here is likely to show that. Below are the nearest pictures.");
+    // hits come likeliest first, so none is
+    judge(`No good match for “${found.query}”`, "Nothing here is likely to show that. Below the line are the nearest pictures.");
     tellAloud(`No good match for ${found.query}. The nearest pictures follow.`);
   } else if (text) tellAloud(`Pictures for ${found.query}. The first is ${likely(first.hit.match_probability).toLowerCase()}: ${first.name}`);
   else tellAloud(asked.like || asked.upload ? "Pictures like this one" : "All pictures, newest first");
