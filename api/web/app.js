@@ -97,6 +97,7 @@ async function ask() {
   running.abort();
   running = new AbortController();
   const { signal } = running;
+  const hadFocus = document.activeElement !== document.body;
   isLoading = false;
   if (asked.upload && !uploads.has(asked.upload)) {
     notify("That picture was only here while the page was open. Drop it again.", { seconds: 8 });
@@ -123,7 +124,7 @@ async function ask() {
   if (signal.aborted) return;
   busy(false);
   main.ariaBusy = "false";
-  if (document.activeElement === document.body) main.focus({ preventScroll: true });
+  if (hadFocus && document.activeElement === document.body) main.focus({ preventScroll: true }); // a button went away
   complete();
 }
 

@@ -59,10 +59,10 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     act();
     words.replaceChildren(el("h3", {}, "In words"), el("ul", { className: "lines" }, ...Array.from({ length: CAPTIONS }, () => el("li"))));
     facts.replaceChildren();
+    const onArrow = dialog.open && !document.activeElement.hidden && stage.contains(document.activeElement);
     if (!dialog.open) dialog.showModal();
     panel.scrollTop = 0;
-    if (document.activeElement !== previous && document.activeElement !== next) name.focus({ preventScroll: true });
-    else if (document.activeElement.hidden) name.focus({ preventScroll: true });
+    if (!onArrow) name.focus({ preventScroll: true });
     fetchFacts(item, fetchCaptions(query, stop.signal), stop.signal);
     for (const one of [before, after]) if (one) ahead(one.id);
   }
