@@ -4,7 +4,7 @@
 /** What went wrong: `status` 0 means that nobody answered. `message` is for people. */
 export class Problem extends Error {
   constructor(status, detail, type = "") {
-    super(detail);
+    super(detail.charAt(0).toUpperCase() + detail.slice(1));
     this.name = "Problem";
     this.status = status;
     this.type = type;

@@ -99,11 +99,6 @@ async function ask() {
   const { signal } = running;
   const hadFocus = document.activeElement !== document.body;
   isLoading = false;
-  if (asked.upload && !uploads.has(asked.upload)) {
-    notify("That picture was only here while the page was open. Drop it again.", { seconds: 8 });
-    go({ upload: null }, { replace: true });
-    return;
-  }
   if (again(wanted)) return;
   const first = answers(asked);
   busy(true);
@@ -248,7 +243,7 @@ function fail(error) {
   judge(null);
   const title = error.status === 401 ? "This server asks for a key" : error.offline ? "crosslook does not answer" : error.status === 422 ? "That cannot be searched for" : error.status === 503 ? "Not now" : "Something went wrong";
   const text = error.offline ? "Is it still running, and is this machine connected to it? The page asks again by itself." : error.message;
-  stand({ picture: error.offline ? "theme" : "search", title, text, buttons: [["Try again", retry]] });
+  stand({ picture: error.offline ? "offline" : "search", title, text, buttons: [["Try again", retry]] });
   say(title);
 }
 
@@ -268,6 +263,11 @@ api.keysFrom(askForKey);
 // --- rendering ---
 
 function render(before) {
+  if (asked.upload && !uploads.has(asked.upload)) {
+    asked = { ...asked, upload: null };
+    history.replaceState(history.state, "", address(asked));
+    notify("That picture was only here while the page was open. Drop it again.", { seconds: 8 });
+  }
   if (document.activeElement !== field || before?.q !== asked.q) if (field.value.trim() !== asked.q.trim()) field.value = asked.q;
   clear.hidden = field.value === "" && !asked.like && !asked.upload;
   field.placeholder = asked.like || asked.upload ? "Add words, such as: at night" : narrow.matches ? "Describe a picture" : "Describe a picture, or drop one here";

@@ -228,7 +228,10 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       if (found.captions.length) own(found.captions);
     } catch (error) {
       if (signal.aborted) return;
-      facts.replaceChildren(el("p", { className: "muted" }, error.status === 404 ? "The index holds no such picture." : error.message));
+      if (error.status === 404) {
+        name.textContent = "The index holds no such picture";
+        for (const part of [why, actions, words, facts]) part.replaceChildren();
+      } else facts.replaceChildren(el("p", { className: "muted" }, error.message));
     }
   }
 
@@ -258,7 +261,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       words.querySelector("ul").replaceChildren(...hits.map(line));
       if (!query && hits.length) ask(hits[0].text, `A caption that fits. ${POINT}`);
     } catch (error) {
-      if (!signal.aborted) words.replaceChildren(el("p", { className: "muted" }, `No captions: ${error.message}`));
+      if (!signal.aborted && error.status !== 404) words.replaceChildren(el("p", { className: "muted" }, error.message));
     }
   }
 
