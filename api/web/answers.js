@@ -1,7 +1,7 @@
 /* Pictures for a question, page after page: by words, by a picture, by both, or simply all of them. */
 
-import * as api from "./api.js";
 import { where } from "./address.js";
+import * as api from "./api.js";
 
 const PAGE = 60;
 const BROWSED = 120;

@@ -171,7 +171,12 @@ async function send(address, { method, body, signal }) {
   const isForm = body instanceof FormData;
   if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
   try {
-    return await fetch(address, { method, headers, body: isForm || body === undefined ? body : JSON.stringify(body), signal });
+    return await fetch(address, {
+      method,
+      headers,
+      body: isForm || body === undefined ? body : JSON.stringify(body),
+      signal,
+    });
   } catch (error) {
     if (signal?.aborted) throw error;
     events.dispatchEvent(new Event("offline"));

@@ -1,9 +1,9 @@
 /* Starts the page and wires its parts together. What is shown follows from the address: every action changes the
    address, and `render` brings the page in line with it. */
 
-import * as api from "./api.js";
 import { address, filtered, NOTHING, question, read, where } from "./address.js";
 import { answers, uploads } from "./answers.js";
+import * as api from "./api.js";
 import { pictures } from "./drop.js";
 import { filters } from "./filters.js";
 import * as folds from "./folds.js";
@@ -12,7 +12,7 @@ import { askForKey } from "./keyask.js";
 import { isMatch, likely } from "./likely.js";
 import { picturePage } from "./picture.js";
 import { queried } from "./queried.js";
-import { busy, judge, notify, say, stand, summarise, unnotify } from "./status.js";
+import { busy, judge, notify, say, settle, stand, summarise } from "./status.js";
 import { timeline } from "./timeline.js";
 
 const PAUSE = 150; // milliseconds without a key pressed after which a search begins
@@ -176,7 +176,7 @@ function tell(found) {
   about = { query: found.query, milliseconds: found.milliseconds, items: found.items, last: found.last };
   hasFailed = false;
   const tellAloud = asked.view === null ? say : () => {}; // an open view has more to say than the pictures behind it
-  unnotify();
+  settle();
   stand(null);
   judge(null);
   const text = asked.q.trim();
@@ -189,9 +189,15 @@ function tell(found) {
   const [first] = found.items;
   if (text && !isMatch(first.hit)) {
     // hits come likeliest first, so none is
-    judge(`No good match for “${found.query}”`, "Nothing here is likely to show that. Below the line are the nearest pictures.");
+    judge(
+      `No good match for “${found.query}”`,
+      "Nothing here is likely to show that. Below the line are the nearest pictures.",
+    );
     tellAloud(`No good match for ${found.query}. The nearest pictures follow.`);
-  } else if (text) tellAloud(`Pictures for ${found.query}. The first is ${likely(first.hit.match_probability).toLowerCase()}: ${first.name}`);
+  } else if (text)
+    tellAloud(
+      `Pictures for ${found.query}. The first is ${likely(first.hit.match_probability).toLowerCase()}: ${first.name}`,
+    );
   else tellAloud(asked.like || asked.upload ? "Pictures like this one" : "All pictures, newest first");
   summarise(found.milliseconds === undefined ? "" : `${Math.max(1, Math.round(found.milliseconds))} ms`);
   if (found.milliseconds === undefined) total();
@@ -211,10 +217,20 @@ async function total() {
 function nothing(text) {
   const unfilter = () => go({ folder: [], camera: [], format: [], orientation: [], from: "", to: "", undated: false });
   if (filtered(asked)) {
-    return { picture: "search", title: "Nothing passes these filters", text: text ? `No picture that passes them was found for “${text}”.` : "No picture passes all of them.", buttons: [["Clear filters", unfilter]] };
+    return {
+      picture: "search",
+      title: "Nothing passes these filters",
+      text: text ? `No picture that passes them was found for “${text}”.` : "No picture passes all of them.",
+      buttons: [["Clear filters", unfilter]],
+    };
   }
   if (text || asked.like || asked.upload) {
-    return { picture: "search", title: "Nothing found", text: "The index holds no picture that could be compared with that.", buttons: [["All pictures", () => go({ ...NOTHING })]] };
+    return {
+      picture: "search",
+      title: "Nothing found",
+      text: "The index holds no picture that could be compared with that.",
+      buttons: [["All pictures", () => go({ ...NOTHING })]],
+    };
   }
   return {
     picture: "camera",
@@ -241,13 +257,26 @@ function fail(error) {
   hasFailed = true;
   tiles.show([], true);
   judge(null);
-  const title = error.status === 401 ? "This server asks for a key" : error.offline ? "crosslook does not answer" : error.status === 422 ? "That cannot be searched for" : error.status === 503 ? "Not now" : "Something went wrong";
-  const text = error.offline ? "Is it still running, and is this machine connected to it? The page asks again by itself." : error.message;
+  const title =
+    error.status === 401
+      ? "This server asks for a key"
+      : error.offline
+        ? "crosslook does not answer"
+        : error.status === 422
+          ? "That cannot be searched for"
+          : error.status === 503
+            ? "Not now"
+            : "Something went wrong";
+  const text = error.offline
+    ? "Is it still running, and is this machine connected to it? The page asks again by itself."
+    : error.message;
   stand({ picture: error.offline ? "offline" : "search", title, text, buttons: [["Try again", retry]] });
   say(title);
 }
 
-api.events.addEventListener("busy", ({ detail }) => notify(`The server is busy. Asking again in ${detail} s…`, { seconds: detail + 2 }));
+api.events.addEventListener("busy", ({ detail }) =>
+  notify(`The server is busy. Asking again in ${detail} s…`, { kind: "busy", seconds: detail + 2 }),
+);
 let recovery = 0;
 api.events.addEventListener("offline", () => {
   clearTimeout(recovery);
@@ -255,7 +284,7 @@ api.events.addEventListener("offline", () => {
 });
 window.addEventListener("offline", () => notify("This machine is offline.", { kind: "bad" }));
 window.addEventListener("online", () => {
-  unnotify();
+  settle();
   if (shown !== question(asked)) ask();
 });
 api.keysFrom(askForKey);
@@ -268,9 +297,15 @@ function render(before) {
     history.replaceState(history.state, "", address(asked));
     notify("That picture was only here while the page was open. Drop it again.", { seconds: 8 });
   }
-  if (document.activeElement !== field || before?.q !== asked.q) if (field.value.trim() !== asked.q.trim()) field.value = asked.q;
+  if (document.activeElement !== field || before?.q !== asked.q)
+    if (field.value.trim() !== asked.q.trim()) field.value = asked.q;
   clear.hidden = field.value === "" && !asked.like && !asked.upload;
-  field.placeholder = asked.like || asked.upload ? "Add words, such as: at night" : narrow.matches ? "Describe a picture" : "Describe a picture, or drop one here";
+  field.placeholder =
+    asked.like || asked.upload
+      ? "Add words, such as: at night"
+      : narrow.matches
+        ? "Describe a picture"
+        : "Describe a picture, or drop one here";
   document.title = asked.q.trim() ? `${asked.q.trim()} · crosslook` : "crosslook";
   showQueried(asked);
   choose(asked);
@@ -369,7 +404,9 @@ document.getElementById("home").addEventListener("click", (event) => {
 });
 document.getElementById("theme").addEventListener("click", () => {
   const root = document.documentElement;
-  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : window.matchMedia("(prefers-color-scheme: dark)").matches;
+  const isDark = root.dataset.theme
+    ? root.dataset.theme === "dark"
+    : window.matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = isDark ? "light" : "dark";
   localStorage.setItem("crosslook-theme", root.dataset.theme);
   say(`${root.dataset.theme} colours`);
@@ -384,11 +421,19 @@ field.addEventListener("keydown", (event) => {
 document.getElementById("grid").addEventListener("above", () => field.focus());
 document.addEventListener("keydown", (event) => {
   const isWriting = event.target.matches("input, textarea, select");
-  if (event.key === "/" && !isWriting && !event.ctrlKey && !event.metaKey && !event.altKey && !document.querySelector("dialog[open]")) {
+  if (
+    event.key === "/" &&
+    !isWriting &&
+    !event.ctrlKey &&
+    !event.metaKey &&
+    !event.altKey &&
+    !document.querySelector("dialog[open]")
+  ) {
     event.preventDefault();
     field.focus();
     field.select();
-  } else if (event.key === "Escape" && !isWriting && !event.defaultPrevented && main.contains(event.target)) field.focus();
+  } else if (event.key === "Escape" && !isWriting && !event.defaultPrevented && main.contains(event.target))
+    field.focus();
 });
 
 render(null);

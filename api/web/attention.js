@@ -64,7 +64,8 @@ function smooth(grid) {
   for (let y = 0; y < SIDE; y += 1) {
     for (let x = 0; x < SIDE; x += 1) {
       let sum = 0;
-      for (const [row, weight] of down[y]) for (const [column, share] of across[x]) sum += grid[row][column] * weight * share;
+      for (const [row, weight] of down[y])
+        for (const [column, share] of across[x]) sum += grid[row][column] * weight * share;
       found[y * SIDE + x] = sum;
       most = Math.max(most, sum);
     }
@@ -87,14 +88,14 @@ function knots(count) {
 export function whereabouts(grid) {
   let [x, y, sum] = [0, 0, 0];
   const values = strengths(grid);
-  values.forEach((row, r) =>
-    row.forEach((value, c) => {
+  for (const [r, row] of values.entries()) {
+    for (const [c, value] of row.entries()) {
       const heavy = value ** 2;
       x += heavy * ((c + 0.5) / row.length);
       y += heavy * ((r + 0.5) / values.length);
       sum += heavy;
-    }),
-  );
+    }
+  }
   const third = (value, names) => names[Math.min(2, Math.floor((value / sum) * 3))];
   const vertical = third(y, ["upper", "middle", "lower"]);
   const horizontal = third(x, ["left", "centre", "right"]);

@@ -40,7 +40,13 @@ export function compare(host, { api, query }) {
     lone,
     status,
     notice,
-    el("div", { className: "compare-sides" }, left.section, el("div", { className: "compare-between" }, lines), right.section),
+    el(
+      "div",
+      { className: "compare-sides" },
+      left.section,
+      el("div", { className: "compare-between" }, lines),
+      right.section,
+    ),
   );
 
   leave.addEventListener("click", () => host.dispatchEvent(new Event("leave", { bubbles: true })));
@@ -135,7 +141,9 @@ export function compare(host, { api, query }) {
 
   /** Tell which of the two buttons stands for what is chosen. */
   function pressed() {
-    const [[leftModel, leftRerank], [rightModel, rightRerank]] = [left, right].map(({ select }) => JSON.parse(select.value));
+    const [[leftModel, leftRerank], [rightModel, rightRerank]] = [left, right].map(({ select }) =>
+      JSON.parse(select.value),
+    );
     byRank.setAttribute("aria-pressed", String(leftModel === rightModel && !leftRerank && rightRerank));
     byModel.setAttribute("aria-pressed", String(leftModel !== rightModel && leftRerank && rightRerank));
   }
@@ -214,7 +222,10 @@ export function compare(host, { api, query }) {
         el("span", { className: `moved ${moved.way}` }, moved.text),
       ),
     );
-    button.setAttribute("aria-label", `${hit.rank}: ${fileName(hit.path) ?? "picture"}, ${figure(hit)}, ${moved.spoken}`);
+    button.setAttribute(
+      "aria-label",
+      `${hit.rank}: ${fileName(hit.path) ?? "picture"}, ${figure(hit)}, ${moved.spoken}`,
+    );
     button.addEventListener("click", () =>
       host.dispatchEvent(new CustomEvent("show", { bubbles: true, detail: { id: hit.image_id } })),
     );
@@ -227,7 +238,8 @@ export function compare(host, { api, query }) {
 
   function light(event) {
     const id = event.target.closest("[data-id]")?.dataset.id;
-    for (const element of host.querySelectorAll("[data-id]")) element.classList.toggle("lit", element.dataset.id === id);
+    for (const element of host.querySelectorAll("[data-id]"))
+      element.classList.toggle("lit", element.dataset.id === id);
   }
 
   /** Up and down go through a list, left and right to the same picture on the other side. */
@@ -296,7 +308,11 @@ function change(there, here, verb) {
   const words = `${verb === "goes" ? "goes to" : "came from"} rank ${there}`;
   if (!by) return { way: "same", text: "=", spoken: "the same rank on the other side" };
   const rises = verb === "goes" ? there < here : here < there;
-  return { way: rises ? "up" : "down", text: `${rises ? "↑" : "↓"} ${verb === "goes" ? "to" : "from"} ${there}`, spoken: words };
+  return {
+    way: rises ? "up" : "down",
+    text: `${rises ? "↑" : "↓"} ${verb === "goes" ? "to" : "from"} ${there}`,
+    spoken: words,
+  };
 }
 
 function summary(hits, [before, after]) {

@@ -26,8 +26,12 @@ export function pictures({ take, refuse }) {
     }
   });
 
-  window.addEventListener("dragstart", () => (isOurs = true));
-  window.addEventListener("dragend", () => (isOurs = false));
+  window.addEventListener("dragstart", () => {
+    isOurs = true;
+  });
+  window.addEventListener("dragend", () => {
+    isOurs = false;
+  });
   window.addEventListener("dragover", (event) => {
     if (isOurs || !event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();

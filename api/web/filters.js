@@ -13,7 +13,13 @@ export function filters(host, { facets, change }) {
   const pills = {};
 
   for (const name of ["date", ...LISTS]) {
-    const panel = el("div", { className: "choices-panel", id: `filter-${name}`, popover: "auto", role: "group", ariaLabel: NAMES[name] });
+    const panel = el("div", {
+      className: "choices-panel",
+      id: `filter-${name}`,
+      popover: "auto",
+      role: "group",
+      ariaLabel: NAMES[name],
+    });
     const button = el("button", { type: "button", className: "pill", ariaExpanded: "false" });
     button.popoverTargetElement = panel;
     panel.addEventListener("beforetoggle", ({ newState }) => {
@@ -53,7 +59,17 @@ export function filters(host, { facets, change }) {
         change({ [name]: box.checked ? [...others, value ?? ""] : others });
       });
       const text = value === null ? "Not known" : shorten(value);
-      return el("li", {}, el("label", { title: value ?? "" }, box, el("span", {}, text), el("span", { className: "count" }, count.format(n))));
+      return el(
+        "li",
+        {},
+        el(
+          "label",
+          { title: value ?? "" },
+          box,
+          el("span", {}, text),
+          el("span", { className: "count" }, count.format(n)),
+        ),
+      );
     });
     return [el("ul", {}, ...rows)];
   }
@@ -66,13 +82,26 @@ export function filters(host, { facets, change }) {
     });
     const rows = found.years.map(({ value, count: n }) => {
       const is = value === null ? asked.undated : !asked.undated && asked.from === value && asked.to === value;
-      const chosen = value === null ? { undated: !is, from: "", to: "" } : { undated: false, from: is ? "" : value, to: is ? "" : value };
+      const chosen =
+        value === null
+          ? { undated: !is, from: "", to: "" }
+          : { undated: false, from: is ? "" : value, to: is ? "" : value };
       const box = el("input", { type: "checkbox", checked: is });
       box.addEventListener("change", () => {
         change(chosen);
         fill("date", pills.date.panel);
       });
-      return el("li", {}, el("label", {}, box, el("span", {}, value ?? "Without a date"), el("span", { className: "count" }, count.format(n))));
+      return el(
+        "li",
+        {},
+        el(
+          "label",
+          {},
+          box,
+          el("span", {}, value ?? "Without a date"),
+          el("span", { className: "count" }, count.format(n)),
+        ),
+      );
     });
     return [el("div", { className: "range" }, ...range), el("ul", {}, ...rows)];
   }

@@ -51,12 +51,14 @@ export function grid(host, { link, open, more, say }) {
     const near = window.innerHeight * NEAR;
     const [first, end] = between(rows, top - near, top + window.innerHeight + near);
     const wanted = new Map();
-    for (const row of rows.slice(first, end)) for (const { item } of row.boxes) wanted.set(item.id, places.get(item.id));
+    for (const row of rows.slice(first, end))
+      for (const { item } of row.boxes) wanted.set(item.id, places.get(item.id));
     const held = document.activeElement?.closest?.(".tile");
     for (const [id, tile] of drawn) {
       if (!wanted.has(id) && (tile !== held || !places.has(id))) drop(id, tile);
     }
-    if (held && places.has(Number(held.dataset.id))) wanted.set(Number(held.dataset.id), places.get(Number(held.dataset.id)));
+    if (held && places.has(Number(held.dataset.id)))
+      wanted.set(Number(held.dataset.id), places.get(Number(held.dataset.id)));
     let before = list.firstElementChild;
     for (const [id, index] of [...wanted].sort((a, b) => a[1] - b[1])) {
       let tile = drawn.get(id);
@@ -129,7 +131,11 @@ export function grid(host, { link, open, more, say }) {
       tries += 1;
       if (!image.hasAttribute("src") && !api.keyed()) return;
       if (tries > TRIES) tile.classList.add("gone");
-      else setTimeout(() => drawn.get(item.id) === tile && api.show(image, api.thumbnailAddress(item.id, size), tile.stop.signal), 1000 * tries);
+      else
+        setTimeout(
+          () => drawn.get(item.id) === tile && api.show(image, api.thumbnailAddress(item.id, size), tile.stop.signal),
+          1000 * tries,
+        );
     });
     return tile;
   }
@@ -151,7 +157,8 @@ export function grid(host, { link, open, more, say }) {
 
   function label(item) {
     const parts = [item.name];
-    if (item.hit?.match_probability != null) parts.push(`${likely(item.hit.match_probability)}, ${percent(item.hit.match_probability)}`);
+    if (item.hit?.match_probability != null)
+      parts.push(`${likely(item.hit.match_probability)}, ${percent(item.hit.match_probability)}`);
     if (item.taken) parts.push(item.taken.slice(0, 10));
     if (item.copies?.length) parts.push(`and ${item.copies.length} like it; press D to show`);
     return parts.join(", ");
@@ -199,7 +206,10 @@ export function grid(host, { link, open, more, say }) {
     const bottom = top + row.height;
     if (top < window.scrollY + above) window.scrollTo({ top: top - above, behavior: "instant" });
     else if (bottom > window.scrollY + window.innerHeight - below) {
-      window.scrollTo({ top: quietly ? top - window.innerHeight / 3 : bottom - window.innerHeight + below, behavior: "instant" });
+      window.scrollTo({
+        top: quietly ? top - window.innerHeight / 3 : bottom - window.innerHeight + below,
+        behavior: "instant",
+      });
     }
   }
 
@@ -213,7 +223,9 @@ export function grid(host, { link, open, more, say }) {
     if (key === "Home") return order[0].item.id;
     if (key === "End") return order.at(-1).item.id;
     const step = key === "ArrowDown" || key === "PageDown" ? 1 : -1;
-    const steps = key.startsWith("Page") ? Math.max(1, Math.floor(window.innerHeight / (rowHeight(host.clientWidth) + gap())) - 1) : 1;
+    const steps = key.startsWith("Page")
+      ? Math.max(1, Math.floor(window.innerHeight / (rowHeight(host.clientWidth) + gap())) - 1)
+      : 1;
     wish ??= box.left + box.width / 2;
     let target = row;
     for (let left = steps, next = row + step; left > 0 && rows[next]; next += step) {
@@ -304,7 +316,12 @@ export function grid(host, { link, open, more, say }) {
     /** Tiles without pictures, while the first answer is on its way. */
     wait() {
       const shapes = [1.5, 0.75, 1.33, 1.5, 1, 1.78, 0.67, 1.5, 1.33, 0.75, 1.5];
-      const fakes = Array.from({ length: 40 }, (_, n) => ({ id: -n - 1, width: shapes[n % shapes.length], height: 1, section: null }));
+      const fakes = Array.from({ length: 40 }, (_, n) => ({
+        id: -n - 1,
+        width: shapes[n % shapes.length],
+        height: 1,
+        section: null,
+      }));
       const laid = arrange(fakes, { width: host.clientWidth, gap: gap(), last: false });
       for (const [id, tile] of drawn) drop(id, tile);
       items = [];

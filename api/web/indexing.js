@@ -34,7 +34,12 @@ export function indexing(host, { api, say }) {
     "form",
     { hidden: true },
     el("fieldset", {}, el("legend", {}, "Folders"), choices),
-    el("label", { className: "indexing-choice" }, prune, el("span", {}, "Forget pictures whose files are gone for good")),
+    el(
+      "label",
+      { className: "indexing-choice" },
+      prune,
+      el("span", {}, "Forget pictures whose files are gone for good"),
+    ),
     start,
   );
   const phase = el("p", { id: "indexing-phase", className: "indexing-phase" });
@@ -42,7 +47,15 @@ export function indexing(host, { api, say }) {
   bar.setAttribute("aria-labelledby", "indexing-phase");
   const numbers = el("p", { className: "indexing-numbers" });
   const cancel = el("button", { type: "button", className: "button" }, "Cancel");
-  const running = el("section", { className: "indexing-now", hidden: true }, el("h3", {}, "Now"), phase, bar, numbers, cancel);
+  const running = el(
+    "section",
+    { className: "indexing-now", hidden: true },
+    el("h3", {}, "Now"),
+    phase,
+    bar,
+    numbers,
+    cancel,
+  );
   const list = el("ol", { className: "indexing-jobs" });
   const past = el("section", { hidden: true }, el("h3", {}, "Earlier jobs"), list);
 
@@ -220,7 +233,12 @@ export function indexing(host, { api, say }) {
   /** The files that could not be read, fetched when somebody opens the list. */
   function failuresOf(job) {
     const body = el("div", {}, "Looking them up …");
-    const details = el("details", {}, el("summary", {}, `${count(job.report.failed, "file")} could not be indexed`), body);
+    const details = el(
+      "details",
+      {},
+      el("summary", {}, `${count(job.report.failed, "file")} could not be indexed`),
+      body,
+    );
     details.addEventListener("toggle", async () => {
       if (!details.open || details.dataset.shown) return;
       try {
@@ -330,5 +348,7 @@ function outcome(job) {
 }
 
 function duration(seconds) {
-  return seconds < 60 ? `${seconds.toFixed(1)} seconds` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return seconds < 60
+    ? `${seconds.toFixed(1)} seconds`
+    : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }

@@ -12,7 +12,11 @@ export function askForKey(isWrong) {
     "form",
     { method: "dialog" },
     el("h2", { id: "key-title" }, "This server asks for a key"),
-    el("p", { className: "muted" }, "Whoever runs it can make one with: crosslook keys add NAME. It stays in this tab."),
+    el(
+      "p",
+      { className: "muted" },
+      "Whoever runs it can make one with: crosslook keys add NAME. It stays in this tab.",
+    ),
     el("label", {}, "API key", field),
     message,
     el("button", { className: "button main" }, "Continue"),

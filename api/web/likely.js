@@ -20,7 +20,8 @@ const WORDS = [
 ];
 
 /** What the number means, in a sentence. */
-export const MEANING = "The chance that these words were written for just this picture. Most words fit many pictures, so it is modest.";
+export const MEANING =
+  "The chance that these words were written for just this picture. Most words fit many pictures, so it is modest.";
 
 /** Whether a hit counts as one. */
 export function isMatch({ match_probability }) {

@@ -24,7 +24,11 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   const previous = arrow("left", "Previous picture");
   const next = arrow("right", "Next picture");
   const stage = el("div", { className: "stage" }, frame, previous, next);
-  const close = el("button", { type: "button", className: "icon-button close", ariaLabel: "Close", title: "Close (Escape)" }, icon("close"));
+  const close = el(
+    "button",
+    { type: "button", className: "icon-button close", ariaLabel: "Close", title: "Close (Escape)" },
+    icon("close"),
+  );
   const name = el("h2", { id: "picture-name", tabIndex: -1 });
   const place = el("p", { className: "muted" });
   const why = el("section", { className: "why", ariaLabel: "Why this one" });
@@ -57,13 +61,16 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     lamp.show(null);
     explainHit(item, query);
     act();
-    words.replaceChildren(el("h3", {}, "In words"), el("ul", { className: "lines" }, ...Array.from({ length: CAPTIONS }, () => el("li"))));
+    words.replaceChildren(
+      el("h3", {}, "In words"),
+      el("ul", { className: "lines" }, ...Array.from({ length: CAPTIONS }, () => el("li"))),
+    );
     facts.replaceChildren();
     const onArrow = dialog.open && !document.activeElement.hidden && stage.contains(document.activeElement);
     if (!dialog.open) dialog.showModal();
     panel.scrollTop = 0;
     if (!onArrow) name.focus({ preventScroll: true });
-    fetchFacts(item, fetchCaptions(query, stop.signal), stop.signal);
+    fetchFacts(fetchCaptions(query, stop.signal), stop.signal);
     for (const one of [before, after]) if (one) ahead(one.id);
   }
 
@@ -91,7 +98,8 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   /** Where more pixels would be seen than a thumbnail has, the file itself takes its place. */
   function sharpen({ format, width, height }) {
     const seenPixels = Math.max(frame.clientWidth, frame.clientHeight) * (window.devicePixelRatio || 1);
-    if (seenPixels <= THUMBNAIL * 1.1 || Math.max(width, height) <= THUMBNAIL || !SHOWN_AS_THEY_ARE.includes(format)) return;
+    if (seenPixels <= THUMBNAIL * 1.1 || Math.max(width, height) <= THUMBNAIL || !SHOWN_AS_THEY_ARE.includes(format))
+      return;
     const signal = stop.signal;
     const sharp = new Image();
     sharp.addEventListener("load", () => {
@@ -112,7 +120,13 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       share.style.setProperty("--share", hit.match_probability);
       why.append(
         el("h3", {}, "Why this one"),
-        el("p", { className: "statement" }, el("strong", {}, likely(hit.match_probability)), ` ${percent(hit.match_probability)}`, el("span", { className: "muted" }, " match probability")),
+        el(
+          "p",
+          { className: "statement" },
+          el("strong", {}, likely(hit.match_probability)),
+          ` ${percent(hit.match_probability)}`,
+          el("span", { className: "muted" }, " match probability"),
+        ),
         share,
         el("p", { className: "muted meaning" }, MEANING),
       );
@@ -121,17 +135,25 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     else why.append(el("div", { className: "sentence" }));
     if (hit) why.append(ranks(hit));
     if (hit?.matched.length) {
-      const sources = hit.sources.filter((source) => source !== "vector").map((source) => ({ name: "its name", caption: "a caption" })[source]);
+      const sources = hit.sources
+        .filter((source) => source !== "vector")
+        .map((source) => ({ name: "its name", caption: "a caption" })[source]);
       why.append(el("p", { className: "muted" }, `Found in ${sources.join(" and ")}: ${hit.matched.join(", ")}`));
     }
   }
 
   function ranks({ rank, retrieval_rank, rerank_score, retrieval_score }) {
     const cell = (title, value, note) => el("div", {}, el("dt", {}, title), el("dd", {}, value, el("small", {}, note)));
-    const list = el("dl", { className: "ranks" }, cell("Retrieval", `#${retrieval_rank}`, `cosine ${retrieval_score.toFixed(3)}`));
+    const list = el(
+      "dl",
+      { className: "ranks" },
+      cell("Retrieval", `#${retrieval_rank}`, `cosine ${retrieval_score.toFixed(3)}`),
+    );
     const moved = retrieval_rank - rank;
     const note = moved > 0 ? `${moved} up` : moved < 0 ? `${-moved} down` : "unmoved";
-    list.append(rerank_score === null ? cell("Reranked", "–", "beyond the reranked depth") : cell("Reranked", `#${rank}`, note));
+    list.append(
+      rerank_score === null ? cell("Reranked", "–", "beyond the reranked depth") : cell("Reranked", `#${rank}`, note),
+    );
     return list;
   }
 
@@ -142,7 +164,15 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     why.querySelector(".sentence")?.remove();
     const line = el("div", { className: "sentence" });
     const hint = el("p", { className: "muted hint" }, note);
-    line.append(wordList(text.split(/\s+/).filter(Boolean).map((word) => el("span", { className: "word" }, word))), hint);
+    line.append(
+      wordList(
+        text
+          .split(/\s+/)
+          .filter(Boolean)
+          .map((word) => el("span", { className: "word" }, word)),
+      ),
+      hint,
+    );
     const statement = why.querySelector(".ranks");
     if (statement) statement.before(line);
     else why.append(line);
@@ -166,7 +196,11 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
 
   function wordButton(word, at) {
     const spot = whereabouts(seen.weights[at]);
-    const button = el("button", { type: "button", className: "word", ariaLabel: `${word}: ${spot}`, ariaPressed: "false" }, word);
+    const button = el(
+      "button",
+      { type: "button", className: "word", ariaLabel: `${word}: ${spot}`, ariaPressed: "false" },
+      word,
+    );
     const lit = (is) => {
       lamp.show(is ? seen.weights[at] : pressed());
       button.classList.toggle("lit", is);
@@ -197,7 +231,12 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     const more = el("button", { type: "button", className: "button main" }, icon("like"), "More like this");
     const here = id;
     more.addEventListener("click", () => like(here));
-    const original = el("a", { className: "button", href: api.fileAddress(id), target: "_blank", rel: "noopener" }, icon("open"), "Open the file");
+    const original = el(
+      "a",
+      { className: "button", href: api.fileAddress(id), target: "_blank", rel: "noopener" },
+      icon("open"),
+      "Open the file",
+    );
     if (api.keyed()) original.addEventListener("click", openWithKey);
     actions.replaceChildren(more, original);
   }
@@ -213,7 +252,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   }
 
   /** They stand below the captions, and so come after them. */
-  async function fetchFacts(item, captions, signal) {
+  async function fetchFacts(captions, signal) {
     try {
       const found = await api.image(id, signal);
       if (signal.aborted) return;
@@ -238,7 +277,13 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   function details({ taken_at, camera, latitude, longitude, folder, size, width, height, format, places }) {
     const list = el("dl", { className: "details" });
     const add = (term, value) => value && list.append(el("dt", {}, term), el("dd", {}, value));
-    add("Taken", taken_at && new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short", timeZone: "UTC" }).format(new Date(`${taken_at}Z`)));
+    add(
+      "Taken",
+      taken_at &&
+        new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short", timeZone: "UTC" }).format(
+          new Date(`${taken_at}Z`),
+        ),
+    );
     add("Camera", camera);
     add("Place", latitude !== null && longitude !== null && degrees(latitude, longitude));
     add("Size", `${width} × ${height}, ${megapixels(width, height)}${size === null ? "" : `, ${bytes(size)}`}`);
@@ -261,7 +306,8 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       words.querySelector("ul").replaceChildren(...hits.map(line));
       if (!query && hits.length) ask(hits[0].text, `A caption that fits. ${POINT}`);
     } catch (error) {
-      if (!signal.aborted && error.status !== 404) words.replaceChildren(el("p", { className: "muted" }, error.message));
+      if (!signal.aborted && error.status !== 404)
+        words.replaceChildren(el("p", { className: "muted" }, error.message));
     }
   }
 
@@ -271,7 +317,11 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       ask(text, POINT);
       why.scrollIntoView({ block: "nearest" });
     });
-    const find = el("button", { type: "button", className: "icon-button", ariaLabel: `Search for “${text}”`, title: "Search for it" }, icon("search"));
+    const find = el(
+      "button",
+      { type: "button", className: "icon-button", ariaLabel: `Search for “${text}”`, title: "Search for it" },
+      icon("search"),
+    );
     find.addEventListener("click", () => search(text));
     const share = match_probability === null ? [] : [el("small", {}, percent(match_probability))];
     return el("li", {}, show, ...share, find);
@@ -298,7 +348,13 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   });
 
   let begun = null; // of a swipe
-  stage.addEventListener("touchstart", ({ touches }) => (begun = touches.length === 1 ? touches[0] : null), { passive: true });
+  stage.addEventListener(
+    "touchstart",
+    ({ touches }) => {
+      begun = touches.length === 1 ? touches[0] : null;
+    },
+    { passive: true },
+  );
   stage.addEventListener("touchend", ({ changedTouches: [end] }) => {
     if (begun === null) return;
     const [across, down] = [end.clientX - begun.clientX, end.clientY - begun.clientY];

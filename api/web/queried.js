@@ -1,7 +1,7 @@
 /* The picture that is looked for: what it looks like, and what it shows in words. */
 
-import * as api from "./api.js";
 import { uploads } from "./answers.js";
+import * as api from "./api.js";
 import { el, icon } from "./dom.js";
 import { likely, percent } from "./likely.js";
 
@@ -36,13 +36,19 @@ export function queried(host, { search, remove }) {
     }
     const list = el("ul", { ariaLabel: "What it shows; choose one to search for it" });
     const note = el("p", {}, "Looking at it…");
-    const close = el("button", { type: "button", className: "icon-button", ariaLabel: "Remove the picture", title: "Remove the picture" }, icon("close"));
+    const close = el(
+      "button",
+      { type: "button", className: "icon-button", ariaLabel: "Remove the picture", title: "Remove the picture" },
+      icon("close"),
+    );
     close.addEventListener("click", remove);
     const title = el("h2", {}, isOurs ? "Pictures like this one" : `Pictures like ${picture.name || "the pasted one"}`);
     host.append(image, el("div", { className: "about" }, title, note, list), close);
     try {
       const { hits } = await api.captions(picture, { k: 6 }, signal);
-      note.textContent = hits.length ? "Search for what it shows, or add words above." : "Add words above, to say what should be different.";
+      note.textContent = hits.length
+        ? "Search for what it shows, or add words above."
+        : "Add words above, to say what should be different.";
       list.append(...hits.map((hit) => el("li", {}, chip(hit))));
     } catch (error) {
       if (!signal.aborted) note.textContent = `No captions: ${error.message}`;
@@ -51,7 +57,8 @@ export function queried(host, { search, remove }) {
 
   function chip({ text, match_probability }) {
     const button = el("button", { type: "button", className: "chip", title: text }, text);
-    if (match_probability !== null) button.title = `${likely(match_probability)}, ${percent(match_probability)}: ${text}`;
+    if (match_probability !== null)
+      button.title = `${likely(match_probability)}, ${percent(match_probability)}: ${text}`;
     button.addEventListener("click", () => search(text));
     return button;
   }

@@ -29,13 +29,16 @@ let delay = 0;
 /** Shows that something is on its way, if it takes long enough to be noticed. */
 export function busy(is) {
   clearTimeout(delay);
-  if (is) delay = setTimeout(() => (working.hidden = false), 200);
-  else working.hidden = true;
+  if (is) {
+    delay = setTimeout(() => {
+      working.hidden = false;
+    }, 200);
+  } else working.hidden = true;
 }
 
 let leaving = 0;
 
-/** A notice over the page. `kind` is "bad" or nothing; `action` is [label, function]; it leaves after `seconds`, if given. */
+/** A notice over the page. `kind` is "bad", "busy" or nothing; `action` is [label, function]; it leaves after `seconds`, if given. */
 export function notify(text, { kind = "", action = null, seconds = 0 } = {}) {
   clearTimeout(leaving);
   toast.className = `toast ${kind}`;
@@ -50,6 +53,11 @@ export function notify(text, { kind = "", action = null, seconds = 0 } = {}) {
   }
   toast.hidden = false;
   if (seconds) leaving = setTimeout(unnotify, seconds * 1000);
+}
+
+/** Takes a notice away that tells of trouble, for that is over. */
+export function settle() {
+  if (toast.classList.contains("bad") || toast.classList.contains("busy")) unnotify();
 }
 
 /** Takes the notice away. */

@@ -9,7 +9,11 @@ const count = new Intl.NumberFormat();
 
 /** `facets(where)` promises counts; `change(filters)` is called with what was chosen. Returns { draw(asked) }. */
 export function timeline(host, { facets, change }) {
-  const bars = el("div", { className: "bars", role: "toolbar", ariaLabel: "Pictures by time; arrows move, Enter chooses, Shift+Enter up to there" });
+  const bars = el("div", {
+    className: "bars",
+    role: "toolbar",
+    ariaLabel: "Pictures by time; arrows move, Enter chooses, Shift+Enter up to there",
+  });
   const years = el("div", { className: "years", ariaHidden: "true" });
   const tip = el("p", { className: "tip", ariaHidden: "true", hidden: true });
   const rest = el("button", { type: "button", className: "pill undated", hidden: true });
@@ -48,7 +52,11 @@ export function timeline(host, { facets, change }) {
     }
     const most = Math.max(1, ...counts.values());
     bars.replaceChildren(...times.map((time, place) => bar(time, place, counts.get(time) ?? 0, most)));
-    years.replaceChildren(...times.flatMap((time, place) => (place === 0 || time.slice(0, 4) !== times[place - 1].slice(0, 4) ? [year(time, place)] : [])));
+    years.replaceChildren(
+      ...times.flatMap((time, place) =>
+        place === 0 || time.slice(0, 4) !== times[place - 1].slice(0, 4) ? [year(time, place)] : [],
+      ),
+    );
     thin();
     rest.hidden = undated === 0;
     rest.textContent = `No date · ${count.format(undated)}`;
@@ -86,7 +94,8 @@ export function timeline(host, { facets, change }) {
     host.classList.toggle("chosen", has || asked.undated);
     for (const button of bars.children) {
       const time = times[button.dataset.place];
-      const is = has && (!first || time >= first.slice(0, time.length)) && (!last || time <= last.slice(0, time.length));
+      const is =
+        has && (!first || time >= first.slice(0, time.length)) && (!last || time <= last.slice(0, time.length));
       button.ariaPressed = String(is);
     }
     rest.ariaPressed = String(asked.undated);
@@ -122,16 +131,20 @@ export function timeline(host, { facets, change }) {
   });
   bars.addEventListener("pointerup", (event) => {
     const place = placeOf(event);
-    if (from !== null && (place !== from || !bars.children[place].disabled)) choose(event.shiftKey ? anchor() ?? from : from, place);
+    if (from !== null && (place !== from || !bars.children[place].disabled))
+      choose(event.shiftKey ? (anchor() ?? from) : from, place);
     from = null;
   });
   bars.addEventListener("pointercancel", () => {
     from = null;
     mark();
   });
-  bars.addEventListener("pointerleave", () => (tip.hidden = true));
+  const untell = () => {
+    tip.hidden = true;
+  };
+  bars.addEventListener("pointerleave", untell);
   bars.addEventListener("focusin", ({ target }) => tell(Number(target.dataset.place)));
-  bars.addEventListener("focusout", () => (tip.hidden = true));
+  bars.addEventListener("focusout", untell);
   bars.addEventListener("keydown", (event) => {
     const place = Number(event.target.dataset.place);
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -145,7 +158,7 @@ export function timeline(host, { facets, change }) {
       bars.children[next].focus();
     } else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      choose(event.shiftKey ? anchor() ?? place : place, place);
+      choose(event.shiftKey ? (anchor() ?? place) : place, place);
     }
   });
   bars.addEventListener("click", ({ target, detail }) => {
