@@ -180,7 +180,7 @@ async function send(address, { method, body, signal }) {
   } catch (error) {
     if (signal?.aborted) throw error;
     events.dispatchEvent(new Event("offline"));
-    throw new Problem(0, "crosslook does not answer. Is it still running?");
+    throw new Problem(0, "The server does not answer. Is it still running?");
   }
 }
 

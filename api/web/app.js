@@ -34,6 +34,7 @@ const tiles = grid(document.getElementById("grid"), {
   link: (item) => address({ ...asked, picture: item.id }),
   open: (item) => go({ picture: item.id }, { opened: true }),
   more: () => more(),
+  pass: (item) => times.here(item?.taken ?? null),
   say,
 });
 const page = picturePage(document.getElementById("picture"), {

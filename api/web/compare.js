@@ -18,7 +18,7 @@ export function compare(host, { api, query }) {
   let asked = ""; // what the shown answers are for
   let running = new AbortController();
 
-  const title = el("h2", { id: "compare-title", tabIndex: -1 }, "Compare");
+  const title = el("h1", { id: "compare-title", tabIndex: -1 }, "Compare");
   const leave = el("button", { type: "button", className: "button" }, "Back to the pictures");
   const byRank = el("button", { type: "button", className: "button" }, "Without and with reranking");
   const byModel = el("button", { type: "button", className: "button" }, "Two models");
@@ -29,6 +29,7 @@ export function compare(host, { api, query }) {
   const status = el("p", { className: "compare-summary" });
   const notice = el("div", { className: "view-notice", hidden: true });
 
+  host.role = "main"; // the pictures' own <main> is hidden meanwhile
   host.setAttribute("aria-labelledby", title.id);
   status.setAttribute("role", "status");
   lines.setAttribute("class", "compare-lines");

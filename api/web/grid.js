@@ -13,9 +13,10 @@ const TRIES = 3; // of a thumbnail that does not come
 /**
  * Makes the grid in `host`.
  *
- * `link(item)` is a picture's address; `open(item)` is called where one is chosen, `more()` where the end comes near.
+ * `link(item)` is a picture's address; `open(item)` is called where one is chosen, `more()` where the end comes near, and
+ * `pass(item)` with the first one in the window, whenever that has moved.
  */
-export function grid(host, { link, open, more, say }) {
+export function grid(host, { link, open, more, pass, say }) {
   const headings = el("div", { className: "headings" });
   const list = el("ul", { className: "tiles", role: "list", ariaLabel: "Pictures" });
   host.append(headings, list);
@@ -73,6 +74,7 @@ export function grid(host, { link, open, more, say }) {
     const shown = rows.slice(first, end).filter((row) => row.heading);
     headings.replaceChildren(...shown.map(makeHeading));
     tabStop();
+    pass(rows.slice(between(rows, top, top)[0]).find(({ boxes }) => boxes.length)?.boxes[0].item ?? null);
     if (!isLast && top + window.innerHeight * (1 + AHEAD) > host.clientHeight) more();
   }
 
@@ -126,7 +128,10 @@ export function grid(host, { link, open, more, say }) {
       api.show(image, api.thumbnailAddress(item.id, size), tile.stop.signal);
       if (image.complete && image.naturalWidth) tile.classList.add("there", "at-once");
     };
-    image.addEventListener("load", () => tile.classList.add("there"));
+    image.addEventListener("load", () => {
+      tile.classList.add("there");
+      item.size = size; // of what the browser has by now
+    });
     image.addEventListener("error", () => {
       tries += 1;
       if (!image.hasAttribute("src") && !api.keyed()) return;

@@ -24,7 +24,7 @@ export function indexing(host, { api, say }) {
   let timer = 0;
   let quarter = 0; // of the progress that was read out last
 
-  const title = el("h2", { id: "indexing-title", tabIndex: -1 }, "Indexing");
+  const title = el("h1", { id: "indexing-title", tabIndex: -1 }, "Indexing");
   const leave = el("button", { type: "button", className: "button" }, "Back to the pictures");
   const notice = el("div", { className: "view-notice", hidden: true });
   const choices = el("div", { className: "indexing-roots" });
@@ -50,15 +50,16 @@ export function indexing(host, { api, say }) {
   const running = el(
     "section",
     { className: "indexing-now", hidden: true },
-    el("h3", {}, "Now"),
+    el("h2", {}, "Now"),
     phase,
     bar,
     numbers,
     cancel,
   );
   const list = el("ol", { className: "indexing-jobs" });
-  const past = el("section", { hidden: true }, el("h3", {}, "Earlier jobs"), list);
+  const past = el("section", { hidden: true }, el("h2", {}, "Earlier jobs"), list);
 
+  host.role = "main"; // the pictures' own <main> is hidden meanwhile
   host.setAttribute("aria-labelledby", title.id);
   host.append(el("header", { className: "view-head" }, title, leave), notice, form, running, past);
 

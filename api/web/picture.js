@@ -17,7 +17,7 @@ const POINT = "Point at a word to see where the model looked for it.";
  * and `search(text)` look for more.
  */
 export function picturePage(dialog, { around, go, leave, like, search, say }) {
-  const image = el("img", { alt: "", className: "full" });
+  let image = el("img", { className: "full", alt: "" });
   const canvas = el("canvas", { ariaHidden: "true" });
   const lamp = light(canvas);
   const frame = el("div", { className: "frame" }, image, canvas);
@@ -41,6 +41,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
 
   let id = null;
   let stop = new AbortController();
+  let drawn = Promise.resolve(); // when its thumbnail is there
   let sentence = ""; // whose words light up
   let seen = null; // { words, weights } of that sentence
 
@@ -57,7 +58,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     next.onclick = () => after && go(after.id);
     name.textContent = item?.name ?? `Picture ${id}`;
     place.textContent = index === undefined ? "" : `${index + 1} of ${count}`;
-    draw(item);
+    drawn = draw(item, stop.signal);
     lamp.show(null);
     explainHit(item, query);
     act();
@@ -74,13 +75,34 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     for (const one of [before, after]) if (one) ahead(one.id);
   }
 
-  function draw(item) {
+  /** First what the grid has shown already, then more of it. */
+  async function draw(item, signal) {
     frame.classList.remove("there");
-    image.removeAttribute("src");
     frame.hidden = !item;
     if (item) fit(item);
-    image.alt = item?.name ?? "";
-    api.show(image, api.thumbnailAddress(id, THUMBNAIL), stop.signal);
+    put(el("img", { className: "full", alt: item?.name ?? "" }));
+    if (item?.size) await see(api.thumbnailAddress(id, item.size), signal);
+    if (item?.size !== THUMBNAIL) await see(api.thumbnailAddress(id, THUMBNAIL), signal);
+  }
+
+  /** Shows what lies at an address once it is there, in place of what was shown before. */
+  async function see(address, signal) {
+    if (signal.aborted) return;
+    const better = el("img", { className: "full", alt: image.alt });
+    try {
+      await api.show(better, address, signal);
+      await better.decode();
+    } catch {
+      return; // what was there stays
+    }
+    if (signal.aborted) return;
+    put(better);
+    frame.classList.add("there");
+  }
+
+  function put(other) {
+    image.replaceWith(other);
+    image = other;
   }
 
   function fit({ width, height }) {
@@ -88,24 +110,18 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     frame.style.setProperty("--natural", `${Math.max(width, 240)}px`);
   }
 
-  image.addEventListener("load", () => frame.classList.add("there"));
-
   /** The next picture is there before it is asked for. */
   function ahead(other) {
     if (!api.keyed()) new Image().src = api.thumbnailAddress(other, THUMBNAIL);
   }
 
   /** Where more pixels would be seen than a thumbnail has, the file itself takes its place. */
-  function sharpen({ format, width, height }) {
+  async function sharpen({ format, width, height }, signal) {
     const seenPixels = Math.max(frame.clientWidth, frame.clientHeight) * (window.devicePixelRatio || 1);
     if (seenPixels <= THUMBNAIL * 1.1 || Math.max(width, height) <= THUMBNAIL || !SHOWN_AS_THEY_ARE.includes(format))
       return;
-    const signal = stop.signal;
-    const sharp = new Image();
-    sharp.addEventListener("load", () => {
-      if (!signal.aborted) image.src = sharp.src;
-    });
-    api.show(sharp, api.fileAddress(id), signal);
+    await drawn;
+    await see(api.fileAddress(id), signal);
   }
 
   // --- why this one ---
@@ -260,7 +276,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       frame.hidden = false;
       name.textContent = found.name ?? name.textContent;
       image.alt = found.name ?? "";
-      sharpen(found);
+      sharpen(found, signal);
       await captions;
       if (signal.aborted) return;
       facts.replaceChildren(el("h3", {}, "Details"), details(found));
@@ -370,7 +386,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       stop.abort();
       id = null;
       if (dialog.open) dialog.close();
-      image.removeAttribute("src");
+      put(el("img", { className: "full", alt: "" }));
       return shown;
     },
     get id() {

@@ -17,11 +17,13 @@ export function timeline(host, { facets, change }) {
   const years = el("div", { className: "years", ariaHidden: "true" });
   const tip = el("p", { className: "tip", ariaHidden: "true", hidden: true });
   const rest = el("button", { type: "button", className: "pill undated", hidden: true });
-  host.append(el("div", { className: "track" }, bars, years, tip), rest);
+  const marker = el("i", { className: "here", hidden: true });
+  host.append(el("div", { className: "track" }, bars, marker, years, tip), rest);
 
   let asked = null;
   let counted = null; // the filters that the bars are for
   let times = []; // "2024-06" or "2024", each of the whole time
+  let passing = null; // when the picture at the top of the window was taken
   let from = null; // place where a drag began
 
   async function draw(now, visible) {
@@ -59,6 +61,7 @@ export function timeline(host, { facets, change }) {
     );
     thin();
     rest.hidden = undated === 0;
+    here(passing);
     rest.textContent = `No date · ${count.format(undated)}`;
   }
 
@@ -87,6 +90,13 @@ export function timeline(host, { facets, change }) {
     }
   }
   new ResizeObserver(thin).observe(years);
+
+  function here(taken) {
+    passing = taken;
+    const place = taken === null ? -1 : times.indexOf(taken.slice(0, times[0]?.length));
+    marker.hidden = place < 0;
+    marker.style.transform = `translateX(${((place + 0.5) / times.length) * 100}%)`;
+  }
 
   /** Which bars lie in what is chosen. */
   function mark(first = asked.from, last = asked.to) {
@@ -175,6 +185,8 @@ export function timeline(host, { facets, change }) {
 
   return {
     draw,
+    /** Marks when the picture at the top of the window was taken. */
+    here,
     /** Pictures have come or gone. */
     forget() {
       counted = null;

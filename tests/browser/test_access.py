@@ -185,7 +185,7 @@ def test_jobs_and_an_empty_index_have_no_violations(visits: Visits, start: Start
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_question_for_a_key_has_no_violations(visits: Visits, start: Start, index: Path, theme: str) -> None:
     """A dialog before anything else."""
-    KeyStore(index).add("somebody", ["read"])
+    KeyStore(index).add(f"for {theme}", ["read"])
     served = start(index, environment={"CROSSLOOK_REQUIRE_KEYS": "true"})
     page = visits(served.url, color_scheme=theme).page
     expect(page.get_by_role("dialog", name="This server asks for a key")).to_be_visible()

@@ -116,7 +116,7 @@ def test_both_ranks_stand_side_by_side(page: Page) -> None:
     left, right = pair.nth(0).bounding_box(), pair.nth(1).bounding_box()
     assert left is not None
     assert right is not None
-    assert left["y"] == right["y"]
+    assert left["y"] == pytest.approx(right["y"], abs=left["height"] / 2)
     assert left["x"] < right["x"]
 
 
@@ -132,15 +132,6 @@ def test_no_good_match_is_said_with_the_nearest_pictures_below(page: Page) -> No
     assert verdict["y"] + verdict["height"] <= first["y"]
     search(page, "a tabby cat")
     expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_hidden()
-
-
-def test_good_matches_stand_above_a_line_and_the_others_below(page: Page) -> None:
-    """Where the match becomes unlikely."""
-    answer = search(page, "a tabby cat")
-    good = [hit for hit in answer["hits"] if (hit["match_probability"] or 0) >= 0.03]
-    assert 0 < len(good) < len(answer["hits"])
-    line = page.locator("#grid").get_by_role("heading")
-    expect(line.first).to_be_attached()
 
 
 def test_a_shared_picture_opens_by_itself(visits: Visits, served: Served) -> None:
