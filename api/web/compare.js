@@ -116,7 +116,11 @@ export function compare(host, { api, query }) {
       select.replaceChildren(
         ...models.flatMap((model) =>
           [true, false].map((rerank) =>
-            el("option", { value: JSON.stringify([model.name, rerank]) }, `${model.name}, ${wayName(rerank)}`),
+            el(
+              "option",
+              { value: JSON.stringify([model.name, rerank]) },
+              `${rerank ? "Reranked" : "Retrieval"}, ${model.name}`,
+            ),
           ),
         ),
       );
@@ -220,8 +224,8 @@ export function compare(host, { api, query }) {
         { className: "compare-about" },
         el("span", { className: "name" }, fileName(hit.path) ?? `picture ${hit.image_id}`),
         el("span", { className: "number" }, figure(hit)),
-        el("span", { className: `moved ${moved.way}` }, moved.text),
       ),
+      el("span", { className: `moved ${moved.way}` }, moved.text),
     );
     button.setAttribute(
       "aria-label",
@@ -297,10 +301,6 @@ export function compare(host, { api, query }) {
 }
 
 // ---- words ---------------------------------------------------------------------------------------------------------
-
-function wayName(rerank) {
-  return rerank ? "reranked" : "retrieval alone";
-}
 
 /** What happened to a picture between its rank there and its rank here: an arrow to see, and words to hear. */
 function change(there, here, verb) {

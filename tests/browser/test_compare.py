@@ -89,8 +89,8 @@ def test_two_models_answer_side_by_side(compared: Page, served: Served) -> None:
 
 def test_any_way_can_be_chosen_for_either_side(compared: Page) -> None:
     """The same way on both sides moves nothing."""
-    compared.get_by_label("Left", exact=True).select_option("second, reranked")
-    compared.get_by_label("Right", exact=True).select_option("second, reranked")
+    compared.get_by_label("Left", exact=True).select_option("Reranked, second")
+    compared.get_by_label("Right", exact=True).select_option("Reranked, second")
     expect(compared.get_by_role("status").filter(has_text="stand elsewhere")).to_contain_text("0 of the first 20")
     expect(compared.locator(".compare-lines .same")).to_have_count(20)
     expect(compared.get_by_role("button", name="Two models")).to_have_attribute("aria-pressed", "false")
