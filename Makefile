@@ -27,10 +27,11 @@ serve: setup ## serve ./crosslook-index over HTTP
 test: setup ## run the tests
 	$(BIN)/python -m pytest
 
-lint: setup ## ruff, the import contracts and the Dockerfile
+lint: setup ## ruff, the import contracts, the page and the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/biome ci api/web
 	if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint deploy/Dockerfile; fi
 
 types: setup ## mypy --strict

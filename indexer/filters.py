@@ -171,6 +171,10 @@ def _is_date(year: int, month: int, day: int) -> bool:
     return True
 
 
+def _has_date(clause: _Clause) -> Condition:
+    return _image.taken_at.is_not(None) if _truth(clause) else _image.taken_at.is_(None)
+
+
 def _camera(clause: _Clause) -> Condition:
     clause.equality()
     return _like(_image.camera, clause.value)
@@ -221,11 +225,15 @@ def _name(clause: _Clause) -> Condition:
 
 
 def _has_caption(clause: _Clause) -> Condition:
+    captioned = _image.id.in_(select(_caption.image_id).where(_caption.image_id.is_not(None)))
+    return captioned if _truth(clause) else ~captioned
+
+
+def _truth(clause: _Clause) -> bool:
     clause.equality()
     if clause.value.lower() not in ("true", "false"):
-        raise clause.wrong(f"has_caption is true or false, not {clause.value!r}")
-    captioned = _image.id.in_(select(_caption.image_id).where(_caption.image_id.is_not(None)))
-    return captioned if clause.value.lower() == "true" else ~captioned
+        raise clause.wrong(f"{clause.field} is true or false, not {clause.value!r}")
+    return clause.value.lower() == "true"
 
 
 def _lies(where: Condition) -> Condition:
@@ -245,6 +253,7 @@ _MEANINGS: dict[str, Callable[[_Clause], Condition]] = {
     "megapixels": _decimal(cast(ColumnElement[float], _image.width * _image.height / 1e6)),
     "orientation": _orientation,
     "taken_at": _taken_at,
+    "has_date": _has_date,
     "camera": _camera,
     "format": _format,
     "latitude": _decimal(_image.latitude),

@@ -15,7 +15,8 @@ class Hit:
     calibrated, in [0, 1]. The last two are None for hits beyond the reranked depth; both hold what keywords and words
     taken away add. `score` is what orders the hits: the rerank score where there is one. `path` is None for an image
     whose files are all gone. `sources` says where the hit comes from: `vector` where it is among the nearest, `name`
-    and `caption` where words of the query, `matched`, lie in a file or folder name or a caption.
+    and `caption` where words of the query, `matched`, lie in a file or folder name or a caption. `retrieval_rank` is
+    the place that it had before reranking, from 1. `width` and `height` are pixels of the upright picture.
     """
 
     rank: int
@@ -25,8 +26,11 @@ class Hit:
     retrieval_score: float
     rerank_score: float | None
     match_probability: float | None
-    sources: tuple[str, ...] = ("vector",)
-    matched: tuple[str, ...] = ()
+    sources: tuple[str, ...]
+    matched: tuple[str, ...]
+    retrieval_rank: int
+    width: int
+    height: int
 
     def as_dict(self) -> dict[str, Any]:
         """The hit as JSON types."""

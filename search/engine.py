@@ -231,12 +231,13 @@ class SearchEngine:
             count = depth if min_probability else _count(begin.offset + k, depth)
             choose = self._choose(where, None if after is None else after.top)
             candidates, first = retrieve(index, vector, found, choose, depth=depth, count=count)
+        ranks = _ranks(candidates)
         if rerank:
             with watch.stage("rerank"):
                 candidates = self._rerank_images(candidates, features, first, unwanted)
         if min_probability is not None:
             candidates = [c for c in candidates if (c.match_probability or 0.0) >= min_probability]
-        hits = self._hits(candidates[begin.offset :], k, found, begin.offset)
+        hits = self._hits(candidates[begin.offset :], k, ranks, found, begin.offset)
         end = begin.offset + len(hits)
         following = replace(begin, offset=end) if len(hits) == k and end < len(candidates) else None
         return Answer(query.text, hits, watch.milliseconds(), query.without, following)
@@ -269,7 +270,7 @@ class SearchEngine:
             choose = self._choose(where)
             scores, ids = index.search(vector[None], k + 1, allowed=choose.allowed, hidden=choose.hidden)
             candidates = [c for c in retrieved(ids[0], scores[0]) if c.key != own]
-        return Answer(_name(image), self._hits(candidates, k), watch.milliseconds(), away)
+        return Answer(_name(image), self._hits(candidates, k, _ranks(candidates)), watch.milliseconds(), away)
 
     @_by_one_model
     def find_captions(
@@ -485,23 +486,30 @@ class SearchEngine:
         return found
 
     def _hits(
-        self, candidates: Sequence[Candidate[int]], k: int, keywords: Keywords | None = None, before: int = 0
+        self,
+        candidates: Sequence[Candidate[int]],
+        k: int,
+        ranks: dict[int, int],
+        keywords: Keywords | None = None,
+        before: int = 0,
     ) -> tuple[Hit, ...]:
         """The first k that are still there; the next ones take the places of those that are gone by now.
 
-        Ranks count on from those `before`.
+        Ranks count on from those `before`; `ranks` are those that they had as retrieved.
         """
         hits: list[Hit] = []
+        said = keywords or Keywords()
         for start in range(0, len(candidates), k):
             part = candidates[start : start + k]
             records = self.catalog.images([c.key for c in part])
             for c in part:
-                path = records[c.key].path if c.key in records else None
-                if path is not None and len(hits) < k:
+                record = records.get(c.key)
+                if record is not None and record.path is not None and len(hits) < k:
                     scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)
-                    said = keywords or Keywords()
                     sources = ("vector",) * c.nearest + said.sources(c.key)
-                    hits.append(Hit(before + len(hits) + 1, c.key, path, *scores, sources, said.matched(c.key)))
+                    found = (sources, said.matched(c.key), ranks[c.key])
+                    rank = before + len(hits) + 1
+                    hits.append(Hit(rank, c.key, record.path, *scores, *found, record.width, record.height))
             if len(hits) == k:
                 break
         return tuple(hits)
@@ -543,6 +551,11 @@ def load_model(catalog: Catalog, model: EncoderRow | None, *, device: str = "aut
     if model is not None and encoder.fingerprint != model.fingerprint:
         raise catalog.mismatch(model, encoder.name, encoder.fingerprint)
     return encoder
+
+
+def _ranks(candidates: Sequence[Candidate[int]]) -> dict[int, int]:
+    """The places of candidates as they were retrieved, from 1."""
+    return {c.key: place for place, c in enumerate(candidates, 1)}
 
 
 def _count(reach: int, depth: int) -> int:

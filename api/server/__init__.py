@@ -19,7 +19,7 @@ openapi.py    what the OpenAPI document says beyond what the routes say
 cursors.py    where the next page begins
 files.py      pictures as answers: what a client has already, ranges; pictures.py: their types
 kept.py       slow answers, kept while the index stays as it is
-routes/       one module a kind of resource
+routes/       one module a kind of resource; page.py serves the web page, which lies in api/web/
 """
 
 from .app import create_app

@@ -25,7 +25,7 @@ from .metrics import Metrics, Present
 from .observing import Observing
 from .openapi import describe, operation_name
 from .readiness import Readiness
-from .routes import explain, images, index, jobs, operations, search
+from .routes import explain, images, index, jobs, operations, page, search
 from .service import Service
 from .settings import Settings
 from .work import Work
@@ -75,7 +75,7 @@ def create_app(
     app.add_middleware(Head)
     _protect(app, service, KeyStore(engine.catalog.directory))
     problems.install(app)
-    for module in (search, images, explain, index, jobs, operations):
+    for module in (search, images, explain, index, jobs, operations, page):
         app.include_router(module.router)
     describe(app)
     return app

@@ -137,6 +137,9 @@ class ImageHit(BaseModel):
     matched: list[str] = Field(
         description="Words of the query that its names or captions hold.", examples=[["IMG_2034"]]
     )
+    retrieval_rank: int = Field(description="The rank that it had before reranking, from 1.", examples=[14])
+    width: int = Field(description="Pixels of the upright picture.", examples=[4000])
+    height: int = Field(description="Pixels of the upright picture.", examples=[3000])
 
 
 Timings = Annotated[

@@ -158,7 +158,8 @@ def test_search_prints_json_and_nothing_else(ready: Run, folder: Path) -> None:
     assert done.status == 0
     assert done.err == ""
     assert list(done.json) == ["query", "hits", "timings_ms"]
-    assert list(done.json["hits"][0]) == ["rank", "image_id", "path", *SCORES, "sources", "matched"]
+    added = ["sources", "matched", "retrieval_rank", "width", "height"]
+    assert list(done.json["hits"][0]) == ["rank", "image_id", "path", *SCORES, *added]
     assert done.json["hits"][0]["path"] == str(folder / "red.png")
     assert len(done.json["hits"]) == 2
     assert {"load", "encode", "retrieve", "rerank", "total"} == set(done.json["timings_ms"])

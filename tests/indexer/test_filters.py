@@ -103,6 +103,8 @@ def years(catalog: Catalog, *expressions: str) -> list[int]:
         ("within = -20, 170, -10, -160", [2023, 2024]),
         ("within = -20,-160,-10,170", []),
         ("within != -90,-180,0,180", [2022, 2025]),
+        ("has_date = true", [2022, 2023, 2024, 2025]),
+        ("has_date != TRUE", []),
         ("has_caption = true", [2022]),
         ("has_caption != true", [2023, 2024, 2025]),
         ("width > 200 or has_caption = true", [2022, 2024]),
@@ -150,7 +152,9 @@ def test_all_expressions_must_hold(dated: Catalog) -> None:
         ("camera > Canon", "at character 8, camera takes = or !=, not >"),
         ("folder <= /x", "folder takes = or !=, not <="),
         ("within > 1,2,3,4", "within takes = or !=, not >"),
-        ("has_caption = maybe", "true or false, not 'maybe'"),
+        ("has_caption = maybe", "has_caption is true or false, not 'maybe'"),
+        ("has_date = 2024", "has_date is true or false, not '2024'"),
+        ("has_date > true", "has_date takes = or !=, not >"),
         ("orientation = tall", "landscape, portrait or square, not 'tall'"),
         (" and ".join(["width = 1"] * 51), "at character 701, there are more than 50 comparisons"),
         ("size > 2 pounds", "'2 pounds' is not a size such as 2MB"),
@@ -199,3 +203,10 @@ def test_the_longest_expressions_and_the_largest_sizes_can_be_asked(dated: Catal
     most = " or ".join(["width = 1"] * 50)
     assert len(dated.image_ids_where([most] * 20)) == 0
     assert len(dated.image_ids_where(["size < 999999999999999 GB"])) == len(PICTURES)
+
+
+def test_pictures_without_a_date_can_be_chosen(indexed: Catalog) -> None:
+    """Painted ones have none."""
+    assert len(indexed.image_ids_where(["has_date = false"])) == 5
+    assert len(indexed.image_ids_where(["has_date != true"])) == 5
+    assert len(indexed.image_ids_where(["has_date = true"])) == 0

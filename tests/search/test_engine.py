@@ -71,6 +71,20 @@ def test_reranking_reorders_the_top_depth_only(indexed: Catalog) -> None:
     assert [h.rerank_score is None for h in hits] == [False, False, False, True, True]
 
 
+def test_a_hit_tells_its_rank_before_reranking(indexed: Catalog) -> None:
+    """Which is the rank that it has without reranking, on every page; and the measures of its picture."""
+    with SearchEngine.open(indexed.directory, encoder=FakeEncoder(reverse_rerank=True)) as engine:
+        before = {hit.image_id: hit.rank for hit in engine.search_images("red", rerank=False).hits}
+        first = engine.search_images("red", k=2, depth=3)
+        second = engine.search_images("red", k=3, depth=3, after=first.following)
+        hits = first.hits + second.hits
+        assert [hit.retrieval_rank for hit in hits] == [3, 2, 1, 4, 5]
+        assert {hit.image_id: hit.retrieval_rank for hit in hits} == before
+        assert {(hit.width, hit.height) for hit in hits} == {(48, 40)}
+        alike = engine.similar_images(hits[0].image_id).hits
+        assert [hit.retrieval_rank for hit in alike] == [hit.rank for hit in alike] == [1, 2, 3, 4]
+
+
 def test_a_depth_beyond_k_can_bring_a_better_hit_up(indexed: Catalog) -> None:
     """Candidates beyond the k asked for are reranked too."""
     with SearchEngine.open(indexed.directory, encoder=FakeEncoder(reverse_rerank=True)) as engine:
@@ -310,7 +324,8 @@ def test_the_documents_have_the_designed_keys(engine: SearchEngine, folder: Path
     scores = ["score", "retrieval_score", "rerank_score", "match_probability"]
     found = engine.search_images("red").as_dict()
     assert list(found) == ["query", "hits", "timings_ms"]
-    assert list(found["hits"][0]) == ["rank", "image_id", "path", *scores, "sources", "matched"]
+    added = ["sources", "matched", "retrieval_rank", "width", "height"]
+    assert list(found["hits"][0]) == ["rank", "image_id", "path", *scores, *added]
     assert found["hits"][0]["path"] == str(folder / "red.png")
     captions = engine.find_captions(folder / "red.png").as_dict()
     assert list(captions["hits"][0]) == ["rank", "caption_id", "text", "source", *scores]

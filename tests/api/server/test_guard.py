@@ -103,7 +103,7 @@ def test_a_server_that_others_can_reach_asks_for_a_key_everywhere(serve: Serve, 
 
 
 def test_the_page_is_served_to_anyone_and_nothing_is_reached_through_it(serve: Serve, secret: Secret) -> None:
-    """So that it can ask for a key; there is none yet, which is a plain 404."""
+    """So that it can ask for a key."""
     secret("read")
     client = serve(host=OPEN, base_url=ELSEWHERE)
     for path in ("/", "/static/page.js", "/static/../v1/images/1", "/static/%2e%2e/v1/images/1"):

@@ -1,0 +1,160 @@
+/* The filters above the pictures: each a button with a list of choices, and how many pictures each would leave. */
+
+import { filtered, LISTS, where } from "./address.js";
+import { el, icon } from "./dom.js";
+
+const NAMES = { date: "Date", folder: "Folder", camera: "Camera", format: "Format", orientation: "Shape" };
+const FACETS = { folder: "folders", camera: "cameras", format: "formats", orientation: "orientations" };
+const count = new Intl.NumberFormat();
+
+/** `facets(where)` promises counts; `change(filters)` is called with what was chosen. Returns `draw(asked)`. */
+export function filters(host, { facets, change }) {
+  let asked = null;
+  const pills = {};
+
+  for (const name of ["date", ...LISTS]) {
+    const panel = el("div", {
+      className: "choices-panel",
+      id: `filter-${name}`,
+      popover: "auto",
+      role: "group",
+      ariaLabel: NAMES[name],
+    });
+    const button = el("button", { type: "button", className: "pill", ariaExpanded: "false" });
+    button.popoverTargetElement = panel;
+    panel.addEventListener("beforetoggle", ({ newState }) => {
+      button.ariaExpanded = String(newState === "open");
+      if (newState === "open") {
+        beside(panel, button);
+        fill(name, panel);
+      }
+    });
+    host.append(button, panel);
+    pills[name] = { button, panel };
+  }
+  const all = el("button", { type: "button", className: "pill plain", hidden: true }, "Clear filters");
+  all.addEventListener("click", () => {
+    change({ folder: [], camera: [], format: [], orientation: [], from: "", to: "", undated: false });
+    pills.date.button.focus();
+  });
+  host.append(all);
+
+  async function fill(name, panel) {
+    panel.replaceChildren(el("p", { className: "muted" }, "Counting…"));
+    try {
+      const found = await facets(where(asked, name));
+      panel.replaceChildren(...(name === "date" ? dates(found) : choices(name, found[FACETS[name]])));
+    } catch (error) {
+      panel.replaceChildren(el("p", { className: "muted" }, error.message));
+    }
+  }
+
+  function choices(name, values) {
+    if (!values.length) return [el("p", { className: "muted" }, "No picture passes the other filters.")];
+    const shorten = name === "folder" ? relative(values.map(({ value }) => value)) : (value) => value;
+    const rows = values.map(({ value, count: n }) => {
+      const box = el("input", { type: "checkbox", checked: asked[name].includes(value ?? "") });
+      box.addEventListener("change", () => {
+        const others = asked[name].filter((one) => one !== (value ?? ""));
+        change({ [name]: box.checked ? [...others, value ?? ""] : others });
+      });
+      const text = value === null ? "Not known" : shorten(value);
+      return el(
+        "li",
+        {},
+        el(
+          "label",
+          { title: value ?? "" },
+          box,
+          el("span", {}, text),
+          el("span", { className: "count" }, count.format(n)),
+        ),
+      );
+    });
+    return [el("ul", {}, ...rows)];
+  }
+
+  function dates(found) {
+    const range = ["from", "to"].map((end) => {
+      const field = el("input", { type: "date", className: "field", value: full(asked[end], end) });
+      field.addEventListener("change", () => change({ [end]: field.value, undated: false }));
+      return el("label", {}, end === "from" ? "From" : "To", field);
+    });
+    const rows = found.years.map(({ value, count: n }) => {
+      const is = value === null ? asked.undated : !asked.undated && asked.from === value && asked.to === value;
+      const chosen =
+        value === null
+          ? { undated: !is, from: "", to: "" }
+          : { undated: false, from: is ? "" : value, to: is ? "" : value };
+      const box = el("input", { type: "checkbox", checked: is });
+      box.addEventListener("change", () => {
+        change(chosen);
+        fill("date", pills.date.panel);
+      });
+      return el(
+        "li",
+        {},
+        el(
+          "label",
+          {},
+          box,
+          el("span", {}, value ?? "Without a date"),
+          el("span", { className: "count" }, count.format(n)),
+        ),
+      );
+    });
+    return [el("div", { className: "range" }, ...range), el("ul", {}, ...rows)];
+  }
+
+  /** Shows which filters an address holds. */
+  return function draw(now) {
+    asked = now;
+    for (const [name, { button }] of Object.entries(pills)) {
+      const said = name === "date" ? dateText(asked) : listText(name, asked[name]);
+      button.replaceChildren(el("span", {}, said ?? NAMES[name]), icon("down"));
+      button.classList.toggle("on", said !== null);
+      button.ariaLabel = said === null ? NAMES[name] : `${NAMES[name]}: ${said}`;
+    }
+    all.hidden = filtered(asked) === 0;
+  };
+}
+
+function listText(name, values) {
+  if (!values.length) return null;
+  if (values.length > 1) return `${NAMES[name]} · ${values.length}`;
+  const [value] = values;
+  if (value === "") return `${NAMES[name]} not known`;
+  return name === "folder" ? value.split(/[\\/]/).findLast(Boolean) : value;
+}
+
+function dateText({ from, to, undated }) {
+  if (undated) return "Without a date";
+  if (!from && !to) return null;
+  if (from === to) return from;
+  return from && to ? `${from} – ${to}` : from ? `since ${from}` : `until ${to}`;
+}
+
+/** A year or month as the day that a date field takes. */
+function full(text, end) {
+  if (text.length === 4) return end === "from" ? `${text}-01-01` : `${text}-12-31`;
+  if (text.length === 7) {
+    const [year, month] = text.split("-").map(Number);
+    return `${text}-${end === "from" ? "01" : new Date(Date.UTC(year, month, 0)).getUTCDate()}`;
+  }
+  return text;
+}
+
+/** How to tell folders without what they all begin with. */
+function relative(folders) {
+  const parts = folders.map((folder) => folder.split("/"));
+  let same = 0;
+  while (parts.every((one) => one.length > same + 1 && one[same] === parts[0][same])) same += 1;
+  return (folder) => folder.split("/").slice(same).join("/") || folder;
+}
+
+/** On wide screens below its button; on narrow ones the style puts it at the bottom. */
+function beside(panel, button) {
+  const { left, bottom } = button.getBoundingClientRect();
+  panel.style.setProperty("--left", `${Math.max(8, Math.min(left, window.innerWidth - 340))}px`);
+  panel.style.setProperty("--top", `${bottom + 8}px`);
+}

@@ -1,0 +1,355 @@
+// The indexing panel: choose folders, start, watch, cancel, and see what earlier jobs did.
+//
+// The server indexes; this asks it how far it is, twice a second while a job runs, also while the panel is closed.
+// `host` is an empty section. Two events tell the page what happened here: "leave" (back to the pictures) and
+// "indexed" (a job has ended, so counts and pictures may have changed).
+
+import { el } from "./dom.js";
+
+const LOOK_EVERY = 500; // ms while a job runs
+const LOOK_AGAIN = 3000; // ms after the server did not answer
+const STATES = { queued: "Waiting", running: "Running", done: "Done", failed: "Failed", cancelled: "Cancelled" };
+const PHASES = {
+  scan: "Looking for pictures",
+  images: "Reading and embedding pictures",
+  captions: "Embedding captions",
+  "embedding images": "Embedding pictures that the model had not seen",
+  "embedding captions": "Embedding captions that the model had not seen",
+};
+
+export function indexing(host, { api, say }) {
+  let isOpen = false;
+  let folders = []; // what /v1/roots says
+  let current = null; // the job that runs
+  let timer = 0;
+  let quarter = 0; // of the progress that was read out last
+
+  const title = el("h1", { id: "indexing-title", tabIndex: -1 }, "Indexing");
+  const leave = el("button", { type: "button", className: "button" }, "Back to the pictures");
+  const notice = el("div", { className: "view-notice", hidden: true });
+  const choices = el("div", { className: "indexing-roots" });
+  const prune = el("input", { type: "checkbox", name: "prune" });
+  const start = el("button", { type: "submit", className: "button main" }, "Index now");
+  const form = el(
+    "form",
+    { hidden: true },
+    el("fieldset", {}, el("legend", {}, "Folders"), choices),
+    el(
+      "label",
+      { className: "indexing-choice" },
+      prune,
+      el("span", {}, "Forget pictures whose files are gone for good"),
+    ),
+    start,
+  );
+  const phase = el("p", { id: "indexing-phase", className: "indexing-phase" });
+  const bar = el("progress", { max: 1 });
+  bar.setAttribute("aria-labelledby", "indexing-phase");
+  const numbers = el("p", { className: "indexing-numbers" });
+  const cancel = el("button", { type: "button", className: "button" }, "Cancel");
+  const running = el(
+    "section",
+    { className: "indexing-now", hidden: true },
+    el("h2", {}, "Now"),
+    phase,
+    bar,
+    numbers,
+    cancel,
+  );
+  const list = el("ol", { className: "indexing-jobs" });
+  const past = el("section", { hidden: true }, el("h2", {}, "Earlier jobs"), list);
+
+  host.role = "main"; // the pictures' own <main> is hidden meanwhile
+  host.setAttribute("aria-labelledby", title.id);
+  host.append(el("header", { className: "view-head" }, title, leave), notice, form, running, past);
+
+  leave.addEventListener("click", () => host.dispatchEvent(new Event("leave", { bubbles: true })));
+  cancel.addEventListener("click", stop);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    begin();
+  });
+  addEventListener("online", () => isOpen && load());
+
+  // ---- asking the server -------------------------------------------------------------------------------------------
+
+  async function load() {
+    clearTimeout(timer);
+    if (!folders.length) tell("Looking up the folders …");
+    try {
+      const [roots, jobs] = await Promise.all([api.roots(), api.jobs()]);
+      folders = roots;
+      showFolders();
+      showJobs(jobs);
+    } catch (error) {
+      tellTrouble(error);
+    }
+  }
+
+  async function begin() {
+    const chosen = [...choices.querySelectorAll("input:checked")].map((box) => box.value);
+    if (!chosen.length) {
+      tell("Choose at least one folder.");
+      choices.querySelector("input").focus();
+      return;
+    }
+    start.disabled = true;
+    tell(null);
+    try {
+      follow(await api.startIndexing({ roots: chosen, prune: prune.checked }));
+      cancel.focus();
+      say("Indexing has started.");
+    } catch (error) {
+      start.disabled = false;
+      if (error.status === 409) {
+        await load();
+        tell("Indexing runs already; this is how far it is. A new job can start when it has ended.");
+      } else {
+        tellTrouble(error);
+      }
+    }
+  }
+
+  async function look() {
+    try {
+      const job = await api.job(current.id);
+      if (current.trouble) tell(null);
+      follow(job);
+    } catch (error) {
+      current.trouble = true;
+      if (error.status === 404) {
+        current = null; // the server was started anew, and knows nothing of it
+        load();
+        return;
+      }
+      tellTrouble(error);
+      timer = setTimeout(look, LOOK_AGAIN);
+    }
+  }
+
+  async function stop() {
+    if (cancel.ariaDisabled === "true") return;
+    cancel.ariaDisabled = "true"; // it keeps the focus, which a disabled button would lose
+    try {
+      const job = await api.cancelJob(current.id);
+      say("Cancelling. What is finished is kept.");
+      follow(job);
+    } catch (error) {
+      cancel.ariaDisabled = "false";
+      tellTrouble(error);
+    }
+  }
+
+  // ---- showing it --------------------------------------------------------------------------------------------------
+
+  /** Show a job that runs and look again soon; when it has ended, show what it did. */
+  function follow(job) {
+    clearTimeout(timer);
+    if (job.state === "queued" || job.state === "running") {
+      if (current?.id !== job.id) quarter = 0;
+      current = job;
+      showProgress(job);
+      timer = setTimeout(look, LOOK_EVERY);
+      return;
+    }
+    const hadFocus = running.contains(document.activeElement);
+    current = null;
+    showProgress(null);
+    say(`Indexing: ${STATES[job.state].toLowerCase()}. ${outcome(job)}`);
+    host.dispatchEvent(new Event("indexed", { bubbles: true }));
+    load().then(() => hadFocus && (start.disabled ? title : start).focus());
+  }
+
+  function showFolders() {
+    if (!folders.length) {
+      form.hidden = true;
+      tell(
+        "This server has no folders that it may index. Whoever runs it can name some:",
+        el("pre", {}, el("code", {}, "crosslook serve --root ~/Pictures")),
+        "or with ",
+        el("code", {}, "roots"),
+        " in its settings file.",
+      );
+      return;
+    }
+    tell(null);
+    const off = new Set([...choices.querySelectorAll("input:not(:checked)")].map((box) => box.value));
+    choices.replaceChildren(
+      ...folders.map((root) =>
+        el(
+          "label",
+          { className: "indexing-choice" },
+          el("input", { type: "checkbox", value: root.id, checked: !off.has(root.id) }),
+          el("span", {}, root.name),
+          el("small", {}, count(root.images, "picture")),
+        ),
+      ),
+    );
+    form.hidden = false;
+  }
+
+  function showJobs(jobs) {
+    const active = jobs.find((job) => job.state === "queued" || job.state === "running");
+    if (active) follow(active);
+    else showProgress(null);
+    const ended = jobs.filter((job) => job !== active);
+    past.hidden = !ended.length;
+    list.replaceChildren(...ended.map(jobItem));
+  }
+
+  function showProgress(job) {
+    running.hidden = !job;
+    start.disabled = Boolean(job);
+    if (!job) return;
+    phase.textContent = job.cancelling
+      ? "Stopping after the pictures in hand …"
+      : `${PHASES[job.phase] ?? job.phase ?? "Waiting to start"} in ${names(job.roots)}`;
+    if (job.total) {
+      bar.max = job.total;
+      bar.value = job.done;
+    } else {
+      bar.removeAttribute("value"); // how much there is, is not known yet
+    }
+    numbers.textContent = progressText(job);
+    cancel.ariaDisabled = String(job.cancelling);
+    const reached = job.total ? Math.floor((4 * job.done) / job.total) : 0;
+    if (reached > quarter && reached < 4) say(`Indexing: ${25 * reached} percent. ${timeLeft(job.seconds_left)}`);
+    quarter = Math.max(quarter, reached);
+  }
+
+  function jobItem(job) {
+    const when = job.started ? new Date(job.started) : null;
+    const head = el(
+      "p",
+      { className: "indexing-job" },
+      el("strong", { className: `state ${job.state}` }, STATES[job.state]),
+      when ? el("time", { dateTime: job.started }, when.toLocaleString()) : "",
+      el("span", {}, names(job.roots)),
+    );
+    const item = el("li", {}, head, el("p", {}, outcome(job)));
+    if (job.report?.failed) item.append(failuresOf(job));
+    return item;
+  }
+
+  /** The files that could not be read, fetched when somebody opens the list. */
+  function failuresOf(job) {
+    const body = el("div", {}, "Looking them up …");
+    const details = el(
+      "details",
+      {},
+      el("summary", {}, `${count(job.report.failed, "file")} could not be indexed`),
+      body,
+    );
+    details.addEventListener("toggle", async () => {
+      if (!details.open || details.dataset.shown) return;
+      try {
+        const { failures } = await api.job(job.id);
+        details.dataset.shown = "yes";
+        body.replaceChildren(failureTable(failures));
+        if (failures.length < job.report.failed) body.append(`and ${job.report.failed - failures.length} more`);
+      } catch (error) {
+        body.textContent = error.message;
+      }
+    });
+    return details;
+  }
+
+  function failureTable(failures) {
+    const head = el("tr", {}, el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "What is wrong"));
+    const rows = failures.map(({ root, path, reason }) =>
+      el("tr", {}, el("td", {}, root ? `${names([root])}/${path}` : path), el("td", {}, reason)),
+    );
+    return el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows));
+  }
+
+  function names(ids) {
+    const known = new Map(folders.map((root) => [root.id, root.name]));
+    return ids.map((id) => known.get(id) ?? "a folder").join(", ");
+  }
+
+  /** Say something above the panel, or nothing. */
+  function tell(...what) {
+    notice.hidden = what[0] === null;
+    notice.classList.remove("trouble");
+    notice.replaceChildren(...(what[0] === null ? [] : what));
+    if (typeof what[0] === "string") say(what[0]);
+  }
+
+  function tellTrouble(error) {
+    if (error.status === 403) {
+      tell(
+        "Your key may search, but not index. A key that may is made with ",
+        el("code", {}, "crosslook keys add NAME --scope read --scope write"),
+      );
+    } else {
+      const again = el("button", { type: "button", className: "button" }, "Try again");
+      again.addEventListener("click", () => (current ? look() : load()));
+      tell(error.message + (error.offline && current ? " If it is, the job goes on. " : " "), again);
+    }
+    notice.classList.add("trouble");
+  }
+
+  return {
+    open() {
+      if (isOpen) return;
+      isOpen = true;
+      host.hidden = false;
+      title.focus();
+      load();
+    },
+    close() {
+      isOpen = false;
+      host.hidden = true;
+      if (!current) clearTimeout(timer);
+    },
+  };
+}
+
+// ---- words ---------------------------------------------------------------------------------------------------------
+
+function count(number, thing) {
+  return `${number.toLocaleString()} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+function progressText(job) {
+  const parts = [];
+  if (job.total) parts.push(`${job.done.toLocaleString()} of ${job.total.toLocaleString()}`);
+  else if (job.done) parts.push(job.done.toLocaleString());
+  if (job.rate) parts.push(`${job.rate < 10 ? job.rate.toFixed(1) : Math.round(job.rate)} a second`);
+  if (job.seconds_left !== null && !job.cancelling) parts.push(timeLeft(job.seconds_left));
+  return parts.join(" · ");
+}
+
+function timeLeft(seconds) {
+  if (seconds === null) return "";
+  if (seconds < 10) return "a few seconds left";
+  if (seconds < 90) return `about ${Math.round(seconds / 10) * 10} seconds left`;
+  if (seconds < 5400) return `about ${Math.round(seconds / 60)} minutes left`;
+  return `about ${Math.round(seconds / 3600)} hours left`;
+}
+
+/** What a job did, in one sentence; what is zero is left out. */
+function outcome(job) {
+  if (job.reason) return job.reason;
+  const report = job.report;
+  if (!report) return "It ended before it did anything.";
+  const parts = [
+    [report.added, "new"],
+    [report.updated, "changed"],
+    [report.unchanged, "as before"],
+    [report.duplicates, "copies of known pictures"],
+    [report.missing, "missing"],
+    [report.removed, "forgotten"],
+    [report.completed, "completed"],
+    [report.captions_added, "new captions"],
+    [report.failed, "failed"],
+  ];
+  const told = parts.filter(([number]) => number).map(([number, what]) => `${number.toLocaleString()} ${what}`);
+  return `${count(report.seen, "file")} found${told.length ? `: ${told.join(", ")}` : ""}. ${duration(report.seconds)}.`;
+}
+
+function duration(seconds) {
+  return seconds < 60
+    ? `${seconds.toFixed(1)} seconds`
+    : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}

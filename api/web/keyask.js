@@ -1,0 +1,30 @@
+/* Asks for an API key where the server wants one. It is kept as long as this tab. */
+
+import { el } from "./dom.js";
+
+const dialog = document.getElementById("key");
+
+/** Promises a key; `isWrong` says whether the last one was. Whoever closes the dialog gives none. */
+export function askForKey(isWrong) {
+  const field = el("input", { className: "field", type: "password", autocomplete: "current-password", required: true });
+  const message = el("p", { className: "wrong", role: "alert" }, isWrong ? "That key is not valid here." : "");
+  const form = el(
+    "form",
+    { method: "dialog" },
+    el("h2", { id: "key-title" }, "This server asks for a key"),
+    el(
+      "p",
+      { className: "muted" },
+      "Whoever runs it can make one with: crosslook keys add NAME. It stays in this tab.",
+    ),
+    el("label", {}, "API key", field),
+    message,
+    el("button", { className: "button main" }, "Continue"),
+  );
+  dialog.replaceChildren(form);
+  dialog.showModal();
+  return new Promise((resolve, reject) => {
+    form.addEventListener("submit", () => resolve(field.value.trim()));
+    dialog.addEventListener("close", () => reject(new Error("no key was given")), { once: true });
+  });
+}

@@ -1,0 +1,198 @@
+"""The web page over a large index, measured in Chromium: first paint, and how long an interaction takes. JSON out.
+
+    python -m benchmarks.page --count 100000 --out benchmarks/results/page.json
+
+The index is made up as in `benchmarks/growth.py`, or `--index` names one. Its files are links to the demo's
+photographs, so that every thumbnail is made from a picture as in use. Server and browser share the machine.
+
+`first_paint_ms` and `first_contentful_paint_ms` are the browser's own, from a visitor with an empty cache;
+`pictures_ms` is when the first screen of thumbnails is complete. An interaction is measured from the event to the frame
+that shows what the page did about it (Event Timing, in steps of 8 ms), `to_results_ms` from a key to the frame with the
+pictures that it led to, waiting for further keys included. All are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.serving import made, server
+from encoders.device import machine
+from indexer import Catalog
+from scripts.demo import PHOTOGRAPHS, _photographs
+
+VISITS, TIMES = 9, 12
+QUERIES = ("dogs in the snow", "a red bicycle", "children at the beach", "a steep rock")
+SIDE = 800  # pixels of the photographs that are linked to
+
+WATCH = """
+window.interactions = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) {
+    if (entry.interactionId) window.interactions.push({name: entry.name, ms: entry.duration});
+  }
+}).observe({type: "event", durationThreshold: 16, buffered: true});
+"""
+"""Events quicker than 16 ms, a frame, are not told by the browser: they count as 16."""
+
+UNTIL_SHOWN = """() => new Promise((resolve) => {
+  const grid = document.querySelector("#grid");
+  const box = document.querySelector("#q");
+  const shown = () => [...grid.querySelectorAll("img")].map((image) => image.src).join();
+  const before = shown();
+  let began = 0;
+  box.addEventListener("keydown", (event) => { began = event.timeStamp; }, {once: true});
+  const watch = new MutationObserver(() => {
+    if (!began || shown() === before) return;
+    watch.disconnect();
+    requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began)));
+  });
+  watch.observe(grid, {childList: true, subtree: true, attributes: true, attributeFilter: ["src"]});
+})"""
+
+
+def link_pictures(index: Path, folder: Path) -> None:
+    """Put a photograph where the index believes each of its files."""
+    sources = []
+    for name in PHOTOGRAPHS:
+        path = folder / f"{Path(name).stem}.jpg"
+        with Image.open(_photographs() / name) as image:
+            small = image.convert("RGB")
+            small.thumbnail((SIDE, SIDE))
+            small.save(path)
+        sources.append(path)
+    with Catalog.open(index) as catalog, catalog.transaction() as connection:
+        sqlite: Any = connection.connection
+        sqlite.execute("UPDATE location SET path = ? || path", (str(folder),))
+        for number, source in enumerate(sources):
+            found = source.stat()
+            rows = sqlite.execute("SELECT path FROM location WHERE id % ? = ?", (len(sources), number)).fetchall()
+            for (path,) in rows:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                os.link(source, path)
+            sqlite.execute(
+                "UPDATE location SET size = ?, mtime_ns = ? WHERE id % ? = ?",
+                (found.st_size, found.st_mtime_ns, len(sources), number),
+            )
+
+
+def visits(browser: Browser, url: str) -> dict[str, float]:
+    """First paint, as visitors with an empty cache meet it."""
+    painted: dict[str, list[float]] = {"first_paint_ms": [], "first_contentful_paint_ms": [], "pictures_ms": []}
+    for _ in range(VISITS):
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        page.goto(url, wait_until="commit")
+        pictures = page.wait_for_function(
+            """() => {
+                const shown = [...document.querySelectorAll("#grid img")].filter((image) => {
+                    const box = image.getBoundingClientRect();
+                    return box.top < innerHeight && box.bottom > 0;
+                });
+                return shown.length > 0 && shown.every((image) => image.complete && image.naturalWidth)
+                    && performance.now();
+            }"""
+        ).json_value()
+        entries = page.evaluate("performance.getEntriesByType('paint').map(entry => [entry.name, entry.startTime])")
+        painted["pictures_ms"].append(pictures)
+        for name, began in entries:
+            painted[f"{name.replace('-', '_')}_ms"].append(began)
+        context.close()
+    return {name: round(statistics.median(times)) for name, times in painted.items()}
+
+
+def interactions(page: Page) -> dict[str, Any]:
+    """What people do on the page, each many times."""
+    page.locator("#grid img").first.wait_for()
+    to_results: list[float] = []
+    typed = measured(page, lambda n: type_and_wait(page, QUERIES[n % len(QUERIES)], n // len(QUERIES), to_results))
+    page.locator("#grid a, #grid button").first.focus()
+    moved = measured(page, lambda _: page.keyboard.press("ArrowRight"))
+
+    def open_and_close(_: int) -> None:
+        page.keyboard.press("Enter")
+        page.locator("dialog#picture[open]").wait_for()
+        page.wait_for_timeout(300)
+        page.keyboard.press("Escape")
+
+    opened = measured(page, open_and_close)
+    return {
+        "interaction_ms": {"key_in_the_search_box": typed, "arrow_in_the_grid": moved, "picture_opened": opened},
+        "to_results_ms": round(statistics.median(to_results)),
+    }
+
+
+def measured(page: Page, act: Callable[[int], object]) -> float:
+    """The median of what the browser says of each interaction."""
+    page.evaluate("window.interactions.length = 0")
+    for number in range(TIMES):
+        act(number)
+        page.wait_for_timeout(150)
+    times: list[float] = [entry["ms"] for entry in page.evaluate("window.interactions")]
+    return statistics.median(times) if times else 16.0
+
+
+def type_and_wait(page: Page, query: str, round_: int, to_results: list[float]) -> None:
+    """Type a sentence, the last letter by itself, and wait for its pictures."""
+    box = page.locator("#q")
+    whole = query + " again" * round_
+    box.fill(whole[:-1])
+    page.wait_for_timeout(1000)
+    page.evaluate(f"() => {{ window.shown = ({UNTIL_SHOWN})(); }}")
+    box.press_sequentially(whole[-1])
+    to_results.append(page.evaluate("window.shown"))
+
+
+def measure(index: Path) -> dict[str, Any]:
+    """Serve the index and look at it."""
+    named = os.environ.get("CROSSLOOK_CHROMIUM") or shutil.which("chromium")
+    if named is None:
+        raise SystemExit("no Chromium: apt-get install chromium, or name one in CROSSLOOK_CHROMIUM")
+    sandbox = [] if os.geteuid() else ["--no-sandbox"]
+    with server(index) as (_, port), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=named, args=sandbox)
+        url = f"http://127.0.0.1:{port}/"
+        result: dict[str, Any] = {"chromium": browser.version} | visits(browser, url)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.add_init_script(WATCH)
+        page.goto(url)
+        result |= interactions(page)
+        browser.close()
+    return result
+
+
+def main() -> None:
+    """Measure and write the document."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--index", type=Path, help="an index that is there already")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        index = options.index
+        if index is None:
+            index = made(Path(name) / "index", options.count)
+            (Path(name) / "pictures").mkdir()
+            link_pictures(index, Path(name) / "pictures")
+        result = {"images": options.count if options.index is None else None} | measure(index)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    result["on"] = {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine()
+    print(json.dumps(result, indent=2))
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Screenshots of the page over the demo's index: the main states, at three sizes, in light and dark.
+
+    python scripts/screenshots.py --out demo-output/screenshots
+
+Needs what `make demo` has made, and Chromium (`apt-get install chromium`, or CROSSLOOK_CHROMIUM names one).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+SIZES = {"phone": (390, 844), "laptop": (1440, 900), "4k": (3840, 2160)}
+THEMES = ("light", "dark")
+
+
+def all_pictures(page: Page, url: str) -> None:
+    """What is seen first."""
+    page.goto(url)
+    pictures(page)
+
+
+def answer(page: Page, url: str) -> None:
+    """A query and its pictures."""
+    page.goto(f"{url}/?q=a+cup+of+coffee+on+a+wooden+table")
+    pictures(page)
+
+
+def why(page: Page, url: str) -> None:
+    """Why a picture matched: the regions that a word looked at."""
+    page.goto(f"{url}/?q=a+cup+of+coffee+on+a+wooden+table")
+    pictures(page)
+    page.locator("#grid a, #grid button").first.click()
+    dialog = page.locator("dialog#picture[open]")
+    dialog.wait_for()
+    word = dialog.get_by_text("coffee", exact=True).first
+    word.wait_for()
+    word.hover()
+
+
+def no_match(page: Page, url: str) -> None:
+    """No good match, and the nearest pictures."""
+    page.goto(f"{url}/?q=an+elephant+playing+the+piano")
+    pictures(page)
+
+
+def compare(page: Page, url: str) -> None:
+    """One query in two ways."""
+    page.goto(f"{url}/?view=compare&q=a+smiling+woman+in+an+orange+jacket")
+    page.locator(".compare-side.right li img").first.wait_for()
+    page.wait_for_load_state("networkidle")
+
+
+def indexing(page: Page, url: str) -> None:
+    """The folders that may be indexed."""
+    page.goto(f"{url}/?view=indexing")
+    page.get_by_role("button", name="Index now").wait_for()
+
+
+STATES: dict[str, Callable[[Page, str], None]] = {
+    "all": all_pictures,
+    "answer": answer,
+    "why": why,
+    "no-match": no_match,
+    "compare": compare,
+    "indexing": indexing,
+}
+
+
+def pictures(page: Page) -> None:
+    """Wait until the pictures on the screen are there."""
+    page.locator("#grid img").first.wait_for()
+    page.wait_for_load_state("networkidle")
+
+
+@contextmanager
+def served(index: Path, root: Path) -> Iterator[str]:
+    """`crosslook serve`, ready; where it is."""
+    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--index", str(index), "--root", str(root)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  ours
+        try:
+            yield _ready(process)
+        finally:
+            process.terminate()
+
+
+def _ready(process: subprocess.Popen[str]) -> str:
+    said = ""
+    for line in process.stderr or ():
+        said += line.strip()
+        if found := re.search(r"at (http://\S+:\d+)", said):
+            while True:
+                try:
+                    urlopen(f"{found[1]}/readyz", timeout=60).close()  # noqa: S310  http
+                except URLError:
+                    continue
+                return found[1]
+    raise SystemExit(f"the server ended: {said}")
+
+
+def take(browser: Browser, url: str, out: Path, states: list[str]) -> None:
+    """Every state at every size in both themes, as out/STATE-SIZE-THEME.png."""
+    for size, (width, height) in SIZES.items():
+        for theme in THEMES:
+            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
+            for state in states:
+                STATES[state](page, url)
+                page.wait_for_timeout(400)  # until what fades in has
+                page.screenshot(path=out / f"{state}-{size}-{theme}.png")
+                print(f"{state}-{size}-{theme}.png", flush=True)
+            page.close()
+
+
+def main() -> None:
+    """Serve the index, and take them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--index", type=Path, default=Path("demo-output/index"))
+    parser.add_argument("--root", type=Path, help="a folder to be offered for indexing", default=Path("demo-output"))
+    parser.add_argument("--out", type=Path, default=Path("demo-output/screenshots"))
+    parser.add_argument("--state", action="append", choices=STATES, help="this one alone; may be given again")
+    options = parser.parse_args()
+    named = os.environ.get("CROSSLOOK_CHROMIUM") or shutil.which("chromium")
+    if named is None:
+        raise SystemExit("no Chromium: apt-get install chromium, or name one in CROSSLOOK_CHROMIUM")
+    options.out.mkdir(parents=True, exist_ok=True)
+    with served(options.index, options.root) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=named, args=[] if os.geteuid() else ["--no-sandbox"])
+        take(browser, url, options.out, options.state or list(STATES))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

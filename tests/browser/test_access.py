@@ -1,0 +1,220 @@
+"""Every state of the page before axe-core, in light and dark; contrast is one of its rules."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page, expect
+
+from api.server.keys import KeyStore
+from indexer import Catalog
+
+from .collection import make_copies
+from .conftest import Served, Start, Visits
+from .look import open_first, search, seen, tiles
+
+THEMES = ("light", "dark")
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+}
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, after what fades in has."""
+    page.wait_for_timeout(350)
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate(f"axe.run(document, {json.dumps(RULES)})")["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:160]} {node['failureSummary'].splitlines()[-1].strip()}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+def browsing(page: Page, url: str) -> None:
+    """All pictures."""
+    page.goto(url)
+    seen(page)
+
+
+def searched(page: Page, url: str) -> None:
+    """An answer."""
+    page.goto(url)
+    search(page, "a tabby cat")
+    seen(page)
+
+
+def opened(page: Page, url: str) -> None:
+    """A picture's page, with a word that lights up."""
+    page.goto(url)
+    search(page, "a cup of coffee")
+    dialog = open_first(page)
+    dialog.get_by_role("button", name=re.compile("^coffee: ")).hover()
+
+
+def no_match(page: Page, url: str) -> None:
+    """No good match."""
+    page.goto(f"{url}/?q=an+elephant+playing+the+piano+under+water")
+    expect(page.get_by_role("heading", name=re.compile("No good match"))).to_be_visible()
+    seen(page)
+
+
+def filtering(page: Page, url: str) -> None:
+    """A filter that is open, and one that is chosen."""
+    page.goto(f"{url}/?format=JPEG")
+    seen(page)
+    page.get_by_role("button", name=re.compile("^Folder")).click()
+    expect(page.get_by_role("group", name="Folder", exact=True).get_by_role("checkbox").first).to_be_visible()
+
+
+def dating(page: Page, url: str) -> None:
+    """The filter by date."""
+    page.goto(f"{url}/?from=2022&to=2022")
+    seen(page)
+    page.get_by_role("button", name=re.compile("^Date")).click()
+    expect(page.get_by_role("group", name="Date", exact=True).get_by_role("checkbox").first).to_be_visible()
+
+
+def unfolded(page: Page, url: str) -> None:
+    """Near-duplicates that are shown."""
+    page.goto(f"{url}/?q=chelsea")
+    page.get_by_role("button", name=re.compile("near-duplicate")).first.click()
+    seen(page)
+
+
+def alike(page: Page, url: str) -> None:
+    """Pictures like one, with its captions."""
+    page.goto(f"{url}/?like=1")
+    seen(page)
+    expect(
+        page.get_by_role("region", name="The picture that is looked for").get_by_role("listitem").first
+    ).to_be_visible()
+
+
+def comparing(page: Page, url: str) -> None:
+    """The comparison."""
+    page.goto(f"{url}/?view=compare&q=a+tabby+cat")
+    expect(page.get_by_role("list", name="Right answer").get_by_role("listitem")).to_have_count(20)
+
+
+def comparing_nothing(page: Page, url: str) -> None:
+    """The comparison without a query."""
+    page.goto(f"{url}/?view=compare")
+    expect(page.get_by_text("Type what to look for")).to_be_visible()
+
+
+def indexing(page: Page, url: str) -> None:
+    """The indexing panel before a job."""
+    page.goto(f"{url}/?view=indexing")
+    expect(page.get_by_role("button", name="Index now")).to_be_visible()
+
+
+def filtered_away(page: Page, url: str) -> None:
+    """Filters that leave nothing."""
+    page.goto(f"{url}/?from=1990&to=1991")
+    expect(page.get_by_role("heading", name="Nothing passes these filters")).to_be_visible()
+
+
+def failed(page: Page, url: str) -> None:
+    """A notice over the pictures."""
+    page.goto(url)
+    seen(page)
+    page.context.set_offline(offline=True)
+    expect(page.get_by_text("This machine is offline")).to_be_visible()
+
+
+def gone(page: Page, url: str) -> None:
+    """A server that does not answer."""
+    page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
+    page.goto(url)
+    expect(page.get_by_role("heading", name="crosslook does not answer")).to_be_visible()
+
+
+STATES: tuple[Callable[[Page, str], None], ...] = (
+    *(browsing, searched, opened, no_match, filtering, dating, unfolded, alike),
+    *(comparing, comparing_nothing, indexing, filtered_away, failed, gone),
+)
+
+
+@pytest.mark.troubled
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_a_state_has_no_violations(
+    visits: Visits, served: Served, state: Callable[[Page, str], None], theme: str
+) -> None:
+    """Names, roles, order, contrast, in both themes."""
+    page = visits("about:blank", color_scheme=theme).page
+    state(page, served.url)
+    assert violations(page) == []
+
+
+@pytest.mark.troubled
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_phone_has_no_violations(visits: Visits, served: Served, theme: str) -> None:
+    """The same page, in a narrow window."""
+    page = visits("about:blank", color_scheme=theme, viewport={"width": 360, "height": 740}, has_touch=True).page
+    for state in (browsing, searched, opened, filtering, comparing):
+        state(page, served.url)
+        assert violations(page) == [], state.__name__
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_jobs_and_an_empty_index_have_no_violations(visits: Visits, start: Start, tmp_path: Path, theme: str) -> None:
+    """While a job runs, and its failures."""
+    make_copies(tmp_path / "inbox", 300)
+    Catalog.open(tmp_path / "index", create=True).close()
+    page = visits(start(tmp_path / "index", "--root", tmp_path / "inbox").url, color_scheme=theme).page
+    expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Index folders").click()
+    page.get_by_role("button", name="Index now").click()
+    expect(page.locator(".indexing-numbers")).to_contain_text("a second", timeout=60_000)
+    assert violations(page) == []
+    expect(page.locator("#indexing li").first).to_contain_text("Done", timeout=60_000)
+    page.get_by_text("1 file could not be indexed").click()
+    expect(page.get_by_role("cell", name="inbox/broken.jpg")).to_be_visible()
+    assert violations(page) == []
+
+
+@pytest.mark.troubled
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_question_for_a_key_has_no_violations(visits: Visits, start: Start, index: Path, theme: str) -> None:
+    """A dialog before anything else."""
+    KeyStore(index).add(f"for {theme}", ["read"])
+    served = start(index, environment={"CROSSLOOK_REQUIRE_KEYS": "true"})
+    page = visits(served.url, color_scheme=theme).page
+    expect(page.get_by_role("dialog", name="This server asks for a key")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_the_theme_follows_the_system_and_can_be_chosen(visits: Visits, served: Served) -> None:
+    """The choice is kept."""
+    page = visits(served.url, color_scheme="dark").page
+    seen(page)
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    dark = page.evaluate(ground)
+    page.get_by_role("button", name="Light or dark").click()
+    light = page.evaluate(ground)
+    assert brightness(light) > 600
+    assert brightness(dark) < 200
+    page.reload()
+    expect(tiles(page).first).to_be_visible()
+    assert page.evaluate(ground) == light
+
+
+def brightness(colour: str) -> int:
+    """Red, green and blue of `rgb(…)` in all."""
+    return sum(map(int, re.findall(r"\d+", colour)))
+
+
+def test_who_wants_no_motion_gets_none(visits: Visits, served: Served) -> None:
+    """Nothing on the page takes time to change."""
+    page = visits(served.url, reduced_motion="reduce").page
+    seen(page)
+    moving = page.evaluate("document.getAnimations().filter(a => a.playState === 'running').length")
+    assert moving == 0

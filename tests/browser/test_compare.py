@@ -1,0 +1,171 @@
+"""The comparison: one query, two answers, and what moved between them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from .conftest import Served, Visits
+
+QUERY = "a tabby cat"
+
+
+@pytest.fixture
+def compared(visits: Visits, served: Served) -> Page:
+    """A comparison, opened by its address."""
+    page = visits(f"{served.url}/?view=compare&q={QUERY.replace(' ', '+')}").page
+    expect(hits(page, "Left")).not_to_have_count(0)
+    return page
+
+
+def hits(page: Page, side: str) -> Locator:
+    """The rows of one side."""
+    return page.get_by_role("list", name=f"{side} answer").get_by_role("listitem")
+
+
+def answer(page: Page, served: Served, **query: object) -> list[dict[str, Any]]:
+    """What the server itself answers."""
+    response = page.request.post(f"{served.url}/v1/search", data={"text": QUERY, "k": 100, "depth": 100} | query)
+    found: list[dict[str, Any]] = response.json()["hits"]
+    return found
+
+
+def ids(rows: Locator) -> list[int]:
+    """The pictures of one side, in order."""
+    return [int(number) for number in rows.evaluate_all("rows => rows.map(row => row.dataset.id)")]
+
+
+def test_the_same_query_stands_side_by_side_without_and_with_reranking(compared: Page, served: Served) -> None:
+    """Each side is what the server answers so, and what moved is told by rank, arrow and line."""
+    before, after = answer(compared, served, rerank=False), answer(compared, served, rerank=True)
+    assert ids(hits(compared, "Left")) == [hit["image_id"] for hit in before[:20]]
+    assert ids(hits(compared, "Right")) == [hit["image_id"] for hit in after[:20]]
+    expect(compared.get_by_role("button", name="Without and with reranking")).to_have_attribute("aria-pressed", "true")
+    rank = {hit["image_id"]: hit["rank"] for hit in before}
+    moved = [hit for hit in after[:20] if rank.get(hit["image_id"]) not in (None, hit["rank"])]
+    assert moved, "nothing moved: this query shows nothing"
+    for hit in moved:
+        arrow = "↑" if hit["rank"] < rank[hit["image_id"]] else "↓"
+        row = hits(compared, "Right").nth(hit["rank"] - 1)
+        expect(row).to_contain_text(f"{arrow} from {rank[hit['image_id']]}")
+    expect(compared.get_by_role("status").filter(has_text="stand elsewhere")).to_contain_text(
+        re.compile(rf"^{sum(rank.get(h['image_id']) != h['rank'] for h in after[:20])} of the first 20")
+    )
+
+
+def test_a_line_joins_the_two_places_of_a_picture(compared: Page) -> None:
+    """It begins at the middle of its row on the left and ends at the middle of its row on the right."""
+    left, right = ids(hits(compared, "Left")), ids(hits(compared, "Right"))
+    both = next(number for number in left if number in right)
+    line = compared.locator(f'.compare-lines [data-id="{both}"]')
+    ends = line.evaluate(
+        """path => [0, path.getTotalLength()].map(at => {
+            const point = path.getPointAtLength(at).matrixTransform(path.getScreenCTM());
+            return [point.x, point.y];
+        })"""
+    )
+    for (x, y), rows, order in zip(ends, (hits(compared, "Left"), hits(compared, "Right")), (left, right), strict=True):
+        box = rows.nth(order.index(both)).bounding_box()
+        assert box is not None
+        assert y == pytest.approx(box["y"] + box["height"] / 2, abs=3)
+        assert min(abs(x - box["x"]), abs(x - box["x"] - box["width"])) < 3
+
+
+def test_two_models_answer_side_by_side(compared: Page, served: Served) -> None:
+    """Both are models of the index, and they do not answer alike."""
+    compared.get_by_role("button", name="Two models").click()
+    expect(compared.get_by_label("Right", exact=True)).to_have_value('["second",true]')
+    first, second = answer(compared, served, model="crosslook-base"), answer(compared, served, model="second")
+    expect(compared.locator(".compare-side.right .compare-hits li").first).to_have_attribute(
+        "data-id", str(second[0]["image_id"])
+    )
+    assert ids(hits(compared, "Left")) == [hit["image_id"] for hit in first[:20]]
+    assert ids(hits(compared, "Right")) == [hit["image_id"] for hit in second[:20]]
+    assert ids(hits(compared, "Left")) != ids(hits(compared, "Right"))
+
+
+def test_any_way_can_be_chosen_for_either_side(compared: Page) -> None:
+    """The same way on both sides moves nothing."""
+    compared.get_by_label("Left", exact=True).select_option("Reranked, second")
+    compared.get_by_label("Right", exact=True).select_option("Reranked, second")
+    expect(compared.get_by_role("status").filter(has_text="stand elsewhere")).to_contain_text("0 of the first 20")
+    expect(compared.locator(".compare-lines .same")).to_have_count(20)
+    expect(compared.get_by_role("button", name="Two models")).to_have_attribute("aria-pressed", "false")
+
+
+def test_arrows_go_through_a_list_and_across_to_the_same_picture(compared: Page) -> None:
+    """And the picture that has the focus is marked on both sides, with its line."""
+    left, right = ids(hits(compared, "Left")), ids(hits(compared, "Right"))
+    first = next(n for n, number in enumerate(left) if number in right)
+    hits(compared, "Left").nth(first).get_by_role("button").focus()
+    compared.keyboard.press("ArrowRight")
+    there = hits(compared, "Right").nth(right.index(left[first]))
+    expect(there.get_by_role("button")).to_be_focused()
+    assert compared.locator(".lit").count() == 3
+    compared.keyboard.press("ArrowLeft")
+    compared.keyboard.press("ArrowDown")
+    expect(hits(compared, "Left").nth(first + 1).get_by_role("button")).to_be_focused()
+
+
+def test_a_picture_of_a_comparison_can_be_opened(compared: Page) -> None:
+    """It has its own page, and Escape leads back to the comparison."""
+    hits(compared, "Right").first.get_by_role("button").click()
+    expect(compared.locator("dialog#picture")).to_be_visible()
+    compared.keyboard.press("Escape")
+    expect(compared.locator("dialog#picture")).to_be_hidden()
+    expect(hits(compared, "Right").first).to_be_visible()
+
+
+def test_typing_asks_both_ways_again(compared: Page) -> None:
+    """The address follows, and reloading shows the same comparison."""
+    before = ids(hits(compared, "Right"))
+    compared.get_by_role("textbox", name="Describe a picture").fill("a cup of coffee")
+    expect(compared.get_by_role("heading", name="Compare: “a cup of coffee”")).to_be_visible()
+    expect(compared).to_have_url(re.compile(r"view=compare"))
+    expect(compared).to_have_url(re.compile(r"q=a(\+|%20)cup(\+|%20)of(\+|%20)coffee"))
+    expect(compared.get_by_text("Searching both ways")).to_be_hidden()
+    assert ids(hits(compared, "Right")) != before
+    compared.reload()
+    expect(compared.get_by_role("heading", name="Compare: “a cup of coffee”")).to_be_visible()
+    expect(hits(compared, "Right")).to_have_count(20)
+
+
+def test_without_a_query_it_asks_for_one(visits: Visits, served: Served) -> None:
+    """And shows no empty columns of nothing."""
+    page = visits(served.url).page
+    page.get_by_role("button", name="Compare orders and models").click()
+    expect(page.get_by_text("Type what to look for")).to_be_visible()
+
+
+@pytest.mark.troubled
+def test_a_comparison_that_fails_says_why_and_can_be_tried_again(visits: Visits, served: Served) -> None:
+    """What the server said stands there, with a button."""
+    page = visits(served.url).page
+    detail = '{"type": "x", "title": "x", "status": 422, "detail": "this sentence is too long"}'
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=422, body=detail, content_type="application/problem+json")
+
+    page.route("**/v1/search", refuse)
+    page.goto(f"{served.url}/?view=compare&q=dogs")
+    trouble = page.locator("#compare .view-notice")
+    expect(trouble).to_contain_text("this sentence is too long")
+    page.unroute("**/v1/search")
+    trouble.get_by_role("button", name="Try again").click()
+    expect(hits(page, "Right")).to_have_count(20)
+    expect(trouble).to_be_hidden()
+
+
+def test_both_sides_fit_on_a_phone(visits: Visits, served: Served) -> None:
+    """Side by side, without scrolling sideways."""
+    page = visits(f"{served.url}/?view=compare&q=a+cat", viewport={"width": 360, "height": 740}).page
+    expect(hits(page, "Right")).to_have_count(20)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for side in ("Left", "Right"):
+        box = hits(page, side).first.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360

@@ -1,0 +1,109 @@
+"""A picture that is dropped, pasted or chosen: captions for it, pictures like it, and words that refine it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from scripts.demo import _photographs
+
+from .look import box, tiles
+
+PHOTOGRAPH = "chelsea.png"
+
+GIVE = """([data, name, type, how]) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const carried = new DataTransfer();
+    carried.items.add(new File([bytes], name, {type}));
+    if (how === "paste") {
+        const options = {clipboardData: carried, bubbles: true, cancelable: true};
+        document.activeElement.dispatchEvent(new ClipboardEvent("paste", options));
+        return;
+    }
+    const target = document.querySelector(how);
+    for (const kind of ["dragenter", "dragover"]) {
+        target.dispatchEvent(new DragEvent(kind, {dataTransfer: carried, bubbles: true, cancelable: true}));
+    }
+    window.veiled = !document.getElementById("drop").hidden;
+    target.dispatchEvent(new DragEvent("drop", {dataTransfer: carried, bubbles: true, cancelable: true}));
+}"""
+"""What a browser does when somebody drops a file on an element, or pastes one."""
+
+
+def give(page: Page, how: str, path: Path, kind: str = "image/png") -> None:
+    """Drop a file on an element, or paste it."""
+    page.evaluate(GIVE, [base64.b64encode(path.read_bytes()).decode(), path.name, kind, how])
+
+
+@pytest.mark.parametrize("how", ["#grid", "header.bar", "#timeline", "paste", "choose"])
+def test_a_picture_from_anywhere_finds_captions_and_pictures_like_it(page: Page, how: str) -> None:
+    """Dropped on any part of the page, pasted, or chosen with a button."""
+    expect(tiles(page).first).to_be_visible()
+    path = _photographs() / PHOTOGRAPH
+    with page.expect_response("**/v1/search/image") as answered, page.expect_response("**/v1/captions") as captioned:
+        if how == "choose":
+            with page.expect_file_chooser() as chosen:
+                page.get_by_role("button", name="Search with a picture").click()
+            chosen.value.set_files(path)
+        else:
+            give(page, how, path)
+            assert how == "paste" or page.evaluate("window.veiled")
+    first = answered.value.json()["hits"][0]
+    assert "chelsea" in first["path"]
+    expect(tiles(page).first).to_have_attribute("data-id", str(first["image_id"]))
+    about = page.get_by_role("region", name="The picture that is looked for")
+    expect(about.get_by_role("img")).to_be_visible()
+    for hit in captioned.value.json()["hits"][:3]:
+        expect(about.get_by_role("button", name=hit["text"])).to_be_visible()
+    expect(page.locator("#drop")).to_be_hidden()
+
+
+def test_words_refine_a_picture(page: Page) -> None:
+    """They are asked together with it; taking it away leaves the words."""
+    give(page, "#grid", _photographs() / "coffee.png")
+    expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("coffee"))
+    box(page).fill("a cat")
+    expect(tiles(page).first.locator(".caption")).to_contain_text("%")  # there is a sentence to match
+    given = {"name": "coffee.png", "mimeType": "image/png", "buffer": (_photographs() / "coffee.png").read_bytes()}
+    asked = page.request.post(
+        f"{page.url.split('/?')[0]}/v1/search/image", multipart={"image": given, "text": "a cat", "k": 60}
+    )
+    best = asked.json()["hits"][0]
+    assert "coffee" not in best["path"]
+    expect(tiles(page).first).to_have_attribute("data-id", str(best["image_id"]))
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("region", name="The picture that is looked for")).to_be_hidden()
+    expect(box(page)).to_have_value("a cat")
+
+
+def test_a_caption_of_a_picture_becomes_a_query(page: Page) -> None:
+    """One press, and the words stand in the box."""
+    give(page, "#grid", _photographs() / PHOTOGRAPH)
+    caption = page.get_by_role("region", name="The picture that is looked for").get_by_role("listitem").first
+    text = caption.inner_text()
+    caption.get_by_role("button").click()
+    expect(box(page)).to_have_value(text)
+    expect(page).to_have_url(re.compile(r"q="))
+
+
+def test_what_is_no_picture_is_refused(page: Page, tmp_path: Path) -> None:
+    """It says what would be taken, and what was shown stays."""
+    expect(tiles(page).first).to_be_visible()
+    (tmp_path / "letter.txt").write_text("dear reader")
+    give(page, "#grid", tmp_path / "letter.txt", "text/plain")
+    expect(page.get_by_text("That is no picture")).to_be_visible()
+    expect(tiles(page).first).to_be_visible()
+
+
+@pytest.mark.troubled
+def test_a_picture_that_cannot_be_read_says_why(page: Page, tmp_path: Path) -> None:
+    """The server's reason stands there."""
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+    with page.expect_response("**/v1/search/image") as answered:
+        give(page, "#grid", tmp_path / "broken.png")
+    assert answered.value.status == 422
+    expect(page.get_by_text(answered.value.json()["detail"]).first).to_be_visible()

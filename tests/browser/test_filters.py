@@ -1,0 +1,181 @@
+"""Filters with counts, the timeline, and near-duplicates that are folded together."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from .collection import RESIZED, SHAPES, YEARS, Collection
+from .conftest import Served, Visits
+from .look import ids, search, seen, tiles
+
+FIELDS = {"Folder": "folders", "Camera": "cameras", "Format": "formats", "Shape": "orientations"}
+
+
+def choices(page: Page, name: str) -> Locator:
+    """Open a filter and return its rows."""
+    page.get_by_role("button", name=re.compile(f"^{name}")).click()
+    panel = page.get_by_role("group", name=name, exact=True)
+    expect(panel.get_by_role("listitem").first).to_be_visible()
+    return panel.get_by_role("listitem")
+
+
+def counted(rows: Locator) -> Counter[str | None]:
+    """What a filter counts, by value."""
+    lines = rows.evaluate_all(
+        "rows => rows.map(row => [...row.querySelectorAll('span')].map(span => span.textContent))"
+    )
+    return Counter({None if value in ("Not known", "Without a date") else value: int(n) for value, n in lines})
+
+
+def results(page: Page, count: int) -> None:
+    """So many pictures are what is shown."""
+    expect(page.locator("#summary")).to_contain_text(re.compile(rf"\b{count}\b"))
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_filter_counts_what_it_would_leave(page: Page, collection: Collection, name: str) -> None:
+    """The counts are those of the pictures that were written."""
+    found = counted(choices(page, name))
+    expected: Counter[str | None] = Counter(getattr(collection, FIELDS[name]))
+    assert found == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [("Folder", "space"), ("Camera", "Canon EOS 5D"), ("Format", "WEBP")])
+def test_a_filter_leaves_what_it_counted(page: Page, collection: Collection, name: str, value: str) -> None:
+    """Choosing a value shows so many pictures, all of that kind, and the address holds it."""
+    expected = getattr(collection, FIELDS[name])[value]
+    choices(page, name).filter(has_text=value).get_by_role("checkbox").check()
+    results(page, expected)
+    expect(page).to_have_url(re.compile(f"{'orientation' if name == 'Shape' else name.lower()}="))
+    for number in ids(page)[:6]:
+        document = page.request.get(f"/v1/images/{number}".join([page.url.split("/?")[0], ""])).json()
+        text = {"Folder": document["folder"], "Camera": document["camera"], "Format": document["format"]}[name]
+        assert value in text
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Clear filters").click()
+    results(page, collection.images)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_are_told_apart(page: Page, collection: Collection, shape: str) -> None:
+    """Landscape is wider than high, portrait higher than wide."""
+    choices(page, "Shape").filter(has_text=shape).get_by_role("checkbox").check()
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(f"orientation={shape}"))
+    results(page, collection.orientations[shape])
+    seen(page)
+    ratios = tiles(page).evaluate_all("tiles => tiles.map(({offsetWidth: w, offsetHeight: h}) => w / h)")
+    for ratio in ratios:
+        assert {"landscape": ratio > 1.005, "portrait": ratio < 0.995, "square": 0.97 < ratio < 1.03}[shape]
+
+
+def test_years_are_counted_and_chosen(page: Page, collection: Collection) -> None:
+    """Also the pictures without a date."""
+    rows = choices(page, "Date")
+    assert counted(rows) == Counter(collection.years)
+    rows.filter(has_text=str(YEARS[1])).get_by_role("checkbox").check()
+    results(page, collection.years[str(YEARS[1])])
+    expect(page).to_have_url(re.compile(rf"from={YEARS[1]}&to={YEARS[1]}"))
+
+
+def test_filters_hold_together_and_each_counts_under_the_others(page: Page, collection: Collection) -> None:
+    """With one chosen, another counts only what it leaves; of one kind several can be chosen."""
+    rows = choices(page, "Format")
+    rows.filter(has_text="WEBP").get_by_role("checkbox").check()
+    rows.filter(has_text="PNG").get_by_role("checkbox").check()
+    results(page, collection.formats["WEBP"] + collection.formats["PNG"])
+    page.keyboard.press("Escape")
+    found = counted(choices(page, "Folder"))
+    assert found["copies"] < collection.folders["copies"]
+    assert sum(found.values()) < sum(collection.folders.values())
+
+
+def test_a_search_keeps_to_the_filters(page: Page) -> None:
+    """Words and filters are asked together."""
+    choices(page, "Folder").filter(has_text="space").get_by_role("checkbox").check()
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile("folder="))
+    answer = search(page, "a tabby cat")
+    assert answer["hits"]
+    assert all("/space/" in hit["path"] for hit in answer["hits"])
+
+
+def timeline(page: Page) -> Locator:
+    """Its bars, once they are there."""
+    bars = page.get_by_role("toolbar", name=re.compile("Pictures by time")).get_by_role("button")
+    expect(bars.first).to_be_visible()
+    return bars
+
+
+def test_the_timeline_shows_each_month_and_leads_to_it(page: Page, collection: Collection) -> None:
+    """A bar a month; pressing one shows so many pictures of that month."""
+    bars = timeline(page)
+    names = [name for name in bars.evaluate_all("bars => bars.map(bar => bar.ariaLabel)") if ", 0 " not in name]
+    assert sum(int(name.split(", ", 1)[1].split()[0]) for name in names) == sum(
+        count for year, count in collection.years.items() if year
+    )
+    chosen = names[len(names) // 2]
+    number = int(chosen.split(", ", 1)[1].split()[0])
+    page.get_by_role("button", name=chosen).focus()
+    page.keyboard.press("Enter")
+    results(page, number)
+    expect(page).to_have_url(re.compile(r"from=20\d\d-\d\d"))
+
+
+def test_the_timeline_takes_a_span_by_dragging(page: Page) -> None:
+    """From one month to another, both included."""
+    bars = timeline(page)
+    first, last = bars.nth(3).bounding_box(), bars.nth(9).bounding_box()
+    assert first is not None
+    assert last is not None
+    page.mouse.move(first["x"] + first["width"] / 2, first["y"] + first["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(last["x"] + last["width"] / 2, last["y"] + last["height"] / 2, steps=8)
+    page.mouse.up()
+    names = bars.evaluate_all("bars => bars.slice(3, 10).map(bar => bar.ariaLabel)")
+    results(page, sum(int(name.split(", ", 1)[1].split()[0]) for name in names))
+
+
+def test_the_timeline_is_walked_with_arrows(page: Page) -> None:
+    """It is one stop for Tab."""
+    bars = timeline(page)
+    assert bars.evaluate_all("bars => bars.filter(bar => bar.tabIndex === 0).length") == 1
+    place = "Number(document.activeElement.dataset.place)"
+    page.locator(".bars [tabindex='0']").focus()
+    at = page.evaluate(place)
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(place) < at
+    assert page.evaluate("!document.activeElement.disabled")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(place) == at
+    assert bars.evaluate_all("bars => bars.filter(bar => bar.tabIndex === 0).length") == 1
+
+
+@pytest.mark.parametrize("name", RESIZED)
+def test_near_duplicates_are_folded_and_unfold(visits: Visits, served: Served, name: str) -> None:
+    """One of them stands for all, says how many there are, and shows them below its row."""
+    page = visits(f"{served.url}/?q={name.split('.', maxsplit=1)[0]}").page
+    groups = page.request.get(f"{served.url}/v1/duplicates").json()["groups"]
+    stem = name.split(".", maxsplit=1)[0]
+    group = next(g for g in groups if any(f"/{stem}_small.jpg" in file["path"] for file in g["files"]))
+    assert len(group["image_ids"]) >= 2
+    seen(page)
+    assert sum(number in group["image_ids"] for number in ids(page)) <= 1
+    leader = next(number for number in ids(page) if number in group["image_ids"])
+    tile = page.locator(f'.tile[data-id="{leader}"]')
+    badge = tile.get_by_role("button", name=re.compile(rf"{len(group['image_ids']) - 1} near-duplicates? of"))
+    expect(badge).to_have_attribute("aria-expanded", "false")
+    badge.click()
+    expect(badge).to_have_attribute("aria-expanded", "true")
+    copies = page.locator(".tile.copy")
+    expect(copies).to_have_count(len(group["image_ids"]) - 1)
+    above, below = tile.bounding_box(), copies.first.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert below["y"] >= above["y"] + above["height"]
+    badge.click()
+    expect(copies).to_have_count(0)

@@ -1,0 +1,162 @@
+"""Indexing from the page: folders, progress, failures, cancelling, and what stands in the way."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from api.server.keys import KeyStore
+from indexer import Catalog
+
+from .collection import make_copies
+from .conftest import Start, Visits
+from .look import give_key, listen
+
+FEW, MANY = 40, 1500
+"""So many are indexed in about a second, and in about twenty."""
+
+
+@pytest.fixture(scope="module")
+def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that is not indexed yet, with a broken file."""
+    path = tmp_path_factory.mktemp("few") / "inbox"
+    make_copies(path, FEW)
+    return path
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that takes a while to index."""
+    path = tmp_path_factory.mktemp("many") / "archive"
+    make_copies(path, MANY)
+    return path
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """An index without pictures."""
+    Catalog.open(tmp_path / "index", create=True).close()
+    return tmp_path / "index"
+
+
+def panel(page: Page) -> Page:
+    """Open it, as people do."""
+    page.get_by_role("button", name="Index folders").click()
+    expect(page.get_by_role("heading", name="Indexing")).to_be_focused()
+    return page
+
+
+def test_a_folder_is_indexed_with_progress_and_its_failures_are_listed(
+    visits: Visits, start: Start, empty: Path, inbox: Path
+) -> None:
+    """From the button to the picture in the grid: bar, rate, time left, counts, and why a file failed."""
+    page = panel(visits(start(empty, "--root", inbox).url).page)
+    expect(page.get_by_role("checkbox", name=re.compile(r"^inbox\s*0 pictures$"))).to_be_checked()
+    heard = listen(page)
+    page.get_by_role("button", name="Index now").click()
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_be_visible()
+    expect(page.get_by_role("button", name="Index now")).to_be_disabled()
+    job = page.locator("#indexing li").first
+    expect(job).to_contain_text("Done", timeout=60_000)
+    expect(job).to_contain_text(f"{FEW + 1} files found: {FEW} new, 1 failed")
+    expect(bar).to_be_hidden()
+    job.get_by_text("1 file could not be indexed").click()
+    row = job.get_by_role("row").nth(1)
+    expect(row.get_by_role("cell").nth(0)).to_have_text("inbox/broken.jpg")
+    expect(row.get_by_role("cell").nth(1)).not_to_be_empty()
+    expect(page.get_by_role("checkbox", name=f"inbox {FEW} pictures")).to_be_visible()
+    page.wait_for_timeout(600)  # the live region waits for the last word
+    assert any(text.startswith("Indexing: done.") for text in heard())
+    page.get_by_role("button", name="Back to the pictures").click()
+    expect(page.locator("#grid img").first).to_be_visible()
+
+
+def test_a_job_shows_rate_and_time_left_and_can_be_cancelled(
+    visits: Visits, start: Start, empty: Path, archive: Path
+) -> None:
+    """What is finished is kept; the rest is not indexed."""
+    page = panel(visits(start(empty, "--root", archive).url).page)
+    page.get_by_role("button", name="Index now").click()
+    numbers = page.locator(".indexing-numbers")
+    expect(numbers).to_contain_text(re.compile(r"[\d,]+ of 1,501 · [\d.]+ a second · .* left"), timeout=60_000)
+    bar = page.get_by_role("progressbar")
+    assert 0 < float(bar.evaluate("bar => bar.position")) < 1
+    expect(bar).to_have_accessible_name("Reading and embedding pictures in archive")
+    cancel = page.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_focused()
+    page.keyboard.press("Enter")
+    job = page.locator("#indexing li").first
+    expect(job).to_contain_text("Cancelled", timeout=60_000)
+    found = re.search(r"([\d,]+) new", job.inner_text())
+    assert found is None or int(found[1].replace(",", "")) < MANY
+    kept = found[1] if found else "0"
+    expect(page.get_by_role("checkbox", name=f"archive {kept} pictures")).to_be_visible()
+    expect(page.get_by_role("button", name="Index now")).to_be_focused()
+
+
+@pytest.mark.troubled
+def test_a_job_that_runs_already_is_shown_and_not_begun_again(
+    visits: Visits, start: Start, empty: Path, archive: Path
+) -> None:
+    """Two people, one job: the second one watches the first one's; closing the panel does not end it."""
+    url = start(empty, "--root", archive).url
+    first = panel(visits(url).page)
+    second = panel(visits(url).page)
+    expect(second.get_by_role("button", name="Index now")).to_be_enabled()
+    first.get_by_role("button", name="Index now").click()
+    expect(first.get_by_role("progressbar")).to_be_visible()
+    second.get_by_role("button", name="Index now").click()
+    expect(second.get_by_text("Indexing runs already")).to_be_visible()
+    expect(second.get_by_role("progressbar")).to_be_visible()
+    first.get_by_role("button", name="Back to the pictures").click()
+    panel(first)
+    expect(first.get_by_role("progressbar")).to_be_visible()
+    second.get_by_role("button", name="Cancel").click()
+    expect(first.locator("#indexing li").first).to_contain_text("Cancelled", timeout=60_000)
+
+
+def test_without_folders_the_page_says_how_to_name_some(visits: Visits, start: Start, index: Path) -> None:
+    """With the command to type, and no form that could do nothing."""
+    page = panel(visits(start(index).url).page)
+    expect(page.get_by_text("crosslook serve --root ~/Pictures")).to_be_visible()
+    expect(page.get_by_role("button", name="Index now")).to_be_hidden()
+
+
+@pytest.mark.troubled
+def test_a_key_that_may_only_read_is_told_what_is_missing(
+    visits: Visits, start: Start, empty: Path, inbox: Path
+) -> None:
+    """It sees folders and jobs, and the command that makes a key which may write."""
+    secret = KeyStore(empty).add("reader", ["read"])[1]
+    served = start(empty, "--root", inbox, environment={"CROSSLOOK_REQUIRE_KEYS": "true"})
+    page = visits(served.url).page
+    give_key(page, secret)
+    panel(page)
+    page.get_by_role("button", name="Index now").click()
+    expect(page.get_by_text("Your key may search, but not index.")).to_be_visible()
+    expect(page.get_by_text("crosslook keys add NAME --scope read --scope write")).to_be_visible()
+    expect(page.get_by_role("button", name="Index now")).to_be_enabled()
+
+
+@pytest.mark.troubled
+def test_a_server_that_goes_away_is_told_and_looked_for_again(
+    visits: Visits, start: Start, empty: Path, archive: Path
+) -> None:
+    """While a job runs the panel keeps what it knew, says so, and goes on when the server answers."""
+    visit = visits(start(empty, "--root", archive).url)
+    page = panel(visit.page)
+    page.get_by_role("button", name="Index now").click()
+    expect(page.locator(".indexing-numbers")).to_contain_text("a second", timeout=60_000)
+    page.context.set_offline(offline=True)
+    trouble = page.locator("#indexing .view-notice")
+    expect(trouble).to_contain_text("does not answer")
+    expect(trouble.get_by_role("button", name="Try again")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    page.context.set_offline(offline=False)
+    expect(trouble).to_be_hidden()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#indexing li").first).to_contain_text("Cancelled", timeout=60_000)

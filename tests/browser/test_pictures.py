@@ -1,0 +1,167 @@
+"""A picture's own page: why this one, both ranks, a statement with its number, and what leads on from it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from .conftest import Served, Visits
+from .look import open_first, search, seen, tiles
+
+STATEMENTS = ((0.3, "Very likely"), (0.1, "Likely"), (0.03, "Maybe"), (0, "Unlikely"))
+
+
+def lit(dialog: Locator) -> list[float]:
+    """How the heat map looks: the mean opacity of a grid of 6 by 6, row by row, once it stands still."""
+    script = """canvas => {
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+        copy.drawImage(canvas, 0, 0);
+        const {data} = copy.getImageData(0, 0, canvas.width, canvas.height);
+        const sums = new Array(36).fill(0), side = canvas.width / 6;
+        for (let at = 0; at < canvas.width * canvas.height; at++) {
+            const x = Math.floor(at % canvas.width / side), y = Math.floor(Math.floor(at / canvas.width) / side);
+            sums[6 * y + x] += data[4 * at + 3] / side / side;
+        }
+        return sums;
+    }"""
+    canvas = dialog.locator("canvas")
+    before: list[float] = canvas.evaluate(script)
+    while True:
+        dialog.page.wait_for_timeout(120)
+        now: list[float] = canvas.evaluate(script)
+        if now == before:
+            return now
+        before = now
+
+
+def share(grid: list[list[float]], part: tuple[int, int]) -> float:
+    """How much of a word's attention lies in one of 3 by 3 parts of a picture."""
+    rows, columns = len(grid), len(grid[0])
+    inside = [
+        value for r, row in enumerate(grid) for c, value in enumerate(row) if (3 * r // rows, 3 * c // columns) == part
+    ]
+    return sum(inside)
+
+
+@pytest.fixture
+def opened(page: Page) -> tuple[Locator, dict[str, Any]]:
+    """The best picture of a coffee cup, and the answer it stands in."""
+    answer = search(page, "a cup of coffee on a wooden table")
+    return open_first(page), answer
+
+
+@pytest.mark.parametrize("how", ["hover", "focus"])
+def test_a_word_lights_up_the_regions_that_it_attended_to(opened: tuple[Locator, dict[str, Any]], how: str) -> None:
+    """By pointer and by keyboard: light where the model's weights are, dark elsewhere; another word, another light."""
+    dialog, answer = opened
+    hit = answer["hits"][0]
+    explained = dialog.page.request.post(
+        f"{dialog.page.url.split('/?')[0]}/v1/explain", data={"image_id": hit["image_id"], "text": answer["query"]}
+    ).json()
+    words = dialog.get_by_role("region", name="Why this one").locator(".words").get_by_role("button")
+    expect(words).to_have_count(len(explained["words"]))
+    nothing = lit(dialog)
+    assert max(nothing) == 0
+    maps: dict[str, list[float]] = {}
+    for place, word in enumerate(explained["words"]):
+        if word not in ("coffee", "table"):
+            continue
+        expect(words.nth(place)).to_have_text(word)
+        words.nth(place).hover() if how == "hover" else words.nth(place).focus()
+        maps[word] = dark = lit(dialog)
+        assert dark != nothing
+        parts = [(r, c) for r in range(3) for c in range(3)]
+        weights = [share(explained["weights"][place], part) for part in parts]
+        darkness = [sum(dark[6 * (2 * r + y) + 2 * c + x] for y in (0, 1) for x in (0, 1)) for r, c in parts]
+        assert darkness[weights.index(max(weights))] < darkness[weights.index(min(weights))]
+    assert maps["coffee"] != maps["table"]
+    if how == "hover":
+        dialog.get_by_role("heading").first.hover()
+    else:
+        dialog.get_by_role("button", name="Close", exact=True).focus()
+    assert max(lit(dialog)) < 1
+
+
+def test_each_word_says_where_it_was_seen(opened: tuple[Locator, dict[str, Any]]) -> None:
+    """For those who cannot see the light."""
+    dialog, _ = opened
+    word = dialog.get_by_role(
+        "button", name=re.compile(r"^coffee: (the centre|(upper|middle|lower) (left|centre|right))$")
+    )
+    expect(word).to_be_visible()
+
+
+def test_the_match_is_stated_in_words_with_the_number_behind_them(opened: tuple[Locator, dict[str, Any]]) -> None:
+    """The statement follows from the probability that the server gives."""
+    dialog, answer = opened
+    probability = answer["hits"][0]["match_probability"]
+    statement = dialog.locator(".statement")
+    expect(statement).to_contain_text(next(words for least, words in STATEMENTS if probability >= least))
+    number = f"{100 * probability:.1f}" if probability < 0.1 else f"{100 * probability:.0f}"
+    expect(statement).to_contain_text(f"{number} %")
+
+
+def test_both_ranks_stand_side_by_side(page: Page) -> None:
+    """That of retrieval and that after reranking, for a picture that the reranker moved."""
+    answer = search(page, "a tabby cat")
+    hit = next(h for h in answer["hits"] if h["retrieval_rank"] != h["rank"] and h["rank"] < 20)
+    page.goto(f"{page.url}&picture={hit['image_id']}")
+    dialog = page.locator("dialog#picture")
+    pair = dialog.locator(".ranks > div")
+    expect(pair.nth(0)).to_contain_text(f"#{hit['retrieval_rank']}")
+    expect(pair.nth(1)).to_contain_text(f"#{hit['rank']}")
+    left, right = pair.nth(0).bounding_box(), pair.nth(1).bounding_box()
+    assert left is not None
+    assert right is not None
+    assert left["y"] == pytest.approx(right["y"], abs=left["height"] / 2)
+    assert left["x"] < right["x"]
+
+
+def test_no_good_match_is_said_with_the_nearest_pictures_below(page: Page) -> None:
+    """A sentence that no photograph shows."""
+    answer = search(page, "an elephant playing the piano under water")
+    assert answer["hits"][0]["match_probability"] < 0.03
+    expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_visible()
+    seen(page)
+    verdict, first = page.locator("#verdict").bounding_box(), tiles(page).first.bounding_box()
+    assert verdict is not None
+    assert first is not None
+    assert verdict["y"] + verdict["height"] <= first["y"]
+    search(page, "a tabby cat")
+    expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_hidden()
+
+
+def test_a_shared_picture_opens_by_itself(visits: Visits, served: Served) -> None:
+    """Its address is enough; Escape leads to the pictures behind it."""
+    page = visits(f"{served.url}/?picture=1").page
+    dialog = page.locator("dialog#picture")
+    expect(dialog.get_by_role("heading").first).to_contain_text(re.compile(r"\.(jpg|png|webp)$"))
+    expect(dialog.locator("img").first).to_have_js_property("complete", value=True)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(tiles(page).first).to_be_visible()
+
+
+def test_more_like_this_leads_on(page: Page) -> None:
+    """Captions of the picture and pictures like it, itself left out."""
+    search(page, "a tabby cat")
+    dialog = open_first(page)
+    number = int(re.search(r"picture=(\d+)", page.url)[1])  # type: ignore[index]  it is there
+    dialog.get_by_role("button", name="More like this").click()
+    expect(page).to_have_url(re.compile(f"like={number}"))
+    expect(page.get_by_role("heading", name="Pictures like this one")).to_be_visible()
+    alike = page.request.get(f"{page.url.split('/?')[0]}/v1/images/{number}/similar?k=1").json()["hits"][0]
+    expect(tiles(page).first).to_have_attribute("data-id", str(alike["image_id"]))
+
+
+def test_what_is_known_about_a_picture_is_told(page: Page, served: Served) -> None:
+    """Camera, format, folder, size, and captions with their probability."""
+    known = page.request.get(f"{served.url}/v1/images/1").json()
+    page.goto(f"{served.url}/?picture=1")
+    details = page.locator("dialog#picture .details")
+    for text in (known["format"], known["folder"], str(known["width"]), known["camera"] or "Format"):
+        expect(details).to_contain_text(text)
+    expect(page.get_by_role("region", name="In words").get_by_role("listitem")).to_have_count(4)

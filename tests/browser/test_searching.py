@@ -1,0 +1,216 @@
+"""Search as you type, the address bar, the grid and its endless scroll."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from .collection import Collection
+from .conftest import Served, Visits
+from .look import asks, box, count_shifts, ids, search, seen, tiles
+
+STILL = 0.02
+"""The most that layout shifts may add up to; 0.1 counts as good on the web."""
+
+
+def test_pictures_are_found_while_somebody_types(page: Page) -> None:
+    """No Enter, no button; the best picture is the cat, and the line above says how many there are."""
+    search(page, "a tabby cat")
+    expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("chelsea"))
+    expect(page.locator("#summary")).to_contain_text(re.compile(r"\d"))
+
+
+def test_few_requests_are_sent_while_somebody_types(page: Page) -> None:
+    """Not one for each letter; the last one asks for all of them."""
+    asked: list[str | None] = []  # None for a following page
+    page.on("request", lambda r: asked.append(r.post_data_json.get("text")) if r.url.endswith("/v1/search") else None)
+    text = "a cup of coffee on a wooden table"
+    with page.expect_response(lambda response: asks(response, text)):
+        box(page).press_sequentially(text, delay=25)
+    sentences = [words for words in asked if words]
+    assert sentences[-1] == text
+    assert len(sentences) <= len(text) // 4
+
+
+def test_an_answer_that_comes_too_late_is_dropped(page: Page) -> None:
+    """The first query's answer arrives after the second one's, and changes nothing."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.post_data_json.get("text") == "a tabby cat":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/v1/search", hold)
+    with page.expect_request("**/v1/search"):
+        box(page).fill("a tabby cat")
+    search(page, "a rocket on a launch pad")
+    shown = ids(page)
+    assert held
+    cats = page.request.post(held[0].request.url, data={"text": "a tabby cat", "k": 60}).text()
+    held[0].fulfill(status=200, body=cats, content_type="application/json")
+    page.wait_for_timeout(500)
+    assert ids(page) == shown
+    expect(box(page)).to_have_value("a rocket on a launch pad")
+
+
+def test_the_address_holds_the_query_so_that_back_reload_and_sharing_work(
+    page: Page, visits: Visits, served: Served
+) -> None:
+    """Each of them shows the same pictures again."""
+    search(page, "a tabby cat")
+    expect(page).to_have_url(re.compile(r"/\?q=a\+tabby\+cat$"))
+    cats = ids(page)
+    page.wait_for_timeout(2200)  # else it is one sentence that is being typed, and one entry in the history
+    search(page, "green grass")
+    expect(page).to_have_url(re.compile(r"/\?q=green\+grass$"))
+    page.go_back()
+    expect(box(page)).to_have_value("a tabby cat")
+    expect(tiles(page).first).to_have_attribute("data-id", str(cats[0]))
+    assert ids(page)[:5] == cats[:5]
+    page.reload()
+    expect(tiles(page).first).to_have_attribute("data-id", str(cats[0]))
+    assert ids(page)[:5] == cats[:5]
+    page.go_forward()
+    expect(box(page)).to_have_value("green grass")
+    other = visits(f"{served.url}/?q=a+tabby+cat").page
+    expect(tiles(other).first).to_have_attribute("data-id", str(cats[0]))
+    assert ids(other)[:5] == cats[:5]
+
+
+def test_pictures_keep_their_proportions_and_rows_fill_the_width(page: Page) -> None:
+    """As a photographer hung them: nothing is cropped, rows are of one height and end at one edge."""
+    seen(page)
+    found = tiles(page).evaluate_all(
+        """tiles => tiles.map(tile => {
+            const box = tile.getBoundingClientRect(), image = tile.querySelector("img");
+            const natural = image.naturalWidth / image.naturalHeight;
+            return [box.left, box.top, box.right, box.height, box.width / box.height, natural];
+        }).filter(([, , , , , natural]) => natural)"""
+    )
+    assert len(found) > 8
+    for *_, ratio, natural in found:
+        assert ratio == pytest.approx(natural, rel=0.02)
+    grid = page.locator("#grid").bounding_box()
+    assert grid is not None
+    rows: dict[int, list[list[float]]] = {}
+    for tile in found:
+        rows.setdefault(round(tile[1]), []).append(tile)
+    ends = [max(tile[2] for tile in row) for row in rows.values()]
+    full = [end for end in ends if end == pytest.approx(grid["x"] + grid["width"], abs=1.5)]
+    assert len(full) >= len(ends) // 2
+    for row in rows.values():
+        assert max(tile[3] for tile in row) == pytest.approx(min(tile[3] for tile in row), abs=0.5)
+
+
+def test_nothing_jumps(page: Page, served: Served) -> None:
+    """While the page loads, while pictures arrive, while somebody searches, scrolls, and unfolds near-duplicates."""
+    shifts = count_shifts(page)
+    page.goto(served.url)
+    seen(page)
+    assert shifts() < STILL, page.evaluate("window.shifts")
+    search(page, "a cup of coffee")
+    seen(page)
+    for _ in range(6):
+        page.mouse.wheel(0, 700)
+        page.wait_for_timeout(80)
+    seen(page)
+    page.evaluate("scrollTo(0, 0)")
+    search(page, "a tabby cat")
+    page.get_by_role("button", name=re.compile("near-duplicate")).first.click()
+    seen(page)
+    assert shifts() < STILL, page.evaluate("window.shifts")
+
+
+def test_thumbnails_are_loaded_where_somebody_looks(visits: Visits, served: Served, collection: Collection) -> None:
+    """Not those far below; they come when they are scrolled to."""
+    visit = visits(f"{served.url}/?q=a+photograph")
+    seen(visit.page)
+    visit.page.wait_for_load_state("networkidle")
+    before = {request.url for request in visit.asked if "/thumbnail" in request.url}
+    assert 0 < len(before) < collection.images // 2
+    visit.page.mouse.wheel(0, 4000)
+    visit.page.wait_for_timeout(300)
+    seen(visit.page)
+    assert len({request.url for request in visit.asked if "/thumbnail" in request.url}) > len(before)
+
+
+@pytest.mark.parametrize("address", ["/", "/?q=a+photograph"])
+def test_scrolling_leads_to_every_picture(visits: Visits, served: Served, collection: Collection, address: str) -> None:
+    """Without a button for more, each picture once, and the document stays small."""
+    page = visits(served.url + address).page
+    seen(page)
+    met: set[int] = set(ids(page))
+    most = len(ids(page))
+    for _ in range(80):
+        page.mouse.wheel(0, 600)
+        page.wait_for_timeout(60)
+        now = ids(page)
+        assert len(now) == len(set(now))
+        met |= set(now)
+        most = max(most, len(now))
+        if page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1"):
+            break
+    folded = page.request.get(f"{served.url}/v1/duplicates").json()["groups"]
+    hidden = sum(len(group["image_ids"]) - 1 for group in folded)
+    assert len(met) == collection.images - hidden
+    assert most < collection.images
+
+
+def test_one_page_of_a_long_answer_follows_the_other(visits: Visits, served: Served) -> None:
+    """The next one is asked for by its cursor, before the end is reached."""
+    visit = visits(f"{served.url}/?q=a+photograph")
+    seen(visit.page)
+    first = visit.page.request.post(f"{served.url}/v1/search", data={"text": "a photograph", "k": 60}).json()
+    assert first["next_cursor"] is not None
+    for _ in range(12):
+        visit.page.mouse.wheel(0, 800)
+        visit.page.wait_for_timeout(60)
+    sent = [r.post_data_json for r in visit.asked if r.url.endswith("/v1/search")]
+    assert sum("cursor" in body for body in sent) >= 1
+
+
+def test_coming_back_from_a_picture_leaves_the_grid_where_it_was(page: Page) -> None:
+    """Scroll position and focus are those of before."""
+    search(page, "a photograph")
+    page.mouse.wheel(0, 1500)
+    page.wait_for_timeout(300)
+    seen(page)
+    at = page.evaluate("scrollY")
+    assert at > 500
+    inside = page.locator(".tile").evaluate_all(
+        """tiles => tiles.find(tile => {
+            const box = tile.getBoundingClientRect();
+            return box.top > 150 && box.bottom < innerHeight - 150;
+        }).dataset.id"""
+    )
+    tile = page.locator(f'.tile[data-id="{inside}"]').get_by_role("link")
+    tile.click()
+    expect(page.locator("dialog#picture")).to_be_visible()
+    page.go_back()
+    expect(page.locator("dialog#picture")).to_be_hidden()
+    assert page.evaluate("scrollY") == pytest.approx(at, abs=2)
+    expect(tile).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [360, 3840])
+def test_nothing_scrolls_sideways(visits: Visits, served: Served, width: int) -> None:
+    """On a phone and on a 4K screen, with pictures, with an answer, and with the views open."""
+    size = {"width": width, "height": width * 2 if width < 1000 else width * 9 // 16}
+    page = visits(served.url, viewport=size, has_touch=width < 1000).page
+    for address in ("/", "/?q=a+tabby+cat", "/?view=compare&q=a+cat", "/?view=indexing", "/?like=1"):
+        page.goto(served.url + address)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+        over = page.evaluate(
+            """[...document.querySelectorAll("body *")].filter(element => {
+                const box = element.getBoundingClientRect(), style = getComputedStyle(element);
+                return box.width && box.right > innerWidth + 1 && style.position !== "fixed"
+                    && style.visibility !== "hidden"
+                    && !element.closest(".filters, .unseen, pre, [popover]");
+            }).map(element => element.outerHTML.slice(0, 80))"""
+        )
+        assert not over, address

@@ -1,0 +1,183 @@
+"""What the page shows where there is nothing to show: loading, empty, offline, busy, failed, locked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from api.server.keys import KeyStore
+from indexer import Catalog
+
+from .conftest import Served, Start, Visits
+from .look import box, give_key, search, seen, tiles
+
+
+def refuse(status: int, detail: str, **headers: str) -> Callable[[Route], None]:
+    """A route that answers with a problem."""
+
+    def answer(route: Route) -> None:
+        body = {"type": "urn:crosslook:problem:x", "title": "x", "status": status, "detail": detail}
+        route.fulfill(status=status, json=body, headers=headers, content_type="application/problem+json")
+
+    return answer
+
+
+def test_an_empty_index_says_what_to_do(visits: Visits, start: Start, tmp_path: Path) -> None:
+    """A button leads to the folders that can be indexed."""
+    Catalog.open(tmp_path / "index", create=True).close()
+    page = visits(start(tmp_path / "index", "--root", tmp_path).url).page
+    expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+    page.get_by_role("button", name="Index a folder").click()
+    expect(page.get_by_role("heading", name="Indexing")).to_be_visible()
+    expect(page.get_by_role("button", name="Index now")).to_be_visible()
+
+
+def test_tiles_without_pictures_stand_where_pictures_will_come(visits: Visits, served: Served) -> None:
+    """While the first answer is on its way; assistive technology is told that the page is busy."""
+    page = visits("about:blank").page
+    held: list[Route] = []
+    page.route("**/v1/images?**", lambda route: held.append(route))
+    page.goto(served.url)
+    expect(page.locator("#grid .fake").first).to_be_visible()
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "true")
+    page.wait_for_timeout(200)
+    held[0].continue_()
+    seen(page)
+    expect(page.locator("#grid .fake")).to_have_count(0)
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+
+
+@pytest.mark.troubled
+def test_without_the_server_it_says_so_and_comes_back_by_itself(visits: Visits, served: Served) -> None:
+    """The page that was loaded stays; when the server answers again, so do the pictures."""
+    page = visits(served.url).page
+    seen(page)
+    page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
+    box(page).fill("a tabby cat")
+    expect(page.get_by_text(re.compile("does not answer")).first).to_be_visible()
+    expect(tiles(page).first).to_be_visible()
+    page.unroute("**/v1/**")
+    page.get_by_role("button", name="Try again").click()
+    expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("chelsea"))
+    expect(page.get_by_text(re.compile("does not answer"))).to_be_hidden()
+
+
+@pytest.mark.troubled
+def test_a_first_visit_to_a_server_that_has_gone_waits_for_it(visits: Visits, served: Served) -> None:
+    """No pictures yet, so a state of its own; it asks again by itself."""
+    page = visits("about:blank").page
+    page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
+    page.goto(served.url)
+    expect(page.get_by_role("heading", name="crosslook does not answer")).to_be_visible()
+    page.unroute("**/v1/**")
+    seen(page)
+
+
+@pytest.mark.troubled
+def test_a_machine_that_is_offline_is_told_so(page: Page) -> None:
+    """And searches when it is online again."""
+    seen(page)
+    page.context.set_offline(offline=True)
+    expect(page.get_by_text("This machine is offline")).to_be_visible()
+    page.context.set_offline(offline=False)
+    expect(page.get_by_text("This machine is offline")).to_be_hidden()
+    search(page, "a tabby cat")
+
+
+@pytest.mark.troubled
+def test_a_busy_server_is_asked_again_when_it_said(page: Page) -> None:
+    """503 with Retry-After: the page says that it waits, and then has the answer."""
+    seen(page)
+    times = 0
+
+    def busy_once(route: Route) -> None:
+        nonlocal times
+        times += "cursor" not in route.request.post_data_json
+        if times == 1:
+            refuse(503, "as many requests wait as may", **{"Retry-After": "1"})(route)
+        else:
+            route.continue_()
+
+    page.route("**/v1/search", busy_once)
+    box(page).fill("a tabby cat")
+    expect(page.get_by_text("The server is busy")).to_be_visible()
+    expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("chelsea"))
+    expect(page.get_by_text("The server is busy")).to_be_hidden()
+    assert times == 2
+
+
+@pytest.mark.troubled
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        (503, "the index cannot be used now; the server's log tells more"),
+        (500, "an error that crosslook did not foresee"),
+    ],
+)
+def test_an_error_says_what_the_server_said_and_can_be_tried_again(
+    visits: Visits, served: Served, status: int, detail: str
+) -> None:
+    """Before there are pictures it has a page of its own."""
+    page = visits("about:blank").page
+    page.route("**/v1/search", refuse(status, detail))
+    page.goto(f"{served.url}/?q=a+tabby+cat")
+    expect(page.get_by_text(detail)).to_be_visible()
+    page.unroute("**/v1/search")
+    page.get_by_role("button", name="Try again").click()
+    expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("chelsea"))
+    expect(page.get_by_text(detail)).to_be_hidden()
+
+
+@pytest.mark.troubled
+def test_half_a_query_changes_nothing_but_a_line_of_text(page: Page) -> None:
+    """A lone hyphen takes nothing away yet: the pictures stay, the reason stands above them."""
+    search(page, "a tabby cat")
+    with page.expect_response(lambda r: r.url.endswith("/v1/search") and r.status == 422) as answered:
+        box(page).fill("-cat")
+    expect(page.locator("#summary")).to_have_text(answered.value.json()["detail"])
+    expect(tiles(page).first).to_be_visible()
+
+
+def test_filters_that_leave_nothing_can_be_taken_away(visits: Visits, served: Served) -> None:
+    """With one button."""
+    page = visits(f"{served.url}/?format=JPEG&from=1990&to=1991").page
+    expect(page.get_by_role("heading", name="Nothing passes these filters")).to_be_visible()
+    page.locator("#state").get_by_role("button", name="Clear filters").click()
+    seen(page)
+
+
+@pytest.mark.troubled
+def test_a_server_with_keys_is_used_with_one(visits: Visits, start: Start, index: Path) -> None:
+    """The page asks for it, refuses a wrong one, keeps it for the tab, and shows pictures, captions and heat maps."""
+    secret = KeyStore(index).add("somebody", ["read"])[1]
+    served = start(index, environment={"CROSSLOOK_REQUIRE_KEYS": "true"})
+    page = visits(served.url).page
+    dialog = page.get_by_role("dialog", name="This server asks for a key")
+    dialog.get_by_label("API key").fill("not a key")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_text("not valid")).to_be_visible()
+    give_key(page, secret)
+    seen(page)
+    assert tiles(page).first.locator("img").evaluate("image => image.src.startsWith('blob:')")
+    search(page, "a tabby cat")
+    page.reload()
+    seen(page)
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    tiles(page).first.get_by_role("link").click()
+    expect(page.get_by_role("button", name=re.compile("^tabby: "))).to_be_visible()
+    page.wait_for_function("document.querySelector('dialog#picture img').naturalWidth > 0")
+    assert secret not in page.url
+    assert page.evaluate("localStorage.length") == 0
+
+
+@pytest.mark.troubled
+def test_a_picture_whose_file_is_gone_is_shown_as_such(page: Page) -> None:
+    """Its place stays, so that nothing moves, and the others are not disturbed."""
+    seen(page)
+    page.route(re.compile(r"/thumbnail"), lambda route: route.fulfill(status=404, body=""))
+    search(page, "green grass")
+    expect(page.locator(".tile.gone").first).to_be_visible(timeout=20_000)

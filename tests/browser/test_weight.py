@@ -1,0 +1,70 @@
+"""What the page is made of: little, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from .conftest import ROOT, Served, Visits
+from .look import seen
+
+WEB = ROOT / "api" / "web"
+HEAVIEST = 200_000  # bytes
+LONGEST = 60_000  # bytes of one file
+
+
+def files() -> list[Path]:
+    """All that ships."""
+    return [path for path in WEB.rglob("*") if path.is_file()]
+
+
+def test_the_page_weighs_less_than_200_kb() -> None:
+    """Unpacked, without pictures."""
+    assert 10_000 < sum(path.stat().st_size for path in files()) < HEAVIEST
+
+
+def test_what_a_visit_loads_weighs_less_than_200_kb(visits: Visits, served: Served) -> None:
+    """Code and styles as they come over the wire, with all views opened."""
+    visit = visits(served.url)
+    seen(visit.page)
+    for view in ("?view=indexing", "?view=compare&q=a+cat"):
+        visit.page.goto(f"{served.url}/{view}")
+        visit.page.wait_for_load_state("networkidle")
+    own = {r.url.split("?")[0] for r in visit.asked if "/v1/" not in r.url}
+    sizes = [len(visit.page.request.get(url).body()) for url in own]
+    assert len(own) > 10
+    assert sum(sizes) < HEAVIEST
+
+
+def test_files_are_small_and_say_what_they_are() -> None:
+    """A newcomer can read them one by one."""
+    for path in files():
+        text = path.read_text(encoding="utf-8")
+        assert len(text) < LONGEST, path
+        start = text.removeprefix("<!doctype html>").lstrip()
+        assert start.startswith(("//", "/*", "<!--", "<svg")), path
+
+
+def test_nothing_names_another_origin() -> None:
+    """No script, style, font or picture comes from elsewhere; a namespace is a name, not an address."""
+    for path in files():
+        found = re.findall(r"https?://[^\s\"'`)]+", path.read_text(encoding="utf-8"))
+        assert set(found) <= {"http://www.w3.org/2000/svg"}, path
+
+
+def test_one_file_alone_talks_to_the_server() -> None:
+    """Whoever wants to know what the page asks for reads api.js."""
+    callers = {path.name for path in files() if re.search(r"\bfetch\(|XMLHttpRequest|EventSource", path.read_text())}
+    assert callers == {"api.js"}
+
+
+def test_every_script_and_style_that_is_served_is_used(page: Page, served: Served) -> None:
+    """Named by the page or by a module; what nobody names is dead."""
+    assert page.url.startswith(served.url)
+    texts = {path: path.read_text(encoding="utf-8") for path in files()}
+    for path in texts:
+        if path.name == "index.html":
+            continue
+        assert any(path.name.rsplit(".")[0] in text for other, text in texts.items() if other != path), path
