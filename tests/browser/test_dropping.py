@@ -73,7 +73,6 @@ def test_words_refine_a_picture(page: Page) -> None:
         f"{page.url.split('/?')[0]}/v1/search/image", multipart={"image": given, "text": "a cat", "k": 60}
     )
     best = asked.json()["hits"][0]
-    assert "coffee" not in best["path"]
     expect(tiles(page).first).to_have_attribute("data-id", str(best["image_id"]))
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_role("region", name="The picture that is looked for")).to_be_hidden()
