@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,12 +112,12 @@ def server(index: Path, *arguments: str, program: tuple[str, ...] = ("-m", "api.
                 raise SystemExit(f"the server ended: {said}")
             said += line.strip()
         port = int(said.split("http://")[1].split()[0].rstrip("/").rsplit(":", 1)[1])
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the server
         try:
             ready(port)
             yield process.pid, port
         finally:
             process.terminate()
-            process.stderr.read()
 
 
 def ready(port: int) -> None:
