@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from scripts.demo import _photographs
 
@@ -68,7 +68,8 @@ def test_words_refine_a_picture(page: Page) -> None:
     expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("coffee"))
     box(page).fill("a cat")
     expect(tiles(page).first.locator(".caption")).to_contain_text("%")  # there is a sentence to match
-    given = {"name": "coffee.png", "mimeType": "image/png", "buffer": (_photographs() / "coffee.png").read_bytes()}
+    data = (_photographs() / "coffee.png").read_bytes()
+    given = FilePayload(name="coffee.png", mimeType="image/png", buffer=data)
     asked = page.request.post(
         f"{page.url.split('/?')[0]}/v1/search/image", multipart={"image": given, "text": "a cat", "k": 60}
     )
