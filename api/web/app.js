@@ -9,10 +9,10 @@ import { filters } from "./filters.js";
 import * as folds from "./folds.js";
 import { grid } from "./grid.js";
 import { askForKey } from "./keyask.js";
-import { isMatch, likely } from "./likely.js";
 import { picturePage } from "./picture.js";
 import { queried } from "./queried.js";
 import { busy, judge, notify, say, settle, stand, summarise } from "./status.js";
+import { failure, matchesNothing, nothing, spoken } from "./telling.js";
 import { timeline } from "./timeline.js";
 
 const PAUSE = 150; // milliseconds without a key pressed after which a search begins
@@ -114,6 +114,7 @@ async function ask() {
     window.scrollTo({ top: 0, behavior: "instant" });
     tiles.show(folds.fold(found.items, groups), found.last);
     tell(found);
+    if (!folds.known()) folds.arrival().then(() => shown === wanted && foldUnseen());
   } catch (error) {
     if (!signal.aborted) fail(error);
   }
@@ -122,6 +123,12 @@ async function ask() {
   main.ariaBusy = "false";
   if (hadFocus && document.activeElement === document.body) main.focus({ preventScroll: true }); // a button went away
   complete();
+}
+
+/** Near-duplicates became known after their pictures were shown: nothing that is in the window moves. */
+function foldUnseen() {
+  groups = new Map();
+  tiles.refold((items, seen) => folds.fold(items, groups, seen));
 }
 
 /** The next page, when the end comes near. */
@@ -180,26 +187,16 @@ function tell(found) {
   settle();
   stand(null);
   judge(null);
-  const text = asked.q.trim();
+  tellAloud(spoken(asked, found));
   if (!found.items.length) {
     summarise("");
-    stand(nothing(text));
-    tellAloud("No pictures");
+    stand(nothing(asked, go));
     return;
   }
-  const [first] = found.items;
-  if (text && !isMatch(first.hit)) {
-    // hits come likeliest first, so none is
-    judge(
-      `No good match for “${found.query}”`,
-      "Nothing here is likely to show that. Below the line are the nearest pictures.",
-    );
-    tellAloud(`No good match for ${found.query}. The nearest pictures follow.`);
-  } else if (text)
-    tellAloud(
-      `Pictures for ${found.query}. The first is ${likely(first.hit.match_probability).toLowerCase()}: ${first.name}`,
-    );
-  else tellAloud(asked.like || asked.upload ? "Pictures like this one" : "All pictures, newest first");
+  if (matchesNothing(asked, found)) {
+    const text = "Nothing here is likely to show that. Below the line are the nearest pictures.";
+    judge(`No good match for “${found.query}”`, text);
+  }
   summarise(found.milliseconds === undefined ? "" : `${Math.max(1, Math.round(found.milliseconds))} ms`);
   if (found.milliseconds === undefined) total();
 }
@@ -213,32 +210,6 @@ async function total() {
   } catch {
     // the pictures are there without it
   }
-}
-
-function nothing(text) {
-  const unfilter = () => go({ folder: [], camera: [], format: [], orientation: [], from: "", to: "", undated: false });
-  if (filtered(asked)) {
-    return {
-      picture: "search",
-      title: "Nothing passes these filters",
-      text: text ? `No picture that passes them was found for “${text}”.` : "No picture passes all of them.",
-      buttons: [["Clear filters", unfilter]],
-    };
-  }
-  if (text || asked.like || asked.upload) {
-    return {
-      picture: "search",
-      title: "Nothing found",
-      text: "The index holds no picture that could be compared with that.",
-      buttons: [["All pictures", () => go({ ...NOTHING })]],
-    };
-  }
-  return {
-    picture: "camera",
-    title: "No pictures yet",
-    text: "Index a folder, and its pictures appear here while that goes on. Nothing leaves this machine.",
-    buttons: [["Index a folder", () => go({ view: "indexing" })]],
-  };
 }
 
 function fail(error) {
@@ -258,21 +229,8 @@ function fail(error) {
   hasFailed = true;
   tiles.show([], true);
   judge(null);
-  const title =
-    error.status === 401
-      ? "This server asks for a key"
-      : error.offline
-        ? "crosslook does not answer"
-        : error.status === 422
-          ? "That cannot be searched for"
-          : error.status === 503
-            ? "Not now"
-            : "Something went wrong";
-  const text = error.offline
-    ? "Is it still running, and is this machine connected to it? The page asks again by itself."
-    : error.message;
-  stand({ picture: error.offline ? "offline" : "search", title, text, buttons: [["Try again", retry]] });
-  say(title);
+  stand({ ...failure(error), buttons: [["Try again", retry]] });
+  say(failure(error).title);
 }
 
 api.events.addEventListener("busy", ({ detail }) =>

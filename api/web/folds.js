@@ -5,39 +5,65 @@ import * as api from "./api.js";
 const UNASKED = 20_000;
 /* Images up to which the server is asked without being told to: finding duplicates takes it minutes beyond that. */
 const PATIENCE = 300; // milliseconds that a first page waits for them
+const AGAIN = 4000; // milliseconds after which a busy server is asked again
 
 let groups = null; // image id → the files of its group
 let asking = null;
+let patience = null;
 
-/** Asks for the groups, once; the first answer waits a moment for them, but no longer, and no other waits at all. */
-export function ready() {
-  asking ??= Promise.race([ask().catch(() => {}), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+/** Whether the groups are known. */
+export function known() {
+  return groups !== null;
+}
+
+/** Asks for the groups, once, and resolves when they are known, if ever. */
+export function arrival() {
+  asking ??= ask().catch(() => {});
   return asking;
+}
+
+/** Resolves when the groups are known, and after a moment anyway: pictures should not wait for them, but for once. */
+export function ready() {
+  patience ??= Promise.race([arrival(), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+  return patience;
 }
 
 /** Forgets them: pictures have come or gone. */
 export function forget() {
   groups = null;
   asking = null;
+  patience = null;
 }
 
 async function ask() {
   const { images } = await api.stats();
   if (images > UNASKED) return;
-  const found = await api.duplicates();
+  const found = await whenFound();
   groups = new Map();
   for (const group of found.groups) {
     if (group.image_ids.length > 1) for (const id of group.image_ids) groups.set(id, group);
   }
 }
 
+/** The server finds duplicates for one at a time; others come back. */
+async function whenFound() {
+  for (;;) {
+    try {
+      return await api.duplicates();
+    } catch (problem) {
+      if (problem.status !== 503) throw problem;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN));
+    }
+  }
+}
+
 /**
  * Folds the pictures of a page: the first of each group keeps the others as `copies`, later ones are left out.
- * `shown` remembers the groups of the pages before.
+ * `shown` remembers the groups of the pages before. The first `seen` pictures stay, for people have seen them already.
  */
-export function fold(items, shown) {
+export function fold(items, shown, seen = 0) {
   if (groups === null) return items;
-  return items.filter((item) => {
+  return items.filter((item, place) => {
     const group = groups.get(item.id);
     if (group === undefined) return true;
     const first = shown.get(group);
@@ -48,6 +74,10 @@ export function fold(items, shown) {
     }
     const copy = first.copies.find(({ id }) => id === item.id);
     if (copy === undefined) return true;
+    if (place < seen) {
+      first.copies = first.copies.filter((other) => other !== copy);
+      return true;
+    }
     copy.hit = item.hit;
     return false;
   });

@@ -318,6 +318,21 @@ export function grid(host, { link, open, more, pass, say }) {
       isLast = last;
       lay();
     },
+    /** Folds what was not seen yet: `fold(items, seen)` gives what stays, of which the first `seen` pictures must. */
+    refold(fold) {
+      const top = window.scrollY - offset();
+      const [, end] = between(rows, top, top + window.innerHeight);
+      const seen = rows.slice(0, end).flatMap(({ boxes }) => boxes.map(({ item }) => item.id));
+      items = fold(items, items.findLastIndex(({ id }) => id === seen.at(-1)) + 1);
+      for (const [id, tile] of drawn) {
+        const item = order[places.get(id)]?.item;
+        if (item?.copies?.length && !tile.querySelector(".badge")) {
+          tile.append(badge(item));
+          tile.firstElementChild.ariaLabel = label(item);
+        }
+      }
+      lay();
+    },
     /** Tiles without pictures, while the first answer is on its way. */
     wait() {
       const shapes = [1.5, 0.75, 1.33, 1.5, 1, 1.78, 0.67, 1.5, 1.33, 0.75, 1.5];

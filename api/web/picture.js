@@ -8,7 +8,7 @@ import { likely, MEANING, percent } from "./likely.js";
 const SHOWN_AS_THEY_ARE = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // what every browser shows
 const THUMBNAIL = 1024;
 const CAPTIONS = 4;
-const POINT = "Point at a word to see where the model looked for it.";
+const POINT = "Point at a word, or tap it, to see where the model looked for it.";
 
 /**
  * Makes the page in a <dialog>.

@@ -89,13 +89,16 @@ export function timeline(host, { facets, change }) {
       if (!label.hidden) end = left + 44;
     }
   }
-  new ResizeObserver(thin).observe(years);
+  new ResizeObserver(() => {
+    thin();
+    here(passing);
+  }).observe(years);
 
   function here(taken) {
     passing = taken;
     const place = taken === null ? -1 : times.indexOf(taken.slice(0, times[0]?.length));
     marker.hidden = place < 0;
-    marker.style.transform = `translateX(${((place + 0.5) / times.length) * 100}%)`;
+    marker.style.transform = `translateX(${((place + 0.5) / times.length) * bars.clientWidth}px)`;
   }
 
   /** Which bars lie in what is chosen. */

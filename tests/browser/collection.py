@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,10 +88,10 @@ class Collection:
         self.years[year] += 1
 
 
-def make_collection(path: Path) -> Collection:
-    """Write the collection into a folder."""
+def make_collection(path: Path, names: Sequence[str] = PHOTOGRAPHS) -> Collection:
+    """Write the collection, made of some photographs, into a folder."""
     made, number, source = Collection(path), 0, _photographs()
-    for name in PHOTOGRAPHS:
+    for name in names:
         folder = next((folder for folder, names in FOLDERS.items() if name in names), "things")
         with Image.open(source / name) as opened:
             whole = opened.convert("RGB")
@@ -102,7 +103,8 @@ def make_collection(path: Path) -> Collection:
         if name in RESIZED:
             half = whole.resize((whole.width * 3 // 5, whole.height * 3 // 5), Image.Resampling.LANCZOS)
             made.add_plain(half, "copies", f"{Path(name).stem}_small.jpg")
-    _copy(made)
+    if COPIED in names:
+        _copy(made)
     (path / "things" / "broken.jpg").write_bytes((source / "rocket.jpg").read_bytes()[:20_000])
     (path / "things" / "notes.jpg").write_text("these are notes, whatever the name says")
     return made

@@ -145,7 +145,7 @@ class Visit:
         """Listen from the start."""
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
-        self.page.on("request", lambda request: self.asked.append(request))
+        self.page.on("request", lambda request: self.asked.append(request))  # noqa: PLW0108  takes no bound method of C
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

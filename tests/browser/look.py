@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import Locator, Page, Request, Response, expect
 
 SEARCH_BOX = "Describe a picture"
 
@@ -26,10 +26,15 @@ def ids(page: Page) -> list[int]:
     return found
 
 
+def searched(request: Request) -> dict[str, Any]:
+    """What a request searches for; nothing if it is another one."""
+    document: dict[str, Any] = (request.post_data_json or {}) if request.url.endswith("/v1/search") else {}
+    return document
+
+
 def asks(response: Response, text: str) -> bool:
     """Whether it answers a search for these words."""
-    sent = response.request.post_data_json if response.url.endswith("/v1/search") else None
-    return bool(sent) and sent.get("text") == text
+    return searched(response.request).get("text") == text
 
 
 def search(page: Page, text: str) -> dict[str, Any]:

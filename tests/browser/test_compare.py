@@ -144,7 +144,7 @@ def test_without_a_query_it_asks_for_one(visits: Visits, served: Served) -> None
 def test_a_comparison_that_fails_says_why_and_can_be_tried_again(visits: Visits, served: Served) -> None:
     """What the server said stands there, with a button."""
     page = visits(served.url).page
-    detail = '{"type": "x", "title": "x", "status": 422, "detail": "this sentence is too long"}'
+    detail = '{"type": "x", "title": "x", "status": 422, "detail": "This sentence is too long"}'
 
     def refuse(route: Route) -> None:
         route.fulfill(status=422, body=detail, content_type="application/problem+json")
@@ -152,7 +152,7 @@ def test_a_comparison_that_fails_says_why_and_can_be_tried_again(visits: Visits,
     page.route("**/v1/search", refuse)
     page.goto(f"{served.url}/?view=compare&q=dogs")
     trouble = page.locator("#compare .view-notice")
-    expect(trouble).to_contain_text("this sentence is too long")
+    expect(trouble).to_contain_text("This sentence is too long")
     page.unroute("**/v1/search")
     trouble.get_by_role("button", name="Try again").click()
     expect(hits(page, "Right")).to_have_count(20)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from .collection import Collection
 from .conftest import Served, Visits
-from .look import asks, box, count_shifts, ids, search, seen, tiles
+from .look import asks, box, count_shifts, ids, search, searched, seen, tiles
 
 STILL = 0.02
 """The most that layout shifts may add up to; 0.1 counts as good on the web."""
@@ -24,14 +24,18 @@ def test_pictures_are_found_while_somebody_types(page: Page) -> None:
 
 def test_few_requests_are_sent_while_somebody_types(page: Page) -> None:
     """Not one for each letter; the last one asks for all of them."""
-    asked: list[str | None] = []  # None for a following page
-    page.on("request", lambda r: asked.append(r.post_data_json.get("text")) if r.url.endswith("/v1/search") else None)
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if "text" in searched(request):
+            asked.append(searched(request)["text"])
+
+    page.on("request", note)
     text = "a cup of coffee on a wooden table"
     with page.expect_response(lambda response: asks(response, text)):
         box(page).press_sequentially(text, delay=25)
-    sentences = [words for words in asked if words]
-    assert sentences[-1] == text
-    assert len(sentences) <= len(text) // 4
+    assert asked[-1] == text
+    assert len(asked) <= len(text) // 4
 
 
 def test_an_answer_that_comes_too_late_is_dropped(page: Page) -> None:
@@ -39,7 +43,7 @@ def test_an_answer_that_comes_too_late_is_dropped(page: Page) -> None:
     held: list[Route] = []
 
     def hold(route: Route) -> None:
-        if route.request.post_data_json.get("text") == "a tabby cat":
+        if searched(route.request).get("text") == "a tabby cat":
             held.append(route)
         else:
             route.continue_()
@@ -169,8 +173,7 @@ def test_one_page_of_a_long_answer_follows_the_other(visits: Visits, served: Ser
     for _ in range(12):
         visit.page.mouse.wheel(0, 800)
         visit.page.wait_for_timeout(60)
-    sent = [r.post_data_json for r in visit.asked if r.url.endswith("/v1/search")]
-    assert sum("cursor" in body for body in sent) >= 1
+    assert any("cursor" in searched(request) for request in visit.asked)
 
 
 def test_coming_back_from_a_picture_leaves_the_grid_where_it_was(page: Page) -> None:
