@@ -124,6 +124,24 @@ def soak() -> str:
     return table([f"soak of {found['seconds']:.0f} s with {found['clients']} clients", ""], rows)
 
 
+def page() -> str:
+    """What somebody who looks at the page waits for."""
+    found = read("page")
+    rows = [
+        ["first paint (asked: less than 1,000 ms)", f"{found['first_paint_ms']} ms"],
+        ["all thumbnails of the first screen, none of them made before", f"{found['pictures_ms']} ms"],
+        *(
+            [f"{name.replace('_', ' ')} (asked: less than 100 ms)", f"{ms:g} ms"]
+            for name, ms in found["interaction_ms"].items()
+        ),
+        [
+            "from the last letter to its pictures, 150 ms of waiting for another letter included",
+            f"{found['to_results_ms']} ms",
+        ],
+    ]
+    return table([f"the page over {found['images']:,} images", "median"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "indexing": indexing,
     "vectors": vectors,
@@ -131,6 +149,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "stages": stages,
     "serving": serving,
     "soak": soak,
+    "page": page,
 }
 
 

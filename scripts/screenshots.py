@@ -13,10 +13,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -88,25 +89,26 @@ def pictures(page: Page) -> None:
 def served(index: Path, root: Path) -> Iterator[str]:
     """`crosslook serve`, ready; where it is."""
     command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--index", str(index), "--root", str(root)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  ours
+    with tempfile.NamedTemporaryFile() as log, subprocess.Popen(command, stderr=log) as process:  # noqa: S603  ours
         try:
-            yield _ready(process)
+            while (url := _ready(Path(log.name))) is None:
+                if process.poll() is not None:
+                    raise SystemExit(f"the server ended: {Path(log.name).read_text()}")
+                time.sleep(0.2)
+            yield url
         finally:
             process.terminate()
 
 
-def _ready(process: subprocess.Popen[str]) -> str:
-    said = ""
-    for line in process.stderr or ():
-        said += line.strip()
-        if found := re.search(r"at (http://\S+:\d+)", said):
-            while True:
-                try:
-                    urlopen(f"{found[1]}/readyz", timeout=60).close()  # noqa: S310  http
-                except URLError:
-                    continue
-                return found[1]
-    raise SystemExit(f"the server ended: {said}")
+def _ready(log: Path) -> str | None:
+    found = re.search(r"at (http://\S+:\d+)", log.read_text())
+    if found is None:
+        return None
+    try:
+        urlopen(f"{found[1]}/readyz", timeout=5).close()  # noqa: S310  http
+    except OSError:
+        return None
+    return found[1]
 
 
 def take(browser: Browser, url: str, out: Path, states: list[str]) -> None:

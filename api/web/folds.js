@@ -2,8 +2,9 @@
 
 import * as api from "./api.js";
 
-const UNASKED = 20_000;
-/* Images up to which the server is asked without being told to: finding duplicates takes it minutes beyond that. */
+const MOST = 20_000;
+/* Images up to which pictures are folded: beyond that the server would search for duplicates for minutes, at the cost of
+   every search meanwhile, each time that the index has changed. */
 const PATIENCE = 300; // milliseconds that a first page waits for them
 const AGAIN = 4000; // milliseconds after which a busy server is asked again
 
@@ -37,7 +38,7 @@ export function forget() {
 
 async function ask() {
   const { images } = await api.stats();
-  if (images > UNASKED) return;
+  if (images > MOST) return;
   const found = await whenFound();
   groups = new Map();
   for (const group of found.groups) {
