@@ -157,9 +157,9 @@ def type_and_wait(page: Page, query: str, round_: int, to_results: list[float]) 
 
 def measure(index: Path) -> dict[str, Any]:
     """Serve the index and look at it."""
-    named = os.environ.get("CROSSLOOK_CHROMIUM") or shutil.which("chromium")
+    named = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if named is None:
-        raise SystemExit("no Chromium: apt-get install chromium, or name one in CROSSLOOK_CHROMIUM")
+        raise SystemExit("no Chromium: apt-get install chromium, or name one in CHROMIUM")
     sandbox = [] if os.geteuid() else ["--no-sandbox"]
     with server(index) as (_, port), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=named, args=sandbox)

@@ -2,7 +2,7 @@
 
     python scripts/screenshots.py --out demo-output/screenshots
 
-Needs what `make demo` has made, and Chromium (`apt-get install chromium`, or CROSSLOOK_CHROMIUM names one).
+Needs what `make demo` has made, and Chromium (`apt-get install chromium`, or CHROMIUM names one).
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo-output/screenshots"))
     parser.add_argument("--state", action="append", choices=STATES, help="this one alone; may be given again")
     options = parser.parse_args()
-    named = os.environ.get("CROSSLOOK_CHROMIUM") or shutil.which("chromium")
+    named = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if named is None:
-        raise SystemExit("no Chromium: apt-get install chromium, or name one in CROSSLOOK_CHROMIUM")
+        raise SystemExit("no Chromium: apt-get install chromium, or name one in CHROMIUM")
     options.out.mkdir(parents=True, exist_ok=True)
     with served(options.index, options.root) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=named, args=[] if os.geteuid() else ["--no-sandbox"])

@@ -1,6 +1,6 @@
 """Chromium, and real servers over a real index of real photographs, made once for this folder of tests.
 
-Without Chromium these tests are skipped, with the reason; where CROSSLOOK_BROWSER_TESTS is `required`, as in CI, its
+Without Chromium these tests are skipped, with the reason; where BROWSER_TESTS is `required`, as in CI, its
 absence is a failure.
 """
 
@@ -120,10 +120,10 @@ def start() -> Iterator[Start]:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium; ended when this folder's tests are done, for its event loop would hinder asyncio in others."""
-    named = os.environ.get("CROSSLOOK_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    named = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if named is None:
-        reason = "no Chromium: apt-get install chromium, or name one in CROSSLOOK_CHROMIUM"
-        if os.environ.get("CROSSLOOK_BROWSER_TESTS") == "required":
+        reason = "no Chromium: apt-get install chromium, or name one in CHROMIUM"
+        if os.environ.get("BROWSER_TESTS") == "required":
             pytest.fail(reason)
         pytest.skip(reason)
     sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root's Chromium has none

@@ -38,7 +38,9 @@ class Server:
         )
         self.greeting = self.pipe("stderr").readline()
         found = re.search(r"at (http://\S+:(\d+))", self.greeting)
-        assert found, self.greeting + self.pipe("stderr").read()
+        if found is None:
+            self.process.kill()  # or reading what else it says would have no end
+            raise AssertionError(self.greeting + self.process.communicate()[1])
         self.url, self.port = found[1], int(found[2])
         self.client = Client(base_url=self.url, timeout=LONG)
 
