@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from encoders import load_encoder
 from indexer import Catalog, add_model, index_paths
@@ -126,6 +126,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("BROWSER_TESTS") == "required":
             pytest.fail(reason)
         pytest.skip(reason)
+    expect.set_options(timeout=15_000)  # CI's machines have much to do
     sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root's Chromium has none
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=named, args=sandbox)

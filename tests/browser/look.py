@@ -79,8 +79,8 @@ def count_shifts(page: Page) -> Callable[[], float]:
     return lambda: sum(shift[0] for shift in page.evaluate("window.shifts"))
 
 
-def listen(page: Page) -> Callable[[], list[str]]:
-    """Note what the live region says from now on."""
+def listen(page: Page) -> None:
+    """Note what the live region says from now on, in `window.heard`."""
     page.evaluate(
         """() => {
             window.heard = [];
@@ -89,7 +89,6 @@ def listen(page: Page) -> Callable[[], list[str]]:
                 .observe(region, {childList: true, characterData: true, subtree: true});
         }"""
     )
-    return lambda: page.evaluate("window.heard")
 
 
 def give_key(page: Page, secret: str) -> None:
