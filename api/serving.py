@@ -14,6 +14,7 @@ import typer
 from PIL import Image
 
 from encoders import load_encoder
+from indexer import Catalog
 from search import SearchEngine
 
 from .errors import SettingsError
@@ -86,6 +87,8 @@ def serve(
     for name in unknown_names():
         message(f"{name} is no setting, and changes nothing; docs/SERVING.md lists those there are", style="yellow")
     _check_keys(settings, index)
+    if settings.roots and not (index / "catalog.db").exists():
+        Catalog.open(index, create=True).close()  # the first indexing is asked for over HTTP
     from .server.logs import log_to  # noqa: PLC0415  as above
 
     workers = os.cpu_count() or 1

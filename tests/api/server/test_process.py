@@ -221,3 +221,17 @@ def test_a_job_of_a_real_server_indexes_its_roots(start: Start, indexed: Catalog
     assert server.client.get(response.headers["location"]).json()["report"]["added"] == 1
     assert indexed.counts()["image"] == 6
     assert server.found("yellow")[0] == "yellow.png"
+
+
+def test_the_first_pictures_can_be_indexed_over_http(tmp_path: Path, folder: Path) -> None:
+    """A server with roots starts without an index, finds nothing, and searches what comes."""
+    server = Server(tmp_path / "new", "--root", folder)
+    try:
+        assert server.event("ready")["level"] == "info"
+        assert server.client.get("/v1/images").json()["images"] == []
+        assert server.found("red") == []
+        assert server.client.post("/v1/index", json={}).status_code == 202
+        assert server.event("indexing ended")["state"] == "done"
+        assert server.found("red")[0] == "red.png"
+    finally:
+        server.close()
