@@ -6,6 +6,9 @@ from fastapi import Request
 from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
+from starlette.types import Receive, Scope, Send
+
+from .head import ONLY
 
 KEPT = "private, no-cache"
 """Kept by this client alone, which asks each time whether it is still so: an id means another image in another index,
@@ -27,6 +30,10 @@ def not_modified(headers: dict[str, str]) -> Response:
 
 class PictureFile(FileResponse):
     """A file whose ranges may be asked for; one that makes no sense is passed over, as RFC 9110 has it (14.2)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; to HEAD the headers alone, and the file is not read."""
+        await super().__call__({**scope, "method": "HEAD"} if scope.get(ONLY) else scope, receive, send)
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:

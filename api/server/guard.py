@@ -73,9 +73,8 @@ class Guard:
         path, asks = scope["path"], self.settings.asks_keys
         if not asks:
             self._check_names(scope, headers)
-        if path in PROBES:
+        if path in PROBES or is_page(path):
             return {}
-        asks = asks and not is_page(path)
         key = self._key(headers) if asks else None
         told = self._count(key.id if key else client_of(scope, self._proxies))
         if asks:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+ONLY = "crosslook.headers_only"
+"""Set in the scope, for answers whose body is costly."""
+
 
 class Head:
     """ASGI middleware, next to the routes, which know GET alone."""
@@ -20,7 +23,7 @@ class Head:
         async def without_body(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        scope["method"] = "GET"
+        scope.update({"method": "GET", ONLY: True})
         try:
             await self.app(scope, receive, without_body)
         finally:

@@ -14,7 +14,7 @@ DEEPEST = 1000
 MOST_FIELDS = 100
 """Of a body; no kind of request has so many."""
 
-Expression = Annotated[str, Field(max_length=1000, json_schema_extra={"format": "filter"})]
+Expression = Annotated[str, Field(max_length=4000, json_schema_extra={"format": "filter"})]
 Words = Annotated[str, Field(max_length=2000, json_schema_extra={"format": "words"})]
 """One to 60 words of at most 200 characters; 60 long ones are no sentence, and would not fit into a cursor."""
 
@@ -99,7 +99,7 @@ class NextPageRequest(Body):
     """The next page of a search: its cursor, and nothing else, for the cursor holds all the rest."""
 
     cursor: str = Field(
-        max_length=500_000,
+        max_length=900_000,
         json_schema_extra={"format": "search-cursor"},
         description="`next_cursor` of the page before.",
     )

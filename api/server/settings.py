@@ -64,7 +64,12 @@ class Settings(BaseModel):
         2 * 1024**3, ge=0, description="Thumbnails kept in the user's cache, in bytes; 0 keeps none."
     )
     receive_seconds: int = Field(60, ge=1, le=3600, description="How long a request may take to arrive, its body too.")
-    rate: int = Field(0, ge=0, description="Requests a minute from one key, or one address without keys; 0: any.")
+    rate: int = Field(
+        0,
+        ge=0,
+        description="Requests a minute from one key, or one address without keys; 0: any. Pictures count, the page's "
+        "files do not.",
+    )
     require_keys: bool = Field(
         default=False, description="Ask for API keys on this machine's own addresses too, as behind a proxy."
     )

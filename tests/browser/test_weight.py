@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page
-
 from .conftest import ROOT, Served, Visits
 from .look import seen
 
@@ -18,11 +16,6 @@ LONGEST = 60_000  # bytes of one file
 def files() -> list[Path]:
     """All that ships."""
     return [path for path in WEB.rglob("*") if path.is_file()]
-
-
-def test_the_page_weighs_less_than_200_kb() -> None:
-    """Unpacked, without pictures."""
-    assert 10_000 < sum(path.stat().st_size for path in files()) < HEAVIEST
 
 
 def test_what_a_visit_loads_weighs_less_than_200_kb(visits: Visits, served: Served) -> None:
@@ -58,13 +51,3 @@ def test_one_file_alone_talks_to_the_server() -> None:
     """Whoever wants to know what the page asks for reads api.js."""
     callers = {path.name for path in files() if re.search(r"\bfetch\(|XMLHttpRequest|EventSource", path.read_text())}
     assert callers == {"api.js"}
-
-
-def test_every_script_and_style_that_is_served_is_used(page: Page, served: Served) -> None:
-    """Named by the page or by a module; what nobody names is dead."""
-    assert page.url.startswith(served.url)
-    texts = {path: path.read_text(encoding="utf-8") for path in files()}
-    for path in texts:
-        if path.name == "index.html":
-            continue
-        assert any(path.name.rsplit(".")[0] in text for other, text in texts.items() if other != path), path

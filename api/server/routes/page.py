@@ -26,8 +26,6 @@ KINDS = {
 }
 """Files that are served, by how their names end."""
 
-METHODS = ["GET", "HEAD"]
-
 router = APIRouter(include_in_schema=False)
 
 
@@ -58,13 +56,13 @@ INDEX = "index.html"
 FILES = _read(resources.files("api") / "web")
 
 
-@router.api_route(PAGE, methods=METHODS, name="page")
+@router.get(PAGE)
 async def page(request: Request) -> Response:
     """The page."""
     return _answer(request, FILES[INDEX])
 
 
-@router.api_route(f"{STATIC}{{name:path}}", methods=METHODS, name="page_file")
+@router.get(f"{STATIC}{{name:path}}")
 async def page_file(request: Request, name: str) -> Response:
     """A file that the page is made of."""
     found = FILES.get(name)

@@ -216,6 +216,15 @@ def test_a_method_cannot_be_smuggled_past_the_scope(serve: Serve, secret: Secret
 # --- rates ---
 
 
+def test_the_page_itself_counts_nowhere(serve: Serve) -> None:
+    """It is some thirty files, and from memory."""
+    client = serve(rate=1)
+    for _ in range(3):
+        assert client.get("/").status_code == client.get("/static/app.js").status_code == 200
+    assert client.get("/v1/stats").status_code == 200
+    assert client.get("/v1/stats").status_code == 429
+
+
 def test_a_client_that_asks_too_often_is_told_when_to_come_back(serve: Serve) -> None:
     """What it has left is told with each answer; whether the server is alive may always be asked."""
     client = serve(rate=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
@@ -90,8 +91,9 @@ def test_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     first = Finder(kept)
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(kept.get, "a", 1, lambda: 2) for _ in range(WAITERS)]
-        while kept._places._value:
-            pass
+        until = time.monotonic() + LONG
+        while kept._places._value and time.monotonic() < until:
+            time.sleep(0.01)
         with pytest.raises(BusyError):
             kept.get("a", 1, lambda: 2)
         first.end()

@@ -200,3 +200,18 @@ def test_a_changed_picture_is_shown_as_it_is_now(client: TestClient, folder: Pat
     assert "etag" not in response.headers
     with Image.open(io.BytesIO(response.content)) as image:
         assert image.size == (20, 10)
+
+
+def test_nobody_reads_a_file_to_tell_of_it(client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HEAD has the headers of GET; the file may be large."""
+    address = f"/v1/images/{red}/file"
+    whole = client.get(address)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the file was opened")
+
+    monkeypatch.setattr("starlette.responses.anyio.open_file", refuse)
+    response = client.head(address)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-length"] == str(len(whole.content))
+    assert response.headers["etag"] == whole.headers["etag"]

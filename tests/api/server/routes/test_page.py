@@ -61,6 +61,8 @@ def test_all_that_the_page_names_is_there_and_its_own(client: TestClient) -> Non
     assert {"/static/app.js", "/static/dom.js", "/static/indexing.js"} <= {address for _, address in found}
     for name, address in found:
         assert client.get(address).status_code == 200, f"{name} names {address}"
+    named = {address for name, address in found if address != f"/static/{name}"}
+    assert {f"/static/{name}" for name in NAMES if name != INDEX} <= named, "what nothing names is dead"
 
 
 def test_a_browser_that_has_a_file_is_told_so(client: TestClient) -> None:
