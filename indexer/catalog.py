@@ -373,10 +373,11 @@ class Catalog:
         where = c.image_id.is_(None) & self._embedded_captions()
         return np.array([row.id for row in self._rows(select(c.id).where(where).order_by(c.id))], np.int64)
 
-    def has_captions(self) -> bool:
-        """Whether any image has a caption that this model has embedded."""
+    def has_captions(self, at_least: int = 1) -> bool:
+        """Whether images have so many captions that this model has embedded."""
         c = schema.caption.c
-        return bool(self._rows(select(c.id).where(c.image_id.is_not(None) & self._embedded_captions()).limit(1)))
+        own = c.image_id.is_not(None) & self._embedded_captions()
+        return len(self._rows(select(c.id).where(own).limit(at_least))) == at_least
 
     def _embedded_captions(self) -> ColumnElement[bool]:
         encoder = self.active_encoder()

@@ -67,8 +67,10 @@ def _turn(image: Image.Image, exif: Image.Exif) -> Image.Transpose | None:
 
 
 def _camera(exif: Image.Exif) -> str | None:
-    names = [_text(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
-    return " ".join(name for name in names if name)[:LONGEST_NAME] or None
+    maker, model = (_text(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
+    if maker and model.lower().startswith(maker.split()[0].lower()):  # NIKON CORPORATION makes the NIKON D750
+        maker = ""
+    return f"{maker} {model}".strip()[:LONGEST_NAME] or None
 
 
 def _text(value: object) -> str:

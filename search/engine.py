@@ -44,6 +44,9 @@ from .unwanted import away_from, evidence_against
 PAGED = 1024
 """Nearest images that pages beyond the reranked depth are cut from, as long as they do not reach further."""
 
+FEW = 200
+"""Captions of its own, below which an index is helped out with the bank: a few say nothing of most pictures."""
+
 ImageQuery = Path | int | Image.Image
 """A file, the id of an indexed image, or a picture in memory."""
 
@@ -284,8 +287,8 @@ class SearchEngine:
     ) -> CaptionAnswer:
         """Find captions for an image.
 
-        They come from the index's own captions; where it has none, from the bank that ships with the base model,
-        which is embedded once and kept.
+        They come from the index's own captions; where it has fewer than `FEW`, also from the bank that ships with the
+        base model, which is embedded once and kept.
 
         Args:
             image: which image.
@@ -450,11 +453,11 @@ class SearchEngine:
         return reorder(first + candidates[depth:], self.encoder.match_captions(picture, texts))
 
     def _hidden_captions(self) -> Ids:
-        """Ids of the captions not to choose from: the bank, unless the index has none of its own.
+        """Ids of the captions not to choose from: the bank, unless the index has few of its own.
 
         Then the bank is embedded on first use.
         """
-        if self.catalog.has_captions():
+        if self.catalog.has_captions(FEW):
             return self.catalog.bank_ids()
         bank = set(caption_bank())
         with self._lock:

@@ -127,7 +127,9 @@ def _check_access(key: Key | None, needed: Access, *, given: bool) -> None:
     if not key.allows(needed):
         challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{needed}"'
         raise HTTPException(
-            403, f"this needs a key that may {needed}, and yours may not", headers={"WWW-Authenticate": challenge}
+            403,
+            f"this needs a key that may {needed}, and yours may not: crosslook keys add NAME --scope {needed}",
+            headers={"WWW-Authenticate": challenge},
         )
 
 

@@ -332,6 +332,24 @@ def test_exif_tells_date_camera_and_place() -> None:
     assert (header.latitude, header.longitude) == (-33.5, 151.25)
 
 
+@pytest.mark.parametrize(
+    ("maker", "model", "camera"),
+    [
+        ("NIKON CORPORATION", "NIKON D750", "NIKON D750"),
+        ("Canon", "Canon EOS 5D", "Canon EOS 5D"),
+        ("Apple", "iPhone 12", "Apple iPhone 12"),
+        ("Apple", "", "Apple"),
+        ("", "M3", "M3"),
+    ],
+)
+def test_a_maker_is_not_named_twice(maker: str, model: str, camera: str) -> None:
+    """Many write it into the model as well."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = maker, model
+    _, header = read_picture(encoded(Image.new("RGB", (8, 8)), "JPEG", exif=exif))
+    assert header.camera == camera
+
+
 def test_broken_exif_does_not_lose_the_picture() -> None:
     """Metadata that make no sense are passed over."""
     data = encoded(Image.new("RGB", (8, 8), "red"), "JPEG", exif=b"Exif\x00\x00garbage garbage")

@@ -177,15 +177,19 @@ def test_a_file_that_changed_since_is_looked_at_anew(engine: SearchEngine, encod
     assert encoder.images_encoded == 1
 
 
-def test_own_captions_answer_before_the_bank(
-    indexed: Catalog, encoder: FakeEncoder, folder: Path, bank: tuple[str, ...]
+def test_a_few_captions_of_its_own_are_helped_out_by_the_bank(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, bank: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An index with captions uses those, each text once."""
+    """A few say nothing of most pictures; once there are enough, they answer alone, each text once."""
     (folder / "red.txt").write_text("a red wall\n")
     (folder / "blue.txt").write_text("a blue door\na red wall\n")
     index_paths(indexed, encoder, [folder])
     with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
+        few = engine.find_captions(folder / "red.png", k=10).hits
+        monkeypatch.setattr("search.engine.FEW", 3)
         hits = engine.find_captions(folder / "red.png").hits
+    assert {h.text for h in few} == {"a red wall", "a blue door", *bank}
+    assert {h.source for h in few} == {"sidecar", "bank"}
     assert [h.text for h in hits] == ["a red wall", "a blue door"]
     assert {h.source for h in hits} == {"sidecar"}
     assert not set(bank) & {h.text for h in hits}
