@@ -315,7 +315,7 @@ function render(before) {
   views(before);
   if (asked.picture === null && page.id !== null) {
     const id = page.hide();
-    if (asked.view === null && !tiles.focus(id, { quietly: true })) field.focus();
+    if (asked.view === null && !tiles.focus(id, { quietly: true })) field.focus({ preventScroll: true });
   }
   const wanted = question(asked);
   if (asked.view === null && wanted !== shown && wanted !== asking) {
@@ -385,7 +385,7 @@ for (const name of Object.keys(made)) {
   button.addEventListener("click", () => go({ view: asked.view === name ? null : name, picture: null }));
   host.addEventListener("leave", () => {
     go({ view: null });
-    button.focus();
+    button.focus({ preventScroll: true });
   });
   host.addEventListener("show", ({ detail }) => go({ view: null, picture: detail.id }, { opened: true }));
 }
@@ -449,7 +449,7 @@ document.getElementById("search").addEventListener("submit", (event) => {
 });
 clear.addEventListener("click", () => {
   go({ q: "", like: null, upload: null });
-  field.focus();
+  field.focus({ preventScroll: true });
 });
 document.getElementById("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -472,7 +472,7 @@ field.addEventListener("keydown", (event) => {
     go({ q: "" });
   }
 });
-document.getElementById("grid").addEventListener("above", () => field.focus());
+document.getElementById("grid").addEventListener("above", () => field.focus({ preventScroll: true }));
 document.addEventListener("keydown", (event) => {
   const isWriting = event.target.matches("input, textarea, select");
   if (
@@ -484,10 +484,11 @@ document.addEventListener("keydown", (event) => {
     !document.querySelector("dialog[open]")
   ) {
     event.preventDefault();
-    field.focus();
+    document.querySelector(":popover-open")?.hidePopover();
+    field.focus({ preventScroll: true });
     field.select();
   } else if (event.key === "Escape" && !isWriting && !event.defaultPrevented && main.contains(event.target))
-    field.focus();
+    field.focus({ preventScroll: true });
 });
 
 render(null);
