@@ -15,14 +15,15 @@ export class Problem extends Error {
   }
 }
 
-/** Tells "busy" (detail: seconds until it is asked again), "offline" and "ok". */
+/** Tells "busy" (detail: seconds until it is asked again) and "offline". */
 export const events = new EventTarget();
 
 const KEY = "crosslook-key";
 const PATIENCE = 5; // times that a busy server is asked again
 
 let key = sessionStorage.getItem(KEY);
-let wanted = null; // the key that is being asked for
+let wanted = null; // promises the key that people are being asked for
+let times = 0; // that they were asked, and gave one or none
 let askForKey = () => Promise.reject(new Error("nobody can be asked"));
 
 /** Says who asks people for a key: a function of whether there was one that is wrong, which promises the next. */
@@ -131,7 +132,10 @@ export async function show(img, address, signal) {
   }
   try {
     const url = URL.createObjectURL(await (await ask(address, { signal })).blob());
-    img.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
+    const revoke = () => URL.revokeObjectURL(url);
+    img.addEventListener("load", revoke, { once: true });
+    img.addEventListener("error", revoke, { once: true });
+    signal?.addEventListener("abort", revoke, { once: true });
     img.src = url;
   } catch (error) {
     if (error.name !== "AbortError") img.dispatchEvent(new Event("error"));
@@ -145,14 +149,13 @@ async function json(address, options) {
 }
 
 async function ask(address, { method = "GET", body, signal, isPatient = true } = {}) {
-  for (let times = 0; ; times += 1) {
+  for (let waits = 0; ; ) {
+    const sent = { key, times };
     const response = await send(address, { method, body, signal });
-    if (response.ok) {
-      events.dispatchEvent(new Event("ok"));
-      return response;
-    }
+    if (response.ok) return response;
     const wait = response.headers.get("Retry-After");
-    if ((response.status === 503 || response.status === 429) && wait !== null && isPatient && times < PATIENCE) {
+    if ((response.status === 503 || response.status === 429) && wait !== null && isPatient && waits < PATIENCE) {
+      waits += 1;
       const seconds = Math.min(Number(wait) || 1, 60);
       events.dispatchEvent(new CustomEvent("busy", { detail: seconds }));
       await pause(seconds * 1000, signal);
@@ -160,7 +163,9 @@ async function ask(address, { method = "GET", body, signal, isPatient = true } =
     }
     const problem = await read(response);
     if (response.status !== 401) throw problem;
-    await newKey(problem);
+    signal?.throwIfAborted();
+    if (wanted !== null || times === sent.times) await newKey(problem);
+    else if (key === sent.key) throw problem; // whoever was asked meanwhile had none
     signal?.throwIfAborted();
   }
 }
@@ -186,16 +191,19 @@ async function send(address, { method, body, signal }) {
 
 /** Asks for a key once, however many requests were refused. */
 async function newKey(problem) {
-  wanted ??= askForKey(key !== null && problem).then((given) => {
-    key = given;
-    sessionStorage.setItem(KEY, given);
-  });
+  wanted ??= askForKey(key !== null)
+    .then((given) => {
+      key = given;
+      sessionStorage.setItem(KEY, given);
+    })
+    .finally(() => {
+      wanted = null;
+      times += 1;
+    });
   try {
     await wanted;
   } catch {
     throw problem; // nobody has one
-  } finally {
-    wanted = null;
   }
 }
 
@@ -210,11 +218,15 @@ async function read(response) {
 
 function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
+    const stop = () => {
       clearTimeout(timer);
       reject(signal.reason);
-    });
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", stop, { once: true });
   });
 }
 

@@ -17,7 +17,8 @@ import { timeline } from "./timeline.js";
 
 const PAUSE = 150; // milliseconds without a key pressed after which a search begins
 const SENTENCE = 2000; // milliseconds after which further typing makes a new entry in the history
-const KEPT = 12; // answers that going back shows at once
+const KEPT = 12; // answers that going back shows at once, and pictures that were dropped
+const RECOVERY = 3000; // milliseconds after which a server that did not answer is asked again
 
 const field = document.getElementById("q");
 const clear = document.getElementById("clear");
@@ -33,7 +34,7 @@ let asked = read();
 const tiles = grid(document.getElementById("grid"), {
   link: (item) => address({ ...asked, picture: item.id }),
   open: (item) => go({ picture: item.id }, { opened: true }),
-  more: () => more(),
+  more: () => isHeld || more(),
   pass: (item) => times.here(item?.taken ?? null),
   say,
 });
@@ -55,6 +56,7 @@ pictures({
   take(file) {
     const name = Math.random().toString(36).slice(2, 10);
     uploads.set(name, file);
+    limit(uploads);
     go({ like: null, upload: name, picture: null, view: null });
   },
   refuse: () => notify("That is no picture. Drop a JPEG, PNG, WebP or HEIC file.", { kind: "bad", seconds: 6 }),
@@ -65,10 +67,15 @@ pictures({
 /** Changes what is asked for. `opened` notes that back leads to where the picture was opened. */
 function go(changes, { replace = false, opened = history.state?.opened && replace } = {}) {
   const before = asked;
-  asked = { ...asked, ...changes };
+  const unsent = pause && !changes.picture ? { q: field.value } : {}; // words that were just typed
+  forgetTyping();
   remember();
+  asked = { ...asked, ...unsent, ...changes };
   const state = { opened: Boolean(opened) };
-  if (address(asked) === address(before)) return;
+  if (address(asked) === address(before)) {
+    if ("q" in changes) write(asked.q);
+    return;
+  }
   if (replace) history.replaceState(state, "", address(asked));
   else history.pushState(state, "", address(asked));
   render(before);
@@ -76,6 +83,7 @@ function go(changes, { replace = false, opened = history.state?.opened && replac
 
 window.addEventListener("popstate", () => {
   const before = asked;
+  forgetTyping();
   remember();
   asked = read();
   render(before);
@@ -86,43 +94,73 @@ history.scrollRestoration = "manual";
 // --- asking ---
 
 let shown = null; // the question whose pictures are shown
+let asking = null; // the question whose answer is on its way
+let isTold = false; // what was asked last has been answered, and the page says so
 let hasFailed = false; // to show any
-let next = null; // promises the next page of its answer
+let next = null; // promises the next page of the answer that is shown
 let groups = new Map(); // of near-duplicates, in its pages
 let running = new AbortController();
-let isLoading = false;
+let isLoading = false; // the next page
+let isHeld = false; // the next page failed, and is not asked for again by scrolling
 const kept = new Map(); // question → what was shown for it
 
-async function ask() {
+/** Asks for the pictures of the address; `afresh` even if they were kept. */
+async function ask({ afresh = false } = {}) {
   const wanted = question(asked);
-  running.abort();
-  running = new AbortController();
-  const { signal } = running;
+  const { signal } = begin();
   const hadFocus = document.activeElement !== document.body;
-  isLoading = false;
-  if (again(wanted)) return;
+  isHeld = false;
+  isTold = false;
+  if (afresh) kept.delete(wanted);
+  else if (again(wanted)) return;
   const first = answers(asked);
+  asking = wanted;
   busy(true);
-  if (shown === null && !hasFailed) tiles.wait();
   main.ariaBusy = "true";
+  if (shown === null && !hasFailed) {
+    stand(null);
+    tiles.wait();
+  }
+  let isRefused = false;
   try {
     const [found] = await Promise.all([first(signal), folds.ready()]);
     signal.throwIfAborted();
+    asking = null;
     shown = wanted;
     next = first;
     groups = new Map();
-    window.scrollTo({ top: 0, behavior: "instant" });
+    if (asked.view === null) window.scrollTo({ top: 0, behavior: "instant" });
     tiles.show(folds.fold(found.items, groups), found.last);
     tell(found);
     if (!folds.known()) folds.arrival().then(() => shown === wanted && foldUnseen());
   } catch (error) {
-    if (!signal.aborted) fail(error);
+    if (signal.aborted) return;
+    asking = null;
+    isRefused = error.status === 401;
+    fail(error, askAfresh);
   }
-  if (signal.aborted) return;
+  rest();
+  if (hadFocus && document.activeElement === document.body) main.focus({ preventScroll: true }); // a button went away
+  if (!isRefused) complete();
+}
+
+function askAfresh() {
+  remember();
+  ask({ afresh: true });
+}
+
+/** Ends what is under way for another request. */
+function begin() {
+  running.abort();
+  running = new AbortController();
+  asking = null;
+  isLoading = false;
+  return running;
+}
+
+function rest() {
   busy(false);
   main.ariaBusy = "false";
-  if (hadFocus && document.activeElement === document.body) main.focus({ preventScroll: true }); // a button went away
-  complete();
 }
 
 /** Near-duplicates became known after their pictures were shown: nothing that is in the window moves. */
@@ -133,33 +171,37 @@ function foldUnseen() {
 
 /** The next page, when the end comes near. */
 async function more() {
-  if (isLoading || next === null || tiles.isLast) return;
+  if (asking !== null || isLoading || next === null || tiles.isLast) return;
   isLoading = true;
+  isHeld = false;
   const { signal } = running;
-  const of = shown;
   try {
     const found = await next(signal);
     signal.throwIfAborted();
-    if (shown !== of) return; // another question was answered meanwhile
     isLoading = false;
     tiles.add(folds.fold(found.items, groups), found.last);
   } catch (error) {
     if (signal.aborted) return;
     isLoading = false;
-    if (error.type?.endsWith(":cursor")) {
-      kept.delete(shown); // the server was started anew
-      shown = null;
-      ask();
-    } else fail(error);
+    isHeld = true;
+    if (error.type?.endsWith(":cursor"))
+      askAfresh(); // the server was started anew
+    else fail(error, more);
   }
 }
 
 /** Keeps what is shown, so that going back shows it at once, and where it was. */
 function remember() {
-  if (shown === null || isLoading) return;
+  if (shown === null) return;
+  const top = main.hidden ? (kept.get(shown)?.top ?? 0) : window.scrollY;
   kept.delete(shown);
-  kept.set(shown, { items: tiles.all, last: tiles.isLast, next, groups, top: window.scrollY, about });
-  for (const old of kept.keys()) if (kept.size > KEPT) kept.delete(old);
+  kept.set(shown, { items: tiles.all, last: tiles.isLast, next, groups, top, about });
+  limit(kept);
+}
+
+/** Lets go of the oldest entries of a map. */
+function limit(map) {
+  for (const old of map.keys()) if (map.size > KEPT) map.delete(old);
 }
 
 function again(wanted) {
@@ -170,8 +212,7 @@ function again(wanted) {
   tiles.show(there.items, there.last);
   tell(there.about);
   window.scrollTo({ top: there.top, behavior: "instant" });
-  busy(false);
-  main.ariaBusy = "false";
+  rest();
   complete();
   return true;
 }
@@ -183,6 +224,7 @@ let about = null; // what was told of the answer that is shown
 function tell(found) {
   about = { query: found.query, milliseconds: found.milliseconds, items: found.items, last: found.last };
   hasFailed = false;
+  isTold = true;
   const tellAloud = asked.view === null ? say : () => {}; // an open view has more to say than the pictures behind it
   settle();
   stand(null);
@@ -206,18 +248,14 @@ async function total() {
   const wanted = shown;
   try {
     const { images } = filtered(asked) ? await api.facets(where(asked)) : await api.stats();
-    if (shown === wanted) summarise(`${count.format(images)} picture${images === 1 ? "" : "s"}`);
+    if (shown === wanted && isTold) summarise(`${count.format(images)} picture${images === 1 ? "" : "s"}`);
   } catch {
     // the pictures are there without it
   }
 }
 
-function fail(error) {
-  if (error.name === "AbortError") return;
-  const retry = () => {
-    kept.delete(question(asked));
-    ask();
-  };
+/** Says what went wrong; `retry` is called where somebody wants to try again. */
+function fail(error, retry) {
   if (error.status === 422 && asked.q.trim() && tiles.count) {
     summarise(error.message); // half a query, such as a lone hyphen: what is shown stays
     return;
@@ -239,13 +277,21 @@ api.events.addEventListener("busy", ({ detail }) =>
 let recovery = 0;
 api.events.addEventListener("offline", () => {
   clearTimeout(recovery);
-  recovery = setTimeout(() => shown === null && ask(), 3000);
+  recovery = setTimeout(recover, RECOVERY);
 });
 window.addEventListener("offline", () => notify("This machine is offline.", { kind: "bad" }));
 window.addEventListener("online", () => {
   settle();
-  if (shown !== question(asked)) ask();
+  recover();
 });
+
+/** Asks again for what nobody answered. */
+function recover() {
+  if (asked.view !== null || asking !== null) return;
+  if (!isTold) askAfresh();
+  else if (isHeld) more();
+}
+
 api.keysFrom(askForKey);
 
 // --- rendering ---
@@ -254,11 +300,9 @@ function render(before) {
   if (asked.upload && !uploads.has(asked.upload)) {
     asked = { ...asked, upload: null };
     history.replaceState(history.state, "", address(asked));
-    notify("That picture was only here while the page was open. Drop it again.", { seconds: 8 });
+    notify("That picture is not here any more. Drop it again.", { seconds: 8 });
   }
-  if (document.activeElement !== field || before?.q !== asked.q)
-    if (field.value.trim() !== asked.q.trim()) field.value = asked.q;
-  clear.hidden = field.value === "" && !asked.like && !asked.upload;
+  write(asked.q);
   field.placeholder =
     asked.like || asked.upload
       ? "Add words, such as: at night"
@@ -271,10 +315,19 @@ function render(before) {
   views(before);
   if (asked.picture === null && page.id !== null) {
     const id = page.hide();
-    if (asked.view === null && !tiles.focus(id, { quietly: true })) field.focus();
+    if (asked.view === null && !tiles.focus(id, { quietly: true })) field.focus({ preventScroll: true });
   }
-  if (asked.view === null && question(asked) !== shown) ask();
-  else complete();
+  const wanted = question(asked);
+  if (asked.view === null && wanted !== shown && wanted !== asking) {
+    ask();
+    return;
+  }
+  if (asking !== null && asking !== wanted) {
+    begin(); // nobody waits for that answer any more
+    rest();
+  }
+  if (wanted === shown && !isTold) tell(about);
+  complete();
 }
 
 /** What can wait for the pictures, or needs them. */
@@ -290,22 +343,39 @@ const made = {
   compare: async (host) =>
     (await import("./compare.js")).compare(host, { api, query: () => ({ text: asked.q.trim(), where: where(asked) }) }),
 };
-const panels = {}; // the views that were opened
+const panels = {}; // promises of the views that were opened
 
-async function views(before) {
+function views(before) {
+  const isBack = main.hidden && asked.view === null;
   main.hidden = asked.view !== null;
+  if (isBack) window.scrollTo({ top: kept.get(shown)?.top ?? 0, behavior: "instant" });
   for (const name of Object.keys(made)) {
-    const host = document.getElementById(name);
     document.getElementById(`open-${name}`).ariaPressed = String(asked.view === name);
-    if (asked.view === name) {
-      panels[name] ??= made[name](host);
-      const changed = before?.view !== name || question(before) !== question(asked);
-      const panel = await panels[name];
-      if (asked.view === name && changed) {
-        window.scrollTo({ top: 0, behavior: "instant" });
-        panel.open();
-      }
-    } else if (panels[name]) (await panels[name]).close();
+    if (asked.view === name || panels[name]) turn(name, before);
+  }
+}
+
+/** Opens or closes a view. */
+async function turn(name, before) {
+  const isNew = before?.view !== name || question(before) !== question(asked);
+  let panel;
+  try {
+    panels[name] ??= made[name](document.getElementById(name));
+    panel = await panels[name];
+  } catch {
+    delete panels[name];
+    if (asked.view !== name) return;
+    go({ view: null }, { replace: true });
+    notify("That could not be loaded.", {
+      action: ["Try again", () => go({ view: name, picture: null })],
+      seconds: 10,
+    });
+    return;
+  }
+  if (asked.view !== name) panel.close();
+  else if (isNew) {
+    window.scrollTo({ top: 0, behavior: "instant" });
+    panel.open();
   }
 }
 
@@ -315,7 +385,7 @@ for (const name of Object.keys(made)) {
   button.addEventListener("click", () => go({ view: asked.view === name ? null : name, picture: null }));
   host.addEventListener("leave", () => {
     go({ view: null });
-    button.focus();
+    button.focus({ preventScroll: true });
   });
   host.addEventListener("show", ({ detail }) => go({ view: null, picture: detail.id }, { opened: true }));
 }
@@ -323,28 +393,53 @@ document.getElementById("indexing").addEventListener("indexed", () => {
   folds.forget();
   times.forget();
   kept.clear();
-  shown = null;
-  ask();
+  if (asked.view !== null) {
+    begin();
+    rest();
+    shown = null; // whoever comes back sees what is there by then
+  } else if (window.scrollY === 0 && asked.picture === null) askAfresh();
+  else {
+    const show = () => {
+      go({ view: null, picture: null });
+      askAfresh();
+    };
+    notify("The index has changed.", { action: ["Show", show] }); // nobody is torn from what is looked at
+  }
 });
 
 // --- the field and the keyboard ---
 
-let pause = 0;
+let pause = 0; // the timer while somebody types, else 0
 let typed = 0; // when a key was pressed last
 
 function type(text, now = false) {
   clearTimeout(pause);
-  const begin = () => {
+  const send = () => {
     const replace = performance.now() - typed < SENTENCE && !now;
     typed = performance.now();
     go({ q: text, picture: null, view: asked.view === "compare" ? "compare" : null }, { replace });
   };
-  if (now) begin();
-  else pause = setTimeout(begin, PAUSE);
+  if (now) send();
+  else pause = setTimeout(send, PAUSE);
+}
+
+function forgetTyping() {
+  clearTimeout(pause);
+  pause = 0;
+}
+
+/** Puts words in the field; spaces that are being typed stay. */
+function write(text) {
+  if (field.value.trim() !== text.trim()) field.value = text;
+  offerToClear();
+}
+
+function offerToClear() {
+  clear.hidden = field.value === "" && !asked.like && !asked.upload;
 }
 
 field.addEventListener("input", () => {
-  clear.hidden = field.value === "" && !asked.like && !asked.upload;
+  offerToClear();
   type(field.value);
 });
 document.getElementById("search").addEventListener("submit", (event) => {
@@ -354,7 +449,7 @@ document.getElementById("search").addEventListener("submit", (event) => {
 });
 clear.addEventListener("click", () => {
   go({ q: "", like: null, upload: null });
-  field.focus();
+  field.focus({ preventScroll: true });
 });
 document.getElementById("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -377,22 +472,23 @@ field.addEventListener("keydown", (event) => {
     go({ q: "" });
   }
 });
-document.getElementById("grid").addEventListener("above", () => field.focus());
+document.getElementById("grid").addEventListener("above", () => field.focus({ preventScroll: true }));
 document.addEventListener("keydown", (event) => {
   const isWriting = event.target.matches("input, textarea, select");
   if (
     event.key === "/" &&
-    !isWriting &&
+    (!isWriting || event.target.matches("[type=checkbox]")) &&
     !event.ctrlKey &&
     !event.metaKey &&
     !event.altKey &&
     !document.querySelector("dialog[open]")
   ) {
     event.preventDefault();
-    field.focus();
+    document.querySelector(":popover-open")?.hidePopover();
+    field.focus({ preventScroll: true });
     field.select();
   } else if (event.key === "Escape" && !isWriting && !event.defaultPrevented && main.contains(event.target))
-    field.focus();
+    field.focus({ preventScroll: true });
 });
 
 render(null);

@@ -65,7 +65,8 @@ export function compare(host, { api, query }) {
   async function start() {
     asked = "";
     try {
-      if (!models.length) offer((await api.models()).models.filter((model) => model.images));
+      const found = (await api.models()).models.filter((model) => model.images);
+      if (!found.length || names(found) !== names(models)) offer(found); // else what was chosen stays
       await run();
     } catch (error) {
       tellTrouble(error);
@@ -99,7 +100,7 @@ export function compare(host, { api, query }) {
         }),
       );
       if (signal.aborted) return;
-      show(answers, ways);
+      show(answers, signal);
     } catch (error) {
       if (signal.aborted) return;
       asked = "";
@@ -155,12 +156,11 @@ export function compare(host, { api, query }) {
 
   // ---- showing -----------------------------------------------------------------------------------------------------
 
-  function show([before, after], ways) {
+  function show([before, after], signal) {
     pressed();
     const ranks = [before, after].map((answer) => new Map(answer.hits.map((hit) => [hit.image_id, hit.rank])));
-    const names = ways.map((way) => JSON.parse(way));
-    left.fill(before, (id) => change(ranks[1].get(id), ranks[0].get(id), "goes"), names[0]);
-    right.fill(after, (id) => change(ranks[0].get(id), ranks[1].get(id), "came"), names[1]);
+    left.fill(before, (id) => change(ranks[1].get(id), ranks[0].get(id), "goes"), signal);
+    right.fill(after, (id) => change(ranks[0].get(id), ranks[1].get(id), "came"), signal);
     draw(before.hits, ranks[1]);
     status.textContent = summary(after.hits, ranks);
   }
@@ -204,16 +204,16 @@ export function compare(host, { api, query }) {
     );
     list.setAttribute("aria-label", `${label} answer`);
 
-    function fill(answer, changeOf) {
+    function fill(answer, changeOf, signal) {
       figures.textContent = timings(answer.timings_ms);
-      list.replaceChildren(...answer.hits.slice(0, SHOWN).map((hit) => row(hit, changeOf(hit.image_id))));
+      list.replaceChildren(...answer.hits.slice(0, SHOWN).map((hit) => row(hit, changeOf(hit.image_id), signal)));
     }
     return { section, select, figures, list, fill };
   }
 
-  function row(hit, moved) {
+  function row(hit, moved, signal) {
     const picture = el("img", { alt: "", width: hit.width, height: hit.height, loading: "lazy", decoding: "async" });
-    api.show(picture, api.thumbnailAddress(hit.image_id, api.thumbnailSize(160)));
+    api.show(picture, api.thumbnailAddress(hit.image_id, api.thumbnailSize(160)), signal);
     const button = el(
       "button",
       { type: "button", className: "compare-hit" },
@@ -338,6 +338,10 @@ function timings(milliseconds) {
     .filter((stage) => stage in milliseconds)
     .map((stage) => `${stage} ${milliseconds[stage].toFixed(0)} ms`)
     .join(" · ");
+}
+
+function names(models) {
+  return models.map(({ name }) => name).join("\n");
 }
 
 function fileName(path) {

@@ -29,9 +29,10 @@ export function pictures({ take, refuse }) {
   window.addEventListener("dragstart", () => {
     isOurs = true;
   });
-  window.addEventListener("dragend", () => {
-    isOurs = false;
-  });
+  for (const end of ["dragend", "pointerdown", "pointermove"]) // a tile that left the document meanwhile sends no dragend
+    window.addEventListener(end, () => {
+      isOurs = false;
+    });
   window.addEventListener("dragover", (event) => {
     if (isOurs || !event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();

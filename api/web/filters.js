@@ -13,6 +13,7 @@ export function filters(host, { facets, change }) {
   const pills = {};
 
   for (const name of ["date", ...LISTS]) {
+    let stop = new AbortController(); // of counting
     const panel = el("div", {
       className: "choices-panel",
       id: `filter-${name}`,
@@ -24,9 +25,11 @@ export function filters(host, { facets, change }) {
     button.popoverTargetElement = panel;
     panel.addEventListener("beforetoggle", ({ newState }) => {
       button.ariaExpanded = String(newState === "open");
+      stop.abort();
       if (newState === "open") {
+        stop = new AbortController();
         beside(panel, button);
-        fill(name, panel);
+        fill(name, panel, stop.signal);
       }
     });
     host.append(button, panel);
@@ -39,12 +42,14 @@ export function filters(host, { facets, change }) {
   });
   host.append(all);
 
-  async function fill(name, panel) {
+  async function fill(name, panel, signal) {
     panel.replaceChildren(el("p", { className: "muted" }, "Counting…"));
     try {
-      const found = await facets(where(asked, name));
+      const found = await facets(where(asked, name), signal);
+      if (signal.aborted) return;
       panel.replaceChildren(...(name === "date" ? dates(found) : choices(name, found[FACETS[name]])));
     } catch (error) {
+      if (signal.aborted) return;
       panel.replaceChildren(el("p", { className: "muted" }, error.message));
     }
   }
@@ -53,57 +58,48 @@ export function filters(host, { facets, change }) {
     if (!values.length) return [el("p", { className: "muted" }, "No picture passes the other filters.")];
     const shorten = name === "folder" ? relative(values.map(({ value }) => value)) : (value) => value;
     const rows = values.map(({ value, count: n }) => {
-      const box = el("input", { type: "checkbox", checked: asked[name].includes(value ?? "") });
-      box.addEventListener("change", () => {
+      const is = () => asked[name].includes(value ?? "");
+      const toggle = () => {
         const others = asked[name].filter((one) => one !== (value ?? ""));
-        change({ [name]: box.checked ? [...others, value ?? ""] : others });
-      });
-      const text = value === null ? "Not known" : shorten(value);
-      return el(
-        "li",
-        {},
-        el(
-          "label",
-          { title: value ?? "" },
-          box,
-          el("span", {}, text),
-          el("span", { className: "count" }, count.format(n)),
-        ),
-      );
+        change({ [name]: is() ? others : [...others, value ?? ""] });
+      };
+      return row(value === null ? "Not known" : shorten(value), n, { title: value ?? "", is, toggle });
     });
     return [el("ul", {}, ...rows)];
   }
 
   function dates(found) {
     const range = ["from", "to"].map((end) => {
-      const field = el("input", { type: "date", className: "field", value: full(asked[end], end) });
+      const field = el("input", { type: "date", className: "field" });
+      field.update = () => {
+        const day = full(asked[end], end);
+        if (field.value !== day) field.value = day;
+      };
+      field.update();
       field.addEventListener("change", () => change({ [end]: field.value, undated: false }));
       return el("label", {}, end === "from" ? "From" : "To", field);
     });
     const rows = found.years.map(({ value, count: n }) => {
-      const is = value === null ? asked.undated : !asked.undated && asked.from === value && asked.to === value;
-      const chosen =
-        value === null
-          ? { undated: !is, from: "", to: "" }
-          : { undated: false, from: is ? "" : value, to: is ? "" : value };
-      const box = el("input", { type: "checkbox", checked: is });
-      box.addEventListener("change", () => {
-        change(chosen);
-        fill("date", pills.date.panel);
-      });
-      return el(
-        "li",
-        {},
-        el(
-          "label",
-          {},
-          box,
-          el("span", {}, value ?? "Without a date"),
-          el("span", { className: "count" }, count.format(n)),
-        ),
-      );
+      const is = () => (value === null ? asked.undated : !asked.undated && asked.from === value && asked.to === value);
+      const toggle = () => {
+        const year = value === null || is() ? "" : value;
+        change({ undated: value === null && !is(), from: year, to: year });
+      };
+      return row(value ?? "Without a date", n, { is, toggle });
     });
     return [el("div", { className: "range" }, ...range), el("ul", {}, ...rows)];
+  }
+
+  /** A choice: `is()` tells whether it is chosen, `toggle()` chooses it or takes it away. */
+  function row(text, n, { title = "", is, toggle }) {
+    const box = el("input", { type: "checkbox" });
+    box.update = () => {
+      box.checked = is();
+    };
+    box.update();
+    box.addEventListener("change", toggle);
+    const counted = el("span", { className: "count" }, count.format(n));
+    return el("li", {}, el("label", { title }, box, el("span", {}, text), counted));
   }
 
   /** Shows which filters an address holds. */
@@ -115,6 +111,7 @@ export function filters(host, { facets, change }) {
       button.classList.toggle("on", said !== null);
       button.ariaLabel = said === null ? NAMES[name] : `${NAMES[name]}: ${said}`;
     }
+    for (const input of host.querySelectorAll("input")) input.update(); // in place: the focus stays where it is
     all.hidden = filtered(asked) === 0;
   };
 }

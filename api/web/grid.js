@@ -48,6 +48,7 @@ export function grid(host, { link, open, more, pass, say }) {
   // --- drawing ---
 
   function draw() {
+    if (host.clientWidth === 0) return; // another view is open, and its scrolling is no business of the pictures
     const top = window.scrollY - offset();
     const near = window.innerHeight * NEAR;
     const [first, end] = between(rows, top - near, top + window.innerHeight + near);
@@ -156,6 +157,7 @@ export function grid(host, { link, open, more, pass, say }) {
       ariaLabel: `${count} near-duplicate${count === 1 ? "" : "s"} of ${item.name}`,
       title: is ? "Fold near-duplicates" : "Show near-duplicates",
     });
+    button.dataset.copies = count;
     button.append(icon("stack"), `+${count}`);
     return button;
   }
@@ -170,6 +172,19 @@ export function grid(host, { link, open, more, pass, say }) {
   }
 
   // --- folding ---
+
+  /** Pictures that are drawn may have got copies since. */
+  function recount() {
+    for (const [id, tile] of drawn) {
+      const item = order[places.get(id)]?.item;
+      const copies = item?.copies?.length ?? 0;
+      const there = tile.querySelector(".badge");
+      if (copies === Number(there?.dataset.copies ?? 0)) continue;
+      there?.remove();
+      if (copies) tile.append(badge(item));
+      tile.firstElementChild.ariaLabel = label(item);
+    }
+  }
 
   function unfold(id) {
     const item = order[places.get(id)]?.item;
@@ -287,10 +302,12 @@ export function grid(host, { link, open, more, pass, say }) {
   window.addEventListener("scroll", soon, { passive: true });
 
   new ResizeObserver(() => {
-    if (host.clientWidth === width || host.clientWidth === 0 || !items.length) return;
+    if (host.clientWidth === 0 || !items.length) return;
+    if (host.clientWidth === width) return draw(); // it is to be seen again, perhaps elsewhere
     const before = width && anchor();
     lay();
-    if (before) window.scrollBy({ top: rows[order[places.get(before.id)].row].top - before.top, behavior: "instant" });
+    const place = before ? places.get(before.id) : undefined; // none in a last row that is not full at this width
+    if (place !== undefined) window.scrollBy({ top: rows[order[place].row].top - before.top, behavior: "instant" });
   }).observe(host);
 
   /** The first picture in the window, and where it is, to be found again after the rows have changed. */
@@ -317,6 +334,7 @@ export function grid(host, { link, open, more, pass, say }) {
       items = [...items, ...found];
       isLast = last;
       lay();
+      recount();
     },
     /** Folds what was not seen yet: `fold(items, seen)` gives what stays, of which the first `seen` pictures must. */
     refold(fold) {
@@ -324,14 +342,8 @@ export function grid(host, { link, open, more, pass, say }) {
       const [, end] = between(rows, top, top + window.innerHeight);
       const seen = rows.slice(0, end).flatMap(({ boxes }) => boxes.map(({ item }) => item.id));
       items = fold(items, items.findLastIndex(({ id }) => id === seen.at(-1)) + 1);
-      for (const [id, tile] of drawn) {
-        const item = order[places.get(id)]?.item;
-        if (item?.copies?.length && !tile.querySelector(".badge")) {
-          tile.append(badge(item));
-          tile.firstElementChild.ariaLabel = label(item);
-        }
-      }
       lay();
+      recount();
     },
     /** Tiles without pictures, while the first answer is on its way. */
     wait() {

@@ -82,6 +82,7 @@ export function indexing(host, { api, say }) {
       showFolders();
       showJobs(jobs);
     } catch (error) {
+      if (current) lookLater();
       tellTrouble(error);
     }
   }
@@ -111,30 +112,44 @@ export function indexing(host, { api, say }) {
   }
 
   async function look() {
+    clearTimeout(timer);
+    if (current === null) return;
+    const { id } = current;
     try {
-      const job = await api.job(current.id);
+      const job = await api.job(id);
+      if (current?.id !== id) return; // another answer has told of its end meanwhile
       if (current.trouble) tell(null);
       follow(job);
     } catch (error) {
-      current.trouble = true;
+      if (current?.id !== id) return;
       if (error.status === 404) {
         current = null; // the server was started anew, and knows nothing of it
+        changed();
         load();
         return;
       }
+      lookLater();
       tellTrouble(error);
-      timer = setTimeout(look, LOOK_AGAIN);
     }
+  }
+
+  function lookLater() {
+    clearTimeout(timer);
+    current.trouble = true;
+    timer = setTimeout(look, LOOK_AGAIN);
   }
 
   async function stop() {
     if (cancel.ariaDisabled === "true") return;
     cancel.ariaDisabled = "true"; // it keeps the focus, which a disabled button would lose
+    const { id } = current;
     try {
-      const job = await api.cancelJob(current.id);
+      const job = await api.cancelJob(id);
+      if (current?.id !== id) return;
       say("Cancelling. What is finished is kept.");
       follow(job);
     } catch (error) {
+      if (current?.id !== id) return;
       cancel.ariaDisabled = "false";
       tellTrouble(error);
     }
@@ -156,8 +171,12 @@ export function indexing(host, { api, say }) {
     current = null;
     showProgress(null);
     say(`Indexing: ${STATES[job.state].toLowerCase()}. ${outcome(job)}`);
-    host.dispatchEvent(new Event("indexed", { bubbles: true }));
+    changed();
     load().then(() => hadFocus && (start.disabled ? title : start).focus());
+  }
+
+  function changed() {
+    host.dispatchEvent(new Event("indexed", { bubbles: true }));
   }
 
   function showFolders() {
@@ -190,7 +209,11 @@ export function indexing(host, { api, say }) {
 
   function showJobs(jobs) {
     const active = jobs.find((job) => job.state === "queued" || job.state === "running");
-    if (active) follow(active);
+    const known = jobs.find((job) => job.id === current?.id);
+    // What was followed may have ended, which loads all of this again; or have begun since, or be forgotten: that is asked.
+    if (known && known !== active) follow(known);
+    else if (active) follow(active);
+    else if (current) look();
     else showProgress(null);
     const ended = jobs.filter((job) => job !== active);
     past.hidden = !ended.length;

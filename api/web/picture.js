@@ -149,7 +149,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     } else if (hit) why.append(el("h3", {}, "Why this one"));
     if (query) ask(query, POINT);
     else why.append(el("div", { className: "sentence" }));
-    if (hit) why.append(ranks(hit));
+    if (hit) why.append(ranks(hit, Boolean(query)));
     if (hit?.matched.length) {
       const sources = hit.sources
         .filter((source) => source !== "vector")
@@ -158,13 +158,15 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     }
   }
 
-  function ranks({ rank, retrieval_rank, rerank_score, retrieval_score }) {
+  /** Only for words there is a second rank: pictures alone are not reranked. */
+  function ranks({ rank, retrieval_rank, rerank_score, retrieval_score }, hasWords) {
     const cell = (title, value, note) => el("div", {}, el("dt", {}, title), el("dd", {}, value, el("small", {}, note)));
     const list = el(
       "dl",
       { className: "ranks" },
       cell("Retrieval", `#${retrieval_rank}`, `cosine ${retrieval_score.toFixed(3)}`),
     );
+    if (!hasWords) return list;
     const moved = retrieval_rank - rank;
     const note = moved > 0 ? `${moved} up` : moved < 0 ? `${-moved} down` : "unmoved";
     list.append(
@@ -260,8 +262,11 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   async function openWithKey(event) {
     event.preventDefault();
     const tab = window.open("", "_blank"); // at once, or it would count as a pop-up
+    if (tab === null) return; // the browser forbids it, and says so
     try {
-      tab.location = URL.createObjectURL(await api.file(id, stop.signal));
+      const url = URL.createObjectURL(await api.file(id, stop.signal));
+      tab.location = url;
+      setTimeout(() => URL.revokeObjectURL(url), 60_000); // it has been read by then
     } catch {
       tab.close();
     }

@@ -37,23 +37,28 @@ export function busy(is) {
 }
 
 let leaving = 0;
+let act = null; // what the button of the notice does
 
 /** A notice over the page. `kind` is "bad", "busy" or nothing; `action` is [label, function]; it leaves after `seconds`, if given. */
 export function notify(text, { kind = "", action = null, seconds = 0 } = {}) {
   clearTimeout(leaving);
   toast.className = `toast ${kind}`;
-  toast.replaceChildren(el("span", {}, text));
-  if (action) {
-    const button = el("button", { type: "button", className: "button" }, action[0]);
-    button.addEventListener("click", () => {
-      unnotify();
-      action[1]();
-    });
-    toast.append(button);
+  act = action?.[1];
+  const label = action?.[0] ?? "";
+  if (toast.hidden || toast.textContent !== text + label) {
+    // else it would be read out again, and lose the focus
+    toast.replaceChildren(el("span", {}, text));
+    if (action) toast.append(el("button", { type: "button", className: "button" }, label));
   }
   toast.hidden = false;
   if (seconds) leaving = setTimeout(unnotify, seconds * 1000);
 }
+
+toast.addEventListener("click", ({ target }) => {
+  if (!target.matches("button")) return;
+  unnotify();
+  act();
+});
 
 /** Takes a notice away that tells of trouble, for that is over. */
 export function settle() {

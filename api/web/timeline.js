@@ -21,6 +21,7 @@ export function timeline(host, { facets, change }) {
   host.append(el("div", { className: "track" }, bars, marker, years, tip), rest);
 
   let asked = null;
+  let isVisible = false;
   let counted = null; // the filters that the bars are for
   let times = []; // "2024-06" or "2024", each of the whole time
   let passing = null; // when the picture at the top of the window was taken
@@ -28,17 +29,21 @@ export function timeline(host, { facets, change }) {
 
   async function draw(now, visible) {
     asked = now;
+    isVisible = visible;
     const filters = where(asked, "date");
     const key = JSON.stringify(filters);
     if (visible && key !== counted) {
       counted = key;
       try {
-        make(await facets(filters));
+        const found = await facets(filters);
+        if (counted !== key) return; // other bars were asked for meanwhile
+        make(found);
       } catch {
+        if (counted !== key) return;
         counted = null; // the next draw asks again
       }
     }
-    host.hidden = !visible || times.length === 0;
+    host.hidden = !isVisible || times.length === 0;
     mark();
   }
 

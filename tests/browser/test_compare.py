@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from .conftest import Served, Visits
+from .look import search, searched, seen
 
 QUERY = "a tabby cat"
 
@@ -117,6 +118,22 @@ def test_a_picture_of_a_comparison_can_be_opened(compared: Page) -> None:
     compared.keyboard.press("Escape")
     expect(compared.locator("dialog#picture")).to_be_hidden()
     expect(hits(compared, "Right").first).to_be_visible()
+
+
+def test_scrolling_a_comparison_asks_for_no_more_pictures(visits: Visits, served: Served) -> None:
+    """Those of the grid are out of sight; when they are back, they are all there."""
+    visit = visits(served.url, viewport={"width": 1280, "height": 400})
+    page = visit.page
+    assert search(page, QUERY)["next_cursor"]
+    page.get_by_role("button", name="Compare orders and models").click()
+    expect(hits(page, "Right")).to_have_count(20)
+    for _ in range(8):
+        page.mouse.wheel(0, 200)
+        page.wait_for_timeout(50)
+    assert page.evaluate("scrollY") > 0
+    assert not [request for request in visit.asked if "cursor" in searched(request)]
+    page.get_by_role("button", name="Back to the pictures").click()
+    seen(page)
 
 
 def test_typing_asks_both_ways_again(compared: Page) -> None:

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
-from .collection import RESIZED, SHAPES, YEARS, Collection
+from .collection import FOLDERS, RESIZED, SHAPES, YEARS, Collection
 from .conftest import Served, Visits
-from .look import ids, search, seen, tiles
+from .look import asks, ids, search, seen, tiles
 
 FIELDS = {"Folder": "folders", "Camera": "cameras", "Format": "formats", "Shape": "orientations"}
 
@@ -155,12 +155,83 @@ def test_the_timeline_is_walked_with_arrows(page: Page) -> None:
     assert bars.evaluate_all("bars => bars.filter(bar => bar.tabIndex === 0).length") == 1
 
 
+def dated(page: Page) -> int:
+    """How many pictures the bars stand for."""
+    names = timeline(page).evaluate_all("bars => bars.map(bar => bar.ariaLabel)")
+    return sum(int(name.split(", ", 1)[1].split()[0]) for name in names)
+
+
+def late_counts(page: Page) -> list[Route]:
+    """Hold back all counts for WEBP alone, those of the timeline too, until the test lets them go."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if "WEBP" in route.request.url and "PNG" not in route.request.url:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/v1/facets?**", hold)
+    return held
+
+
+def both(page: Page, held: list[Route]) -> None:
+    """Wait until the line above the pictures and the timeline have both asked for counts."""
+    for _ in range(200):
+        if len(held) == 2:
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"{len(held)} asked for counts")
+
+
+def let_go(page: Page, held: list[Route]) -> None:
+    """Let what was held back arrive, and the page see it."""
+    for route in held:
+        with page.expect_response("**/v1/facets?**") as late:
+            route.continue_()
+        late.value.finished()
+    page.wait_for_timeout(200)
+
+
+def test_counts_that_come_late_do_not_take_the_place_of_later_ones(page: Page) -> None:
+    """The bars are those of the filters that are chosen now."""
+    timeline(page)
+    held = late_counts(page)
+    rows = choices(page, "Format")
+    rows.filter(has_text="WEBP").get_by_role("checkbox").check()
+    expect(page).to_have_url(re.compile("format=WEBP"))
+    both(page, held)
+    with page.expect_response(lambda r: "/v1/facets?" in r.url and "PNG" in r.url) as counted_last:
+        rows.filter(has_text="PNG").get_by_role("checkbox").check()
+    months = counted_last.value.json()["months"]
+    expected = sum(month["count"] for month in months if month["value"] is not None)
+    page.wait_for_timeout(200)
+    assert dated(page) == expected
+    let_go(page, held)
+    assert dated(page) == expected
+
+
+def test_counts_that_come_late_do_not_lay_the_timeline_over_another_view(page: Page) -> None:
+    """It was hidden meanwhile, and stays so."""
+    timeline(page)
+    held = late_counts(page)
+    choices(page, "Format").filter(has_text="WEBP").get_by_role("checkbox").check()
+    expect(page).to_have_url(re.compile("format=WEBP"))
+    both(page, held)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Index folders").click()
+    expect(page.get_by_role("heading", name="Indexing")).to_be_visible()
+    let_go(page, held)
+    expect(page.locator("#timeline")).to_be_hidden()
+
+
 @pytest.mark.parametrize("name", RESIZED)
 def test_near_duplicates_are_folded_and_unfold(visits: Visits, served: Served, name: str) -> None:
     """One of them stands for all, says how many there are, and shows them below its row."""
-    page = visits(f"{served.url}/?q={name.split('.', maxsplit=1)[0]}").page
+    page = visits("about:blank").page
     groups = page.request.get(f"{served.url}/v1/duplicates").json()["groups"]
     stem = name.split(".", maxsplit=1)[0]
+    page.goto(f"{served.url}/?q={stem}")  # the server knows them by now, so no picture is seen unfolded
     group = next(g for g in groups if any(f"/{stem}_small.jpg" in file["path"] for file in g["files"]))
     assert len(group["image_ids"]) >= 2
     seen(page)
@@ -179,3 +250,25 @@ def test_near_duplicates_are_folded_and_unfold(visits: Visits, served: Served, n
     assert below["y"] >= above["y"] + above["height"]
     badge.click()
     expect(copies).to_have_count(0)
+
+
+def test_near_duplicates_outside_the_filters_are_not_counted(page: Page) -> None:
+    """A picture whose only copy lies in another folder stands for itself; with both folders it stands for two."""
+    stem = "chelsea"
+    assert f"{stem}.png" in FOLDERS["animals"]
+    groups = page.request.get(f"{page.url}v1/duplicates").json()["groups"]
+    group = next(g for g in groups if any(f"/{stem}_small.jpg" in file["path"] for file in g["files"]))
+    folders = {file["path"].rsplit("/", 2)[1] for file in group["files"]}
+    assert folders == {"animals", "copies"}
+    page.reload()  # the server knows them by now, so no picture is seen unfolded
+    search(page, stem)
+    badge = page.get_by_role("button", name=re.compile(f"^1 near-duplicate of {stem}"))
+    expect(badge).to_have_count(1)
+    rows = choices(page, "Folder")
+    with page.expect_response(lambda response: asks(response, stem)):
+        rows.filter(has_text="animals").get_by_role("checkbox").check()
+    expect(badge).to_have_count(0)
+    expect(tiles(page).first).to_be_visible()
+    with page.expect_response(lambda response: asks(response, stem)):
+        rows.filter(has_text="copies").get_by_role("checkbox").check()
+    expect(badge).to_have_count(1)

@@ -159,3 +159,28 @@ def test_a_server_that_goes_away_is_told_and_looked_for_again(
     expect(trouble).to_be_hidden()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#indexing li").first).to_contain_text("Cancelled", timeout=60_000)
+
+
+@pytest.mark.troubled
+@pytest.mark.parametrize("lost", ["**/v1/jobs/*", "**/v1/**"])
+def test_the_end_of_a_job_is_not_missed(visits: Visits, start: Start, empty: Path, inbox: Path, lost: str) -> None:
+    """It is told once, whether the list of jobs shows it first or the job itself, after the list could not be had."""
+    page = panel(visits(start(empty, "--root", inbox).url).page)
+    page.evaluate("window.ends = 0; addEventListener('indexed', () => { ends += 1; })")
+    page.route("**/v1/jobs/*", lambda route: route.abort())
+    with page.expect_response("**/v1/index"):
+        page.get_by_role("button", name="Index now").click()
+    expect(page.locator("#indexing .view-notice")).to_contain_text("does not answer")
+    address = f"{page.url.split('/?')[0]}/v1/jobs"
+    while page.request.get(address).json()[0]["state"] != "done":
+        page.wait_for_timeout(100)
+    page.route(lost, lambda route: route.abort())
+    page.evaluate("dispatchEvent(new Event('online'))")
+    if lost == "**/v1/**":
+        page.wait_for_timeout(500)
+        page.unroute_all()
+    expect(page.locator("#indexing li").first).to_contain_text("Done")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("ends") == 1
+    page.get_by_role("button", name="Back to the pictures").click()
+    expect(page.locator("#grid img").first).to_be_visible()

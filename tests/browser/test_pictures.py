@@ -155,6 +155,9 @@ def test_more_like_this_leads_on(page: Page) -> None:
     expect(page.get_by_role("heading", name="Pictures like this one")).to_be_visible()
     alike = page.request.get(f"{page.url.split('/?')[0]}/v1/images/{number}/similar?k=1").json()["hits"][0]
     expect(tiles(page).first).to_have_attribute("data-id", str(alike["image_id"]))
+    again = open_first(page)
+    expect(again.locator(".ranks")).to_contain_text(f"#1cosine {alike['retrieval_score']:.3f}")
+    expect(again.get_by_text("Reranked")).to_have_count(0)  # without words there is nothing to rerank by
 
 
 def test_what_is_known_about_a_picture_is_told(page: Page, served: Served) -> None:

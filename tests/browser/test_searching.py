@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Request, Route, expect
 
 from .collection import Collection
 from .conftest import Served, Visits
-from .look import asks, box, count_shifts, ids, search, searched, seen, tiles
+from .look import asks, box, count_shifts, ids, open_first, search, searched, seen, tiles
 
 STILL = 0.02
 """The most that layout shifts may add up to; 0.1 counts as good on the web."""
@@ -59,6 +59,106 @@ def test_an_answer_that_comes_too_late_is_dropped(page: Page) -> None:
     page.wait_for_timeout(500)
     assert ids(page) == shown
     expect(box(page)).to_have_value("a rocket on a launch pad")
+
+
+@pytest.mark.parametrize("how", ["typing", "Escape", "back"])
+def test_who_returns_to_the_question_that_is_shown_waits_for_nothing(page: Page, how: str) -> None:
+    """The answer to the question between comes late, and neither it nor its line takes the place of what is shown."""
+    if how != "Escape":
+        search(page, "a tabby cat")
+        page.wait_for_timeout(2200)  # an entry of its own in the history
+    seen(page)
+    shown, told, address = ids(page), page.locator("#summary").inner_text(), page.url
+    held: list[Route] = []
+    page.route("**/v1/search", lambda route: held.append(route))  # noqa: PLW0108  takes no bound method of C
+    with page.expect_request(lambda request: searched(request).get("text") == "a rocket on a launch pad"):
+        box(page).fill("a rocket on a launch pad")
+    if how == "back":
+        page.go_back()
+    elif how == "Escape":
+        box(page).press("Escape")
+    else:
+        box(page).fill("a tabby cat")
+    expect(page).to_have_url(address)
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#working")).to_be_hidden()
+    rockets = page.request.post(held[0].request.url, data={"text": "a rocket on a launch pad", "k": 60}).text()
+    held[0].fulfill(status=200, body=rockets, content_type="application/json")
+    page.wait_for_timeout(500)
+    assert ids(page) == shown
+    assert len(held) == 1
+    expect(page.locator("#summary")).to_have_text(told)
+
+
+def test_a_picture_opens_while_another_answer_is_on_its_way(page: Page) -> None:
+    """At once, and the search is not begun again."""
+    search(page, "a tabby cat")
+    seen(page)
+    held: list[Route] = []
+    page.route("**/v1/search", lambda route: held.append(route))  # noqa: PLW0108  takes no bound method of C
+    with page.expect_request("**/v1/search"):
+        box(page).fill("a rocket on a launch pad")
+    open_first(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog#picture")).to_be_hidden()
+    held[0].continue_()
+    expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("rocket"))
+    assert [searched(route.request).get("text") for route in held].count("a rocket on a launch pad") == 1
+
+
+@pytest.mark.parametrize("how", ["Escape", "Clear the search"])
+def test_words_that_were_not_asked_for_yet_can_be_taken_back(visits: Visits, served: Served, how: str) -> None:
+    """Before the pause after the last key is over; they are never searched for."""
+    visit = visits(served.url)
+    page = visit.page
+    seen(page)
+    script = """([text, how]) => {
+        const field = document.getElementById("q"), clear = document.getElementById("clear");
+        field.focus();
+        field.value = text;
+        field.dispatchEvent(new InputEvent("input", {bubbles: true}));
+        if (how === "Escape") field.dispatchEvent(new KeyboardEvent("keydown", {key: "Escape", bubbles: true}));
+        else clear.click();
+    }"""
+    page.evaluate(script, ["a tabby cat", how])
+    expect(box(page)).to_have_value("")
+    expect(page.get_by_role("button", name="Clear the search")).to_be_hidden()
+    page.wait_for_timeout(500)
+    expect(box(page)).to_have_value("")
+    assert page.url == f"{served.url}/"
+    assert not any(searched(request) for request in visit.asked)
+
+
+def test_a_key_just_pressed_does_not_close_what_is_opened_next(page: Page) -> None:
+    """A picture stays open, and a view too, which then has the words."""
+    seen(page)
+    script = """(next) => {
+        const field = document.getElementById("q");
+        field.value = "a tabby cat";
+        field.dispatchEvent(new InputEvent("input", {bubbles: true}));
+        document.querySelector(next).click();
+    }"""
+    page.evaluate(script, ".tile a")
+    expect(page.locator("dialog#picture")).to_be_visible()
+    page.wait_for_timeout(500)
+    expect(page.locator("dialog#picture")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.evaluate(script, "#open-compare")
+    expect(page).to_have_url(re.compile(r"\?q=a\+tabby\+cat&view=compare$"))
+    page.wait_for_timeout(500)
+    expect(page.get_by_role("heading", name=re.compile("Compare"))).to_be_visible()
+
+
+def test_slash_leads_to_the_field_from_a_filter_too(page: Page) -> None:
+    """A box that is ticked takes no text."""
+    seen(page)
+    page.get_by_role("button", name=re.compile("^Format")).click()
+    panel = page.get_by_role("group", name="Format", exact=True)
+    panel.get_by_role("checkbox").first.focus()
+    page.keyboard.press("/")
+    expect(box(page)).to_be_focused()
+    expect(box(page)).to_have_value("")
+    expect(panel).to_be_hidden()
 
 
 def test_the_address_holds_the_query_so_that_back_reload_and_sharing_work(
@@ -197,6 +297,74 @@ def test_coming_back_from_a_picture_leaves_the_grid_where_it_was(page: Page) -> 
     expect(page.locator("dialog#picture")).to_be_hidden()
     assert page.evaluate("scrollY") == pytest.approx(at, abs=2)
     expect(tile).to_be_focused()
+
+
+def test_going_to_the_field_leaves_the_grid_where_it_was(page: Page) -> None:
+    """The bar is always in the window."""
+    search(page, "a photograph")
+    page.mouse.wheel(0, 1500)
+    page.wait_for_timeout(300)
+    at = page.evaluate("scrollY")
+    assert at > 500
+    page.locator("#results").evaluate("main => main.focus({preventScroll: true})")
+    page.keyboard.press("/")
+    expect(box(page)).to_be_focused()
+    page.wait_for_timeout(100)
+    assert page.evaluate("scrollY") == at
+
+
+@pytest.mark.parametrize("view", ["Compare orders and models", "Index folders"])
+def test_coming_back_from_a_view_leaves_the_grid_where_it_was(page: Page, view: str) -> None:
+    """By its button and by back."""
+    search(page, "a photograph")
+    page.mouse.wheel(0, 1500)
+    page.wait_for_timeout(300)
+    seen(page)
+    at, shown = page.evaluate("scrollY"), ids(page)
+    assert at > 500
+    for back in (page.go_back, page.get_by_role("button", name="Back to the pictures").click):
+        page.get_by_role("button", name=view).dispatch_event("click")  # a click of Playwright's scrolls
+        expect(page.get_by_role("button", name="Back to the pictures")).to_be_visible()
+        expect(page.locator("#results")).to_be_hidden()
+        back()
+        expect(page.get_by_role("button", name="Back to the pictures")).to_be_hidden()
+        assert page.evaluate("scrollY") == pytest.approx(at, abs=2)
+        assert set(shown) <= set(ids(page))
+
+
+def test_going_back_leaves_no_hole_between_the_pages_of_an_answer(page: Page) -> None:
+    """Also where the next page was on its way when somebody typed on; order and number are those of the server."""
+    held: list[Route] = []
+    first = search(page, "a photograph")
+    seen(page)
+    open_first(page)  # what is shown is kept now, with one page
+    page.go_back()
+    expect(page.locator("dialog#picture")).to_be_hidden()
+    with page.expect_response(lambda response: "cursor" in searched(response.request)) as second:
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    page.wait_for_timeout(200)
+    page.route(
+        "**/v1/search", lambda route: held.append(route) if searched(route.request).get("cursor") else route.continue_()
+    )
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    page.wait_for_timeout(2200)
+    search(page, "a rocket on a launch pad")
+    page.unroute("**/v1/search")
+    page.go_back()
+    expect(box(page)).to_have_value("a photograph")
+    expected = [hit["image_id"] for hit in first["hits"] + second.value.json()["hits"]]
+    met: list[int] = []
+    page.evaluate("scrollTo(0, 0)")
+    for _ in range(60):
+        page.wait_for_timeout(60)
+        met += [one for one in ids(page) if one not in met]
+        if page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1"):
+            break
+        page.mouse.wheel(0, 500)
+    assert [one for one in met if one in expected] == [one for one in expected if one in met]
+    folded = page.request.get(page.url.split("?")[0] + "v1/duplicates").json()["groups"]
+    copies = {one for group in folded for one in group["image_ids"]}
+    assert set(expected) - copies <= set(met)
 
 
 @pytest.mark.parametrize("width", [360, 3840])

@@ -61,7 +61,6 @@ def test_without_the_server_it_says_so_and_comes_back_by_itself(visits: Visits, 
     expect(page.get_by_text(re.compile("does not answer")).first).to_be_visible()
     expect(tiles(page).first).to_be_visible()
     page.unroute("**/v1/**")
-    page.get_by_role("button", name="Try again").click()
     expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("chelsea"))
     expect(page.get_by_text(re.compile("does not answer"))).to_be_hidden()
 
@@ -142,6 +141,88 @@ def test_half_a_query_changes_nothing_but_a_line_of_text(page: Page) -> None:
     expect(tiles(page).first).to_be_visible()
 
 
+@pytest.mark.troubled
+def test_what_went_wrong_is_no_longer_told_where_somebody_returned_from_it(page: Page) -> None:
+    """Half a query, and then a failure: with the question before, its own line stands there again, and no notice."""
+    search(page, "a tabby cat")
+    told = page.locator("#summary").inner_text()
+    with page.expect_response(lambda r: r.url.endswith("/v1/search") and r.status == 422):
+        box(page).fill("-cat")
+    expect(page.locator("#summary")).not_to_have_text(told)
+    box(page).fill("a tabby cat")
+    expect(page.locator("#summary")).to_have_text(told)
+    page.route("**/v1/search", refuse(500, "an error that crosslook did not foresee"))
+    box(page).fill("a tabby cat asleep")
+    expect(page.get_by_text("did not foresee")).to_be_visible()
+    box(page).fill("a tabby cat")
+    expect(page.get_by_text("did not foresee")).to_be_hidden()
+    expect(page.locator("#summary")).to_have_text(told)
+
+
+@pytest.mark.troubled
+def test_a_next_page_that_failed_is_asked_for_again_when_somebody_says_so(page: Page) -> None:
+    """Not by each turn of the wheel; then it comes, and the place in the grid is the same."""
+    times = 0
+
+    def fail(route: Route) -> None:
+        nonlocal times
+        if "cursor" in searched(route.request):
+            times += 1
+            refuse(500, "an error that crosslook did not foresee")(route)
+        else:
+            route.continue_()
+
+    page.route("**/v1/search", fail)
+    search(page, "a photograph")
+    for _ in range(10):
+        page.mouse.wheel(0, 400)
+        page.wait_for_timeout(60)
+    expect(page.get_by_text("did not foresee")).to_be_visible()
+    assert times == 1
+    at = page.evaluate("scrollY")
+    page.unroute("**/v1/search")
+    with page.expect_response(lambda response: "cursor" in searched(response.request) and response.ok):
+        page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("did not foresee")).to_be_hidden()
+    assert at > 0
+    assert page.evaluate("scrollY") == at
+
+
+@pytest.mark.troubled
+@pytest.mark.parametrize("view", ["compare", "indexing"])
+def test_a_view_that_did_not_come_can_be_opened_later(page: Page, view: str) -> None:
+    """The page says so, shows the pictures, and fetches it anew."""
+    seen(page)
+    page.route(f"**/static/{view}.js", lambda route: route.abort("connectionrefused"))
+    button = page.locator(f"#open-{view}")
+    button.click()
+    expect(page.get_by_text("could not be loaded")).to_be_visible()
+    expect(page.locator("#results")).to_be_visible()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    page.unroute(f"**/static/{view}.js")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Back to the pictures")).to_be_visible()
+    page.get_by_role("button", name="Back to the pictures").click()
+    button.click()
+    expect(page.get_by_role("button", name="Back to the pictures")).to_be_visible()
+
+
+def test_who_browses_is_not_torn_away_when_indexing_ends(page: Page) -> None:
+    """A notice offers the new pictures; without it nothing moves."""
+    search(page, "a photograph")
+    page.mouse.wheel(0, 1500)
+    page.wait_for_timeout(300)
+    at = page.evaluate("scrollY")
+    assert at > 500
+    page.evaluate("document.getElementById('indexing').dispatchEvent(new Event('indexed'))")
+    expect(page.get_by_text("The index has changed")).to_be_visible()
+    assert page.evaluate("scrollY") == at
+    with page.expect_response(lambda response: searched(response.request).get("text") == "a photograph"):
+        page.get_by_role("button", name="Show").click()
+    page.wait_for_function("scrollY === 0")
+    expect(page.get_by_text("The index has changed")).to_be_hidden()
+
+
 def test_filters_that_leave_nothing_can_be_taken_away(visits: Visits, served: Served) -> None:
     """With one button."""
     page = visits(f"{served.url}/?format=JPEG&from=1990&to=1991").page
@@ -172,6 +253,48 @@ def test_a_server_with_keys_is_used_with_one(visits: Visits, start: Start, index
     page.wait_for_function("document.querySelector('dialog#picture img').naturalWidth > 0")
     assert secret not in page.url
     assert page.evaluate("localStorage.length") == 0
+
+
+@pytest.mark.troubled
+def test_a_key_that_nobody_gives_is_not_asked_for_again_at_once(visits: Visits, start: Start, index: Path) -> None:
+    """Closing the question leads to a state with a button, which asks again."""
+    secret = KeyStore(index).add("late", ["read"])[1]
+    page = visits(start(index, environment={"CROSSLOOK_REQUIRE_KEYS": "true"}).url).page
+    dialog = page.get_by_role("dialog", name="This server asks for a key")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.wait_for_timeout(700)
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Try again").click()
+    expect(dialog).to_be_visible()
+    give_key(page, secret)
+    seen(page)
+
+
+@pytest.mark.troubled
+def test_a_refusal_of_what_was_asked_before_the_key_is_no_wrong_key(visits: Visits, start: Start, index: Path) -> None:
+    """It comes after the key was given: the request is sent again with it, and nobody is asked anew."""
+    secret = KeyStore(index).add("slow", ["read"])[1]
+    served = start(index, environment={"CROSSLOOK_REQUIRE_KEYS": "true"})
+    page = visits("about:blank").page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/v1/stats", hold)
+    page.goto(served.url)
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert held
+    give_key(page, secret)
+    with page.expect_response(lambda response: "/v1/stats" in response.url and response.ok):
+        held[0].continue_()
+    seen(page)
+    expect(page.get_by_role("dialog")).to_be_hidden()
 
 
 @pytest.mark.troubled
