@@ -487,7 +487,9 @@ document.addEventListener("keydown", (event) => {
     document.querySelector(":popover-open")?.hidePopover();
     field.focus({ preventScroll: true });
     field.select();
-  } else if (event.key === "Escape" && !isWriting && !event.defaultPrevented && main.contains(event.target))
+  } else if (/^Arrow(Left|Right)$/.test(event.key) && event.target === document.body && !event.altKey && tiles.enter())
+    event.preventDefault(); // from nowhere into the grid; up and down scroll
+  else if (event.key === "Escape" && !isWriting && !event.defaultPrevented && main.contains(event.target))
     field.focus({ preventScroll: true });
 });
 

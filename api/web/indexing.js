@@ -245,7 +245,7 @@ export function indexing(host, { api, say }) {
     const head = el(
       "p",
       { className: "indexing-job" },
-      el("strong", { className: `state ${job.state}` }, STATES[job.state]),
+      el("strong", { className: `outcome ${job.state}` }, STATES[job.state]),
       when ? el("time", { dateTime: job.started }, when.toLocaleString()) : "",
       el("span", {}, names(job.roots)),
     );

@@ -12,6 +12,13 @@ from .look import box, ids, search, seen, tiles
 FOCUSED = "document.activeElement.closest('.tile')?.dataset.id"
 
 
+def test_an_arrow_leads_from_nowhere_into_the_pictures(page: Page) -> None:
+    """On a page that was just opened nothing has the focus."""
+    seen(page)
+    page.keyboard.press("ArrowRight")
+    expect(tiles(page).first.get_by_role("link")).to_be_focused()
+
+
 def test_the_main_job_is_done_without_a_mouse(page: Page) -> None:
     """Find, walk, open, see why, go on to the next picture, come back, and search anew."""
     seen(page)
