@@ -64,6 +64,7 @@ def test_a_folder_is_indexed_with_progress_and_its_failures_are_listed(
     expect(job).to_contain_text("Done", timeout=60_000)
     expect(job).to_contain_text(f"{FEW + 1} files found: {FEW} new, 1 failed")
     expect(bar).to_be_hidden()
+    assert job.evaluate("job => job.getBoundingClientRect().height") < 150, "a job is a few lines"
     job.get_by_text("1 file could not be indexed").click()
     row = job.get_by_role("row").nth(1)
     expect(row.get_by_role("cell").nth(0)).to_have_text("inbox/broken.jpg")
