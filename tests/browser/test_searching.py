@@ -332,41 +332,6 @@ def test_coming_back_from_a_view_leaves_the_grid_where_it_was(page: Page, view: 
         assert set(shown) <= set(ids(page))
 
 
-def test_going_back_leaves_no_hole_between_the_pages_of_an_answer(page: Page) -> None:
-    """Also where the next page was on its way when somebody typed on; order and number are those of the server."""
-    held: list[Route] = []
-    first = search(page, "a photograph")
-    seen(page)
-    open_first(page)  # what is shown is kept now, with one page
-    page.go_back()
-    expect(page.locator("dialog#picture")).to_be_hidden()
-    with page.expect_response(lambda response: "cursor" in searched(response.request)) as second:
-        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    page.wait_for_timeout(200)
-    page.route(
-        "**/v1/search", lambda route: held.append(route) if searched(route.request).get("cursor") else route.continue_()
-    )
-    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    page.wait_for_timeout(2200)
-    search(page, "a rocket on a launch pad")
-    page.unroute("**/v1/search")
-    page.go_back()
-    expect(box(page)).to_have_value("a photograph")
-    expected = [hit["image_id"] for hit in first["hits"] + second.value.json()["hits"]]
-    met: list[int] = []
-    page.evaluate("scrollTo(0, 0)")
-    for _ in range(60):
-        page.wait_for_timeout(60)
-        met += [one for one in ids(page) if one not in met]
-        if page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1"):
-            break
-        page.mouse.wheel(0, 500)
-    assert [one for one in met if one in expected] == [one for one in expected if one in met]
-    folded = page.request.get(page.url.split("?")[0] + "v1/duplicates").json()["groups"]
-    copies = {one for group in folded for one in group["image_ids"]}
-    assert set(expected) - copies <= set(met)
-
-
 @pytest.mark.parametrize("width", [360, 3840])
 def test_nothing_scrolls_sideways(visits: Visits, served: Served, width: int) -> None:
     """On a phone and on a 4K screen, with pictures, with an answer, and with the views open."""
