@@ -1,11 +1,11 @@
 /* What an answer comes to, in words. */
 
 import { filtered, NOTHING } from "./address.js";
-import { isMatch, likely } from "./likely.js";
+import { isNoMatch, likely } from "./likely.js";
 
 /** Whether words were looked for and no picture is likely to show them. Hits come likeliest first. */
 export function matchesNothing(asked, found) {
-  return asked.q.trim() !== "" && found.items.length > 0 && !isMatch(found.items[0].hit);
+  return found.items.length > 0 && isNoMatch(asked.q, found.items[0].hit);
 }
 
 /** What screen readers say of an answer. */
