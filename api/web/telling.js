@@ -5,7 +5,7 @@ import { isNoMatch, likely } from "./likely.js";
 
 /** Whether words were looked for and no picture is likely to show them. Hits come likeliest first. */
 export function matchesNothing(asked, found) {
-  return found.items.length > 0 && isNoMatch(asked.q, found.items[0].hit);
+  return asked.q.trim() !== "" && found.items.length > 0 && isNoMatch(asked.q, found.items[0].hit);
 }
 
 /** What screen readers say of an answer. */

@@ -130,8 +130,9 @@ def test_no_good_match_is_said_with_the_nearest_pictures_below(page: Page) -> No
     assert verdict is not None
     assert first is not None
     assert verdict["y"] + verdict["height"] <= first["y"]
-    search(page, "a tabby cat")
-    expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_hidden()
+    for words in ("a tabby cat", "an elephant"):  # of a single thing the probability says too little
+        search(page, words)
+        expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_hidden()
 
 
 def test_a_shared_picture_opens_by_itself(visits: Visits, served: Served) -> None:
