@@ -183,7 +183,7 @@ def soak(index: Path, seconds: float, roots: Path) -> dict[str, Any]:
         "clients": SOAK_CLIENTS,
         "resident_mb": [round(m / 1e6) for m in memory[::12]],
         "growth_after_the_first_minute": round(max(memory[12:] or memory) / after_a_minute - 1, 4),
-        "jobs": jobs,
+        "jobs": [{"state": job["state"], "added": (job["report"] or {}).get("added")} for job in jobs],
     }
 
 
