@@ -70,7 +70,7 @@ def test_a_folder_is_indexed_with_progress_and_its_failures_are_listed(
     expect(row.get_by_role("cell").nth(0)).to_have_text("inbox/broken.jpg")
     expect(row.get_by_role("cell").nth(1)).not_to_be_empty()
     expect(page.get_by_role("checkbox", name=f"inbox {FEW} pictures")).to_be_visible()
-    page.wait_for_function("window.heard.some((text) => text.startsWith('Indexing: done.'))")
+    page.wait_for_function("() => window.heard.some((text) => text.startsWith('Indexing: done.'))")
     page.get_by_role("button", name="Back to the pictures").click()
     expect(page.locator("#grid img").first).to_be_visible()
 

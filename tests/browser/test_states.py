@@ -219,7 +219,7 @@ def test_who_browses_is_not_torn_away_when_indexing_ends(page: Page) -> None:
     assert page.evaluate("scrollY") == at
     with page.expect_response(lambda response: searched(response.request).get("text") == "a photograph"):
         page.get_by_role("button", name="Show").click()
-    page.wait_for_function("scrollY === 0")
+    page.wait_for_function("() => scrollY === 0")
     expect(page.get_by_text("The index has changed")).to_be_hidden()
 
 
@@ -250,7 +250,7 @@ def test_a_server_with_keys_is_used_with_one(visits: Visits, start: Start, index
     expect(page.get_by_role("dialog")).to_be_hidden()
     tiles(page).first.get_by_role("link").click()
     expect(page.get_by_role("button", name=re.compile("^tabby: "))).to_be_visible()
-    page.wait_for_function("document.querySelector('dialog#picture img').naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('dialog#picture img').naturalWidth > 0")
     assert secret not in page.url
     assert page.evaluate("localStorage.length") == 0
 

@@ -96,6 +96,7 @@ def test_captions_that_are_removed_after_they_were_found_are_left_out(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch, *, rerank: bool
 ) -> None:
     """Beside those that came with the query, which nobody can remove."""
+    monkeypatch.setattr("search.engine.FEW", 1)  # the bank stays out of it
     for colour in ("red", "blue"):
         (folder / f"{colour}.txt").write_text(f"{colour} thing\n")
     index_paths(indexed, encoder, [folder])
