@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import delete, insert, update
 
 from . import schema
+from .builder import refresh
 from .catalog import VECTORS, Catalog
 from .completion import ProgressPort, Unread, complete
 from .errors import ModelError
@@ -22,7 +23,6 @@ from .lock import indexing_lock, locked
 from .pipeline import ModelPort
 from .records import BANK, EncoderRow, Kind
 from .scan import is_storable
-from .vectors import VectorIndex
 
 SHORTEST = 6  # digits of a fingerprint that stand for it
 
@@ -133,8 +133,7 @@ def add_model(
     seen = catalog.for_model(model.name, model.fingerprint)
     with indexing_lock(catalog.directory, f"adding-{model.fingerprint[:16]}.lock"):  # an indexer may run beside it
         done = complete(seen, encoder, batch_size=batch_size, progress=progress, stop=stop)
-        for kind in Kind:
-            VectorIndex.update(seen, kind)
+        refresh(seen)
     seconds = time.perf_counter() - began
     return AddReport(_state(catalog, model), done.images, done.captions, done.unread, done.stopped, seconds)
 

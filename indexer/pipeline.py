@@ -23,6 +23,7 @@ from encoders import ImageFeatures, Pixels, TextFeatures
 from encoders.datasets import CaptionFile
 
 from . import schema
+from .builder import refresh
 from .captions import index_captions
 from .catalog import Catalog
 from .completion import complete
@@ -35,7 +36,6 @@ from .records import Kind, LocationRecord
 from .roots import Survey, add_roots, check, known_roots, outermost
 from .scan import Found, Scan, scan
 from .settling import note_displaced, note_new, settle
-from .vectors import VectorIndex
 
 DECODE_THREADS = 4
 NEVER = -1  # the time of no file, so what was read at it is read again
@@ -175,7 +175,7 @@ def index_paths(
     if not run.report.stopped and catalog.active_encoder() is not None:
         caught_up = complete(catalog, encoder, batch_size=batch_size, progress=progress, stop=run.stop)
         run.report.completed, run.report.stopped = caught_up.images + caught_up.captions, caught_up.stopped
-    _refresh(catalog)  # also where nothing is new: an earlier run may have been killed before it came to this
+    refresh(catalog)  # also where nothing is new: an earlier run may have been killed before it came to this
     run.report.seconds = time.perf_counter() - began
     return run.report
 
@@ -206,7 +206,7 @@ def index_changes(
     run = _Run(catalog, encoder, paths, scan(outermost(paths)), stop or threading.Event())
     run.take(None, batch_size, progress, prune=False)
     if run.report.added or run.report.updated or run.report.captions_added:
-        _refresh(catalog)
+        refresh(catalog)
     run.report.seconds = time.perf_counter() - began
     return run.report
 
@@ -410,12 +410,6 @@ class _Run:
         """Remove a table's rows of some paths."""
         for start in range(0, len(paths), 500):
             connection.execute(delete(table).where(table.c.path.in_(paths[start : start + 500])))
-
-
-def _refresh(catalog: Catalog) -> None:
-    """Bring the FAISS files in step with the catalog."""
-    for kind in Kind:
-        VectorIndex.update(catalog, kind)
 
 
 def _shown(path: str) -> str:

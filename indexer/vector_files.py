@@ -95,7 +95,8 @@ def read_body(catalog: Catalog, kind: Kind) -> Body | None:
         return None
     stem = _stem(catalog, kind, there.stamp)
     try:
-        index = faiss.read_index(str(stem.with_suffix(".faiss")))
+        # Mapped: processes share it, it need not be read whole, and what replaces it takes no second place in memory.
+        index = faiss.read_index(str(stem.with_suffix(".faiss")), faiss.IO_FLAG_MMAP_IFC)
         ids: Ids = np.load(stem.with_suffix(".npy"), allow_pickle=False)
     except (RuntimeError, MemoryError, OSError, ValueError, EOFError):
         return None

@@ -82,16 +82,15 @@ class VectorIndex:
             return cls._built(catalog, kind, "exact")
         return found
 
-    @classmethod
-    def update(cls, catalog: Catalog, kind: Kind) -> None:
-        """Build anew what the size asks for, where the files are of no use or too much changed since they were made."""
+    @staticmethod
+    def is_current(catalog: Catalog, kind: Kind) -> bool:
+        """Whether the files are of use, are what the size asks for, and not much changed since they were made."""
         there = describe(catalog, kind)
-        if there is not None and serves(catalog, kind, there):
-            now = catalog.vector_stamp(kind)
-            right = there.choice.structure == choose(now.count, gpu=gpu_count() > 0)
-            if right and now.changes - there.stamp.changes <= TAIL * there.stamp.count:
-                return
-        cls.rebuild(catalog, kind)
+        if there is None or not serves(catalog, kind, there):
+            return False
+        now = catalog.vector_stamp(kind)
+        right = there.choice.structure == choose(now.count, gpu=gpu_count() > 0)
+        return right and now.changes - there.stamp.changes <= TAIL * there.stamp.count
 
     @classmethod
     def rebuild(cls, catalog: Catalog, kind: Kind, *, asked: float = RECALL) -> VectorIndex:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from encoders import Floats
 from indexer import Catalog, Kind, VectorIndex, gpu_count, index_paths, vector_choice
+from indexer.builder import refresh
 from indexer.choice import build, choose
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -124,11 +125,11 @@ def test_nothing_is_built_where_nothing_is_to_be(indexed: Catalog, monkeypatch: 
         return rebuild(catalog, kind)
 
     monkeypatch.setattr(VectorIndex, "rebuild", note)
-    VectorIndex.update(indexed, Kind.IMAGE)
+    refresh(indexed)
     assert not built
     path = file_of(indexed, ".faiss")
     path.write_bytes(path.read_bytes()[:-1])
-    VectorIndex.update(indexed, Kind.IMAGE)
+    refresh(indexed)
     assert built == [Kind.IMAGE]
 
 
@@ -184,12 +185,12 @@ def test_an_older_catalog_that_has_grown_again_is_not_mixed_with_newer_files(
     add(catalog, 1, vectors[:100])
     copy = backup(catalog)
     add(catalog, 101, vectors[100:120])
-    VectorIndex.update(catalog, Kind.IMAGE)
+    refresh(catalog)
     with put_back(catalog, copy) as restored:
         add(restored, 101, vectors[120:])
         remove(restored, removed)
         if updated:
-            VectorIndex.update(restored, Kind.IMAGE)
+            refresh(restored)
         ids = np.setdiff1d(np.arange(101, 121), removed)
         found = VectorIndex.open(restored, Kind.IMAGE).search(vectors[ids + 19], 1)[1]
         np.testing.assert_array_equal(found[:, 0], ids)
@@ -203,17 +204,17 @@ def test_files_of_an_earlier_version_are_made_anew(indexed: Catalog) -> None:
         said = json.loads(whole) | {"newest": newest}
         path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
         assert vector_choice(indexed, Kind.IMAGE) is None
-        VectorIndex.update(indexed, Kind.IMAGE)
+        refresh(indexed)
         assert path.read_text() == whole
 
 
 def test_the_newest_may_go_without_a_new_file(many: tuple[Catalog, Floats]) -> None:
     """The digests of those that are left still tell whose files they are."""
     catalog, _ = many
-    VectorIndex.update(catalog, Kind.IMAGE)
+    refresh(catalog)
     before = files_of(catalog)
     remove(catalog, range(2950, 3001))
-    VectorIndex.update(catalog, Kind.IMAGE)
+    refresh(catalog)
     assert files_of(catalog) == before
     assert len(VectorIndex.open(catalog, Kind.IMAGE)) == 2949
 
@@ -312,7 +313,7 @@ def share_found(index: VectorIndex, queries: Floats, vectors: Floats, among: Any
 
 
 def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without files every vector is compared, and none are written; the next `update` builds what the size asks for."""
+    """Without files every vector is compared, and none are written; `refresh` builds what the size asks for."""
     catalog, vectors = many
     monkeypatch.setattr("indexer.vectors.EXACT_UNTIL", 500)
     monkeypatch.setattr("indexer.choice.EXACT_UNTIL", 500)
@@ -320,7 +321,7 @@ def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypa
     assert (opened.choice.structure, len(opened)) == ("exact", 3000)
     assert share_found(opened, vectors[:5], vectors, np.arange(1, 3001)) == 1.0
     assert vector_choice(catalog, Kind.IMAGE) is None
-    VectorIndex.update(catalog, Kind.IMAGE)
+    refresh(catalog)
     assert opened.refreshed() is opened
     assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
 
@@ -425,13 +426,13 @@ def test_what_cannot_be_read_is_built_anew(many: tuple[Catalog, Floats], monkeyp
     """A file with more vectors than its stamp says, as one could be written once, does not stay for ever."""
     catalog, _ = many
     small(monkeypatch)
-    VectorIndex.update(catalog, Kind.IMAGE)
+    refresh(catalog)
     path = file_of(catalog, ".json")
     said = json.loads(path.read_text())
     said["stamp"]["count"] -= 10
     path.write_text(json.dumps(said))
     assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "exact"
-    VectorIndex.update(catalog, Kind.IMAGE)
+    refresh(catalog)
     assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
 
 
