@@ -6,10 +6,12 @@ Each part loads when it is first needed: a search by words never builds the CNN.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -17,20 +19,20 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .checkpoint import read_description
-from .classes import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT
+from .classes import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT, TextClasses
 from .device import autocast, keep_freed_memory, pick_device
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from .hubness import Querybank
 from .identity import place_of
-from .model import ImageSide, TextSide, create_reranker
+from .model import create_reranker, weighed
+from .parts import PARTS
 from .preprocess import to_square
-from .reranker import Reranker
-from .runtime import ImageRuntime, load_runtime
+from .runtime import Compiled, Function, Runtime
 from .together import Together
 
 MATCH_BATCH = 512
 MANY = 32
-"""So many pictures, in one call or several, are worth the seconds that translating the CNN takes."""
+"""So many pictures, sentences or lists to rerank are worth the seconds that a translation takes."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -52,10 +54,9 @@ class TorchEncoder:
             keep_freed_memory()
         self._parts: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
-        self._runtime_lock = threading.Lock()
-        self._fast: ImageRuntime | None = None
-        self._sought: set[bool] = set()
-        self._encoded = 0
+        self._runtime = Runtime(self.fingerprint)
+        self._asked: Counter[str] = Counter()
+        self._many = 1 if workers > 1 else MANY
         if workers > 1:
             torch.set_num_threads(1)
         self._together = Together(self._encode_texts, workers)
@@ -70,26 +71,14 @@ class TorchEncoder:
         Shape:
             - pixels: (B, S, S, 3), uint8.
         """
-        if len(pixels) and (run := self._runtime(len(pixels))) is not None:
-            return run(pixels)
+        if len(pixels) and (run := self._translated("image", len(pixels))) is not None:
+            return ImageFeatures(*run.in_chunks(pixels))
         return self._together.run(lambda: self._encode_images(pixels))
 
     def _encode_images(self, pixels: Pixels) -> ImageFeatures:
-        x = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode(), autocast(self._device, "auto"):
-            encoded = self._image_side(x)
-        return ImageFeatures(vectors=_array(encoded.vectors), regions=_array(encoded.states))
-
-    def _runtime(self, count: int) -> ImageRuntime | None:
-        """What runs the CNN instead of torch, if it is at hand; translated when pictures came in numbers."""
-        with self._runtime_lock:
-            self._encoded += count
-            many = self._encoded >= MANY
-            if self.device == "cpu" and self._fast is None and not {True, many} & self._sought:
-                self._sought.add(many)
-                build = (lambda: self._image_side) if many else None
-                self._fast = load_runtime(self.fingerprint, self.input_size, build)
-            return self._fast
+            vectors, regions = self._function("image")(torch.from_numpy(pixels).to(self._device))
+        return ImageFeatures(vectors=_array(vectors), regions=_array(regions))
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         """Encode sentences; what lies beyond the tower's longest sentence is left out.
@@ -105,12 +94,10 @@ class TorchEncoder:
 
     def _encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         tokens = self._description.tokenizer(texts)
-        ids, mask, attended = (torch.from_numpy(a).to(self._device) for a in (tokens.ids, tokens.mask, tokens.attended))
-        with torch.inference_mode():
-            encoded = self._text_side(ids, mask, attended)
-        states = _array(encoded.states)
+        inputs = tokens.ids, tokens.mask, tokens.attended
+        vectors, states = self._compute("text", len(texts), inputs)
         return TextFeatures(
-            vectors=_array(encoded.vectors),
+            vectors=vectors,
             tokens=tuple(s[m] for s, m in zip(states, tokens.mask, strict=True)),
             familiarity=np.array([self._description.lexicon.familiarity(text) for text in texts], np.float32),
         )
@@ -123,8 +110,10 @@ class TorchEncoder:
         return replace(text, vectors=self._together.run(lambda: self._weighed(text.vectors, weights)))
 
     def _weighed(self, vectors: Floats, weights: Floats) -> Floats:
+        config = self._description.config
+        classes = self._part("text.classes.", lambda: TextClasses(config.dimension, config.class_dimension))
         with torch.inference_mode():
-            return _array(self._text_side.weighed(self._tensor(vectors), self._tensor(weights)))
+            return _array(weighed(self._tensor(vectors), classes, self._tensor(weights)))
 
     def strangeness(self, terms: Sequence[str]) -> list[float]:
         """How little captions taught about each word or phrase, in [0, 1]."""
@@ -177,9 +166,11 @@ class TorchEncoder:
         return Attention(words=words[:count], weights=grid.reshape(count, side, side))
 
     def _attention(self, states: Floats, regions: Floats) -> Floats:
+        config = self._description.config
+        reranker = self._part("reranker.", lambda: create_reranker(config))
         mask = torch.ones(1, len(states), dtype=torch.bool, device=self._device)
         with torch.inference_mode():
-            found = self._reranker(self._tensor(regions)[None], self._tensor(states)[None], mask).attention
+            found = reranker(self._tensor(regions)[None], self._tensor(states)[None], mask).attention
         if found is None:  # a fusion without attention looks everywhere alike
             return np.full((len(states), len(regions)), 1 / len(regions), np.float32)
         return _array(found[0])
@@ -203,25 +194,39 @@ class TorchEncoder:
         for i, states in enumerate(tokens):
             padded[i, : len(states)] = states
             mask[i, : len(states)] = True
-        inputs = self._tensor(regions), self._tensor(padded), torch.from_numpy(mask).to(self._device)
+        inputs = np.ascontiguousarray(regions, np.float32), padded, mask
+        return np.stack(self._compute("reranker", 1, inputs))
+
+    def _compute(self, name: str, count: int, inputs: Sequence[np.ndarray[Any, Any]]) -> list[Floats]:
+        """What a part makes of its inputs, translated where it is worth it."""
+        if (run := self._translated(name, count)) is not None:
+            return run(inputs)
+        function = self._function(name)
         with torch.inference_mode():
-            match = self._reranker(*inputs)
-        return np.stack([_array(match.logit), _array(match.whole)])
+            return [_array(output) for output in function(*(torch.from_numpy(x).to(self._device) for x in inputs))]
 
     def _tensor(self, array: Floats) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
 
-    @property
-    def _image_side(self) -> ImageSide:
-        return self._part("image.", lambda: ImageSide(self._description.config))
+    def _translated(self, name: str, count: int) -> Compiled | None:
+        """What runs a part instead of torch, if it is at hand; translated when much was asked of it, or a server asks.
 
-    @property
-    def _text_side(self) -> TextSide:
-        return self._part("text.", lambda: TextSide(self._description.config))
+        A single picture is worth a look into the cache. A single sentence is not: torch has read it by then.
+        """
+        if self.device != "cpu":
+            return None
+        self._asked[name] += count
+        if self._asked[name] >= self._many:
+            return self._runtime.part(
+                name, lambda: (self._function(name, keep=False), PARTS[name].examples(self._description))
+            )
+        return self._runtime.part(name, None) if name == "image" else None
 
-    @property
-    def _reranker(self) -> Reranker:
-        return self._part("reranker.", lambda: create_reranker(self._description.config))
+    def _function(self, name: str, *, keep: bool = True) -> Function:
+        """A part of the model as a function of tensors; its weights are loaded, and kept for later calls or not."""
+        part, config = PARTS[name], self._description.config
+        load = self._part if keep else self._description.load
+        return partial(part.run, load(f"{name}.", lambda: part.build(config)))
 
     def _part(self, prefix: str, build: Callable[[], Module]) -> Module:
         """A part of the model, loaded by the first thread that needs it."""

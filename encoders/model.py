@@ -129,11 +129,14 @@ class TextSide(nn.Module):
         return Encoded(self.weighed(found.vectors, CAPTION_WEIGHT), found.states)
 
     def weighed(self, vectors: Tensor, weight: Tensor | float) -> Tensor:
-        """Add a class part to vectors (B, D), or give the one they have another weight, (B, 1) or a number."""
-        if self.classes is None:
-            return vectors
-        plain = F.normalize(vectors[:, : len(self.classes.centre)], dim=-1)
-        return join(plain, self.classes(plain), weight)
+        """As the function `weighed`; vectors (B, D) as they are where there are no classes."""
+        return vectors if self.classes is None else weighed(vectors, self.classes, weight)
+
+
+def weighed(vectors: Tensor, classes: TextClasses, weight: Tensor | float) -> Tensor:
+    """Add a class part to vectors (B, D), or give the one they have another weight, (B, 1) or a number."""
+    plain = F.normalize(vectors[:, : len(classes.centre)], dim=-1)
+    return join(plain, classes(plain), weight)
 
 
 class CrosslookModel(nn.Module):

@@ -1,7 +1,7 @@
-"""The CNN in OpenVINO, several times as fast as torch on a CPU; where it is not installed, torch does the same.
+"""A model's parts in OpenVINO, several times as fast as torch on a CPU; where it is not installed, torch does the same.
 
-The model is translated once and kept in the user's cache, so that later starts need neither torch's CNN nor the
-translation. See docs/decisions/0011-openvino-runs-the-cnn.md.
+A part is translated once and kept in the user's cache, so that later starts need neither torch's part nor the
+translation. See docs/decisions/0011-openvino-runs-the-model.md.
 """
 
 from __future__ import annotations
@@ -12,119 +12,171 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .features import ImageFeatures, Pixels
-from .model import ImageSide
+from .features import Floats
+
+FORM = 2
+"""Of what is kept in the cache; another number, and nothing that is there is used."""
 
 CHUNK = 8
 """Pictures in one inference; several inferences run side by side."""
 
+CLOSE = 1e-3
+"""So far at most may a translation be from torch."""
 
-class ImageRuntime:
-    """A translated image side. Threads may share it; they take turns."""
+Array = npt.NDArray[Any]
+Function = Callable[..., tuple[Tensor, ...]]
+
+
+Part = tuple[Function, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]
+"""What is to be translated: a function of tensors to tensors of type float32, and inputs of two sizes.
+
+What the two differ in is left open; the second is held against torch.
+"""
+
+
+class Compiled:
+    """A translated part. Threads may share it, and compute side by side."""
 
     def __init__(self, compiled: Any) -> None:  # noqa: ANN401  openvino's
-        import openvino  # noqa: PLC0415  loads a large library that searches do not need
+        self._compiled = compiled
+        self._own = threading.local()
+        self._threads = ThreadPoolExecutor(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"), "openvino")
 
-        self._queue = openvino.AsyncInferQueue(compiled)
-        self._queue.set_callback(_keep)
+    def __call__(self, inputs: Sequence[Array]) -> list[Floats]:
+        """The outputs, computed in this thread."""
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compiled.create_infer_request()
+        outputs = self._own.request.infer(list(inputs), share_inputs=True, share_outputs=True)
+        return [output.copy() for output in outputs.values()]
+
+    def in_chunks(self, rows: Array) -> list[Floats]:
+        """The outputs of one long input, a few rows at a time, in several threads."""
+        parts = [(np.ascontiguousarray(rows[start : start + CHUNK]),) for start in range(0, len(rows), CHUNK)]
+        return [np.concatenate(outputs) for outputs in zip(*self._threads.map(self, parts), strict=True)]
+
+
+class Runtime:
+    """What is translated of one model. Threads may share it; one that needs a translation waits for it."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+        self._parts: dict[str, Compiled] = {}
+        self._sought: set[tuple[str, bool]] = set()
         self._lock = threading.Lock()
 
-    def __call__(self, pixels: Pixels) -> ImageFeatures:
-        """Encode prepared pictures (B, S, S, 3)."""
-        parts = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
-        found: list[tuple[Any, Any]] = [(None, None)] * len(parts)
+    def part(self, name: str, describe: Callable[[], Part] | None) -> Compiled | None:
+        """A part, from the cache, or translated and put there.
+
+        Args:
+            name: of the part.
+            describe: what to translate; None where only the cache is worth looking at.
+
+        Returns:
+            None where OpenVINO is not installed or cannot run the part, or where only the cache was to be looked at.
+        """
         with self._lock:
-            for number, part in enumerate(parts):
-                self._queue.start_async([np.ascontiguousarray(part)], (found, number))
-            self._queue.wait_all()
-        vectors, regions = zip(*found, strict=True)
-        return ImageFeatures(np.concatenate(vectors), np.concatenate(regions))
+            if name not in self._parts and not {(name, True), (name, describe is not None)} & self._sought:
+                self._sought.add((name, describe is not None))
+                found = self._found(name, describe)
+                if found is not None:
+                    self._parts[name] = Compiled(found)
+            return self._parts.get(name)
 
-
-def _keep(request: Any, place: tuple[list[tuple[Any, Any]], int]) -> None:  # noqa: ANN401  openvino's
-    found, number = place
-    found[number] = tuple(request.get_output_tensor(output).data.copy() for output in (0, 1))
-
-
-class _Plain(nn.Module):
-    """Pixels as they are stored in, and plain tensors out."""
-
-    def __init__(self, side: ImageSide) -> None:
-        super().__init__()
-        self.side = side
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, S, S, 3) in [0, 255] → vectors (B, D), regions (B, P, C)."""
-        encoded = self.side(pixels.permute(0, 3, 1, 2).float() / 255)
-        return encoded.vectors, encoded.states
-
-
-def load_runtime(fingerprint: str, size: int, build: Callable[[], ImageSide] | None) -> ImageRuntime | None:
-    """The image side of a model, from the cache, or translated and put there.
-
-    Args:
-        fingerprint: the model's.
-        size: side of its input in pixels.
-        build: gives the side to translate; None where only the cache is worth looking at.
-
-    Returns:
-        None where OpenVINO is not installed, cannot run the model, or nothing is cached and nothing to be translated.
-    """
-    with _no_telemetry():
+    def _found(self, name: str, describe: Callable[[], Part] | None) -> Any:  # noqa: ANN401  openvino's
+        with _no_telemetry():
+            try:
+                import openvino  # noqa: PLC0415  a large library, for those who compute much
+            except ImportError:
+                return None
+        version = openvino.get_version().split("-")[0]
+        kept = _cache() / f"{self._fingerprint[:32]}-{name}-{FORM}-openvino-{version}"
+        core = openvino.Core()
+        compiled = _compiled(core, kept)
+        if compiled is not None or describe is None:
+            return compiled
         try:
-            import openvino  # noqa: PLC0415  as above
-        except ImportError:
-            return None
-    kept = _cache() / f"{fingerprint[:32]}-openvino-{openvino.get_version().split('-')[0]}"
-    core = openvino.Core()
-    compiled = _compiled(core, kept)
-    if compiled is None and build is not None:
-        try:
-            model = _translated(build(), size)
-        except Exception:  # noqa: BLE001  whatever its frontend makes of a backbone it does not know, torch runs it
+            part = describe()
+            model = _translated(part)
+            compiled = core.compile_model(model, "CPU", _HOW)
+            if not _agrees(compiled, part):
+                return None
+        except Exception:  # noqa: BLE001  whatever its frontend makes of a network it does not know, torch runs it
             return None
         _save(model, kept)
-        try:
-            compiled = core.compile_model(model, "CPU", _HOW)
-        except RuntimeError:
-            return None
-    return None if compiled is None else ImageRuntime(compiled)
+        return compiled
 
 
 _HOW = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-"""Several pictures side by side. bf16 is slower, and makes vectors depend on the processor."""
+"""Several inferences side by side. bf16 makes vectors depend on the processor."""
 
 
-def _translated(side: ImageSide, size: int) -> Any:  # noqa: ANN401  openvino's
+class _Module(nn.Module):
+    """A function as its tracer wants it."""
+
+    def __init__(self, function: Function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Call it."""
+        return self.function(*inputs)
+
+
+def _translated(part: Part) -> Any:  # noqa: ANN401  openvino's
     import openvino  # noqa: PLC0415  as above
     from openvino.frontend import FrontEndManager  # noqa: PLC0415
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415
 
-    with warnings.catch_warnings(), torch.inference_mode():
+    function, (first, second) = part
+    with warnings.catch_warnings(), torch.inference_mode(), _plain_attention():
         warnings.simplefilter("ignore")  # that tracing is deprecated; the new way takes several times as long
-        example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-        decoder = TorchScriptPythonDecoder(_Plain(side.eval()), example_input=example)
+        decoder = TorchScriptPythonDecoder(_Module(function), example_input=first)
         frontend = FrontEndManager().load_by_framework("pytorch")
         model = frontend.convert(frontend.load(decoder))
-    node = model.inputs[0].get_node()
-    node.set_element_type(openvino.Type.u8)
-    node.set_partial_shape(openvino.PartialShape([-1, size, size, 3]))
+    for place, one, other in zip(model.inputs, first, second, strict=True):
+        shape = [a if a == b else -1 for a, b in zip(one.shape, other.shape, strict=True)]
+        place.get_node().set_element_type(openvino.Type(one.numpy().dtype))
+        place.get_node().set_partial_shape(openvino.PartialShape(shape))
     model.validate_nodes_and_infer_types()
     return model
 
 
+def _agrees(compiled: Any, part: Part) -> bool:  # noqa: ANN401  openvino's
+    """Whether it computes what torch does where the sizes are others than those it was traced with."""
+    function, (_, inputs) = part
+    with torch.inference_mode():
+        expected = function(*inputs)
+    found = Compiled(compiled)([tensor.numpy() for tensor in inputs])
+    return all(
+        a.shape == b.shape and bool(np.allclose(a, b.numpy(), atol=CLOSE)) for a, b in zip(found, expected, strict=True)
+    )
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Attention in plain operations: torch's fused one has no translation."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(value=False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(value=before)
+
+
 def _compiled(core: Any, kept: Path) -> Any:  # noqa: ANN401  openvino's
     """What the cache holds; None where there is nothing, or nothing whole."""
-    path = kept / "image.xml"
+    path = kept / "model.xml"
     if not path.is_file():
         return None
     try:
@@ -141,7 +193,7 @@ def _save(model: Any, kept: Path) -> None:  # noqa: ANN401  openvino's
     with suppress(OSError, RuntimeError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as made:
-            openvino.save_model(model, Path(made, "whole", "image.xml"), compress_to_fp16=False)
+            openvino.save_model(model, Path(made, "whole", "model.xml"), compress_to_fp16=False)
             Path(made, "whole").rename(kept)
 
 

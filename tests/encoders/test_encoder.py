@@ -149,7 +149,7 @@ def test_threads_load_each_part_once(checkpoint: Checkpoint, tmp_path: Path) -> 
 
     def work() -> None:
         vectors.append(encoder.encode_texts(["a red wall"]).vectors)
-        sides.append(id(encoder._text_side))  # type: ignore[attr-defined]
+        sides.append(id(encoder._parts["text."]))  # type: ignore[attr-defined]
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
