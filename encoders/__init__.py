@@ -9,6 +9,7 @@ from .features import (
     Pixels,
     TextFeatures,
     pack_states,
+    unpack_all,
     unpack_states,
 )
 from .identity import BASE_MODEL
@@ -31,5 +32,6 @@ __all__ = [
     "caption_bank",
     "load_encoder",
     "pack_states",
+    "unpack_all",
     "unpack_states",
 ]

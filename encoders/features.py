@@ -7,7 +7,9 @@ B batch, T tokens, P regions, C channels of a region or token state, D embedding
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -132,3 +134,20 @@ def unpack_states(blob: bytes) -> Floats:
     scales = np.frombuffer(blob, "<f4", rows, _HEADER.size)
     codes = np.frombuffer(blob, np.int8, rows * columns, _HEADER.size + 4 * rows).reshape(rows, columns)
     return codes * scales[:, None]
+
+
+def unpack_all(blobs: Sequence[bytes]) -> Sequence[Floats]:
+    """As `unpack_states` reads each; where all are of one shape, as region grids are, in one go.
+
+    Returns:
+        States (K, P, C) as one array, or K of them, (T, C).
+
+    Raises:
+        ValueError: one of them is not a packed state grid.
+    """
+    if len(blobs) > 1 and len({blob[: _HEADER.size] for blob in blobs}) == len({len(blob) for blob in blobs}) == 1:
+        rows, columns = unpack_states(blobs[0]).shape
+        form = np.dtype([("header", "<u2", 2), ("scales", "<f4", (rows, 1)), ("codes", np.int8, (rows, columns))])
+        packed = np.frombuffer(b"".join(blobs), form)
+        return cast("Sequence[Floats]", packed["codes"] * packed["scales"])
+    return [unpack_states(blob) for blob in blobs]

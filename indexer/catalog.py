@@ -13,12 +13,16 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     CompoundSelect,
     Connection,
     Engine,
     Row,
     Select,
+    Table,
+    and_,
+    bindparam,
     delete,
     exists,
     false,
@@ -31,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError
 
-from encoders import Floats, TextFeatures, pack_states, unpack_states
+from encoders import Floats, TextFeatures, pack_states, unpack_all
 
 from . import schema
 from .database import is_writable, open_engine, refusal
@@ -189,8 +193,7 @@ class Catalog:
 
     def encoders(self) -> list[EncoderRow]:
         """Every model that has embeddings here, the active one first."""
-        c = schema.encoder.c
-        rows = self._rows(select(schema.encoder).order_by(c.active.desc(), c.id))
+        rows = self._rows(_ENCODERS)
         return [EncoderRow(r.id, r.name, r.fingerprint, r.dimension, r.path, r.active) for r in rows]
 
     def for_model(self, name: str, fingerprint: str) -> Catalog:
@@ -322,9 +325,9 @@ class Catalog:
         except DatabaseError as exc:
             raise refusal(self.directory / DATABASE, exc) from exc
 
-    def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
+    def _rows(self, query: object, **values: object) -> Sequence[Row[tuple[object, ...]]]:
         with self._connected() as connection:
-            return connection.execute(query).all()  # type: ignore[call-overload]  # any select
+            return connection.execute(query, values).all()  # type: ignore[call-overload]  # any select
 
     def _parts(self, query: object) -> Iterator[Sequence[Row[tuple[object, ...]]]]:
         """Rows a few thousand at a time, for queries with many."""
@@ -332,21 +335,24 @@ class Catalog:
             found = connection.execute(query, execution_options={"stream_results": True})  # type: ignore[call-overload]  # any select
             yield from found.partitions(10_000)
 
-    def ids(self, query: Select[tuple[int]]) -> Ids:
-        """The one column of a query, in its order; a hundred thousand without a Row for each."""
+    def ids(self, query: Select[tuple[int]], **values: object) -> Ids:
+        """The one column of a query, in its order; a hundred thousand without a Row for each.
+
+        Args:
+            query: with one column of integers.
+            values: what its `bindparam`s stand for.
+        """
         with self._connected() as connection:
-            return np.fromiter(connection.execute(query).scalars(), np.int64)
+            return np.fromiter(connection.execute(query, values).scalars(), np.int64)
 
     def images(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         """Images by id, with the places where they lie."""
-        c = schema.image.c
         places: dict[int, list[Row[tuple[object, ...]]]] = {}
         found: dict[int, ImageRecord] = {}
         for part in _chunks(ids):
-            where = schema.location.c.image_id.in_(part)
-            for row in self._rows(select(schema.location).where(where).order_by(schema.location.c.path)):
+            for row in self._rows(_PLACES, ids=part):
                 places.setdefault(row.image_id, []).append(row)
-            for row in self._rows(select(schema.image).where(c.id.in_(part))):
+            for row in self._rows(_IMAGES, ids=part):
                 here = places.get(row.id, [])
                 present = [Path(p.path) for p in here if p.missing_since is None]
                 paths = tuple(Path(p.path) for p in here)
@@ -402,7 +408,7 @@ class Catalog:
         ids, vectors = [np.empty(0, np.int64)], [np.empty((0, encoder.dimension), np.float32)]
         for part in self._parts(query):
             ids.append(np.array([row.item_id for row in part], np.int64))
-            vectors.append(_unpack([row.vector for row in part], encoder.dimension))
+            vectors.append(_unpack([row.vector for row in part]))
         return np.concatenate(ids), np.concatenate(vectors)
 
     def vectors_of(self, kind: Kind, ids: Ids) -> Floats:
@@ -416,7 +422,7 @@ class Catalog:
             where = (c.encoder_id == encoder.id) & (c.kind == kind) & c.item_id.in_(part)
             found |= {row.item_id: row.vector for row in self._rows(select(c.item_id, c.vector).where(where))}
         nothing = bytes(2 * encoder.dimension)
-        return _unpack([found.get(item, nothing) for item in ids.tolist()], encoder.dimension)
+        return _unpack([found.get(item, nothing) for item in ids.tolist()])
 
     def vector_ids(self, kind: Kind, *, above: int = 0) -> Ids:
         """Ids of the items that have a vector, ascending, of those above an id."""
@@ -432,17 +438,14 @@ class Catalog:
         encoder = self.active_encoder()
         if encoder is None:
             return Stamp()
-        t, c = schema.tally.c, schema.embedding.c
-        where = (c.encoder_id == encoder.id) & (c.kind == kind)
-        top = select(func.coalesce(func.max(c.item_id), 0)).where(where).scalar_subquery()
-        rows = self._rows(select(t.count, t.changes, top).where((t.encoder_id == encoder.id) & (t.kind == kind)))
+        rows = self._rows(_TALLY, encoder=encoder.id, kind=kind)
         return Stamp(encoder.fingerprint, *(int(x) for x in rows[0])) if rows else Stamp(encoder.fingerprint)
 
     def state(self) -> tuple[object, ...]:
         """What tells whether images or their places came, went or changed; quick, however many there are."""
         return self.vector_stamp(Kind.IMAGE), int(self._rows(select(schema.edition.c.count))[0][0])  # type: ignore[call-overload]  # a number
 
-    def features(self, kind: Kind, ids: Sequence[int]) -> tuple[Floats, list[Floats]]:
+    def features(self, kind: Kind, ids: Sequence[int]) -> tuple[Floats, Sequence[Floats]]:
         """What the reranker needs of some items, in the order of their ids.
 
         Returns:
@@ -451,30 +454,24 @@ class Catalog:
         Raises:
             CatalogError: there is no such item.
         """
-        found = self.features_there(kind, ids)
-        for item in ids:
-            if item not in found:
-                raise CatalogError(f"the index in {self.directory} has no {kind} with id {item}")
-        vectors = [found[item][0] for item in ids]
-        return np.stack(vectors) if vectors else np.empty((0, 0), np.float32), [found[item][1] for item in ids]
+        there, vectors, states = self.features_there(kind, ids)
+        for item in set(ids).difference(there):
+            raise CatalogError(f"the index in {self.directory} has no {kind} with id {item}")
+        return vectors, states
 
-    def features_there(self, kind: Kind, ids: Sequence[int]) -> dict[int, tuple[Floats, Floats]]:
-        """Vector (D,) and states of each item that is there, by id: what a search has found may be gone by now."""
-        if not ids:
-            return {}
-        vector, states, encoder_id = schema.embedding.c, schema.states.c, self._encoder_id()
-        both = schema.embedding.join(
-            schema.states,
-            (states.encoder_id == vector.encoder_id)
-            & (states.kind == vector.kind)
-            & (states.item_id == vector.item_id),
-        )
-        found: dict[int, tuple[Floats, Floats]] = {}
-        for part in _chunks(ids):
-            where = (vector.encoder_id == encoder_id) & (vector.kind == kind) & vector.item_id.in_(part)
-            for row in self._rows(select(vector.item_id, vector.vector, states.states).select_from(both).where(where)):
-                found[row.item_id] = np.frombuffer(row.vector, "<f2").astype(np.float32), unpack_states(row.states)
-        return found
+    def features_there(self, kind: Kind, ids: Sequence[int]) -> tuple[list[int], Floats, Sequence[Floats]]:
+        """As `features`, of those items that are there, and their ids: what a search has found may be gone by now."""
+        encoder_id = self._encoder_id() if ids else 0
+        found = {
+            int(row.item_id): row
+            for part in _chunks(ids)
+            for row in self._rows(_FEATURES, encoder=encoder_id, kind=kind, ids=part)
+        }
+        there = [item for item in ids if item in found]
+        if not there:
+            return [], np.empty((0, 0), np.float32), []
+        rows = [found[item] for item in there]
+        return there, _unpack([row.vector for row in rows]), unpack_all([row.states for row in rows])
 
     def image_ids_where(self, expressions: Sequence[str]) -> Ids:
         """Ids of the images that fulfil every expression, ascending.
@@ -489,8 +486,7 @@ class Catalog:
 
     def hidden_image_ids(self) -> Ids:
         """Ids of the images whose files are all missing, or that lie nowhere as yet, ascending."""
-        missing = schema.location.c.image_id
-        return np.union1d(self.ids(_missing_images().order_by(missing)), self.ids(_placeless_images()))
+        return np.union1d(self.ids(_MISSING), self.ids(_PLACELESS))
 
     def is_settled(self) -> bool:
         """Whether no run has left anything for `settling.py`."""
@@ -677,8 +673,9 @@ def _placeless_images() -> Select[tuple[int]]:
     return select(noted.image_id).where(noted.was_at.is_not(None) & ~placed)
 
 
-def _unpack(blobs: Sequence[bytes], dimension: int) -> Floats:
-    return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), dimension).astype(np.float32)
+def _unpack(blobs: Sequence[bytes]) -> Floats:
+    """Vectors (K, D) of at least one."""
+    return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1).astype(np.float32)
 
 
 def at_or_below(column: ColumnElement[str], path: str) -> ColumnElement[bool]:
@@ -744,3 +741,30 @@ def _check_version(connection: Connection, file: Path, *, read_only: bool) -> No
             connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
         else:
             upgrade(connection, found)
+
+
+def _of_kind(table: Table) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return table.c.encoder_id == bindparam("encoder"), table.c.kind == bindparam("kind")
+
+
+# What every search asks, built once: building takes longer than asking.
+_SOME: BindParameter[int] = bindparam("ids", expanding=True)
+_ENCODERS = select(schema.encoder).order_by(schema.encoder.c.active.desc(), schema.encoder.c.id)
+_IMAGES = select(schema.image).where(schema.image.c.id.in_(_SOME))
+_PLACES = select(schema.location).where(schema.location.c.image_id.in_(_SOME)).order_by(schema.location.c.path)
+_MISSING = _missing_images().order_by(schema.location.c.image_id)
+_PLACELESS = _placeless_images()
+_TALLY = select(
+    schema.tally.c.count,
+    schema.tally.c.changes,
+    select(func.coalesce(func.max(schema.embedding.c.item_id), 0)).where(*_of_kind(schema.embedding)).scalar_subquery(),
+).where(*_of_kind(schema.tally))
+_FEATURES = (
+    select(schema.embedding.c.item_id, schema.embedding.c.vector, schema.states.c.states)
+    .join_from(
+        schema.embedding,
+        schema.states,
+        and_(*(schema.states.c[key] == schema.embedding.c[key] for key in ("encoder_id", "kind", "item_id"))),
+    )
+    .where(*_of_kind(schema.embedding), schema.embedding.c.item_id.in_(_SOME))
+)

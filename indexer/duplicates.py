@@ -142,12 +142,11 @@ def _at_the_same_places(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -> l
     kept: list[tuple[int, int]] = []
     for start in range(0, len(pairs), PAIRS):
         part = pairs[start : start + PAIRS]
-        there = catalog.features_there(Kind.IMAGE, sorted({image for pair in part for image in pair}))
+        ids, _, regions = catalog.features_there(Kind.IMAGE, sorted({image for pair in part for image in pair}))
+        there, grids = set(ids), np.asarray(regions)
         part = [pair for pair in part if pair[0] in there and pair[1] in there]  # an indexer may be at work
         if not part:
             continue
-        ids = sorted(there)
-        grids = np.stack([there[image][1] for image in ids])
         ones, twos = (np.searchsorted(ids, side) for side in zip(*part, strict=True))
         agreed = agreement(grids[ones], grids[twos]) >= AGREEMENT
         kept += [pair for pair, same in zip(part, agreed, strict=True) if same]

@@ -7,9 +7,11 @@ texts: `IMG_2034` is then the words img and 2034, one after the other. So nothin
 from __future__ import annotations
 
 import os
+import re
+from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, literal_column, or_, select, table
+from sqlalchemy import Column, ColumnElement, Select, bindparam, literal_column, select, table
 
 from . import schema
 from .catalog import Catalog, Ids
@@ -31,40 +33,53 @@ def images_that_say(catalog: Catalog, term: str, *, limit: int) -> tuple[Ids, Id
     Returns:
         Ids of the images whose file or folder names hold it, and of those whose captions do, both ascending.
     """
-    places, captions = schema.location.c, schema.caption.c
-    queries = (
-        select(places.image_id).where(
-            places.id.in_(_rows_with("location_words", term)), places.missing_since.is_(None)
-        ),
-        select(captions.image_id).where(
-            captions.id.in_(_rows_with("caption_words", term)), captions.image_id.is_not(None)
-        ),
-    )
-    names, texts = (np.sort(catalog.ids(query.distinct().limit(limit))) for query in queries)
-    return names, texts
+    quoted = _quoted(term)
+    names, captions = (np.sort(catalog.ids(query, term=quoted, limit=limit)) for query in (_IN_NAMES, _IN_CAPTIONS))
+    return names, captions
 
 
 def images_named(catalog: Catalog, name: str, *, limit: int = 1000) -> Ids:
     """Images one of whose files has just this name, with or without its ending, ascending; case makes no difference."""
-    name, c = _storable(name), schema.location.c
+    name = _storable(name)
     if len(name) > LONGEST_NAME:
         return np.empty(0, np.int64)
-    ends = or_(c.path.endswith(os.sep + name, autoescape=True), c.path.contains(f"{os.sep}{name}.", autoescape=True))
-    there = c.id.in_(_rows_with("location_words", name)) & c.missing_since.is_(None)
-    query = select(c.image_id).where(there, ends).distinct().limit(limit)
+    like = "%" + re.sub(r"([/%_])", r"/\1", os.sep + name)
+    found = catalog.ids(_NAMED, term=_quoted(name), ends=like, goes_on=like + ".%", limit=limit)
     wanted = name.lower()
-    records = catalog.images(np.sort(catalog.ids(query)).tolist())
+    records = catalog.images(np.sort(found).tolist())
     named = [i for i, r in records.items() if any(wanted in (p.name.lower(), p.stem.lower()) for p in r.paths)]
     return np.array(sorted(named), np.int64)
 
 
-def _rows_with(words: str, term: str) -> Select[tuple[int]]:
-    """Rows of a full-text table that hold a term."""
-    quoted = _storable(term).replace("\0", " ").replace('"', " ")
-    matching: ColumnElement[bool] = literal_column(words).op("MATCH")(f'"{quoted}"')
-    return select(literal_column("rowid")).select_from(table(words)).where(matching)
+def _quoted(term: str) -> str:
+    """A term as FTS5 takes it: one string, and no syntax."""
+    return f'"{_storable(term).replace(chr(0), " ").replace(chr(34), " ")}"'
 
 
 def _storable(text: str) -> str:
     """Without bytes that are no text, of which the catalog has none."""
     return text.encode("utf-8", "replace").decode()
+
+
+def _rows_with(words: str) -> Select[tuple[int]]:
+    """Rows of a full-text table that hold a term."""
+    matching: ColumnElement[bool] = literal_column(words).op("MATCH")(bindparam("term"))
+    return select(literal_column("rowid")).select_from(table(words)).where(matching)
+
+
+def _some_images(column: Column[int], *where: ColumnElement[bool]) -> Select[Any]:
+    return select(column).where(*where).distinct().limit(bindparam("limit"))
+
+
+# Built once: building takes longer than asking.
+_place, _caption = schema.location.c, schema.caption.c
+_HERE = _place.id.in_(_rows_with("location_words")) & _place.missing_since.is_(None)
+_IN_NAMES = _some_images(_place.image_id, _HERE)
+_IN_CAPTIONS = _some_images(
+    _caption.image_id, _caption.id.in_(_rows_with("caption_words")), _caption.image_id.is_not(None)
+)
+_NAMED = _some_images(
+    _place.image_id,
+    _HERE,
+    _place.path.like(bindparam("ends"), escape="/") | _place.path.like(bindparam("goes_on"), escape="/"),
+)

@@ -423,12 +423,12 @@ class SearchEngine:
         self, candidates: list[Candidate[int]], text: TextFeatures, depth: int, unwanted: TextFeatures
     ) -> list[Candidate[int]]:
         """Reorder the first `depth`; those that an indexer has removed since they were found are left out."""
-        there = self.catalog.features_there(Kind.IMAGE, [c.key for c in candidates[:depth]])
-        first = [c for c in candidates[:depth] if c.key in there]
-        if not first:
+        ids, vectors, regions = self.catalog.features_there(Kind.IMAGE, [c.key for c in candidates[:depth]])
+        if not ids:
             return candidates[depth:]
-        vectors, regions = (np.stack([there[c.key][part] for c in first]) for part in (0, 1))
-        pictures = ImageFeatures(vectors, regions)
+        there = set(ids)
+        first = [c for c in candidates[:depth] if c.key in there]
+        pictures = ImageFeatures(vectors, np.asarray(regions))
         evidence = np.array([c.evidence for c in first], np.float32)
         evidence += evidence_against(self.encoder, unwanted, pictures)
         matches = self.encoder.match_images(text, pictures).with_evidence(evidence)
@@ -444,12 +444,12 @@ class SearchEngine:
         """As `_rerank_images`, of stored captions by their ids and of lines that came with the query by their text."""
         ids = [c.key for c in candidates[:depth] if isinstance(c.key, int)]
         there: dict[int | str, tuple[Floats, Floats]] = dict(extra.items())
-        there.update(self.catalog.features_there(Kind.CAPTION, ids).items())
+        stored, vectors, tokens = self.catalog.features_there(Kind.CAPTION, ids)
+        there |= dict(zip(stored, zip(vectors, tokens, strict=True), strict=True))
         first = [c for c in candidates[:depth] if c.key in there]
         if not first:
             return candidates[depth:]
-        vectors, tokens = zip(*(there[c.key] for c in first), strict=True)
-        texts = TextFeatures(np.stack(vectors), tokens)
+        texts = TextFeatures(np.stack([there[c.key][0] for c in first]), tuple(there[c.key][1] for c in first))
         return reorder(first + candidates[depth:], self.encoder.match_captions(picture, texts))
 
     def _hidden_captions(self) -> Ids:

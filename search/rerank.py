@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -47,10 +47,9 @@ def reorder(candidates: list[Candidate[Key]], matches: MatchScores) -> list[Cand
     Shape:
         - matches: scores and probabilities (M,) of the first M candidates.
     """
-    count = len(matches.scores)
-    order = np.argsort(-matches.scores, kind="stable")
-    first = [
-        replace(candidates[i], rerank_score=float(matches.scores[i]), match_probability=float(matches.probabilities[i]))
-        for i in order
-    ]
-    return first + candidates[count:]
+    scores, probabilities = matches.scores.tolist(), matches.probabilities.tolist()
+    first = []
+    for i in np.argsort(-matches.scores, kind="stable").tolist():
+        c = candidates[i]
+        first.append(Candidate(c.key, c.retrieval_score, scores[i], probabilities[i], c.evidence, c.nearest))
+    return first + candidates[len(scores) :]
