@@ -15,7 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from search import SearchEngine
 
 from . import problems
-from .content import content_type
+from .content import content_type, parameters
 from .guard import Guard
 from .head import Head
 from .headers import SecurityHeaders
@@ -58,7 +58,7 @@ def create_app(
         prepare: loads what the first request needs; called in a thread when serving begins, and the application is not
             ready until it has returned.
     """
-    depends = [Depends(content_type), *([Depends(BEARER)] if settings.asks_keys else [])]
+    depends = [Depends(content_type), Depends(parameters), *([Depends(BEARER)] if settings.asks_keys else [])]
     app = FastAPI(
         title="crosslook",
         description=__doc__,

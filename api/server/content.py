@@ -1,4 +1,4 @@
-"""What is sent must be what its route takes, by its own word: JSON, or a form.
+"""What is sent must be what its route takes: a body of the right type, and no parameters that it does not know.
 
 A web page can make a browser send a form or plain text anywhere; JSON only where the server agreed beforehand (CORS).
 """
@@ -6,6 +6,7 @@ A web page can make a browser send a form or plain text anywhere; JSON only wher
 from __future__ import annotations
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -30,6 +31,26 @@ async def content_type(request: Request) -> None:
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent not in taken:
         raise HTTPException(415, f"send the body as {' or '.join(taken)}, and say so in Content-Type")
+
+
+async def parameters(request: Request) -> None:
+    """Refuse a parameter of the address that the API does not know: a filter that was misspelt would seem to work.
+
+    Raises:
+        HTTPException: status 422.
+    """
+    route = request.scope.get("route")
+    if not request.query_params or not isinstance(route, APIRoute) or not route.path.startswith("/v1/"):
+        return
+    known = _names(route.dependant)
+    for name in request.query_params:
+        if name not in known:
+            takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+            raise HTTPException(422, f"{name[:100]!r} is no parameter of this address; {takes}")
+
+
+def _names(dependant: Dependant) -> set[str]:
+    return {field.alias for field in dependant.query_params}.union(*map(_names, dependant.dependencies))
 
 
 def _has_body(request: Request) -> bool:

@@ -63,7 +63,7 @@ async def duplicates(
     return await service.work.run(request, find)
 
 
-@router.get("/models", responses=errors())
+@router.get("/models", responses=errors(422))
 async def models(request: Request, service: Served) -> ModelsResponse:
     """Which models have embedded the index, how completely, and which one is active."""
     states = await service.work.run(request, lambda: model_states(service.engine.catalog))
@@ -71,7 +71,7 @@ async def models(request: Request, service: Served) -> ModelsResponse:
     return ModelsResponse(models=[ModelOfIndex(**{name: getattr(state, name) for name in names}) for state in states])
 
 
-@router.get("/stats", responses=errors())
+@router.get("/stats", responses=errors(422))
 async def stats(request: Request, service: Served) -> StatsResponse:
     """What the index holds."""
 

@@ -17,7 +17,7 @@ JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="The id of a j
 BEGUN = {"description": "The job.", "headers": {"Location": header("Where to ask how far it is.")}}
 
 
-@router.get("/roots", responses=errors())
+@router.get("/roots", responses=errors(422))
 async def roots(request: Request, service: Served) -> list[RootDocument]:
     """The folders that may be indexed, and how many images of each the index shows."""
 
@@ -37,7 +37,7 @@ async def index(service: Served, response: Response, wish: Annotated[IndexReques
     return JobDocument.of(job)
 
 
-@router.get("/jobs", responses=errors())
+@router.get("/jobs", responses=errors(422))
 async def jobs(service: Served) -> list[JobSummary]:
     """The last hundred jobs since the server started, the latest first."""
     return [JobSummary.of(job) for job in service.jobs.all()]

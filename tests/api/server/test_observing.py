@@ -89,7 +89,7 @@ def test_each_request_is_one_line_without_what_was_asked(client: TestClient, lin
     assert set(found[0]) == {"time", "level", "request_id", "event", "method", "route", "status", "ms"}
     assert [(line["level"], line["method"], line["route"], line["status"]) for line in found] == [
         ("info", "POST", "/v1/search", 200),
-        ("info", "GET", "/v1/images/{image_id}", 404),
+        ("info", "GET", "/v1/images/{image_id}", 422),
         ("info", "GET", "none", 404),
         ("info", "other", "/healthz", 405),
     ]

@@ -79,6 +79,25 @@ def test_another_method_is_refused_with_all_that_a_path_takes(client: TestClient
         assert response.json()["detail"] == "this takes DELETE, GET, HEAD alone"
 
 
+@pytest.mark.parametrize(
+    ("address", "takes"),
+    [
+        ("/v1/images?wher=year>2000", "it takes cursor, k, where"),
+        ("/v1/images/1/similar?where=year>2000&limit=3", "it takes k, where"),
+        ("/v1/stats?x", "it takes none"),
+    ],
+)
+def test_a_parameter_that_is_none_is_refused(client: TestClient, address: str, takes: str) -> None:
+    """A filter that was misspelt would seem to have let everything through."""
+    assert takes in problem(client.get(address), 422)
+
+
+@pytest.mark.parametrize("address", ["/healthz?probe=7", "/readyz?probe=7", "/?q=dogs"])
+def test_what_others_add_to_addresses_of_probes_and_the_page_is_let_be(client: TestClient, address: str) -> None:
+    """Load balancers and trackers put marks there."""
+    assert client.get(address).status_code == 200
+
+
 def test_of_many_faults_the_first_are_told(client: TestClient) -> None:
     """A body with thousands gets no answer of megabytes."""
     told = problem(client.post("/v1/search", json={"text": "red"} | {f"x{i}": i for i in range(90)}), 422)
