@@ -54,8 +54,8 @@ def keep_freed_memory() -> None:
     """Let the C library reuse freed memory instead of returning it to the system after every large tensor.
 
     By default glibc maps each large block anew, and the page faults cost more than the arithmetic on it: a
-    training step took five times as long. What is kept lies in one place for all threads: else each of a server's would
-    keep as much as it ever needed, which was a third of its memory. Nothing happens where the C library is another.
+    training step took five times as long. What is kept is shared by all threads: else each of a server's would keep as
+    much as it ever needed, a quarter of the memory at 32 clients. Nothing happens where the C library is another.
     """
     mmap_max, trim_threshold, arena_max = -4, -1, -8  # M_MMAP_MAX, M_TRIM_THRESHOLD and M_ARENA_MAX of malloc.h
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

@@ -6,7 +6,6 @@ Each part loads when it is first needed: a search by words never builds the CNN.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -32,7 +31,7 @@ from .together import Together
 
 MATCH_BATCH = 512
 MANY = 32
-"""So many pictures, sentences or lists to rerank are worth the seconds that a translation takes."""
+"""So many pictures, in one call or several, are worth the seconds that translating the CNN takes."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -55,9 +54,9 @@ class TorchEncoder:
         self._parts: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
         self._runtime = Runtime(self.fingerprint)
-        self._asked: Counter[str] = Counter()
-        self._many = 1 if workers > 1 else MANY
-        if workers > 1:
+        self._serves = workers > 1
+        self._encoded = 0
+        if self._serves:
             torch.set_num_threads(1)
         self._together = Together(self._encode_texts, workers)
 
@@ -95,7 +94,7 @@ class TorchEncoder:
     def _encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         tokens = self._description.tokenizer(texts)
         inputs = tokens.ids, tokens.mask, tokens.attended
-        vectors, states = self._compute("text", len(texts), inputs)
+        vectors, states = self._compute("text", inputs)
         return TextFeatures(
             vectors=vectors,
             tokens=tuple(s[m] for s, m in zip(states, tokens.mask, strict=True)),
@@ -195,11 +194,11 @@ class TorchEncoder:
             padded[i, : len(states)] = states
             mask[i, : len(states)] = True
         inputs = np.ascontiguousarray(regions, np.float32), padded, mask
-        return np.stack(self._compute("reranker", 1, inputs))
+        return np.stack(self._compute("reranker", inputs))
 
-    def _compute(self, name: str, count: int, inputs: Sequence[np.ndarray[Any, Any]]) -> list[Floats]:
+    def _compute(self, name: str, inputs: Sequence[np.ndarray[Any, Any]]) -> list[Floats]:
         """What a part makes of its inputs, translated where it is worth it."""
-        if (run := self._translated(name, count)) is not None:
+        if (run := self._translated(name)) is not None:
             return run(inputs)
         function = self._function(name)
         with torch.inference_mode():
@@ -208,19 +207,21 @@ class TorchEncoder:
     def _tensor(self, array: Floats) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
 
-    def _translated(self, name: str, count: int) -> Compiled | None:
-        """What runs a part instead of torch, if it is at hand; translated when much was asked of it, or a server asks.
+    def _translated(self, name: str, count: int = 1) -> Compiled | None:
+        """What runs a part instead of torch, if it is at hand; translated for a server, or when many pictures came.
 
-        A single picture is worth a look into the cache. A single sentence is not: torch has read it by then.
+        A single picture is worth a look into the cache. Sentences and lists that come one after the other are not worth
+        it: torch computes each with all cores, OpenVINO as many as there are cores side by side.
         """
-        if self.device != "cpu":
+        if self.device != "cpu" or not (self._serves or name == "image"):
             return None
-        self._asked[name] += count
-        if self._asked[name] >= self._many:
-            return self._runtime.part(
-                name, lambda: (self._function(name, keep=False), PARTS[name].examples(self._description))
-            )
-        return self._runtime.part(name, None) if name == "image" else None
+        with self._lock:
+            self._encoded += count if name == "image" else 0
+        if not (self._serves or self._encoded >= MANY):
+            return self._runtime.part(name, None)
+        return self._runtime.part(
+            name, lambda: (self._function(name, keep=False), PARTS[name].examples(self._description))
+        )
 
     def _function(self, name: str, *, keep: bool = True) -> Function:
         """A part of the model as a function of tensors; its weights are loaded, and kept for later calls or not."""
