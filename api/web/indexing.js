@@ -360,11 +360,11 @@ function outcome(job) {
     [report.added, "new"],
     [report.updated, "changed"],
     [report.unchanged, "as before"],
-    [report.duplicates, "copies of known pictures"],
+    [report.duplicates, report.duplicates === 1 ? "copy of a known picture" : "copies of known pictures"],
     [report.missing, "missing"],
     [report.removed, "forgotten"],
     [report.completed, "completed"],
-    [report.captions_added, "new captions"],
+    [report.captions_added, report.captions_added === 1 ? "new caption" : "new captions"],
     [report.failed, "failed"],
   ];
   const told = parts.filter(([number]) => number).map(([number, what]) => `${number.toLocaleString()} ${what}`);

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +22,14 @@ from tests.fakes import FakeEncoder
 def apart(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Few vectors count as many; the commands that were run."""
     commands: list[list[str]] = []
-    run = subprocess.run
+    start = subprocess.Popen
 
-    def note(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+    def note(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         commands.append(command)
-        return run(command, **options)
+        return start(command, **options)
 
     monkeypatch.setattr("indexer.builder.APART", 2)
-    monkeypatch.setattr("indexer.builder.subprocess.run", note)
+    monkeypatch.setattr("indexer.builder.subprocess.Popen", note)
     return commands
 
 
@@ -50,11 +53,11 @@ def test_many_vectors_are_built_elsewhere(
     with monkeypatch.context() as patch:
         patch.setattr("indexer.body.build", lambda *_: pytest.fail("built here"))
         patch.setattr("indexer.vectors.VectorIndex.rebuild", lambda *_: None)  # of captions, of which there are none
-        refresh(indexed)
+        refresh(indexed, threading.Event())
         assert vector_choice(indexed, Kind.IMAGE) is not None
         found = VectorIndex.open(indexed, Kind.IMAGE).search(query, 3)
     np.testing.assert_array_equal(found[1], expected[1])
-    refresh(indexed)
+    refresh(indexed, threading.Event())
     assert len(apart) == 1, "what is there is not built again"
 
 
@@ -65,7 +68,7 @@ def test_where_no_process_can_be_had_it_is_built_here(
     for stranger in (str(tmp_path / "none"), "/bin/false"):
         without_files(indexed)
         monkeypatch.setattr(sys, "executable", stranger)
-        refresh(indexed)
+        refresh(indexed, threading.Event())
         assert vector_choice(indexed, Kind.IMAGE) is not None
     assert len(apart) == 2
 
@@ -81,7 +84,31 @@ def test_a_process_that_is_killed_says_so(
     killed.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(killed))
     with pytest.raises(CatalogError, match=r"5 images was ended by SIGKILL.*crosslook rebuild --index"):
-        refresh(indexed)
+        refresh(indexed, threading.Event())
+    assert len(VectorIndex.open(indexed, Kind.IMAGE)) == 5
+
+
+def test_it_is_stopped_with_the_run(
+    indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever cancels does not wait for a million vectors; searches use what is there, and no process is left."""
+    without_files(indexed)
+    slow = tmp_path / "python"
+    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/id\nexec sleep 600\n")
+    slow.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    stop = threading.Event()
+    building = threading.Thread(target=refresh, args=(indexed, stop))
+    building.start()
+    while not (tmp_path / "id").exists():
+        time.sleep(0.01)
+    stop.set()
+    building.join(60)
+    assert not building.is_alive()
+    assert vector_choice(indexed, Kind.IMAGE) is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "id").read_text()), 0)
+    assert len(apart) == 1
     assert len(VectorIndex.open(indexed, Kind.IMAGE)) == 5
 
 

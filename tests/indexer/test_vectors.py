@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -125,11 +126,11 @@ def test_nothing_is_built_where_nothing_is_to_be(indexed: Catalog, monkeypatch: 
         return rebuild(catalog, kind)
 
     monkeypatch.setattr(VectorIndex, "rebuild", note)
-    refresh(indexed)
+    refresh(indexed, threading.Event())
     assert not built
     path = file_of(indexed, ".faiss")
     path.write_bytes(path.read_bytes()[:-1])
-    refresh(indexed)
+    refresh(indexed, threading.Event())
     assert built == [Kind.IMAGE]
 
 
@@ -185,12 +186,12 @@ def test_an_older_catalog_that_has_grown_again_is_not_mixed_with_newer_files(
     add(catalog, 1, vectors[:100])
     copy = backup(catalog)
     add(catalog, 101, vectors[100:120])
-    refresh(catalog)
+    refresh(catalog, threading.Event())
     with put_back(catalog, copy) as restored:
         add(restored, 101, vectors[120:])
         remove(restored, removed)
         if updated:
-            refresh(restored)
+            refresh(restored, threading.Event())
         ids = np.setdiff1d(np.arange(101, 121), removed)
         found = VectorIndex.open(restored, Kind.IMAGE).search(vectors[ids + 19], 1)[1]
         np.testing.assert_array_equal(found[:, 0], ids)
@@ -204,17 +205,17 @@ def test_files_of_an_earlier_version_are_made_anew(indexed: Catalog) -> None:
         said = json.loads(whole) | {"newest": newest}
         path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
         assert vector_choice(indexed, Kind.IMAGE) is None
-        refresh(indexed)
+        refresh(indexed, threading.Event())
         assert path.read_text() == whole
 
 
 def test_the_newest_may_go_without_a_new_file(many: tuple[Catalog, Floats]) -> None:
     """The digests of those that are left still tell whose files they are."""
     catalog, _ = many
-    refresh(catalog)
+    refresh(catalog, threading.Event())
     before = files_of(catalog)
     remove(catalog, range(2950, 3001))
-    refresh(catalog)
+    refresh(catalog, threading.Event())
     assert files_of(catalog) == before
     assert len(VectorIndex.open(catalog, Kind.IMAGE)) == 2949
 
@@ -321,7 +322,7 @@ def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypa
     assert (opened.choice.structure, len(opened)) == ("exact", 3000)
     assert share_found(opened, vectors[:5], vectors, np.arange(1, 3001)) == 1.0
     assert vector_choice(catalog, Kind.IMAGE) is None
-    refresh(catalog)
+    refresh(catalog, threading.Event())
     assert opened.refreshed() is opened
     assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
 
@@ -426,13 +427,13 @@ def test_what_cannot_be_read_is_built_anew(many: tuple[Catalog, Floats], monkeyp
     """A file with more vectors than its stamp says, as one could be written once, does not stay for ever."""
     catalog, _ = many
     small(monkeypatch)
-    refresh(catalog)
+    refresh(catalog, threading.Event())
     path = file_of(catalog, ".json")
     said = json.loads(path.read_text())
     said["stamp"]["count"] -= 10
     path.write_text(json.dumps(said))
     assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "exact"
-    refresh(catalog)
+    refresh(catalog, threading.Event())
     assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
 
 
