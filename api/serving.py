@@ -91,7 +91,7 @@ def serve(
         Catalog.open(index, create=True).close()  # the first indexing is asked for over HTTP
     from .server.logs import log_to  # noqa: PLC0415  as above
 
-    workers = os.cpu_count() or 1
+    workers = max(2, os.cpu_count() or 1)  # more than one, even where they share a core: it is a server's model
     given = None if model is None else load_encoder(model_directory(model), device=device, workers=workers, lazy=True)
     with (
         _listen(settings.host, settings.port) as listener,

@@ -1,20 +1,24 @@
 """A model's parts in OpenVINO, several times as fast as torch on a CPU; where it is not installed, torch does the same.
 
-A part is translated once and kept in the user's cache, so that later starts need neither torch's part nor the
-translation. See docs/decisions/0011-openvino-runs-the-model.md.
+A part is translated once and kept in the user's cache, with what torch makes of an example, so that later starts need
+neither torch's part nor the translation. See docs/decisions/0011-openvino-runs-the-model.md.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 import shutil
 import sys
 import tempfile
 import threading
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from .features import Floats
-
-FORM = 2
-"""Of what is kept in the cache; another number, and nothing that is there is used."""
+from .identity import first_line
 
 CHUNK = 8
 """Pictures in one inference; several inferences run side by side."""
@@ -41,8 +43,10 @@ Function = Callable[..., tuple[Tensor, ...]]
 Part = tuple[Function, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]
 """What is to be translated: a function of tensors to tensors of type float32, and inputs of two sizes.
 
-What the two differ in is left open; the second is held against torch.
+What the two differ in is left open; what comes of the second is held against torch.
 """
+
+logger = logging.getLogger("crosslook.runtime")
 
 
 class Compiled:
@@ -73,7 +77,6 @@ class Runtime:
         self._fingerprint = fingerprint
         self._parts: dict[str, Compiled] = {}
         self._sought: set[tuple[str, bool]] = set()
-        self._lock = threading.Lock()
 
     def part(self, name: str, describe: Callable[[], Part] | None) -> Compiled | None:
         """A part, from the cache, or translated and put there.
@@ -85,13 +88,15 @@ class Runtime:
         Returns:
             None where OpenVINO is not installed or cannot run the part, or where only the cache was to be looked at.
         """
-        with self._lock:
-            if name not in self._parts and not {(name, True), (name, describe is not None)} & self._sought:
-                self._sought.add((name, describe is not None))
-                found = self._found(name, describe)
-                if found is not None:
-                    self._parts[name] = Compiled(found)
-            return self._parts.get(name)
+        wanted = (name, describe is not None)
+        if not {(name, True), wanted} & self._sought:  # what is there waits for nothing
+            with _ONE_AT_A_TIME:
+                if not {(name, True), wanted} & self._sought:
+                    found = None if name in self._parts else self._found(name, describe)
+                    if found is not None:
+                        self._parts[name] = Compiled(found)
+                    self._sought.add(wanted)
+        return self._parts.get(name)
 
     def _found(self, name: str, describe: Callable[[], Part] | None) -> Any:  # noqa: ANN401  openvino's
         with _no_telemetry():
@@ -100,22 +105,28 @@ class Runtime:
             except ImportError:
                 return None
         version = openvino.get_version().split("-")[0]
-        kept = _cache() / f"{self._fingerprint[:32]}-{name}-{FORM}-openvino-{version}"
+        kept = _Kept(f"{self._fingerprint[:32]}-{name}-", f"{_sources()[:16]}-openvino-{version}")
         core = openvino.Core()
-        compiled = _compiled(core, kept)
+        compiled = kept.load(core)
         if compiled is not None or describe is None:
             return compiled
         try:
-            part = describe()
-            model = _translated(part)
+            function, (first, second) = describe()
+            model = _translated(function, first, second)
             compiled = core.compile_model(model, "CPU", _HOW)
-            if not _agrees(compiled, part):
-                return None
-        except Exception:  # noqa: BLE001  whatever its frontend makes of a network it does not know, torch runs it
+            with torch.inference_mode():
+                example = [tensor.numpy() for tensor in (*second, *function(*second))]
+            if not _agrees(compiled, example):
+                raise ValueError("it computes something else")  # noqa: TRY301  as whatever else goes wrong
+        except Exception as exc:  # noqa: BLE001  whatever its frontend makes of a network it does not know, torch runs it
+            logger.info("torch runs the %s part, of which there is no translation: %s", name, first_line(exc))
             return None
-        _save(model, kept)
+        kept.save(model, example)
         return compiled
 
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Translating changes for a moment what the whole process sees: which modules are there, and how torch attends."""
 
 _HOW = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
 """Several inferences side by side. bf16 makes vectors depend on the processor."""
@@ -133,12 +144,11 @@ class _Module(nn.Module):
         return self.function(*inputs)
 
 
-def _translated(part: Part) -> Any:  # noqa: ANN401  openvino's
+def _translated(function: Function, first: tuple[Tensor, ...], second: tuple[Tensor, ...]) -> Any:  # noqa: ANN401  openvino's
     import openvino  # noqa: PLC0415  as above
     from openvino.frontend import FrontEndManager  # noqa: PLC0415
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415
 
-    function, (first, second) = part
     with warnings.catch_warnings(), torch.inference_mode(), _plain_attention():
         warnings.simplefilter("ignore")  # that tracing is deprecated; the new way takes several times as long
         decoder = TorchScriptPythonDecoder(_Module(function), example_input=first)
@@ -152,15 +162,11 @@ def _translated(part: Part) -> Any:  # noqa: ANN401  openvino's
     return model
 
 
-def _agrees(compiled: Any, part: Part) -> bool:  # noqa: ANN401  openvino's
-    """Whether it computes what torch does where the sizes are others than those it was traced with."""
-    function, (_, inputs) = part
-    with torch.inference_mode():
-        expected = function(*inputs)
-    found = Compiled(compiled)([tensor.numpy() for tensor in inputs])
-    return all(
-        a.shape == b.shape and bool(np.allclose(a, b.numpy(), atol=CLOSE)) for a, b in zip(found, expected, strict=True)
-    )
+def _agrees(compiled: Any, example: Sequence[Array]) -> bool:  # noqa: ANN401  openvino's
+    """Whether it makes of an example's inputs what torch made of them: its outputs, which stand behind them."""
+    count = len(compiled.inputs)
+    pairs = zip(Compiled(compiled)(example[:count]), example[count:], strict=True)
+    return all(a.shape == b.shape and bool(np.allclose(a, b, atol=CLOSE)) for a, b in pairs)
 
 
 @contextmanager
@@ -174,31 +180,50 @@ def _plain_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(value=before)
 
 
-def _compiled(core: Any, kept: Path) -> Any:  # noqa: ANN401  openvino's
-    """What the cache holds; None where there is nothing, or nothing whole."""
-    path = kept / "model.xml"
-    if not path.is_file():
+class _Kept:
+    """A part's folder in the user's cache; none for a user without a home."""
+
+    def __init__(self, part: str, made_by: str) -> None:
+        self._part, self._made_by = part, made_by
+        try:
+            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        except RuntimeError:
+            cache = Path(os.devnull)
+        self._folder = cache / "crosslook" / "runtime"
+
+    def load(self, core: Any) -> Any:  # noqa: ANN401  openvino's
+        """What it holds; None where there is nothing, nothing whole, or what somebody else put there."""
+        kept = self._folder / (self._part + self._made_by)
+        try:
+            if hasattr(os, "getuid") and kept.stat().st_uid != os.getuid():
+                return None
+            compiled = core.compile_model(core.read_model(kept / "model.xml"), "CPU", _HOW)
+            with np.load(kept / "example.npz", allow_pickle=False) as file:
+                if _agrees(compiled, list(file.values())):
+                    return compiled
+        except (RuntimeError, OSError, ValueError, EOFError, zipfile.BadZipFile):
+            pass
         return None
-    try:
-        return core.compile_model(core.read_model(path), "CPU", _HOW)
-    except RuntimeError:
-        shutil.rmtree(kept, ignore_errors=True)
-        return None
+
+    def save(self, model: Any, example: Sequence[Array]) -> None:  # noqa: ANN401  openvino's
+        """Put a translation in the place of older ones; where that cannot be, the next start translates again."""
+        import openvino  # noqa: PLC0415  as above
+
+        with suppress(OSError, RuntimeError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._folder) as made:
+                openvino.save_model(model, Path(made, "whole", "model.xml"), compress_to_fp16=False)
+                np.savez(Path(made, "whole", "example.npz"), *example)
+                for old in self._folder.glob(f"{self._part}*"):
+                    shutil.rmtree(old, ignore_errors=True)
+                Path(made, "whole").rename(self._folder / (self._part + self._made_by))
 
 
-def _save(model: Any, kept: Path) -> None:  # noqa: ANN401  openvino's
-    """Keep a translation, whole or not at all; where nothing can be written, the next start translates again."""
-    import openvino  # noqa: PLC0415  as above
-
-    with suppress(OSError, RuntimeError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as made:
-            openvino.save_model(model, Path(made, "whole", "model.xml"), compress_to_fp16=False)
-            Path(made, "whole").rename(kept)
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crosslook" / "runtime"
+@cache
+def _sources() -> str:
+    """A digest of this room's code: a translation is of the network as it is written now."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @contextmanager

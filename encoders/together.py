@@ -1,7 +1,7 @@
 """A few threads for the model, whoever asks; sentences that wait for them are encoded as one batch.
 
 Every thread that runs torch keeps a team of helpers, and many teams take each other's time: 16 threads then get less
-done than one. And 16 sentences in one batch take the time of four by themselves.
+done than one. And 16 sentences in one batch take less time than one by one.
 """
 
 from __future__ import annotations

@@ -1,21 +1,21 @@
 """Builds a vector index's files in a process of its own, which gives back what that took: gigabytes for a million.
 
-    python -m indexer.builder DIRECTORY KIND NAME FINGERPRINT
-
 A server that lives for months would keep that memory, and its searches would wait for the interpreter meanwhile.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import traceback
 from pathlib import Path
 
 from .catalog import Catalog
-from .errors import CatalogError
 from .records import EncoderRow, Kind
 from .vectors import VectorIndex
 
@@ -25,62 +25,97 @@ APART = 10_000
 WATCHED = 0.1
 """Seconds between two looks at whether the process has ended."""
 
+FAILED = 70
+"""Status of a process that ran, but could not build."""
 
-def refresh(catalog: Catalog, stop: threading.Event) -> None:
+logger = logging.getLogger("crosslook.index")
+
+
+def refresh(catalog: Catalog, stop: threading.Event) -> bool:
     """Build anew the files that are missing or damaged, are not what the size asks for, or of which much changed.
+
+    What cannot be built is logged: the files are a cache, without which searches take longer.
 
     Args:
         catalog: as one model sees it.
-        stop: ends what takes long; the files are then as they were, and searches go on with them.
+        stop: ends what takes long; the files are then as they were.
 
-    Raises:
-        CatalogError: the process was killed; the files are as they were.
+    Returns:
+        Whether it went to its end.
     """
-    encoder = catalog.active_encoder()
+    encoder, whole = catalog.active_encoder(), True
     for kind in Kind:
         if VectorIndex.is_current(catalog, kind):
             continue
         count = catalog.vector_stamp(kind).count
-        if encoder is None or count <= APART or not _built_apart(catalog.directory, kind, encoder, count, stop):
+        if encoder is None or count <= APART:
             VectorIndex.rebuild(catalog, kind)
+        elif stop.is_set():
+            whole = False
+        elif (fault := _built_apart(catalog.directory, kind, encoder, stop)) is None:
+            VectorIndex.rebuild(catalog, kind)
+        elif fault:
+            what = f"{count:,} {kind.value}s"
+            logger.warning(
+                "the index over %s was not built (%s); they are found, only more slowly; the next run tries again",
+                *(what, fault),
+            )
+        else:
+            whole = whole and not stop.is_set()
+    return whole
 
 
-def _built_apart(directory: Path, kind: Kind, encoder: EncoderRow, count: int, stop: threading.Event) -> bool:
-    """Whether another process did it; not so where Python cannot be started, or the same error will come up here."""
-    path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
-    command = [sys.executable, "-P", "-m", __name__, os.path.abspath(directory), kind.value]
-    command += [encoder.name, encoder.fingerprint]
-    environment, nothing = os.environ | {"PYTHONPATH": path}, subprocess.DEVNULL
+def _built_apart(directory: Path, kind: Kind, encoder: EncoderRow, stop: threading.Event) -> str | None:
+    """Build in another process: what went wrong, nothing if nothing did; None where Python cannot be started so."""
+    if not sys.executable or any(os.pathsep in folder for folder in sys.path):
+        return None
+    program = f"from {__name__} import main; main()"
     try:
-        # A session of its own: Ctrl-C is for the process that waits.
-        process = subprocess.Popen(  # noqa: S603  ourselves
-            command, env=environment, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
-        )
+        arguments = [str(directory.absolute()), kind.value, encoder.name, encoder.fingerprint]
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(  # noqa: S603  ourselves
+                [sys.executable, "-P", "-c", program, *arguments],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(folder) for folder in sys.path)},
+                stdin=subprocess.PIPE,  # its end tells the process that this one is gone
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                start_new_session=True,  # Ctrl-C is for the process that waits
+            )
+            if not _ended(process, stop):
+                return ""
+            said.seek(0)
+            last = said.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
     except OSError:
-        return False
-    try:
-        while process.poll() is None:
-            if stop.wait(WATCHED):
-                return True
-    finally:
-        process.kill()
-        status = process.wait()
-    if status < 0:
-        name = signal.Signals(-status).name
-        raise CatalogError(
-            f"building the vector index of {count:,} {kind.value}s was ended by {name}, perhaps "
-            f"for want of memory; all of them are in the catalog and are found, only more slowly; make it with: "
-            f"crosslook rebuild --index {directory}"
-        )
-    return status == 0
+        return None
+    if process.returncode < 0:
+        return f"{signal.Signals(-process.returncode).name} ended it, perhaps for want of memory"
+    return {0: "", FAILED: last}.get(process.returncode)
+
+
+def _ended(process: subprocess.Popen[bytes], stop: threading.Event) -> bool:
+    """Wait for a process, and end it if that is asked for or goes wrong: whether it ended by itself."""
+    with process:
+        try:
+            while process.poll() is None:
+                if stop.wait(WATCHED):
+                    return False
+        finally:
+            process.kill()
+    return True
 
 
 def main() -> None:
-    """Build what the arguments say."""
+    """Build what the arguments say; the program that `_built_apart` starts."""
+    threading.Thread(target=_end_with_the_other, daemon=True).start()
     directory, kind, name, fingerprint = sys.argv[1:]
-    with Catalog.open(Path(directory)) as catalog:
-        VectorIndex.rebuild(catalog.for_model(name, fingerprint), Kind(kind))
+    try:
+        with Catalog.open(Path(directory)) as catalog:
+            VectorIndex.rebuild(catalog.for_model(name, fingerprint), Kind(kind))
+    except Exception:  # noqa: BLE001  the other process says it
+        traceback.print_exc()
+        sys.exit(FAILED)
 
 
-if __name__ == "__main__":
-    main()
+def _end_with_the_other() -> None:
+    os.read(sys.stdin.fileno(), 1)  # nothing is ever written there
+    os._exit(FAILED)

@@ -297,11 +297,11 @@ class Catalog:
         except DatabaseError as exc:
             raise refusal(self.directory / DATABASE, exc) from exc
 
-    def _encoder_id(self) -> int:
+    def _encoder(self) -> EncoderRow:
         active = self.active_encoder()
         if active is None:
             raise CatalogError(f"the index in {self.directory} is empty; fill it with: crosslook index FOLDER")
-        return active.id
+        return active
 
     # --- reading ---
 
@@ -408,7 +408,7 @@ class Catalog:
         ids, vectors = [np.empty(0, np.int64)], [np.empty((0, encoder.dimension), np.float32)]
         for part in self._parts(query):
             ids.append(np.array([row.item_id for row in part], np.int64))
-            vectors.append(_unpack([row.vector for row in part]))
+            vectors.append(_unpack([row.vector for row in part], encoder.dimension))
         return np.concatenate(ids), np.concatenate(vectors)
 
     def vectors_of(self, kind: Kind, ids: Ids) -> Floats:
@@ -422,7 +422,7 @@ class Catalog:
             where = (c.encoder_id == encoder.id) & (c.kind == kind) & c.item_id.in_(part)
             found |= {row.item_id: row.vector for row in self._rows(select(c.item_id, c.vector).where(where))}
         nothing = bytes(2 * encoder.dimension)
-        return _unpack([found.get(item, nothing) for item in ids.tolist()])
+        return _unpack([found.get(item, nothing) for item in ids.tolist()], encoder.dimension)
 
     def vector_ids(self, kind: Kind, *, above: int = 0) -> Ids:
         """Ids of the items that have a vector, ascending, of those above an id."""
@@ -461,17 +461,17 @@ class Catalog:
 
     def features_there(self, kind: Kind, ids: Sequence[int]) -> tuple[list[int], Floats, Sequence[Floats]]:
         """As `features`, of those items that are there, and their ids: what a search has found may be gone by now."""
-        encoder_id = self._encoder_id() if ids else 0
+        if not ids:
+            return [], np.empty((0, 0), np.float32), []
+        encoder = self._encoder()
         found = {
             int(row.item_id): row
             for part in _chunks(ids)
-            for row in self._rows(_FEATURES, encoder=encoder_id, kind=kind, ids=part)
+            for row in self._rows(_FEATURES, encoder=encoder.id, kind=kind, ids=part)
         }
         there = [item for item in ids if item in found]
-        if not there:
-            return [], np.empty((0, 0), np.float32), []
         rows = [found[item] for item in there]
-        return there, _unpack([row.vector for row in rows]), unpack_all([row.states for row in rows])
+        return there, _unpack([row.vector for row in rows], encoder.dimension), unpack_all([row.states for row in rows])
 
     def image_ids_where(self, expressions: Sequence[str]) -> Ids:
         """Ids of the images that fulfil every expression, ascending.
@@ -580,7 +580,7 @@ class Catalog:
             captions: source, image id (None for a bank), text.
             features: what the text tower says about each, in order.
         """
-        encoder_id, added, c = self._encoder_id(), 0, schema.caption.c
+        encoder_id, added, c = self._encoder().id, 0, schema.caption.c
         for (source, image_id, words), vector, tokens in zip(captions, features.vectors, features.tokens, strict=True):
             row = insert(schema.caption).prefix_with("OR IGNORE").values(text=words, image_id=image_id, source=source)
             caption_id = connection.execute(row.returning(c.id)).scalar_one_or_none()
@@ -599,7 +599,7 @@ class Catalog:
 
         An item that went meanwhile, or that another process has embedded, is passed over.
         """
-        encoder_id, item = self._encoder_id(), schema.image if kind is Kind.IMAGE else schema.caption
+        encoder_id, item = self._encoder().id, schema.image if kind is Kind.IMAGE else schema.caption
         with self.transaction() as connection:
             bare = select(item.c.id).where(item.c.id.in_(ids) & ~_is_embedded(encoder_id, kind, item.c.id))
             wanted = {row.id for row in connection.execute(bare)}
@@ -673,9 +673,8 @@ def _placeless_images() -> Select[tuple[int]]:
     return select(noted.image_id).where(noted.was_at.is_not(None) & ~placed)
 
 
-def _unpack(blobs: Sequence[bytes]) -> Floats:
-    """Vectors (K, D) of at least one."""
-    return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1).astype(np.float32)
+def _unpack(blobs: Sequence[bytes], dimension: int) -> Floats:
+    return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), dimension).astype(np.float32)
 
 
 def at_or_below(column: ColumnElement[str], path: str) -> ColumnElement[bool]:

@@ -133,9 +133,10 @@ def add_model(
     seen = catalog.for_model(model.name, model.fingerprint)
     with indexing_lock(catalog.directory, f"adding-{model.fingerprint[:16]}.lock"):  # an indexer may run beside it
         done = complete(seen, encoder, batch_size=batch_size, progress=progress, stop=stop)
-        refresh(seen, stop or threading.Event())
+        whole = refresh(seen, stop or threading.Event())
     seconds = time.perf_counter() - began
-    return AddReport(_state(catalog, model), done.images, done.captions, done.unread, done.stopped, seconds)
+    stopped = done.stopped or not whole
+    return AddReport(_state(catalog, model), done.images, done.captions, done.unread, stopped, seconds)
 
 
 def switch_model(catalog: Catalog, given: str, *, incomplete: bool = False) -> tuple[EncoderRow, ModelState]:

@@ -39,7 +39,7 @@ class VectorIndex:
     def __init__(
         self, catalog: Catalog, kind: Kind, body: Body, tail: tuple[Body, ...] = (), gone: Ids = _NONE
     ) -> None:
-        """Use `open`, `update` or `rebuild`.
+        """Use `open` or `rebuild`.
 
         Args:
             catalog: where the vectors come from.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from encoders import Floats, MatchScores, pack_states, unpack_states
+from encoders import Floats, MatchScores, pack_states, unpack_all, unpack_states
 
 
 @given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.floats(-50, 50, width=32)))
@@ -48,3 +48,20 @@ def test_any_amount_of_evidence_makes_a_probability() -> None:
     told = found.with_evidence(np.array([1e4, -1e4], np.float32))
     np.testing.assert_allclose(told.probabilities, [1, 0], atol=1e-9)
     assert told.scores.tolist() == [1e4, -1e4]
+
+
+@given(st.lists(st.sampled_from([(3, 4), (2, 5), (1, 1)]), max_size=5), st.booleans())
+def test_many_are_read_as_each_is(shapes: list[tuple[int, int]], alike: bool) -> None:  # noqa: FBT001  hypothesis calls it
+    """Of one shape, of several, or none at all."""
+    rng = np.random.default_rng(0)
+    blobs = [pack_states(rng.normal(size=shapes[0] if alike else shape).astype(np.float32)) for shape in shapes]
+    for found, blob in zip(unpack_all(blobs), blobs, strict=True):
+        np.testing.assert_array_equal(found, unpack_states(blob))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 4])
+def test_one_that_is_no_packed_grid_among_many_is_refused(damage: bytes) -> None:
+    """Cut short, or of another shape than its bytes."""
+    blob = pack_states(np.ones((2, 3), np.float32))
+    with pytest.raises(ValueError, match="packed state grid"):
+        unpack_all([blob, damage + blob[len(damage) :] if damage else blob[:-1]])

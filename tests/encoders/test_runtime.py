@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from encoders import BASE_MODEL, ImageFeatures, Pixels, load_encoder
+from encoders import BASE_MODEL, ImageFeatures, Pixels, load_encoder, runtime
 from encoders.checkpoint import write_checkpoint
 from encoders.encoder import MANY, TorchEncoder
 from encoders.runtime import Runtime
@@ -132,7 +134,7 @@ def test_a_server_starts_from_the_cache(model: Path) -> None:
     TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
     server = TorchEncoder(model, device="cpu", workers=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("encoders.runtime._translated", lambda _: pytest.fail("it is there already"))
+        patch.setattr("encoders.runtime._translated", lambda *_: pytest.fail("it is there already"))
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda number: server.encode_texts([TEXTS[number % 3]]).vectors[0], range(48)))
     assert translated(server) == {"text"}
@@ -153,26 +155,98 @@ def test_a_translation_that_is_not_right_is_not_used(cache: Path) -> None:
     def scale(x: torch.Tensor) -> tuple[torch.Tensor]:
         return (x * float(len(x)),)
 
-    runtime = Runtime("0" * 64)
-    assert runtime.part("scale", lambda: (scale, ((torch.ones(2),), (torch.ones(3),)))) is None
+    of_it = Runtime("0" * 64)
+    assert of_it.part("scale", lambda: (scale, ((torch.ones(2),), (torch.ones(3),)))) is None
     assert not cache.exists()
-    assert runtime.part("scale", None) is None
+    assert of_it.part("scale", None) is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"no xml", None])
-def test_a_cache_that_is_damaged_is_made_anew(model: Path, cache: Path, damage: bytes | None) -> None:
-    """Cut short, overwritten, or its weights gone."""
+def test_two_models_are_translated_at_once(tmp_path: Path, cache: Path) -> None:
+    """Two threads, each with a model of its own, as when an index changes over."""
+    del cache
+    for name in ("one", "two"):
+        write_checkpoint(tiny_checkpoint(text_width=16 if name == "one" else 32), tmp_path / name)
+    servers = [TorchEncoder(tmp_path / name, device="cpu", workers=2) for name in ("one", "two")]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda server: server.encode_texts(TEXTS), servers))
+    assert [translated(server) for server in servers] == [{"text"}] * 2
+
+
+def test_what_is_translated_waits_for_no_other_part(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences are read while the CNN is being translated."""
+    server = TorchEncoder(model, device="cpu", workers=2)
+    server.encode_texts(TEXTS)
+    begun, done = threading.Event(), threading.Event()
+
+    def wait(*_: object) -> None:
+        begun.set()
+        assert done.wait(60)
+        raise NotImplementedError
+
+    monkeypatch.setattr("encoders.runtime._translated", wait)
+    with ThreadPoolExecutor(1) as pool:
+        pictures = pool.submit(server.encode_images, pixels(1, server.input_size))
+        assert begun.wait(60)
+        server.encode_texts(TEXTS)
+        done.set()
+        assert len(pictures.result().vectors) == 1
+
+
+def test_a_cache_is_of_the_network_as_it_is_written(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an edit of this room's code the same weights are translated anew, and the old translation goes."""
+    for digest in ("a" * 64, "b" * 64):
+        monkeypatch.setattr("encoders.runtime._sources", lambda digest=digest: digest)
+        TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
+        (kept,) = (Path(os.environ["XDG_CACHE_HOME"]) / "crosslook" / "runtime").iterdir()
+        assert digest[:16] in kept.name
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner there")
+def test_what_another_user_put_into_the_cache_is_not_used(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shared cache must not let anybody choose the model."""
+    TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    made: list[object] = []
+    original = runtime._translated
+
+    def note(*of: Any) -> object:
+        made.append(of)
+        return original(*of)
+
+    monkeypatch.setattr("encoders.runtime._translated", note)
+    TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
+    assert len(made) == 1
+
+
+def test_a_user_without_a_home_has_no_cache(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in containers whose user is a number."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    server = TorchEncoder(model, device="cpu", workers=2)
+    server.encode_texts(TEXTS)
+    assert translated(server) == {"text"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"no xml", None, "zeros", "gone"])
+def test_a_cache_that_is_damaged_is_made_anew(model: Path, cache: Path, damage: bytes | str | None) -> None:
+    """Cut short, overwritten, its weights gone or all zero, or the whole of it."""
     first = TorchEncoder(model, device="cpu")
     expected = first.encode_images(pixels(MANY, first.input_size)).vectors
     (kept,) = cache.iterdir()
+    weights = kept / "model.bin"
     if damage is None:
-        (kept / "model.bin").write_bytes(b"")
-    else:
+        weights.write_bytes(b"")
+    elif damage == "zeros":
+        weights.write_bytes(bytes(weights.stat().st_size))
+    elif damage == "gone":
+        (kept / "model.xml").unlink()
+    elif isinstance(damage, bytes):
         (kept / "model.xml").write_bytes(damage)
     again = TorchEncoder(model, device="cpu")
     np.testing.assert_allclose(again.encode_images(pixels(MANY, again.input_size)).vectors, expected, atol=1e-5)
     assert translated(again) == {"image"}
-    assert (kept / "model.bin").stat().st_size > 0
+    assert any(weights.read_bytes())
+    assert (kept / "model.xml").stat().st_size > len(b"no xml")
 
 
 def test_where_nothing_can_be_kept_it_serves_all_the_same(model: Path, cache: Path) -> None:

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from indexer import Catalog, CatalogError, Kind, VectorIndex, vector_choice
+from indexer import Catalog, Kind, VectorIndex, add_model, vector_choice
 from indexer.builder import refresh
 from tests.fakes import FakeEncoder
 
@@ -39,6 +40,14 @@ def without_files(catalog: Catalog) -> None:
         path.unlink()
 
 
+def script(folder: Path, program: str) -> str:
+    """A file that runs as a shell program, whatever it is asked to do."""
+    file = folder / "python"
+    file.write_text(f"#!/bin/sh\n{program}\n")
+    file.chmod(0o700)
+    return str(file)
+
+
 def test_many_vectors_are_built_elsewhere(
     indexed: Catalog, encoder: FakeEncoder, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -61,31 +70,84 @@ def test_many_vectors_are_built_elsewhere(
     assert len(apart) == 1, "what is there is not built again"
 
 
+@pytest.mark.parametrize("stranger", ["none", "/bin/false", ""])
 def test_where_no_process_can_be_had_it_is_built_here(
-    indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, stranger: str
 ) -> None:
-    """A Python that is not there, or that does not find crosslook."""
-    for stranger in (str(tmp_path / "none"), "/bin/false"):
-        without_files(indexed)
-        monkeypatch.setattr(sys, "executable", stranger)
-        refresh(indexed, threading.Event())
-        assert vector_choice(indexed, Kind.IMAGE) is not None
-    assert len(apart) == 2
-
-
-def test_a_process_that_is_killed_says_so(
-    indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """It is not tried once more in this one, which would end as well for want of memory; nothing is lost."""
+    """A Python that is not there, that does not find crosslook, or that nobody knows the place of."""
     del apart
     without_files(indexed)
-    killed = tmp_path / "python"
-    killed.write_text("#!/bin/sh\nkill -9 $$\n")
-    killed.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(killed))
-    with pytest.raises(CatalogError, match=r"5 images was ended by SIGKILL.*crosslook rebuild --index"):
-        refresh(indexed, threading.Event())
+    monkeypatch.setattr(sys, "executable", stranger)
+    assert refresh(indexed, threading.Event())
+    assert vector_choice(indexed, Kind.IMAGE) is not None
+
+
+def test_a_folder_that_would_be_read_as_two_is_not_handed_on(
+    indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """PYTHONPATH cannot hold it; code from elsewhere might run."""
+    without_files(indexed)
+    monkeypatch.setattr(sys, "path", [*sys.path, f"{tmp_path}/a{os.pathsep}b"])
+    assert refresh(indexed, threading.Event())
+    assert vector_choice(indexed, Kind.IMAGE) is not None
+    assert not apart
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("kill -9 $$", "SIGKILL ended it, perhaps for want of memory"),
+        ("echo Traceback >&2; echo MemoryError >&2; exit 70", "MemoryError"),
+    ],
+)
+def test_a_process_that_fails_is_told_of(
+    *,
+    indexed: Catalog,
+    apart: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    program: str,
+    reason: str,
+) -> None:
+    """It is not tried once more in this one, which would fail as well, or grow; nothing is lost."""
+    del apart
+    without_files(indexed)
+    monkeypatch.setattr(sys, "executable", script(tmp_path, program))
+    assert refresh(indexed, threading.Event())
+    assert vector_choice(indexed, Kind.IMAGE) is None
+    assert f"the index over 5 images was not built ({reason})" in caplog.text
     assert len(VectorIndex.open(indexed, Kind.IMAGE)) == 5
+
+
+def test_it_ends_with_the_process_that_started_it(indexed: Catalog, tmp_path: Path) -> None:
+    """A server that is killed leaves nothing at work on its index."""
+    arguments = [str(indexed.directory), "image", "fake", "f" * 64]
+    slow = "import time; from indexer import VectorIndex, builder; VectorIndex.rebuild = lambda *_: time.sleep(600); "
+    command, root = [sys.executable, "-c", slow + "builder.main()", *arguments], Path(__file__).parents[2]
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said, cwd=root)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(2)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(60) == 70, (tmp_path / "said").read_text()
+
+
+def test_of_another_model_it_is_built_too(
+    indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second model's vectors, while the first is active; a line of that error comes back."""
+    other = FakeEncoder(name="other", fingerprint="e" * 64, turn=1)
+    add_model(indexed, other)
+    seen = indexed.for_model("other", "e" * 64)
+    assert vector_choice(seen, Kind.IMAGE) is not None
+    without_files(indexed)
+    monkeypatch.setattr("indexer.vectors.VectorIndex.rebuild", lambda *_: None)
+    refresh(seen, threading.Event())
+    assert vector_choice(seen, Kind.IMAGE) is not None
+    assert vector_choice(indexed, Kind.IMAGE) is None
+    assert {command[-1] for command in apart} == {"e" * 64}
 
 
 def test_it_is_stopped_with_the_run(
@@ -93,21 +155,20 @@ def test_it_is_stopped_with_the_run(
 ) -> None:
     """Whoever cancels does not wait for a million vectors; searches use what is there, and no process is left."""
     without_files(indexed)
-    slow = tmp_path / "python"
-    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/id\nexec sleep 600\n")
-    slow.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(slow))
+    (tmp_path / "id").touch()
+    monkeypatch.setattr(sys, "executable", script(tmp_path, f"echo $$ > {tmp_path}/id; exec sleep 600"))
     stop = threading.Event()
-    building = threading.Thread(target=refresh, args=(indexed, stop))
-    building.start()
-    while not (tmp_path / "id").exists():
-        time.sleep(0.01)
-    stop.set()
-    building.join(60)
-    assert not building.is_alive()
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(refresh, indexed, stop)
+        until = time.monotonic() + 60
+        while not (number := (tmp_path / "id").read_text().strip()) and time.monotonic() < until:
+            time.sleep(0.01)
+        stop.set()
+        assert building.result(60) is False
     assert vector_choice(indexed, Kind.IMAGE) is None
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "id").read_text()), 0)
+        os.kill(int(number), 0)
+    assert not refresh(indexed, stop), "no process is started for a run that was stopped"
     assert len(apart) == 1
     assert len(VectorIndex.open(indexed, Kind.IMAGE)) == 5
 
@@ -115,6 +176,8 @@ def test_it_is_stopped_with_the_run(
 def test_what_replaces_a_file_takes_nothing_from_a_search(indexed: Catalog, encoder: FakeEncoder) -> None:
     """Files are mapped: an index that is held open answers as before when its file is gone."""
     held = VectorIndex.open(indexed, Kind.IMAGE)
+    if sys.platform == "linux":
+        assert f"{indexed.directory}/vectors/image-" in Path("/proc/self/maps").read_text()
     query = encoder.encode_texts(["red"]).vectors
     before = held.search(query, 5)
     without_files(indexed)

@@ -209,3 +209,16 @@ def test_headers_are_documented(document: Document) -> None:
         assert operation["responses"]["401"]["headers"]["WWW-Authenticate"]["required"]
     assert document["paths"]["/v1/index"]["post"]["responses"]["202"]["headers"]["Location"]["required"]
     assert "ETag" in document["paths"]["/v1/images/{image_id}/thumbnail"]["get"]["responses"]["304"]["headers"]
+
+
+def test_every_parameter_of_the_document_is_known_to_its_route(client: TestClient, document: Document) -> None:
+    """What the API says that an address takes, it does not refuse as unknown."""
+    taken = 0
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "query":
+                    answer = client.request(method, path.replace("{image_id}", "1"), params={parameter["name"]: "x"})
+                    assert "is no parameter" not in answer.text
+                    taken += 1
+    assert taken > 5
