@@ -87,6 +87,9 @@ def serve(
     for name in unknown_names():
         message(f"{name} is no setting, and changes nothing; docs/SERVING.md lists those there are", style="yellow")
     _check_keys(settings, index)
+    for folder in settings.roots:
+        if not folder.is_dir():
+            message(f"{folder} is no folder now; it can be indexed once it is there", style="yellow")
     if settings.roots and not (index / "catalog.db").exists():
         Catalog.open(index, create=True).close()  # the first indexing is asked for over HTTP
     from .server.logs import log_to  # noqa: PLC0415  as above

@@ -17,7 +17,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,11 @@ class Runtime:
 
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Translating changes for a moment what the whole process sees: which modules are there, and how torch attends."""
+"""Translating changes for a moment what the whole process sees: which modules are there, and how torch attends.
+
+And the first inference of a process, the look at the example, must have no other beside it: OpenVINO's binding fills a
+table then, lets go of the interpreter's lock meanwhile, and two threads wait for each other for good.
+"""
 
 _HOW = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
 """Several inferences side by side. bf16 makes vectors depend on the processor."""
@@ -209,14 +213,16 @@ class _Kept:
         """Put a translation in the place of older ones; where that cannot be, the next start translates again."""
         import openvino  # noqa: PLC0415  as above
 
-        with suppress(OSError, RuntimeError):
+        try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._folder) as made:
+            for old in self._folder.glob(f"{self._part}*"):  # also what a killed process left unfinished
+                shutil.rmtree(old, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=self._part, dir=self._folder) as made:
                 openvino.save_model(model, Path(made, "whole", "model.xml"), compress_to_fp16=False)
                 np.savez(Path(made, "whole", "example.npz"), *example)
-                for old in self._folder.glob(f"{self._part}*"):
-                    shutil.rmtree(old, ignore_errors=True)
                 Path(made, "whole").rename(self._folder / (self._part + self._made_by))
+        except (OSError, RuntimeError) as exc:
+            logger.info("a translation could not be kept, and is made anew with the next start: %s", first_line(exc))
 
 
 @cache

@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 
 from .catalog import Catalog
+from .completion import ProgressPort
 from .records import EncoderRow, Kind
 from .vectors import VectorIndex
 
@@ -31,7 +32,7 @@ FAILED = 70
 logger = logging.getLogger("crosslook.index")
 
 
-def refresh(catalog: Catalog, stop: threading.Event) -> bool:
+def refresh(catalog: Catalog, stop: threading.Event, progress: ProgressPort = lambda *_: None) -> bool:
     """Build anew the files that are missing or damaged, are not what the size asks for, or of which much changed.
 
     What cannot be built is logged: the files are a cache, without which searches take longer.
@@ -39,6 +40,7 @@ def refresh(catalog: Catalog, stop: threading.Event) -> bool:
     Args:
         catalog: as one model sees it.
         stop: ends what takes long; the files are then as they were.
+        progress: called before and after what takes long.
 
     Returns:
         Whether it went to its end.
@@ -52,16 +54,20 @@ def refresh(catalog: Catalog, stop: threading.Event) -> bool:
             VectorIndex.rebuild(catalog, kind)
         elif stop.is_set():
             whole = False
-        elif (fault := _built_apart(catalog.directory, kind, encoder, stop)) is None:
-            VectorIndex.rebuild(catalog, kind)
-        elif fault:
-            what = f"{count:,} {kind.value}s"
-            logger.warning(
-                "the index over %s was not built (%s); they are found, only more slowly; the next run tries again",
-                *(what, fault),
-            )
         else:
-            whole = whole and not stop.is_set()
+            progress("vectors", 0, count)
+            fault = _built_apart(catalog.directory, kind, encoder, stop)
+            if fault is None:
+                VectorIndex.rebuild(catalog, kind)
+            elif fault:
+                what = f"{count:,} {kind.value}s"
+                logger.warning(
+                    "the index over %s was not built (%s); they are found, only more slowly; the next run tries again",
+                    *(what, fault),
+                )
+            else:
+                whole = whole and not stop.is_set()
+            progress("vectors", count, count)
     return whole
 
 

@@ -133,7 +133,7 @@ def add_model(
     seen = catalog.for_model(model.name, model.fingerprint)
     with indexing_lock(catalog.directory, f"adding-{model.fingerprint[:16]}.lock"):  # an indexer may run beside it
         done = complete(seen, encoder, batch_size=batch_size, progress=progress, stop=stop)
-        whole = refresh(seen, stop or threading.Event())
+        whole = refresh(seen, stop or threading.Event(), progress)
     seconds = time.perf_counter() - began
     stopped = done.stopped or not whole
     return AddReport(_state(catalog, model), done.images, done.captions, done.unread, stopped, seconds)

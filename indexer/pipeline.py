@@ -176,7 +176,7 @@ def index_paths(
         caught_up = complete(catalog, encoder, batch_size=batch_size, progress=progress, stop=run.stop)
         run.report.completed, run.report.stopped = caught_up.images + caught_up.captions, caught_up.stopped
     # Also where nothing is new: an earlier run may have been killed before it came to this.
-    run.report.stopped |= not refresh(catalog, run.stop)
+    run.report.stopped |= not refresh(catalog, run.stop, progress)
     run.report.seconds = time.perf_counter() - began
     return run.report
 
@@ -207,7 +207,7 @@ def index_changes(
     run = _Run(catalog, encoder, paths, scan(outermost(paths)), stop or threading.Event())
     run.take(None, batch_size, progress, prune=False)
     if run.report.added or run.report.updated or run.report.captions_added:
-        run.report.stopped |= not refresh(catalog, run.stop)
+        run.report.stopped |= not refresh(catalog, run.stop, progress)
     run.report.seconds = time.perf_counter() - began
     return run.report
 

@@ -1,12 +1,13 @@
-"""What is sent must be what its route takes: a body of the right type, and no parameters that it does not know.
+"""What is sent must be what its route takes: a body of the right type, and nothing that it does not know.
 
 A web page can make a browser send a form or plain text anywhere; JSON only where the server agreed beforehand (CORS).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import Request
-from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -34,23 +35,27 @@ async def content_type(request: Request) -> None:
 
 
 async def parameters(request: Request) -> None:
-    """Refuse a parameter of the address that the API does not know: a filter that was misspelt would seem to work.
+    """Refuse a parameter of the address, or a field of the form, that the API does not know.
+
+    A filter that was misspelt would seem to have let everything through.
 
     Raises:
         HTTPException: status 422.
     """
     route = request.scope.get("route")
-    if not request.query_params or not isinstance(route, APIRoute) or not route.path.startswith("/v1/"):
+    if not isinstance(route, APIRoute) or not route.path.startswith("/v1/"):
         return
-    known = _names(route.dependant)
-    for name in request.query_params:
+    _check(request.query_params, {field.alias for field in route.dependant.query_params}, "parameter of this address")
+    if route.body_field is not None and isinstance(route.body_field.field_info, Form):
+        form = await request.form()  # which FastAPI has read already
+        _check(form, {field.alias for field in route.dependant.body_params}, "field of this form")
+
+
+def _check(sent: Iterable[str], known: set[str], what: str) -> None:
+    for name in sent:
         if name not in known:
             takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
-            raise HTTPException(422, f"{name[:100]!r} is no parameter of this address; {takes}")
-
-
-def _names(dependant: Dependant) -> set[str]:
-    return {field.alias for field in dependant.query_params}.union(*map(_names, dependant.dependencies))
+            raise HTTPException(422, f"{name[:100]!r} is no {what}; {takes}")
 
 
 def _has_body(request: Request) -> bool:

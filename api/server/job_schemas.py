@@ -74,7 +74,8 @@ class JobSummary(BaseModel):
     roots: list[str] = Field(description="Ids of the folders.", examples=[["2c26b46b68ff"]])
     prune: bool = Field(description="Whether images whose files are gone are forgotten.", examples=[False])
     phase: str | None = Field(
-        description="`scan`, `images`, `captions`, …; null before the start.", examples=["images"]
+        description="`scan`, `images`, `captions`, `vectors` (their index is built), …; null before the start.",
+        examples=["images"],
     )
     done: int = Field(description="Items of this phase.", examples=[320])
     total: int | None = Field(description="Items of this phase in all, once that is known.", examples=[7000])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -113,10 +114,17 @@ def _gone(_request: Request, _exc: Exception) -> Response:
 
 def _invalid(_request: Request, exc: Exception) -> JSONResponse:
     errors = exc.errors() if isinstance(exc, RequestValidationError) else ()
-    faults = [f"{_place(error['loc'])}: {error['msg']}" for error in errors[:TOLD_FAULTS]]
+    faults = [f"{_place(error['loc'])}: {_what(error)}" for error in errors[:TOLD_FAULTS]]
     if len(errors) > TOLD_FAULTS:
         faults.append(f"and {len(errors) - TOLD_FAULTS} more")
     return problem(422, "; ".join(faults) or "the request is not as it should be")
+
+
+def _what(error: Mapping[str, Any]) -> str:
+    """What is wrong, in words for whoever sent it."""
+    if error["type"] == "json_invalid":
+        return f"this is not JSON: {error['ctx']['error']} at this character"
+    return "send a file here" if "UploadFile" in error["msg"] else str(error["msg"])
 
 
 def _place(parts: Sequence[object]) -> str:
@@ -128,6 +136,8 @@ def _http(request: Request, exc: Exception) -> JSONResponse:
     status, detail, headers = 500, "", None
     if isinstance(exc, HTTPException):
         status, detail, headers = exc.status_code, exc.detail, dict(exc.headers or {})
+    if status == 404 and detail == "Not Found":
+        detail = "there is nothing at this address; /openapi.json tells what there is"
     if status == 405:
         headers = _allow(request) or headers or {}
         detail = f"this takes {headers.get('Allow', 'GET')} alone"

@@ -13,6 +13,7 @@ const PHASES = {
   scan: "Looking for pictures",
   images: "Reading and embedding pictures",
   captions: "Embedding captions",
+  vectors: "Building the index of vectors",
   "embedding images": "Embedding pictures that the model had not seen",
   "embedding captions": "Embedding captions that the model had not seen",
 };

@@ -9,7 +9,7 @@ from api.server.cursors import CursorError
 from encoders import EncodersError
 from indexer import Catalog, CatalogError, DecodeError, EncoderMismatchError, FilterError, ModelError, ReadError
 from search import ImageNotFoundError, QueryError, UnknownModelError
-from tests.api.server.test_app import problem
+from tests.api.server.test_app import picture, problem
 
 MESSAGE = "/srv/secret/index: it is so"
 
@@ -90,6 +90,21 @@ def test_another_method_is_refused_with_all_that_a_path_takes(client: TestClient
 def test_a_parameter_that_is_none_is_refused(client: TestClient, address: str, takes: str) -> None:
     """A filter that was misspelt would seem to have let everything through."""
     assert takes in problem(client.get(address), 422)
+
+
+def test_what_is_wrong_is_said_in_words(client: TestClient) -> None:
+    """Not in those of the library that found it."""
+    cut = client.post("/v1/search", content=b'{"text"', headers={"Content-Type": "application/json"})
+    assert "this is not JSON" in problem(cut, 422)
+    assert "send a file here" in problem(client.post("/v1/search/image", data={"image": "abc"}), 422)
+    assert "there is nothing at this address" in problem(client.get("/v1/nothing"), 404)
+
+
+def test_a_form_field_that_is_none_is_refused(client: TestClient) -> None:
+    """As in an address."""
+    told = problem(client.post("/v1/search/image", data={"wher": "year > 2000"}, files={"image": picture()}), 422)
+    assert "'wher' is no field of this form; it takes" in told
+    assert "where" in told
 
 
 @pytest.mark.parametrize("address", ["/healthz?probe=7", "/readyz?probe=7", "/?q=dogs"])
