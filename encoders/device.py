@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 import torch
 
@@ -58,8 +59,20 @@ def keep_freed_memory() -> None:
     much as it ever needed, a quarter of the memory at 32 clients. Nothing happens where the C library is another.
     """
     mmap_max, trim_threshold, arena_max = -4, -1, -8  # M_MMAP_MAX, M_TRIM_THRESHOLD and M_ARENA_MAX of malloc.h
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    mallopt = _of_the_c_library("mallopt")
     if mallopt is not None:
         mallopt(mmap_max, 0)
         mallopt(trim_threshold, -1)
         mallopt(arena_max, 2)
+
+
+def return_freed_memory() -> None:
+    """Return to the system what is free now, after work that does not come again; kept is what is freed later on."""
+    malloc_trim = _of_the_c_library("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _of_the_c_library(name: str) -> Callable[..., int] | None:
+    """A function of glibc; None where the C library is another."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

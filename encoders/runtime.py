@@ -27,6 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from .device import return_freed_memory
 from .features import Floats
 from .identity import first_line
 
@@ -122,6 +123,8 @@ class Runtime:
             logger.info("torch runs the %s part, of which there is no translation: %s", name, first_line(exc))
             return None
         kept.save(model, example)
+        del model, function, first, second, example
+        return_freed_memory()  # several times the size of the part
         return compiled
 
 
