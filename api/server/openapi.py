@@ -76,6 +76,7 @@ def describe(app: FastAPI) -> None:
                     operation["security"] = []
         for name, schema in schemas.items():
             if name.startswith("Body_"):  # FastAPI's name for a form
+                schema["additionalProperties"] = False
                 for part in schema["properties"].values():
                     _never_null(part)
         return document

@@ -222,3 +222,16 @@ def test_every_parameter_of_the_document_is_known_to_its_route(client: TestClien
                     assert "is no parameter" not in answer.text
                     taken += 1
     assert taken > 5
+
+
+def test_no_body_has_fields_that_the_document_does_not_name(document: Document) -> None:
+    """JSON and forms alike: what is not known is refused, and the document says so."""
+    bodies = [
+        media["schema"]["$ref"].rsplit("/", 1)[1]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for media in operation.get("requestBody", {"content": {}})["content"].values()
+        if "$ref" in media["schema"]
+    ]
+    assert len(bodies) > 3
+    assert all(document["components"]["schemas"][name].get("additionalProperties") is False for name in bodies)
