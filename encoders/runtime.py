@@ -41,7 +41,7 @@ Array = npt.NDArray[Any]
 Function = Callable[..., tuple[Tensor, ...]]
 
 
-Part = tuple[Function, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]
+Translatable = tuple[Function, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]
 """What is to be translated: a function of tensors to tensors of type float32, and inputs of two sizes.
 
 What the two differ in is left open; what comes of the second is held against torch.
@@ -70,6 +70,12 @@ class Compiled:
         parts = [(np.ascontiguousarray(rows[start : start + CHUNK]),) for start in range(0, len(rows), CHUNK)]
         return [np.concatenate(outputs) for outputs in zip(*self._threads.map(self, parts), strict=True)]
 
+    def agrees(self, example: Sequence[Array]) -> bool:
+        """Whether it makes of an example's inputs what torch made of them: its outputs, which stand behind them."""
+        count = len(self._compiled.inputs)
+        pairs = zip(self(example[:count]), example[count:], strict=True)
+        return all(a.shape == b.shape and bool(np.allclose(a, b, atol=CLOSE)) for a, b in pairs)
+
 
 class Runtime:
     """What is translated of one model. Threads may share it; one that needs a translation waits for it."""
@@ -79,7 +85,7 @@ class Runtime:
         self._parts: dict[str, Compiled] = {}
         self._sought: set[tuple[str, bool]] = set()
 
-    def part(self, name: str, describe: Callable[[], Part] | None) -> Compiled | None:
+    def part(self, name: str, describe: Callable[[], Translatable] | None) -> Compiled | None:
         """A part, from the cache, or translated and put there.
 
         Args:
@@ -95,11 +101,11 @@ class Runtime:
                 if not {(name, True), wanted} & self._sought:
                     found = None if name in self._parts else self._found(name, describe)
                     if found is not None:
-                        self._parts[name] = Compiled(found)
+                        self._parts[name] = found
                     self._sought.add(wanted)
         return self._parts.get(name)
 
-    def _found(self, name: str, describe: Callable[[], Part] | None) -> Any:  # noqa: ANN401  openvino's
+    def _found(self, name: str, describe: Callable[[], Translatable] | None) -> Compiled | None:
         with _no_telemetry():
             try:
                 import openvino  # noqa: PLC0415  a large library, for those who compute much
@@ -114,10 +120,10 @@ class Runtime:
         try:
             function, (first, second) = describe()
             model = _translated(function, first, second)
-            compiled = core.compile_model(model, "CPU", _HOW)
+            compiled = Compiled(core.compile_model(model, "CPU", _HOW))
             with torch.inference_mode():
                 example = [tensor.numpy() for tensor in (*second, *function(*second))]
-            if not _agrees(compiled, example):
+            if not compiled.agrees(example):
                 raise ValueError("it computes something else")  # noqa: TRY301  as whatever else goes wrong
         except Exception as exc:  # noqa: BLE001  whatever its frontend makes of a network it does not know, torch runs it
             logger.info("torch runs the %s part, of which there is no translation: %s", name, first_line(exc))
@@ -169,13 +175,6 @@ def _translated(function: Function, first: tuple[Tensor, ...], second: tuple[Ten
     return model
 
 
-def _agrees(compiled: Any, example: Sequence[Array]) -> bool:  # noqa: ANN401  openvino's
-    """Whether it makes of an example's inputs what torch made of them: its outputs, which stand behind them."""
-    count = len(compiled.inputs)
-    pairs = zip(Compiled(compiled)(example[:count]), example[count:], strict=True)
-    return all(a.shape == b.shape and bool(np.allclose(a, b, atol=CLOSE)) for a, b in pairs)
-
-
 @contextmanager
 def _plain_attention() -> Iterator[None]:
     """Attention in plain operations: torch's fused one has no translation."""
@@ -198,15 +197,15 @@ class _Kept:
             cache = Path(os.devnull)
         self._folder = cache / "crosslook" / "runtime"
 
-    def load(self, core: Any) -> Any:  # noqa: ANN401  openvino's
+    def load(self, core: Any) -> Compiled | None:  # noqa: ANN401  openvino's
         """What it holds; None where there is nothing, nothing whole, or what somebody else put there."""
         kept = self._folder / (self._part + self._made_by)
         try:
             if hasattr(os, "getuid") and kept.stat().st_uid != os.getuid():
                 return None
-            compiled = core.compile_model(core.read_model(kept / "model.xml"), "CPU", _HOW)
+            compiled = Compiled(core.compile_model(core.read_model(kept / "model.xml"), "CPU", _HOW))
             with np.load(kept / "example.npz", allow_pickle=False) as file:
-                if _agrees(compiled, list(file.values())):
+                if compiled.agrees(list(file.values())):
                     return compiled
         except (RuntimeError, OSError, ValueError, EOFError, zipfile.BadZipFile):
             pass

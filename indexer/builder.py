@@ -56,25 +56,17 @@ def refresh(catalog: Catalog, stop: threading.Event, progress: ProgressPort = la
             whole = False
         else:
             progress("vectors", 0, count)
-            fault = _built_apart(catalog.directory, kind, encoder, stop)
-            if fault is None:
+            if not _built_apart(catalog.directory, kind, encoder, stop, f"{count:,} {kind.value}s"):
                 VectorIndex.rebuild(catalog, kind)
-            elif fault:
-                what = f"{count:,} {kind.value}s"
-                logger.warning(
-                    "the index over %s was not built (%s); they are found, only more slowly; the next run tries again",
-                    *(what, fault),
-                )
-            else:
-                whole = whole and not stop.is_set()
+            whole = whole and not stop.is_set()
             progress("vectors", count, count)
     return whole
 
 
-def _built_apart(directory: Path, kind: Kind, encoder: EncoderRow, stop: threading.Event) -> str | None:
-    """Build in another process: what went wrong, nothing if nothing did; None where Python cannot be started so."""
+def _built_apart(directory: Path, kind: Kind, encoder: EncoderRow, stop: threading.Event, what: str) -> bool:
+    """Build in another process, and log what goes wrong there; False where Python cannot be started so."""
     if not sys.executable or any(os.pathsep in folder for folder in sys.path):
-        return None
+        return False
     program = f"from {__name__} import main; main()"
     try:
         arguments = [str(directory.absolute()), kind.value, encoder.name, encoder.fingerprint]
@@ -88,14 +80,21 @@ def _built_apart(directory: Path, kind: Kind, encoder: EncoderRow, stop: threadi
                 start_new_session=True,  # Ctrl-C is for the process that waits
             )
             if not _ended(process, stop):
-                return ""
+                return True
             said.seek(0)
             last = said.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
     except OSError:
-        return None
+        return False
+    if process.returncode == 0:
+        return True
     if process.returncode < 0:
-        return f"{signal.Signals(-process.returncode).name} ended it, perhaps for want of memory"
-    return {0: "", FAILED: last}.get(process.returncode)
+        last = f"{signal.Signals(-process.returncode).name} ended it, perhaps for want of memory"
+    elif process.returncode != FAILED:
+        return False
+    logger.warning(
+        "the index over %s was not built (%s); they are found, only more slowly; the next run tries again", what, last
+    )
+    return True
 
 
 def _ended(process: subprocess.Popen[bytes], stop: threading.Event) -> bool:

@@ -37,6 +37,16 @@ def asks(response: Response, text: str) -> bool:
     return searched(response.request).get("text") == text
 
 
+def far_down(page: Page) -> float:
+    """Look for something that is everywhere, and scroll; how far, in pixels."""
+    search(page, "a photograph")
+    page.mouse.wheel(0, 1500)
+    page.wait_for_timeout(300)
+    at = float(page.evaluate("scrollY"))
+    assert at > 500
+    return at
+
+
 def search(page: Page, text: str) -> dict[str, Any]:
     """Type words, wait for their pictures, and return what the server answered."""
     with page.expect_response(lambda response: asks(response, text)) as answered:

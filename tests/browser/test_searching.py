@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Request, Route, expect
 
 from .collection import Collection
 from .conftest import Served, Visits
-from .look import asks, box, count_shifts, ids, open_first, search, searched, seen, tiles
+from .look import asks, box, count_shifts, far_down, ids, open_first, search, searched, seen, tiles
 
 STILL = 0.02
 """The most that layout shifts may add up to; 0.1 counts as good on the web."""
@@ -301,11 +301,7 @@ def test_coming_back_from_a_picture_leaves_the_grid_where_it_was(page: Page) -> 
 
 def test_going_to_the_field_leaves_the_grid_where_it_was(page: Page) -> None:
     """The bar is always in the window."""
-    search(page, "a photograph")
-    page.mouse.wheel(0, 1500)
-    page.wait_for_timeout(300)
-    at = page.evaluate("scrollY")
-    assert at > 500
+    at = far_down(page)
     page.locator("#results").evaluate("main => main.focus({preventScroll: true})")
     page.keyboard.press("/")
     expect(box(page)).to_be_focused()

@@ -13,7 +13,7 @@ from api.server.keys import KeyStore
 from indexer import Catalog
 
 from .conftest import Served, Start, Visits
-from .look import box, give_key, search, searched, seen, tiles
+from .look import box, far_down, give_key, search, searched, seen, tiles
 
 
 def refuse(status: int, detail: str, **headers: str) -> Callable[[Route], None]:
@@ -209,11 +209,7 @@ def test_a_view_that_did_not_come_can_be_opened_later(page: Page, view: str) -> 
 
 def test_who_browses_is_not_torn_away_when_indexing_ends(page: Page) -> None:
     """A notice offers the new pictures; without it nothing moves."""
-    search(page, "a photograph")
-    page.mouse.wheel(0, 1500)
-    page.wait_for_timeout(300)
-    at = page.evaluate("scrollY")
-    assert at > 500
+    at = far_down(page)
     page.evaluate("document.getElementById('indexing').dispatchEvent(new Event('indexed'))")
     expect(page.get_by_text("The index has changed")).to_be_visible()
     assert page.evaluate("scrollY") == at
