@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
-from indexer import FilterError
+from encoders import EncodersError
+from indexer import FilterError, IndexerError
+from search import SearchError
 
 from . import duplicates, indexing, keys, models, searching, serving, training
-from .errors import EXPECTED
+from .errors import ApiError
 from .output import message
 
 app = typer.Typer(
@@ -41,6 +43,9 @@ def _options(
 ) -> None:
     """Options of the program itself."""
 
+
+EXPECTED = (ApiError, SearchError, IndexerError, EncodersError)
+"""The root error of every room: the user is told these in one sentence, without a traceback."""
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "index": indexing.index,

@@ -1,4 +1,4 @@
-"""Everything this room raises on purpose, and the roots of what the others raise.
+"""Everything this room raises on purpose.
 
 ApiError
 ├── InputError      what the command line was given cannot be used
@@ -7,10 +7,6 @@ ApiError
 """
 
 from __future__ import annotations
-
-from encoders import EncodersError
-from indexer import IndexerError
-from search import SearchError
 
 
 class ApiError(Exception):
@@ -27,7 +23,3 @@ class KeysError(ApiError):
 
 class SettingsError(ApiError):
     """A server would not be safe, or cannot start, with these settings."""
-
-
-EXPECTED = (ApiError, SearchError, IndexerError, EncodersError)
-"""The root of every room: what a user is told in one sentence."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import platform
-import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -35,6 +32,7 @@ from indexer import (
 )
 from indexer import forget as forget_path
 
+from .interrupt import stop_on_interrupt
 from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_for
 from .output import message, print_facts, print_json, progress, size
 
@@ -70,7 +68,7 @@ def index(
     encoder = load_encoder(model_for(index, model), device=device, lazy=True)
     how: dict[str, Any] = {"captions": file, "prune": prune, "batch_size": batch_size}
     quiet = not paths and not sys.stdout.isatty()
-    with Catalog.open(index, create=True) as catalog, _stop_on_interrupt() as stop:
+    with Catalog.open(index, create=True) as catalog, stop_on_interrupt() as stop:
         if watch:
             _follow(catalog, encoder, paths or (), stop, how, json=json)
             return
@@ -220,25 +218,6 @@ def _follow(
             message("following changes; Ctrl-C ends it", style="dim")
         told = True
     message("no longer following changes; what was done is kept", style="dim")
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """The first Ctrl-C asks to stop after the batch in flight; a second one stops at once."""
-    stop = threading.Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        message("stopping after this batch; press Ctrl-C again to stop at once", style="yellow")
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _report_json(report: IndexReport) -> dict[str, Any]:

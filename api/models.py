@@ -22,7 +22,8 @@ from indexer import (
 )
 from search import Compared, Comparison, Recalls, compare_models, load_model
 
-from .indexing import SHOWN_FAILURES, _stop_on_interrupt
+from .indexing import SHOWN_FAILURES
+from .interrupt import stop_on_interrupt
 from .options import DEFAULT_INDEX, Depth, Device, Index, Json, model_directory
 from .output import message, print_json, print_table, progress, size
 
@@ -71,7 +72,7 @@ def add(
     """Embed the index with a further model, or bring one up to date. Searches go on with the active one."""
     with Catalog.open(index) as catalog:
         encoder = load_encoder(model_directory(model), device=device)
-        with _stop_on_interrupt() as stop, progress() as advance:
+        with stop_on_interrupt() as stop, progress() as advance:
             report = add_model(catalog, encoder, name=name, batch_size=batch_size, progress=advance, stop=stop)
     if json:
         print_json(_add_json(report))

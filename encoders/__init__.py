@@ -13,7 +13,8 @@ from .features import (
     unpack_states,
 )
 from .identity import BASE_MODEL
-from .loading import Encoder, caption_bank, load_encoder
+from .loading import caption_bank, load_encoder
+from .protocol import Encoder
 
 __all__ = [
     "BASE_MODEL",

@@ -8,16 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from .errors import CheckpointError
 from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from .identity import identify, place_of
-
-if TYPE_CHECKING:
-    from .loading import Encoder
+from .protocol import Encoder
 
 
 class LazyEncoder:

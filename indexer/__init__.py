@@ -2,7 +2,7 @@
 
 from .body import gpu_count
 from .browse import Browsed, ImageDetails, browse, image_details
-from .catalog import Catalog, Ids, Stamp
+from .catalog import Catalog
 from .choice import Choice
 from .decode import open_image, reading_size, supported_formats
 from .duplicates import LIKENESS, Copy, DuplicateGroup, find_duplicates
@@ -33,7 +33,7 @@ from .models import (
     switch_model,
 )
 from .pipeline import Failure, IndexReport, index_paths
-from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind
+from .records import CaptionRecord, CatalogStats, EncoderRow, FailureRecord, Ids, ImageRecord, Kind, Stamp
 from .roots import Forgotten, forget
 from .thumbnails import Thumbnails
 from .vector_files import vector_choice

@@ -14,8 +14,8 @@ import numpy as np
 
 from encoders import Floats
 
-from .catalog import Ids, Stamp
 from .choice import EXACT_UNTIL, Choice, build
+from .records import Ids, Stamp
 
 BLOCK = 8192
 """Blocks are not joined to larger ones than this; that takes some milliseconds."""

@@ -15,8 +15,9 @@ import threading
 import traceback
 from pathlib import Path
 
+from encoders.progress import Progress, no_progress
+
 from .catalog import Catalog
-from .completion import ProgressPort
 from .records import EncoderRow, Kind
 from .vectors import VectorIndex
 
@@ -32,7 +33,7 @@ FAILED = 70
 logger = logging.getLogger("crosslook.index")
 
 
-def refresh(catalog: Catalog, stop: threading.Event, progress: ProgressPort = lambda *_: None) -> bool:
+def refresh(catalog: Catalog, stop: threading.Event, progress: Progress = no_progress) -> bool:
     """Build anew the files that are missing or damaged, are not what the size asks for, or of which much changed.
 
     What cannot be built is logged: the files are a cache, without which searches take longer.

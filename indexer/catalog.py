@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -41,26 +38,25 @@ from . import schema
 from .database import is_writable, open_engine, refusal
 from .errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
 from .filters import condition
-from .records import BANK, CaptionRecord, CatalogStats, EncoderRow, FailureRecord, ImageRecord, Kind, LocationRecord
-from .scan import is_storable
+from .paths import at_or_below, is_storable
+from .records import (
+    BANK,
+    CaptionRecord,
+    CatalogStats,
+    EncoderRow,
+    FailureRecord,
+    Ids,
+    ImageRecord,
+    Kind,
+    LocationRecord,
+    Stamp,
+)
 from .upgrades import upgrade
 
 DATABASE = "catalog.db"
 VECTORS = "vectors"
 _CHUNK = 500  # ids in one query; SQLite's limit on variables is far above
 _MANY_PATHS = 200  # from here on reading every location costs less than asking for each; SQLite's limit is 1,000
-
-Ids = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """Of the vectors of a kind: their model, how many there are, how often that changed, and the highest id."""
-
-    fingerprint: str = ""
-    count: int = 0
-    changes: int = 0
-    top: int = 0
 
 
 class Catalog:
@@ -675,12 +671,6 @@ def _placeless_images() -> Select[tuple[int]]:
 
 def _unpack(blobs: Sequence[bytes], dimension: int) -> Floats:
     return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), dimension).astype(np.float32)
-
-
-def at_or_below(column: ColumnElement[str], path: str) -> ColumnElement[bool]:
-    """Whether a stored path is this one or lies below it; a range, so that the index on paths serves."""
-    folder = path.rstrip(os.sep)
-    return (column == path) | ((column >= folder + os.sep) & (column < folder + chr(ord(os.sep) + 1)))
 
 
 def _is_embedded(encoder_id: int, kind: Kind, item: ColumnElement[int]) -> ColumnElement[bool]:

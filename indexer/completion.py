@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from encoders import ImageFeatures, Pixels, TextFeatures
+from encoders.progress import Progress, no_progress
 
 from .catalog import Catalog
 from .decode import read_picture, reading_size
@@ -50,14 +51,6 @@ class EmbeddingPort(Protocol):
         ...
 
 
-class ProgressPort(Protocol):
-    """Called with the phase, how much is done, and out of how much."""
-
-    def __call__(self, phase: str, done: int, total: int, /) -> None:
-        """Take note."""
-        ...
-
-
 @dataclass(frozen=True)
 class Unread:
     """An image that cannot be embedded: none of its files is there, unchanged and whole."""
@@ -82,7 +75,7 @@ def complete(
     encoder: EmbeddingPort,
     *,
     batch_size: int = 32,
-    progress: ProgressPort = lambda *_: None,
+    progress: Progress = no_progress,
     stop: threading.Event | None = None,
 ) -> Completion:
     """Embed every image and caption that a model has not embedded yet.
@@ -107,7 +100,7 @@ def complete(
 class _Run:
     """One run of one model."""
 
-    def __init__(self, catalog: Catalog, encoder: EmbeddingPort, stop: threading.Event, progress: ProgressPort) -> None:
+    def __init__(self, catalog: Catalog, encoder: EmbeddingPort, stop: threading.Event, progress: Progress) -> None:
         self.catalog, self.encoder, self.stop, self.progress = catalog, encoder, stop, progress
         self.outcome = Completion()
 

@@ -14,7 +14,8 @@ import numpy as np
 from sqlalchemy import Column, ColumnElement, Select, bindparam, literal_column, select, table
 
 from . import schema
-from .catalog import Catalog, Ids
+from .catalog import Catalog
+from .records import Ids
 
 LONGEST_NAME = 255
 """Characters of a file name; file systems allow no more."""

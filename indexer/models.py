@@ -14,15 +14,17 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import delete, insert, update
 
+from encoders.progress import Progress, no_progress
+
 from . import schema
 from .builder import refresh
 from .catalog import VECTORS, Catalog
-from .completion import ProgressPort, Unread, complete
+from .completion import Unread, complete
 from .errors import ModelError
 from .lock import indexing_lock, locked
+from .paths import is_storable
 from .pipeline import ModelPort
 from .records import BANK, EncoderRow, Kind
-from .scan import is_storable
 
 SHORTEST = 6  # digits of a fingerprint that stand for it
 
@@ -108,7 +110,7 @@ def add_model(
     *,
     name: str | None = None,
     batch_size: int = 32,
-    progress: ProgressPort = lambda *_: None,
+    progress: Progress = no_progress,
     stop: threading.Event | None = None,
 ) -> AddReport:
     """Embed all images and captions of an index with a further model, beside what is there; searches go on as before.

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from encoders import ImageFeatures, Pixels, TextFeatures
 from encoders.datasets import CaptionFile
+from encoders.progress import Progress, no_progress
 
 from . import schema
 from .builder import refresh
@@ -78,14 +79,6 @@ class ModelPort(Protocol):
         ...
 
 
-class Progress(Protocol):
-    """Called with the phase (`images`, `captions`), how much is done, and out of how much."""
-
-    def __call__(self, phase: str, done: int, total: int, /) -> None:
-        """Take note."""
-        ...
-
-
 @dataclass(frozen=True)
 class Failure:
     """A file that could not be indexed, and why."""
@@ -138,7 +131,7 @@ def index_paths(
     captions: CaptionFile | None = None,
     prune: bool = False,
     batch_size: int = 32,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
     stop: threading.Event | None = None,
 ) -> IndexReport:
     """Bring the index up to date with the image files below some paths.
@@ -188,7 +181,7 @@ def index_changes(
     paths: Collection[str],
     *,
     batch_size: int = 32,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
     stop: threading.Event | None = None,
 ) -> IndexReport:
     """Bring the index up to date with some files and folders below its roots; those that are gone are hidden.

@@ -7,8 +7,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 BANK = "bank"
 """Source of captions that belong to no image, for collections that have none of their own."""
+
+
+Ids = npt.NDArray[np.int64]
+"""Primary keys of images or captions."""
 
 
 class Kind(StrEnum):
@@ -86,3 +93,13 @@ class CatalogStats:
     encoder: EncoderRow | None
     bytes_on_disk: int
     roots: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Of the vectors of a kind: their model, how many there are, how often that changed, and the highest id."""
+
+    fingerprint: str = ""
+    count: int = 0
+    changes: int = 0
+    top: int = 0

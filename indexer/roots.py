@@ -19,10 +19,11 @@ from sqlalchemy import delete, insert
 from encoders.datasets import IMAGE_SUFFIXES
 
 from . import schema
-from .catalog import Catalog, at_or_below
+from .catalog import Catalog
 from .errors import SourceError
 from .lock import locked
-from .scan import DANGLING, Scan, is_image_name, is_storable
+from .paths import at_or_below, is_storable
+from .scan import DANGLING, Scan, is_image_name
 
 
 class Survey:

@@ -10,12 +10,12 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 from encoders.datasets import IMAGE_SUFFIXES
 
 from .files import irregular, why
+from .paths import is_storable
 
 
 class Found(NamedTuple):
@@ -81,11 +81,6 @@ def scan(paths: Iterable[str]) -> Scan:
     found.unreadable += [Unreadable(path, "its name is not UTF-8; rename it") for path in sorted(strange)]
     found.files = [every[path] for path in sorted(every.keys() - strange)]
     return found
-
-
-def is_storable(path: Path | str) -> bool:
-    """Whether a name can be kept: bytes that are not UTF-8, which some file systems allow, cannot."""
-    return str(path).encode("utf-8", "replace").decode() == str(path)
 
 
 def is_image_name(name: str) -> bool:

@@ -18,9 +18,9 @@ import numpy as np
 from encoders import Floats
 
 from .body import Body
-from .catalog import VECTORS, Catalog, Ids, Stamp
+from .catalog import VECTORS, Catalog
 from .choice import Choice
-from .records import Kind
+from .records import Ids, Kind, Stamp
 
 NEWEST = 1000
 """So many of the newest vectors are noted by a digest each."""

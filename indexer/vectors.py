@@ -16,9 +16,9 @@ import numpy as np
 from encoders import Floats
 
 from .body import Body, gpu_count, grown
-from .catalog import Catalog, Ids, Stamp
+from .catalog import Catalog
 from .choice import EXACT_UNTIL, RECALL, RECALL_AT, Choice, beside, choose, spread, tune
-from .records import Kind
+from .records import Ids, Kind, Stamp
 from .vector_files import describe, read_body, serves, write_body
 
 TAIL = 0.05

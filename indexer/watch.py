@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from encoders.datasets import CaptionFile
+from encoders.progress import Progress, no_progress
 
 from .catalog import Catalog
 from .errors import IndexBusyError, WatchError
-from .pipeline import IndexReport, ModelPort, Progress, index_changes, index_paths
+from .pipeline import IndexReport, ModelPort, index_changes, index_paths
 from .roots import Nearest, add_roots, covering, known_roots, outermost
 from .scan import Scan, is_image_name
 
@@ -39,7 +40,7 @@ def follow(
     captions: CaptionFile | None = None,
     prune: bool = False,
     batch_size: int = 32,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
     stop: threading.Event,
 ) -> Iterator[IndexReport]:
     """Index some paths, then what changes below them, until `stop` is set; every run gives its report.

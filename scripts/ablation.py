@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from api.errors import EXPECTED, InputError
+from api.cli import EXPECTED
+from api.errors import InputError
 from api.output import message, progress
 from api.training import open_picture
 from encoders.checkpoint import Checkpoint

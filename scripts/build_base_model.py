@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from api.errors import EXPECTED
+from api.cli import EXPECTED
 from api.output import progress
 from api.training import open_picture
 from encoders import BASE_MODEL

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from api.errors import EXPECTED
+from api.cli import EXPECTED
 from api.output import message, progress
 from encoders import load_encoder
 from indexer import Catalog, IndexReport, index_paths, open_image

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from encoders import Encoder, ImageFeatures, Pixels, caption_bank
+from encoders.progress import Progress, no_progress
 from indexer import Catalog, DecodeError, EncoderRow, Ids, Kind, open_image, reading_size
 
 from .engine import SearchEngine
 from .errors import EvaluationError
-from .evaluate import Evaluation, Progress, encode_texts, measure
+from .evaluate import Evaluation, encode_texts, measure
 from .metrics import Ranks
 
 TOP = 10
@@ -87,7 +88,7 @@ def compare_models(
     sample: int = 1000,
     depth: int = 100,
     seed: int = 0,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
 ) -> Comparison:
     """Compare models on a sample of the images that all of them have embedded.
 

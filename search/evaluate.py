@@ -11,12 +11,12 @@ import numpy as np
 
 from encoders import Encoder, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures, pack_states, unpack_states
 from encoders.datasets import Dataset, Example
+from encoders.progress import Progress, no_progress
 from indexer import DecodeError, open_image
 
 from .errors import EvaluationError
 from .metrics import Ranks, image_to_text_ranks, recall_at, text_to_image_ranks
 
-Progress = Callable[[str, int, int], None]
 KS = (1, 5, 10)
 
 
@@ -57,7 +57,7 @@ def evaluate(
     *,
     depth: int = 100,
     batch_size: int = 32,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
 ) -> Evaluation:
     """Measure recall. Vectors and states are rounded as an index stores them, so the figures are those of a search.
 
@@ -88,7 +88,7 @@ def measure(
     image_of: Ranks,
     *,
     depth: int,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
 ) -> Evaluation:
     """Measure recall over pictures and captions that are encoded already, as `evaluate` does.
 
@@ -124,7 +124,7 @@ def measure(
 
 
 def encode_dataset(
-    dataset: Dataset, encoder: Encoder, *, batch_size: int = 32, progress: Progress = lambda *_: None
+    dataset: Dataset, encoder: Encoder, *, batch_size: int = 32, progress: Progress = no_progress
 ) -> tuple[ImageFeatures, TextFeatures]:
     """Encode the pictures and captions of one split, rounded as an index stores them.
 
@@ -171,7 +171,7 @@ def _pixels(example: Example, encoder: Encoder) -> Pixels:
         raise EvaluationError(f"{example.image}: {exc}; mend it or take it out of the dataset") from exc
 
 
-def encode_texts(texts: Sequence[str], encoder: Encoder, progress: Progress = lambda *_: None) -> TextFeatures:
+def encode_texts(texts: Sequence[str], encoder: Encoder, progress: Progress = no_progress) -> TextFeatures:
     """Encode sentences, rounded as an index stores them; those of like length together, to pad little."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     vectors: list[Floats] = []

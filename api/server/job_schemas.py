@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .jobs import Job
 from .schemas import Body
 
 
@@ -85,16 +83,6 @@ class JobSummary(BaseModel):
     ended: datetime | None = Field(description="Null until then.", examples=["2026-01-31T10:01:22Z"])
     reason: str | None = Field(description="Why it failed.", examples=["the disk is full"])
     report: IndexCounts | None = Field(description="Null until the job has ended.")
-
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        """As a client sees a job."""
-        values = {name: getattr(job, name) for name in ("id", "prune", "started", "ended", "reason", "failures")}
-        progress = job.progress
-        report = None if job.report is None else asdict(job.report) | {"failed": len(job.report.failed)}
-        values |= asdict(progress) | {"report": report, "roots": [root.id for root in job.roots]}
-        values |= {"state": job.state.value, "cancelling": job.active and job.stop.is_set()}
-        return cls.model_validate(values | {"seconds_left": progress.seconds_left if job.active else None})
 
 
 class JobDocument(JobSummary):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..datasets import Dataset
 from ..device import keep_freed_memory, pick_device
 from ..errors import TrainingError
 from ..model import CrosslookModel
+from ..progress import Progress, no_progress
 from .config import TrainConfig
 from .curves import write_curves
 from .data import Batch, PairSet, in_groups, prepare_pairs
@@ -33,7 +34,6 @@ from .views import OpenPicture
 
 CALIBRATION_DEPTH = 100
 
-Report = Callable[[str, int, int], None]
 """Called with what is going on, how much of it is done, and out of how much."""
 
 
@@ -57,7 +57,7 @@ def train(
     config: TrainConfig,
     open_picture: OpenPicture,
     resume: bool = False,
-    report: Report = lambda *_: None,
+    report: Progress = no_progress,
 ) -> TrainResult:
     """Train both towers and the reranker together, and keep the epoch that validates best.
 
@@ -139,7 +139,7 @@ class _Run:
         out: Path,
         config: TrainConfig,
         open_picture: OpenPicture,
-        report: Report,
+        report: Progress,
         team: Team,
     ) -> None:
         self.open_picture, self.team = open_picture, team
