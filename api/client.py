@@ -18,9 +18,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import ApiError
-from .server.job_schemas import JobDocument, JobSummary, RootDocument
-from .server.resources import (
+from .contract.index import (
     DuplicatesResponse,
     FacetsResponse,
     ImageResponse,
@@ -28,14 +26,9 @@ from .server.resources import (
     ModelsResponse,
     StatsResponse,
 )
-from .server.schemas import (
-    CaptionsResponse,
-    ExplainResponse,
-    ImageHit,
-    Problem,
-    SearchResponse,
-    SimilarResponse,
-)
+from .contract.jobs import JobDocument, JobSummary, RootDocument
+from .contract.search import CaptionsResponse, ExplainResponse, ImageHit, Problem, SearchResponse, SimilarResponse
+from .errors import ApiError
 
 Picture = Path | bytes
 Document = TypeVar("Document")

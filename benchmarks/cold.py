@@ -20,7 +20,8 @@ from pathlib import Path
 from benchmarks.growth import SENTENCES, fill
 from encoders import load_encoder
 from encoders.device import machine
-from indexer import Catalog, Kind, VectorIndex
+from indexer import Catalog, VectorIndex
+from indexer.catalog.records import Kind
 
 
 def main() -> None:

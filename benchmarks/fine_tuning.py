@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.named_pictures import find
-from indexer import DecodeError, open_image
+from indexer import open_image
+from indexer.errors import DecodeError
 
 TRAINED_ON = 500
 

@@ -25,9 +25,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.vectors import embeddings
-from encoders import Encoder, load_encoder, pack_states
+from encoders import Encoder, load_encoder
 from encoders.device import machine
-from indexer import Catalog, Kind, VectorIndex
+from encoders.features import pack_states
+from indexer import Catalog, VectorIndex
+from indexer.catalog.records import Kind
 from search import SearchEngine
 
 SENTENCES = (

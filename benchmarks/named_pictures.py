@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders import BASE_MODEL, Encoder, ImageFeatures, load_encoder
-from encoders.checkpoint import read_checkpoint, write_checkpoint
-from encoders.classes import plain_cosine
+from encoders.checkpoint.files import read_checkpoint, write_checkpoint
 from encoders.datasets import IMAGE_SUFFIXES
-from encoders.model import CrosslookModel
-from indexer import DecodeError, open_image
+from encoders.network.class_channel import plain_cosine
+from encoders.network.model import CrosslookModel
+from indexer import open_image
+from indexer.errors import DecodeError
 
 BATCH = 32
 KS = (1, 5, 10)

@@ -48,7 +48,8 @@ class Crosslook:
 
     def build(self, vectors: Floats, allowed: Rows) -> None:
         """Write the catalog's rows, and build."""
-        from indexer import Kind, VectorIndex  # noqa: PLC0415  as above
+        from indexer import VectorIndex  # noqa: PLC0415  as above
+        from indexer.catalog.records import Kind  # noqa: PLC0415  as above
 
         with self.catalog.transaction() as connection:
             rows = ((i + 1, row.tobytes()) for i, row in enumerate(vectors.astype("<f2")))

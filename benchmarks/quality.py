@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from encoders import Encoder, Floats, ImageFeatures, TextFeatures, load_encoder
 from encoders.datasets import Dataset, read_dataset
-from search.evaluate import encode_dataset
+from search.evaluation.evaluate import encode_dataset
 
 BINS = 15
 NOUNS = frozenset(

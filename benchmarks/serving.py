@@ -34,11 +34,12 @@ from urllib.request import Request, urlopen
 from benchmarks.growth import fill
 from encoders import load_encoder
 from encoders.device import machine
-from indexer import Catalog, Kind, VectorIndex
+from indexer import Catalog, VectorIndex
+from indexer.catalog.records import Kind
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 SOAK_CLIENTS = 16
-ALONE = "import encoders.together as t; t.TOGETHER = 1; from api.cli import main; main()"
+ALONE = "import encoders.inference.batching as t; t.LARGEST_BATCH = 1; from api.cli.main import main; main()"
 WHO = ("a man", "a woman", "two children", "a brown dog", "three people", "a climber", "a cyclist", "a crowd")
 DOES = ("running", "jumping", "standing", "playing", "waiting", "sitting", "laughing", "swimming")
 WHERE = ("in the snow", "on a beach", "in a street", "beside a car", "on grass", "in a park", "near water", "at night")

@@ -18,9 +18,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from encoders import ImageFeatures, load_encoder, pack_states, unpack_states
+from encoders import ImageFeatures, load_encoder
 from encoders.device import machine
-from indexer import open_image, reading_size
+from encoders.features import pack_states, unpack_states
+from indexer import open_image
+from indexer.pictures.decode import reading_size
 from search import SearchEngine
 
 BATCH, CANDIDATES, REPEATS = 32, 100, 7

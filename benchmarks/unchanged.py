@@ -21,7 +21,9 @@ import numpy as np
 from sqlalchemy import Connection, insert
 
 from encoders import load_encoder
-from indexer import Catalog, Kind, VectorIndex, schema
+from indexer import Catalog, VectorIndex
+from indexer.catalog import schema
+from indexer.catalog.records import Kind
 
 ROOT = Path(__file__).parent.parent
 FOLDER = 500  # files in one folder

@@ -1,27 +1,14 @@
 """Tensors: towers, fusion, losses, training, datasets, checkpoints. Light to import; torch loads with a model."""
 
-from .errors import BackboneError, CheckpointError, DatasetError, EncodersError, TrainingError
-from .features import (
-    Attention,
-    Floats,
-    ImageFeatures,
-    MatchScores,
-    Pixels,
-    TextFeatures,
-    pack_states,
-    unpack_all,
-    unpack_states,
-)
-from .identity import BASE_MODEL
+from .checkpoint.identity import BASE_MODEL
+from .errors import EncodersError
+from .features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from .loading import caption_bank, load_encoder
 from .protocol import Encoder
 
 __all__ = [
     "BASE_MODEL",
     "Attention",
-    "BackboneError",
-    "CheckpointError",
-    "DatasetError",
     "Encoder",
     "EncodersError",
     "Floats",
@@ -29,10 +16,6 @@ __all__ = [
     "MatchScores",
     "Pixels",
     "TextFeatures",
-    "TrainingError",
     "caption_bank",
     "load_encoder",
-    "pack_states",
-    "unpack_all",
-    "unpack_states",
 ]

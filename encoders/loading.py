@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from .identity import BASE_MODEL
-from .lazy import LazyEncoder
+from .checkpoint.identity import BASE_MODEL
+from .inference.lazy_encoder import LazyEncoder
 from .protocol import Encoder
 
 
@@ -27,7 +27,7 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
     directory = BASE_MODEL if model is None else model
     if lazy:
         return LazyEncoder(directory, lambda: load_encoder(directory, device=device, workers=workers))
-    from .encoder import TorchEncoder  # noqa: PLC0415  brings torch, two seconds that listings should not pay
+    from .inference.torch_encoder import TorchEncoder  # noqa: PLC0415  brings torch, two seconds that listings should not pay
 
     return TorchEncoder(directory, device=device, workers=workers)
 

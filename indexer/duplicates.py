@@ -18,11 +18,11 @@ from PIL import Image
 
 from encoders import Floats
 
-from .catalog import Catalog
-from .decode import open_image
+from .catalog.catalog import Catalog
+from .catalog.records import Kind, LocationRecord
 from .errors import DecodeError
-from .records import Kind, LocationRecord
-from .vectors import VectorIndex
+from .pictures.decode import open_image
+from .vectors.index import VectorIndex
 
 COSINE, AGREEMENT = 0.5, 0.7
 """Of vectors, and of regions place by place, from which on a pair is looked at more closely."""

@@ -16,15 +16,15 @@ from sqlalchemy import delete, insert, update
 
 from encoders.progress import Progress, no_progress
 
-from . import schema
-from .builder import refresh
-from .catalog import VECTORS, Catalog
-from .completion import Unread, complete
+from .catalog import schema
+from .catalog.catalog import VECTORS, Catalog
+from .catalog.paths import is_storable
+from .catalog.records import BANK, EncoderRow, Kind
 from .errors import ModelError
-from .lock import indexing_lock, locked
-from .paths import is_storable
-from .pipeline import ModelPort
-from .records import BANK, EncoderRow, Kind
+from .ingest.backfill import Unread, complete
+from .ingest.lock import indexing_lock, locked
+from .ingest.pipeline import ModelPort
+from .vectors.rebuild import refresh
 
 SHORTEST = 6  # digits of a fingerprint that stand for it
 

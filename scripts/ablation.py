@@ -24,15 +24,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from api.cli import EXPECTED
+from api.cli.main import EXPECTED
+from api.cli.output import message, progress
+from api.cli.train import open_picture
 from api.errors import InputError
-from api.output import message, progress
-from api.training import open_picture
-from encoders.checkpoint import Checkpoint
+from encoders.checkpoint.files import Checkpoint
 from encoders.datasets import Dataset, read_dataset
 from encoders.device import autocast, machine, pick_device
-from encoders.fusion import FUSIONS, AttentionFusion, Fused
-from encoders.model import CrosslookModel
+from encoders.network.fusion import FUSIONS, AttentionFusion, Fused
+from encoders.network.model import CrosslookModel
 from encoders.training import TrainConfig, train
 from encoders.training.data import PairSet, prepare_pairs
 from encoders.training.validation import EncodedPairs, encode_pairs, match_lists, validate

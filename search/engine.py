@@ -15,31 +15,20 @@ import numpy as np
 from PIL import Image
 
 from encoders import Attention, Encoder, Floats, ImageFeatures, TextFeatures, caption_bank, load_encoder
-from indexer import (
-    Catalog,
-    CatalogError,
-    DecodeError,
-    EncoderMismatchError,
-    EncoderRow,
-    Ids,
-    Kind,
-    ModelError,
-    ReadError,
-    VectorIndex,
-    find_model,
-    model_directory,
-    open_image,
-)
+from indexer import Catalog, VectorIndex, open_image
+from indexer.catalog.records import EncoderRow, Ids, Kind
+from indexer.errors import CatalogError, DecodeError, EncoderMismatchError, ModelError, ReadError
+from indexer.models import find_model, model_directory
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit, Place
 from .errors import ImageNotFoundError, QueryError, UnknownModelError
 from .explain import Explanation
-from .keywords import Keywords, look_up
-from .merge import Choose, retrieve
-from .query import Query, check_text, is_unicode, parse
-from .rerank import Candidate, reorder, retrieved
+from .stages.keywords import Keywords, look_up
+from .stages.negate import away_from, evidence_against
+from .stages.query import Query, check_text, is_unicode, parse
+from .stages.rerank import Candidate, reorder, retrieved
+from .stages.retrieve import Choose, retrieve
 from .timing import Stopwatch
-from .unwanted import away_from, evidence_against
 
 PAGED = 1024
 """Nearest images that pages beyond the reranked depth are cut from, as long as they do not reach further."""
@@ -120,7 +109,7 @@ class SearchEngine:
             IndexNotFoundError, CatalogVersionError, CatalogError: the index cannot be used.
             CheckpointError: `model` cannot be loaded.
         """
-        from .following import FollowingEngine  # noqa: PLC0415  it is a SearchEngine itself
+        from .active_model import FollowingEngine  # noqa: PLC0415  it is a SearchEngine itself
 
         given = encoder
         if given is None and model is not None:

@@ -31,6 +31,6 @@ def test_the_public_surface_is_sorted_and_there(room: str) -> None:
 
 def test_starting_the_program_loads_no_heavy_library() -> None:
     """`crosslook --help` must not wait for torch, FAISS, FastAPI or matplotlib."""
-    code = "import sys, api.cli; print(*{'torch', 'faiss', 'fastapi', 'matplotlib', 'timm'} & set(sys.modules))"
+    code = "import sys, api.cli.main; print(*{'torch', 'faiss', 'fastapi', 'matplotlib', 'timm'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -15,20 +15,20 @@ from starlette.middleware.gzip import GZipMiddleware
 from search import SearchEngine
 
 from . import problems
-from .content import content_type, parameters
-from .guard import Guard
-from .head import Head
-from .headers import SecurityHeaders
-from .jobs import Jobs
-from .keys import KeyStore
+from .gate.guard import Guard
+from .gate.head import Head
+from .gate.headers import SecurityHeaders
+from .gate.keys import KeyStore
+from .gate.request_log import RequestLog
+from .gate.strict_requests import content_type, parameters
 from .metrics import Metrics, Present
-from .observing import Observing
 from .openapi import describe, operation_name
-from .readiness import Readiness
 from .routes import explain, images, index, jobs, operations, page, search
 from .service import Service
 from .settings import Settings
-from .work import Work
+from .work.jobs import Jobs
+from .work.readiness import Readiness
+from .work.worker_pool import WorkerPool
 
 BEARER = HTTPBearer(auto_error=False, description="An API key, made with: crosslook keys add NAME")
 """Tells OpenAPI that there are keys; the guard asks for them, before any route is looked for."""
@@ -93,7 +93,7 @@ def _protect(app: FastAPI, service: Service, keys: KeyStore) -> None:
             allow_headers=["Authorization", "Content-Type", "If-None-Match", "Range", "X-Request-ID"],
             expose_headers=TOLD,
         )
-    app.add_middleware(Observing, metrics=service.metrics)
+    app.add_middleware(RequestLog, metrics=service.metrics)
     app.add_middleware(SecurityHeaders)
 
 
@@ -106,7 +106,7 @@ def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], Non
             metrics.stages(timings)
             logger.debug("answered", extra={"query": getattr(outcome, "query", None)})
 
-    work = Work(settings.threads, settings.waiting, observe)
+    work = WorkerPool(settings.threads, settings.waiting, observe)
     indexing, readiness = Jobs(engine, settings.roots), Readiness(engine.catalog, prepare)
     metrics.watch(Present(engine, work, indexing, readiness))
     return Service(engine, settings, work, indexing, metrics, readiness)

@@ -13,12 +13,12 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Inf
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from indexer import CatalogError
+from indexer.errors import CatalogError
 from search import SearchEngine
 
-from .jobs import Jobs
-from .readiness import Readiness
-from .work import Work
+from .work.jobs import Jobs
+from .work.readiness import Readiness
+from .work.worker_pool import WorkerPool
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -69,7 +69,7 @@ class Metrics:
 class Present(Collector):
     """How the server is at the moment."""
 
-    def __init__(self, engine: SearchEngine, work: Work, jobs: Jobs, readiness: Readiness) -> None:
+    def __init__(self, engine: SearchEngine, work: WorkerPool, jobs: Jobs, readiness: Readiness) -> None:
         self._engine, self._work, self._jobs, self._readiness = engine, work, jobs, readiness
 
     def describe(self) -> list[Metric]:

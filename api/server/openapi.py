@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from .guard import PROBES
-from .schemas import Problem
+from ..contract.search import Problem
+from .gate.guard import PROBES
 
 GUARDED = (400, 401, 403, 408, 413, 421, 429, 503)
 """Any request may be refused so, before it reaches a route."""

@@ -13,13 +13,15 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from encoders import EncodersError
-from indexer import CatalogError, DecodeError, EncoderMismatchError, FilterError, IndexerError, ReadError
-from search import ImageNotFoundError, QueryError, SearchError, UnknownModelError
+from indexer import IndexerError
+from indexer.errors import CatalogError, DecodeError, EncoderMismatchError, FilterError, ReadError
+from search import SearchError
+from search.errors import ImageNotFoundError, QueryError, UnknownModelError
 
-from .cursors import CursorError
-from .jobs import IndexingError, UnknownJobError, UnknownRootError
-from .schemas import FIRST, NEXT
-from .work import RETRY_SECONDS, BusyError, GoneError
+from ..contract.search import FIRST, NEXT
+from .work.cursors import CursorError
+from .work.jobs import IndexingError, UnknownJobError, UnknownRootError
+from .work.worker_pool import RETRY_SECONDS, BusyError, GoneError
 
 logger = logging.getLogger("crosslook")
 
@@ -81,7 +83,7 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error that is foreseen with a problem document; `Observing` answers the others."""
+    """Answer every error that is foreseen with a problem document; `RequestLog` answers the others."""
     for root in (CursorError, SearchError, IndexerError, EncodersError, UnknownRootError, UnknownJobError):
         app.add_exception_handler(root, _expected)
     app.add_exception_handler(IndexingError, _indexing)

@@ -8,17 +8,19 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from indexer import DuplicateGroup, Facets, Thumbnails
+from indexer.catalog.facets import Facets
+from indexer.duplicates import DuplicateGroup
+from indexer.pictures.thumbnails import Thumbnails
 from search import SearchEngine
 
-from .cursors import Cursors
-from .jobs import Jobs
-from .kept import Kept
+from ..contract.search import LARGEST_ID
 from .metrics import Metrics
-from .readiness import Readiness
-from .schemas import LARGEST_ID
 from .settings import Settings
-from .work import Work
+from .work.answer_cache import AnswerCache
+from .work.cursors import Cursors
+from .work.jobs import Jobs
+from .work.readiness import Readiness
+from .work.worker_pool import WorkerPool
 
 KEPT_FACETS = 32  # filters whose counts are kept
 
@@ -29,13 +31,13 @@ class Service:
 
     engine: SearchEngine
     settings: Settings
-    work: Work
+    work: WorkerPool
     jobs: Jobs
     metrics: Metrics
     readiness: Readiness
     cursors: Cursors = field(default_factory=Cursors)
-    facets: Kept[Facets] = field(default_factory=lambda: Kept(KEPT_FACETS))
-    duplicates: Kept[list[DuplicateGroup]] = field(default_factory=lambda: Kept(1, alone=True))
+    facets: AnswerCache[Facets] = field(default_factory=lambda: AnswerCache(KEPT_FACETS))
+    duplicates: AnswerCache[list[DuplicateGroup]] = field(default_factory=lambda: AnswerCache(1, alone=True))
 
     @cached_property
     def thumbnails(self) -> Thumbnails:

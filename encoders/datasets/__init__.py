@@ -14,17 +14,7 @@ from pathlib import Path
 
 from ..errors import DatasetError
 from . import documents, flickr, folder, tables
-from .rows import (
-    IMAGE_SUFFIXES,
-    CaptionFile,
-    Dataset,
-    Example,
-    Rejected,
-    Row,
-    assemble,
-    collect,
-    image_folders,
-)
+from .rows import IMAGE_SUFFIXES, CaptionFile, Dataset, Example, Rejected, Row, assemble, collect, image_folders
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 

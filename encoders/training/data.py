@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
+from ..checkpoint.tokenizer import Tokenizer, Tokens
 from ..datasets import Dataset
-from ..image_tower import ImageTower
-from ..tokenizer import Tokenizer, Tokens
+from ..network.image_tower import ImageTower
 from .views import Advance, Halves, OpenPicture, cached_activations
 
 Order = npt.NDArray[np.int64]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ..model import CrosslookModel
-from ..tokenizer import Tokenizer
+from ..checkpoint.tokenizer import Tokenizer
+from ..network.model import CrosslookModel
 from .data import PairSet
 from .validation import encode_pairs
 

@@ -8,22 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
+from ..checkpoint.tokenizer import Tokenizer
 from ..device import autocast
-from ..losses import hard_candidates, info_nce, listwise_match
-from ..model import CrosslookModel, Encoded
-from ..tokenizer import Tokenizer
-from .augment import (
-    crop_maps,
-    encode_by_length,
-    hide_regions,
-    hide_words,
-    movable_words,
-    piece_tokens,
-    swap_words,
-)
+from ..network.model import CrosslookModel, Encoded
+from .augment import crop_maps, encode_by_length, hide_regions, hide_words, movable_words, piece_tokens, swap_words
 from .config import TrainConfig
 from .data import Batch
 from .distributed import Share, Team
+from .losses import hard_candidates, info_nce, listwise_match
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ class Objective:
         activations = crop_maps(activations, config.smallest_crop)[own.pictures]
         team.differ()
         with autocast(self._device, "float32" if self._device.type == "cpu" else config.precision):
-            for_vector, for_match = model.image.tower.crown(activations, config.image_cut)  # bf16 is slower on a CPU
+            for_vector, for_match = model.image.tower.top_stages(activations, config.image_cut)
         with autocast(self._device, config.precision):
             images = model.image.heads(
                 hide_regions(for_vector, config.region_dropout), hide_regions(for_match, config.region_dropout)

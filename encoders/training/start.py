@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from ..backbones import create_backbone, pixel_statistics
-from ..calibration import Calibration
-from ..checkpoint import Checkpoint
+from ..checkpoint.calibration import Calibration
+from ..checkpoint.files import Checkpoint
+from ..checkpoint.tokenizer import Tokenizer
 from ..datasets import Dataset
 from ..errors import BackboneError
-from ..hubness import CENTRES
-from ..model import CrosslookModel, ModelConfig
-from ..tokenizer import Tokenizer
+from ..network.backbones import create_backbone, pixel_statistics
+from ..network.model import CrosslookModel, ModelConfig
+from ..network.querybank import CENTRES
 
 TEXT_TOWERS = ("transformer", "gru", "lstm")
 LEAST_VOCABULARY = 50
@@ -53,7 +53,7 @@ def fresh_start(
     model = CrosslookModel(config)
     if stages is not None:
         model.image.tower.stages.load_state_dict(stages.state_dict())
-        model.fork()
+        model.copy_match_layers()
     weights = "its library's pretrained weights" if pretrained else "none"
     metadata = {"base_parts": [{"part": "CNN", "name": backbone, "weights": weights}]}
     return Checkpoint(f"{backbone}-{text_tower}", model, tokenizer, Calibration(1, 0, 1, 0), metadata)

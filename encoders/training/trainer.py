@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from ..checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
 from ..datasets import Dataset
 from ..device import keep_freed_memory, pick_device
 from ..errors import TrainingError
-from ..model import CrosslookModel
+from ..network.model import CrosslookModel
 from ..progress import Progress, no_progress
 from .config import TrainConfig
 from .curves import write_curves

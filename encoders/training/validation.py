@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
-from ..calibration import Calibration, fit_probability
-from ..classes import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT, plain_cosine
+from ..checkpoint.calibration import Calibration, fit_probability
 from ..errors import TrainingError
 from ..features import Floats
-from ..heads import Pool
-from ..model import CrosslookModel, Encoded
-from ..reranker import Reranker
-from ..text_tower import TextTower
+from ..network.class_channel import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT, plain_cosine
+from ..network.heads import AttentionPool
+from ..network.model import CrosslookModel, Encoded
+from ..network.reranker import Reranker
+from ..network.text_tower import TextTower
 from .data import PairSet
 
 MATCH_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -66,7 +66,7 @@ def encode_pairs(model: CrosslookModel, pairs: PairSet, *, cut: int) -> EncodedP
     images = []
     for start in range(0, len(pairs.activations), 64):
         part = torch.from_numpy(np.array(pairs.activations[start : start + 64, 0])).float().to(device)
-        images.append(model.image.crowned(part, cut))
+        images.append(model.image.from_activations(part, cut))
     width = pairs.captions.ids.shape[1]
     texts, masks = [], []
     for start in range(0, len(pairs.image_of), 256):
@@ -127,7 +127,7 @@ def _lists_of(parts: list[Tensor], like: Tensor) -> Floats:
     return torch.cat(parts).reshape(like.shape).float().cpu().numpy()
 
 
-def _in_parts(pool: Pool, *states: Tensor) -> Tensor:
+def _in_parts(pool: AttentionPool, *states: Tensor) -> Tensor:
     """Pool states (N, L, C) with their mask (N, L) a part at a time: (N, D)."""
     return torch.cat([pool(*part) for part in zip(*(torch.split(x, 512) for x in states), strict=True)])
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..errors import TrainingError
 from ..features import Pixels
-from ..image_tower import ImageTower
+from ..network.image_tower import ImageTower
 from ..preprocess import to_square
 
 Halves = npt.NDArray[np.float16]
@@ -92,7 +92,7 @@ def cached_activations(
     done = json.loads(progress_file.read_text())["done"] if resumable else 0
     with torch.inference_mode():
         device = next(tower.parameters()).device
-        sample = tower.trunk(torch.zeros(1, 3, tower.input_size, tower.input_size, device=device), cut)
+        sample = tower.bottom_stages(torch.zeros(1, 3, tower.input_size, tower.input_size, device=device), cut)
     shape = (len(paths), views, *sample.shape[1:])
     array: np.memmap[tuple[int, ...], np.dtype[np.float16]] = np.lib.format.open_memmap(
         array_file, mode="r+" if array_file.exists() else "w+", dtype=np.float16, shape=shape
@@ -106,7 +106,7 @@ def cached_activations(
             jobs = [pool.submit(read_views, p, open_picture, tower.input_size, views, seed) for p in part]
             pixels = np.concatenate([job.result() for job in jobs])
             x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
-            maps = tower.trunk(x, cut).half().reshape(len(part), *shape[1:])
+            maps = tower.bottom_stages(x, cut).half().reshape(len(part), *shape[1:])
             _check_finite(maps, part)
             array[start : start + len(part)] = maps.cpu().numpy()
             if (start // step) % 20 == 0 or start + step >= len(paths):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api import cli
+from api.cli.main import main
 from api.server import Settings, create_app
 from indexer import Catalog
 from search import SearchEngine
@@ -42,8 +42,8 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoder: FakeEncoder, tmp_path: Path
 ) -> Run:
     """Run `crosslook` with some arguments, over the quick model and in an empty folder."""
-    for module in ("indexing", "models", "searching", "serving", "training"):
-        monkeypatch.setattr(f"api.{module}.load_encoder", lambda *_, **__: encoder)
+    for module in ("index", "models", "search", "serve", "train"):
+        monkeypatch.setattr(f"api.cli.{module}.load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr("search.engine.caption_bank", lambda: BANK)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -56,7 +56,7 @@ def run(
         capsys.readouterr()
         status = 0
         try:
-            cli.main()
+            main()
         except SystemExit as exc:
             status = int(exc.code or 0)
         captured = capsys.readouterr()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from indexer import Catalog, indexing_lock
-
-from .conftest import Run
+from indexer import Catalog
+from indexer.ingest.lock import indexing_lock
+from tests.api.conftest import Run
 
 
 def test_a_damaged_catalog_is_one_sentence(run: Run, indexed: Catalog, folder: Path) -> None:

@@ -18,7 +18,7 @@ import torch
 from PIL import ExifTags, Image
 from safetensors.torch import load_file, save_file
 
-from encoders.identity import BASE_MODEL
+from encoders.checkpoint.identity import BASE_MODEL
 from scripts.demo import PHOTOGRAPHS, _photographs
 
 FOLDERS = {

@@ -23,8 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from encoders import load_encoder
 from indexer import Catalog, add_model, index_paths
-
-from .collection import Collection, make_collection, make_second_model
+from tests.browser.collection import Collection, make_collection, make_second_model
 
 ROOT = Path(__file__).parent.parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

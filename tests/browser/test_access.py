@@ -11,12 +11,11 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
-from api.server.keys import KeyStore
+from api.server.gate.keys import KeyStore
 from indexer import Catalog
-
-from .collection import make_copies
-from .conftest import Served, Start, Visits
-from .look import open_first, search, seen, tiles
+from tests.browser.collection import make_copies
+from tests.browser.conftest import Served, Start, Visits
+from tests.browser.look import open_first, search, seen, tiles
 
 THEMES = ("light", "dark")
 RULES = {

@@ -10,8 +10,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from scripts.demo import _photographs
-
-from .look import box, tiles
+from tests.browser.look import box, tiles
 
 PHOTOGRAPH = "chelsea.png"
 

@@ -76,7 +76,7 @@ def test_what_is_copied_installs_to_a_program_that_has_all_it_needs(tmp_path: Pa
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--target", str(target), "."], cwd=source, check=True)
     shutil.rmtree(source)
-    code = "import sys, api.cli, api.server; assert 'site/api' in api.server.__file__; api.cli.main()"
+    code = "import sys, api.cli.main, api.server; assert 'site/api' in api.server.__file__; api.cli.main.main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "doctor", "--json"],
         cwd=tmp_path,

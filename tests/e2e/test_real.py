@@ -29,7 +29,7 @@ import socket
 def refuse(*_):
     raise OSError("the network is unplugged")
 socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
-from api.cli import main
+from api.cli.main import main
 main()
 """
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from encoders import Floats, MatchScores, pack_states, unpack_all, unpack_states
+from encoders import Floats, MatchScores
+from encoders.features import pack_states, unpack_all, unpack_states
 
 
 @given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.floats(-50, 50, width=32)))

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import Catalog, DuplicateGroup, Kind, find_duplicates, index_paths
-from indexer.duplicates import AGREEMENT, agreement, likeness, thumbnails
+from indexer import Catalog, find_duplicates, index_paths
+from indexer.catalog.records import Kind
+from indexer.duplicates import AGREEMENT, DuplicateGroup, agreement, likeness, thumbnails
 from tests.fakes import FakeEncoder
-from tests.indexer.opens import opened
+from tests.indexer.ingest.opens import opened
 
 
 def mosaic(path: Path, seed: int, *, size: tuple[int, int] = (64, 64), shift: int = 0) -> Path:

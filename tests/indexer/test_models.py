@@ -13,25 +13,14 @@ from pathlib import Path
 import pytest
 
 from encoders import ImageFeatures, Pixels
-from indexer import (
-    Catalog,
-    CatalogError,
-    EncoderMismatchError,
-    IndexBusyError,
-    Kind,
-    ModelError,
-    add_model,
-    find_model,
-    index_paths,
-    indexing_lock,
-    model_directory,
-    model_states,
-    remove_model,
-    switch_model,
-)
+from indexer import Catalog, add_model, index_paths, remove_model, switch_model
+from indexer.catalog.records import Kind
+from indexer.errors import CatalogError, EncoderMismatchError, IndexBusyError, ModelError
+from indexer.ingest.lock import indexing_lock
+from indexer.models import find_model, model_directory, model_states
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
-from tests.indexer.test_upgrades import VERSION_1
+from tests.indexer.catalog.test_migrations import VERSION_1
 
 ROOT = Path(__file__).parent.parent.parent
 OTHER = "0" * 64

@@ -12,7 +12,7 @@ import torch
 
 from api.errors import InputError
 from encoders.datasets import Dataset
-from encoders.fusion import FUSIONS
+from encoders.network.fusion import FUSIONS
 from scripts import ablation
 from scripts.ablation import BEGIN, END, RUNS, TABLE, Bench, ablate, put, table, variant
 from tests.encoders.conftest import _tiny, pictures, tiny_checkpoint

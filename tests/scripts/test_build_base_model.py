@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from encoders.model import ModelConfig
-from encoders.text_tower import TransformerTextTower
+from encoders.network.model import ModelConfig
+from encoders.network.text_tower import TransformerTextTower
 from scripts.build_base_model import _load_in_order, bert_to_ours, class_names, with_towers
 from tests.encoders.conftest import _tiny, tiny_checkpoint
 

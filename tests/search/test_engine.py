@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 from encoders import TextFeatures, caption_bank
-from indexer import Catalog, EncoderMismatchError, FilterError, IndexNotFoundError, index_paths
-from search import MAX_WORDS, ImageNotFoundError, QueryError, SearchEngine
+from indexer import Catalog, index_paths
+from indexer.errors import EncoderMismatchError, FilterError, IndexNotFoundError
+from search import SearchEngine
+from search.errors import ImageNotFoundError, QueryError
+from search.stages.query import MAX_WORDS
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from indexer import Catalog
-from search import Explanation, QueryError, SearchEngine
+from search import Explanation, SearchEngine
+from search.errors import QueryError
 from tests.fakes import SIDE, FakeEncoder
 
 

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 from encoders import Floats
-from indexer import Catalog, Ids, VectorIndex, add_model, index_paths
-from search import FollowingEngine, Hit, Place, SearchEngine, UnknownModelError
-from search.keywords import Keywords
-from search.merge import Choose, retrieve
+from indexer import Catalog, VectorIndex, add_model, index_paths
+from indexer.catalog.records import Ids
+from search import Hit, SearchEngine
+from search.active_model import FollowingEngine
+from search.answers import Place
+from search.errors import UnknownModelError
+from search.stages.keywords import Keywords
+from search.stages.retrieve import Choose, retrieve
 from tests.conftest import Paint
 from tests.fakes import COLOURS, FakeEncoder
 

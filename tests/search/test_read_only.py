@@ -16,10 +16,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from indexer import Catalog, CatalogError, Kind, VectorIndex, index_paths, indexing_lock
+from indexer import Catalog, VectorIndex, index_paths
+from indexer.catalog.records import Kind
+from indexer.errors import CatalogError
+from indexer.ingest.lock import indexing_lock
 from search import SearchEngine, engine
 from tests.fakes import COLOURS, FakeEncoder
-from tests.indexer.killing import FORKS, VERSION_1
+from tests.indexer.ingest.killing import FORKS, VERSION_1
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
 NOBODY = 65534

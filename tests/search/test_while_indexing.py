@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from indexer import Catalog, CatalogError, Kind, VectorIndex, index_paths
-from search import ImageNotFoundError, SearchEngine
+from indexer import Catalog, VectorIndex, index_paths
+from indexer.catalog.records import Kind
+from indexer.errors import CatalogError
+from search import SearchEngine
+from search.errors import ImageNotFoundError
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
-from search import ImageNotFoundError
+from search.errors import ImageNotFoundError
 
+from ...contract.search import ExplainRequest, ExplainResponse
 from ..openapi import errors
-from ..schemas import ExplainRequest, ExplainResponse
 from ..service import Served
 
 router = APIRouter(prefix="/v1/explain", tags=["explain"])

@@ -9,16 +9,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
-from indexer import Browsed, ImageDetails, browse, image_details
-from indexer.browse import Place
-from search import ImageNotFoundError, QueryError
+from indexer.catalog.browse import Browsed, ImageDetails, Place, browse, image_details
+from search.errors import ImageNotFoundError, QueryError
 
-from ..files import KEPT, PictureFile, known, not_modified
+from ...contract.index import BrowsedImage, ImageResponse, ImagesResponse, PlaceOfImage
+from ...contract.search import OwnCaption, Where
 from ..openapi import Responses, errors, header
-from ..pictures import media_type
-from ..resources import BrowsedImage, ImageResponse, ImagesResponse, PlaceOfImage
-from ..schemas import OwnCaption, Where
 from ..service import ImageId, Served, Service
+from .picture_response import KEPT, PictureFile, known, media_type, not_modified
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 

@@ -7,10 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from indexer import Counts, DuplicateGroup, Kind, facets, find_duplicates, model_states, vector_choice
+from indexer import find_duplicates
+from indexer.catalog.facets import Counts, facets
+from indexer.catalog.records import Kind
+from indexer.duplicates import DuplicateGroup
+from indexer.models import model_states
+from indexer.vectors.files import vector_choice
 
-from ..openapi import errors
-from ..resources import (
+from ...contract.index import (
     CopyOfImage,
     Count,
     Duplicates,
@@ -20,7 +24,8 @@ from ..resources import (
     ModelsResponse,
     StatsResponse,
 )
-from ..schemas import Where
+from ...contract.search import Where
+from ..openapi import errors
 from ..service import Served
 
 router = APIRouter(prefix="/v1", tags=["index"])

@@ -7,10 +7,10 @@ from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Body, Path, Request, Response
 
-from ..job_schemas import IndexRequest, JobDocument, JobSummary, RootDocument
-from ..jobs import Job
+from ...contract.jobs import IndexRequest, JobDocument, JobSummary, RootDocument
 from ..openapi import errors, header
 from ..service import Served
+from ..work.jobs import Job
 
 router = APIRouter(prefix="/v1", tags=["indexing"])
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from ...contract.search import Status
 from ..metrics import CONTENT_TYPE
 from ..openapi import errors
 from ..problems import problem
-from ..schemas import Status
 from ..service import Served
 
 router = APIRouter(tags=["operations"])

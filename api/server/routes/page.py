@@ -15,8 +15,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from ..files import known, not_modified
-from ..headers import PAGE, STATIC
+from ..gate.headers import PAGE, STATIC
+from .picture_response import known, not_modified
 
 KINDS = {
     "html": "text/html; charset=utf-8",

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, File, Form, Query, Request, UploadFile
 from PIL import Image
 
-from indexer import DecodeError, open_image
-from search import Answer, Place, QueryError, UnknownModelError
+from indexer import open_image
+from indexer.errors import DecodeError
+from search import Answer
+from search.answers import Place
+from search.errors import QueryError, UnknownModelError
 
-from ..cursors import REFUSAL, CursorError
-from ..openapi import errors
-from ..schemas import (
+from ...contract.search import (
     DEEPEST,
     LARGEST_ID,
     CaptionsResponse,
@@ -25,7 +26,9 @@ from ..schemas import (
     Where,
     Words,
 )
+from ..openapi import errors
 from ..service import ImageId, Served, Service
+from ..work.cursors import REFUSAL, CursorError
 
 UPRIGHT_PIXELS = 1024  # the longest side that is needed of an upload
 

@@ -15,9 +15,9 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from api.cli.serve import server_config
 from api.server import Settings, create_app
-from api.server.keys import Access, KeyStore
-from api.serving import server_config
+from api.server.gate.keys import Access, KeyStore
 from search import SearchEngine
 
 Serve = Callable[..., TestClient]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import search.engine
-from api import cli
+from api.cli.main import main
 from encoders.features import TextFeatures
 from tests.fakes import FakeEncoder
 
@@ -52,4 +52,4 @@ def other(directory: Path) -> FakeEncoder:
 
 if __name__ == "__main__":
     vars(search.engine).update(load_encoder=load, caption_bank=lambda: BANK)
-    cli.main()
+    main()

@@ -15,8 +15,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from api.server import create_app
-from api.server.bodies import SMALL, Bodies
-from indexer import Catalog, CatalogStats, index_paths
+from api.server.gate.body_limits import SMALL, BodyLimits
+from indexer import Catalog, index_paths
+from indexer.catalog.records import CatalogStats
 from search import CaptionAnswer, SearchEngine
 from tests.api.conftest import BANK
 from tests.api.server.conftest import Serve
@@ -188,9 +189,9 @@ def test_large_bodies_are_refused_with_or_without_a_length(client: TestClient) -
 def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the route is at work; the body of a GET, say."""
     refused = threading.Event()
-    too_large = Bodies._too_large
+    too_large = BodyLimits._too_large
 
-    def telling(bodies: Bodies, headers: Headers) -> HTTPException:
+    def telling(bodies: BodyLimits, headers: Headers) -> HTTPException:
         refused.set()
         return too_large(bodies, headers)
 
@@ -203,7 +204,7 @@ def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeyp
         return stats(catalog)
 
     stats = Catalog.stats
-    monkeypatch.setattr(Bodies, "_too_large", telling)
+    monkeypatch.setattr(BodyLimits, "_too_large", telling)
     monkeypatch.setattr(Catalog, "stats", slowly)
     assert "larger than" in problem(client.request("GET", "/v1/stats", content=chunks()), 413)
     assert refused.is_set()
@@ -222,7 +223,7 @@ def test_only_an_upload_may_be_large(serve: Serve) -> None:
 
 def test_uploads_have_room_together(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """More are asked to come back; what was held is given back, and what is small needs no room."""
-    monkeypatch.setattr("api.server.bodies.UPLOADS", 1)
+    monkeypatch.setattr("api.server.gate.body_limits.UPLOADS", 1)
     client = serve(upload_bytes=3 * SMALL)
     asked: list[int] = []
     find = SearchEngine.find_captions

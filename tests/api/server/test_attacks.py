@@ -14,14 +14,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from api.cli.serve import server_config
 from api.server import Settings, create_app
-from api.server.protocol import Protocol
-from api.serving import server_config
+from api.server.gate.receive_timeout import Protocol
 from search import SearchEngine
-from tests.indexer.hostile import png
-
-from .conftest import Raw, Serve, Watch, listening, status_of
-from .test_app import picture, problem
+from tests.api.server.conftest import Raw, Serve, Watch, listening, status_of
+from tests.api.server.test_app import picture, problem
+from tests.indexer.pictures.hostile import png
 
 MARK = "nobodys-business"
 """In the path and in the content of a file that no request may reach."""

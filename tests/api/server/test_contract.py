@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from api.server.keys import KeyStore
+from api.server.gate.keys import KeyStore
 from indexer import Catalog, index_paths
 from tests.api.server.test_process import LONG, ROOT, Server
 from tests.fakes import FakeEncoder

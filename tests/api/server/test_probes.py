@@ -10,11 +10,12 @@ import pytest
 from httpx2 import Client
 
 from api.server import Settings, create_app
-from indexer import Catalog, DuplicateGroup, Facets
+from indexer import Catalog
+from indexer.catalog.facets import Facets
+from indexer.duplicates import DuplicateGroup
 from search import Answer, SearchEngine
-
-from .conftest import listening
-from .test_app import picture
+from tests.api.server.conftest import listening
+from tests.api.server.test_app import picture
 
 LONG = 30.0
 SETTINGS = Settings(threads=32, waiting=32)

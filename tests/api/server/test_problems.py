@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 
-from api.server.cursors import CursorError
+from api.server.work.cursors import CursorError
 from encoders import EncodersError
-from indexer import Catalog, CatalogError, DecodeError, EncoderMismatchError, FilterError, ModelError, ReadError
-from search import ImageNotFoundError, QueryError, UnknownModelError
+from indexer import Catalog
+from indexer.errors import CatalogError, DecodeError, EncoderMismatchError, FilterError, ModelError, ReadError
+from search.errors import ImageNotFoundError, QueryError, UnknownModelError
 from tests.api.server.test_app import picture, problem
 
 MESSAGE = "/srv/secret/index: it is so"

@@ -17,7 +17,8 @@ from typing import IO, Any
 import pytest
 from httpx2 import Client, ConnectError
 
-from indexer import Catalog, Kind, VectorIndex, add_model, index_paths, remove_model, switch_model
+from indexer import Catalog, VectorIndex, add_model, index_paths, remove_model, switch_model
+from indexer.catalog.records import Kind
 from tests.api.server.fake_server import other
 from tests.api.server.test_app import problem
 from tests.conftest import Paint

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import typer
 
-from api import cli
+from api.cli.main import app
 from api.errors import SettingsError
-from api.server.keys import KeyStore
+from api.server.gate.keys import KeyStore
 from api.server.settings import PREFIX, Settings, read_settings
 from indexer import Catalog
 from tests.api.conftest import Run
@@ -71,8 +71,8 @@ def told(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """What `crosslook serve` would serve with, given flags, variables and a file."""
     taken: list[Settings] = []
     KeyStore(indexed.directory).add("somebody", ["read"])  # for those that ask for keys
-    monkeypatch.setattr("api.serving._listen", lambda *_: socket.create_server(("127.0.0.1", 0)))
-    monkeypatch.setattr("api.serving.run", lambda _engine, settings, _listener: taken.append(settings))
+    monkeypatch.setattr("api.cli.serve._listen", lambda *_: socket.create_server(("127.0.0.1", 0)))
+    monkeypatch.setattr("api.cli.serve.run", lambda _engine, settings, _listener: taken.append(settings))
     monkeypatch.setattr("api.server.logs.log_to", lambda **_: None)
 
     def serve(
@@ -134,7 +134,7 @@ def test_a_variable_that_looks_like_a_setting_and_is_none_is_told(
     """Whoever misspells `CROSSLOOK_REQUIRE_KEYS` should not believe that keys are asked for."""
     monkeypatch.setenv("CROSSLOOK_REQUIRE_KEY", "true")
     monkeypatch.setenv("CROSSLOOK_PORT", "0")
-    monkeypatch.setattr("api.serving.run", lambda *_: None)
+    monkeypatch.setattr("api.cli.serve.run", lambda *_: None)
     monkeypatch.setattr("api.server.logs.log_to", lambda **_: None)
     told = run("serve", "--index", indexed.directory).err
     assert "CROSSLOOK_REQUIRE_KEY is no setting" in told
@@ -143,7 +143,7 @@ def test_a_variable_that_looks_like_a_setting_and_is_none_is_told(
 
 def test_the_flags_of_serve_are_these() -> None:
     """Beside those that are no settings of the server: which index, which model, which file."""
-    command: Any = typer.main.get_command(cli.app)
+    command: Any = typer.main.get_command(app)
     options = {option for parameter in command.commands["serve"].params for option in parameter.opts}
     assert options - {"--index", "--model", "--device", "--config", "--help", "-h"} == set(FLAGS.values())
 

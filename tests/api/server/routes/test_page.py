@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from api.server.keys import Access
+from api.server.gate.keys import Access
 from api.server.routes.page import FILES, INDEX
 from tests.api.server.conftest import Serve
 from tests.api.server.test_app import problem

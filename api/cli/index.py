@@ -1,0 +1,276 @@
+"""Commands about the index itself: index, forget, stats, doctor, rebuild."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
+from encoders.datasets import read_captions
+from indexer import Catalog, IndexerError, IndexReport, VectorIndex, follow, index_paths
+from indexer import forget as forget_path
+from indexer.catalog.records import Kind
+from indexer.errors import ModelError
+from indexer.ingest.lock import indexing_lock
+from indexer.pictures.decode import supported_formats
+from indexer.vectors.files import vector_choice
+from indexer.vectors.segment import gpu_count
+from indexer.vectors.structure import IndexStructure
+
+from .interrupt import stop_on_interrupt
+from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_for
+from .output import message, print_facts, print_json, progress, size
+
+SHOWN_FAILURES, SHOWN_ROOTS = 10, 5
+
+
+def index(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH…", help="Folders or image files.", show_default="all known")
+    ] = None,
+    captions: Annotated[
+        Path | None, typer.Option("--captions", metavar="FILE", help="Captions of the images (.token, .csv, .json, …).")
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Forget images whose files are gone for good.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow what changes, until Ctrl-C.")] = False,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1024, help="Images in one forward pass.")] = 32,
+    index: Index = DEFAULT_INDEX,
+    model: Model = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Index images, or bring the index up to date: unchanged files are not opened again.
+
+    Without PATH, all folders that were given before are brought up to date; where nobody looks on, as in a cron job,
+    without a word. Images of a folder that is not there (an unplugged drive) are hidden until it is back.
+    """
+    new = not (index / "catalog.db").exists()
+    if new and not paths:
+        raise typer.BadParameter(f"missing PATH: there is no index in {index} that knows any folder yet")
+    file = read_captions(captions) if captions else None
+    if file is not None and file.rejected:
+        message(f"{len(file.rejected)} caption rows refused, the first: {file.rejected[0]}", style="yellow")
+    encoder = load_encoder(model_for(index, model), device=device, lazy=True)
+    how: dict[str, Any] = {"captions": file, "prune": prune, "batch_size": batch_size}
+    quiet = not paths and not sys.stdout.isatty()
+    with Catalog.open(index, create=True) as catalog, stop_on_interrupt() as stop:
+        if watch:
+            _follow(catalog, encoder, paths or (), stop, how, json=json)
+            return
+        with progress(quiet=quiet) as advance:
+            report = index_paths(catalog, encoder, paths or (), progress=advance, stop=stop, **how)
+    if json:
+        print_json(_report_json(report))
+    elif not quiet:
+        _print_report(report, index, new=new)
+    if report.stopped:
+        message("stopped; what was done is kept, and the same command goes on from here", style="yellow")
+        raise typer.Exit(1)
+
+
+def forget(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder or file, there or not.")],
+    index: Index = DEFAULT_INDEX,
+    json: Json = False,
+) -> None:
+    """Remove a folder, and all below it, from the index; its files stay as they are."""
+    with Catalog.open(index) as catalog:
+        forgotten = forget_path(catalog, path)
+    if json:
+        print_json(asdict(forgotten))
+        return
+    message(f"{forgotten.files} files forgotten, and {forgotten.images} images that lay nowhere else", style="green")
+    if forgotten.below is not None:
+        message(f"{path} is there, below {forgotten.below}: the next run indexes it again", style="yellow")
+
+
+def stats(
+    failures: Annotated[bool, typer.Option("--failures", help="List the files that could not be indexed.")] = False,
+    index: Index = DEFAULT_INDEX,
+    json: Json = False,
+) -> None:
+    """What is in the index."""
+    with Catalog.open(index) as catalog:
+        found, failed = catalog.stats(), catalog.failures() if failures else []
+        choices = {kind.value: vector_choice(catalog, kind) for kind in Kind}
+    each = round(found.bytes_on_disk / found.images) if found.images else 0
+    if json:
+        vectors = {kind: None if choice is None else asdict(choice) for kind, choice in choices.items()}
+        document = asdict(found) | {"vectors": vectors, "bytes_an_image": each}
+        print_json(
+            document | {"failed": [{"path": f.path, "reason": f.reason} for f in failed]} if failures else document
+        )
+        return
+    captions = ", ".join(f"{count} {source}" for source, count in found.captions.items())
+    model = f"{found.encoder.name} ({found.encoder.fingerprint[:12]})" if found.encoder else "none yet"
+    print_facts(
+        {
+            "index": str(index),
+            "images": f"{found.images} at {found.locations} places"
+            + (f", {found.missing} missing" if found.missing else ""),
+            "folders": _first(found.roots) or "none known",
+            "captions": captions or "none",
+            "failures": str(found.failures)
+            + (" (see them with --failures)" if found.failures and not failures else ""),
+            "model": model,
+            "search": _described(choices[Kind.IMAGE.value]),
+            "size": size(found.bytes_on_disk) + (f", {size(each)} an image" if each else ""),
+        }
+    )
+    if failed:
+        print_facts({f.path: f.reason for f in failed})
+
+
+def _described(choice: IndexStructure | None) -> str:
+    """How vectors are searched, and how much of the ten nearest that finds."""
+    if choice is None:
+        return "exact; the FAISS file is not written yet"
+    if choice.structure == "exact" or choice.recall is None:
+        return choice.structure
+    return f"{choice.structure}, {choice.recall:.1%} of the ten nearest found at breadth {choice.breadth}"
+
+
+def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False) -> None:
+    """What this machine offers, and whether the model and the index are sound."""
+    from encoders.device import machine  # noqa: PLC0415  brings torch
+
+    facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()} | machine()
+    facts["faiss_gpus"] = gpu_count()
+    facts["formats"] = list(supported_formats())
+    sound = True
+    facts["model"] = {}
+    encoder = None
+    try:
+        directory = _model_of(index, model)
+        facts["model"] |= {"path": str(directory)}
+        encoder = load_encoder(directory)
+        facts["model"] |= {"name": encoder.name, "fingerprint": encoder.fingerprint, "sound": True}
+    except (EncodersError, ModelError) as exc:
+        facts["model"] |= {"sound": False, "fault": str(exc)}
+        sound = False
+    facts["index"] = {"path": str(index)}
+    if not (index / "catalog.db").exists():
+        facts["index"]["state"] = "none yet"
+    else:
+        try:
+            with Catalog.open(index) as catalog:
+                facts["index"] |= {"state": "sound", "images": catalog.stats().images}
+                catalog.check()
+                if encoder is not None:
+                    catalog.for_model(encoder.name, encoder.fingerprint).active_encoder()  # raises if it is not there
+        except IndexerError as exc:
+            facts["index"] |= {"state": "faulty", "fault": str(exc)}
+            sound = False
+    if json:
+        print_json(facts)
+    else:
+        print_facts({name.replace("_", " "): _flat(value) for name, value in facts.items()})
+    if not sound:
+        raise typer.Exit(1)
+
+
+def rebuild(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
+    """Make the FAISS files anew from the catalog."""
+    with Catalog.open(index) as catalog, indexing_lock(index):
+        counts = {kind.value: len(VectorIndex.rebuild(catalog, kind)) for kind in Kind}
+    if json:
+        print_json(counts)
+    else:
+        message(", ".join(f"{count} {kind} vectors" for kind, count in counts.items()) + " rebuilt", style="green")
+
+
+def _follow(
+    catalog: Catalog, encoder: Encoder, paths: Sequence[Path], stop: threading.Event, how: dict[str, Any], *, json: bool
+) -> None:
+    """Tell of each run as it ends: a line of JSON, or what happened."""
+
+    def tell(phase: str, done: int, total: int) -> None:
+        advance(phase, done, total)
+
+    reports = follow(catalog, encoder, paths, progress=tell, stop=stop, **how)
+    told = False
+    while True:
+        with progress(quiet=json) as advance:  # bars of its own for each run
+            report = next(reports, None)
+        if report is None:
+            break
+        if json:
+            typer.echo(dumps(_report_json(report), ensure_ascii=False))
+        else:
+            _print_report(report, catalog.directory, new=False)
+        sys.stdout.flush()
+        if not told and not stop.is_set():
+            message("following changes; Ctrl-C ends it", style="dim")
+        told = True
+    message("no longer following changes; what was done is kept", style="dim")
+
+
+def _report_json(report: IndexReport) -> dict[str, Any]:
+    failed = [{"path": f.path, "reason": f.reason} for f in report.failed]
+    return asdict(report) | {"failed": failed, "seconds": round(report.seconds, 3)}
+
+
+def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
+    counts = {
+        "new": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "duplicates": report.duplicates,
+        "failed": len(report.failed),
+        "missing": report.missing,
+        "forgotten": report.removed,
+    }
+    facts = {name: str(count) for name, count in counts.items() if count or name == "new"}
+    if report.captions_added:
+        facts["captions"] = str(report.captions_added)
+    if report.completed:
+        facts["caught up"] = str(report.completed)
+    print_facts(facts)
+    for failure in report.failed[:SHOWN_FAILURES]:
+        message(f"{failure.path}: {failure.reason}", style="yellow")
+    if len(report.failed) > SHOWN_FAILURES:
+        message(f"… and {len(report.failed) - SHOWN_FAILURES} more: crosslook stats --failures", style="yellow")
+    if report.duplicates:
+        message("see the duplicates with: crosslook duplicates", style="dim")
+    for root in report.away:
+        message(
+            f"{root} is not there, or holds no picture now: what was indexed below it is hidden until it is back; "
+            f"if it is gone for good: crosslook forget {root}",
+            style="yellow",
+        )
+    if report.captions_unmatched:
+        message(f"{report.captions_unmatched} captions belong to no indexed image", style="yellow")
+    message(f"{report.seen} files in {report.seconds:.1f} s → {directory}", style="dim")
+    if new and not report.stopped:
+        option = "" if directory == DEFAULT_INDEX else f" --index {directory}"
+        message(f'now try: crosslook search "a dog in the snow"{option}', style="dim")
+
+
+def _first(roots: Sequence[str]) -> str:
+    """Some of the roots: single files are roots too, and there may be very many."""
+    more = f" and {len(roots) - SHOWN_ROOTS} more" if len(roots) > SHOWN_ROOTS else ""
+    return ", ".join(roots[:SHOWN_ROOTS]) + more
+
+
+def _model_of(index: Path, model: Path | None) -> Path:
+    """Where the model lies; the base model where the index is too damaged to say, which is told of the index."""
+    try:
+        return model_for(index, model) or BASE_MODEL
+    except ModelError:
+        raise
+    except IndexerError:
+        return BASE_MODEL
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

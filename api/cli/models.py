@@ -1,0 +1,259 @@
+"""Commands about the models of an index: list, add, compare, switch, remove. See docs/MODELS.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from encoders import load_encoder
+from indexer import Catalog, add_model, remove_model, switch_model
+from indexer.models import AddReport, ModelState, find_model, model_states
+from search import compare_models
+from search.engine import load_model
+from search.evaluation.compare import Compared, Comparison
+from search.evaluation.evaluate import Recalls
+
+from .index import SHOWN_FAILURES
+from .interrupt import stop_on_interrupt
+from .options import DEFAULT_INDEX, Depth, Device, Index, Json, model_directory
+from .output import message, print_json, print_table, progress, size
+
+WAYS = {"text_to_image": "text → image R@1 / 5 / 10", "image_to_text": "image → text R@1 / 5 / 10"}
+STAGES = ("retrieval", "reranked")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model of the index, or the start of its fingerprint.")]
+
+app = typer.Typer(help="Try another model beside the one in use, compare, change over, go back.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
+    """Which models have embedded the index, how completely, and which one is active."""
+    with Catalog.open(index) as catalog:
+        states = model_states(catalog)
+    if json:
+        print_json({"models": [_state_json(state) for state in states]})
+        return
+    table = Table("", "model", "fingerprint", "dimension", "images", "captions", "size", "directory", box=None)
+    for state in states:
+        table.add_row(
+            "active" if state.active else "",
+            Text(state.name),
+            state.fingerprint[:12],
+            str(state.dimension),
+            f"{state.images:,} of {state.images_of:,}",
+            f"{state.captions:,} of {state.captions_of:,}",
+            size(state.bytes),
+            Text(state.path or "comes with crosslook"),
+        )
+    print_table(table)
+
+
+@app.command()
+def add(
+    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="A trained model; 'base' for the base model.")],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What to call it.", show_default="its own name")
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1024, help="Images in one forward pass.")] = 32,
+    index: Index = DEFAULT_INDEX,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Embed the index with a further model, or bring one up to date. Searches go on with the active one."""
+    with Catalog.open(index) as catalog:
+        encoder = load_encoder(model_directory(model), device=device)
+        with stop_on_interrupt() as stop, progress() as advance:
+            report = add_model(catalog, encoder, name=name, batch_size=batch_size, progress=advance, stop=stop)
+    if json:
+        print_json(_add_json(report))
+    else:
+        _tell_added(report, index)
+    if report.stopped:
+        message("stopped; what was done is kept, and the same command goes on from here", style="yellow")
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="Which models.", show_default="all of the index")
+    ] = None,
+    sample: Annotated[int, typer.Option("--sample", min=1, max=5000, help="How many images at most.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Chooses the images.")] = 0,
+    depth: Depth = 100,
+    index: Index = DEFAULT_INDEX,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Measure models on your own captions: recall both ways, before and after reranking, and speed."""
+    with Catalog.open(index) as catalog:
+        models = [find_model(catalog, name) for name in names or ()] or catalog.encoders()
+        with progress() as advance:
+            comparison = compare_models(
+                catalog,
+                models,
+                lambda row: load_model(catalog, row, device=device),
+                sample=sample,
+                depth=depth,
+                seed=seed,
+                progress=advance,
+            )
+    if json:
+        print_json(comparison.as_dict())
+    else:
+        _print_comparison(comparison)
+
+
+@app.command()
+def switch(
+    name: Name,
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Also if it has not embedded everything; the rest is hidden till then.")
+    ] = False,
+    index: Index = DEFAULT_INDEX,
+    json: Json = False,
+) -> None:
+    """Make another model the active one, at once; a running server changes over with its next query."""
+    with Catalog.open(index) as catalog:
+        before, state = switch_model(catalog, name, incomplete=incomplete)
+    if json:
+        print_json({"before": before.name, "active": _state_json(state)})
+        return
+    _tell_hidden(state)
+    if before.fingerprint == state.fingerprint:
+        message(f"{state.name} was active already", style="green")
+    else:
+        message(
+            f"{state.name} is active; to go back: crosslook models switch {before.name}{_option(index)}", style="green"
+        )
+
+
+@app.command()
+def remove(
+    name: Name,
+    vacuum: Annotated[
+        bool,
+        typer.Option(
+            "--vacuum", help="Give the space back now; needs as much free space as the index takes, and time."
+        ),
+    ] = False,
+    index: Index = DEFAULT_INDEX,
+    json: Json = False,
+) -> None:
+    """Delete a model's embeddings from the index; the model itself stays where it is."""
+    with Catalog.open(index) as catalog:
+        state = remove_model(catalog, name)
+        if vacuum:
+            message("writing the catalog anew …", style="dim")
+            catalog.vacuum()
+    if json:
+        print_json({"removed": _state_json(state), "vacuumed": vacuum})
+        return
+    then = "given back" if vacuum else "free for what is indexed next; --vacuum would have made the file smaller"
+    message(f"{state.name} removed: {state.images:,} images, about {size(state.bytes)} {then}", style="green")
+
+
+def _state_json(state: ModelState) -> dict[str, Any]:
+    return {
+        "name": state.name,
+        "fingerprint": state.fingerprint,
+        "dimension": state.dimension,
+        "path": state.path,
+        "active": state.active,
+        "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.gone},
+        "captions": {"embedded": state.captions, "of": state.captions_of},
+        "bytes": state.bytes,
+    }
+
+
+def _add_json(report: AddReport) -> dict[str, Any]:
+    return {
+        "model": _state_json(report.state),
+        "images_added": report.images_added,
+        "captions_added": report.captions_added,
+        "unread": [{"image_id": u.image_id, "path": u.path, "reason": u.reason} for u in report.unread],
+        "stopped": report.stopped,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _tell_added(report: AddReport, index: Path) -> None:
+    state, option = report.state, _option(index)
+    for unread in report.unread[:SHOWN_FAILURES]:
+        message(f"{unread.path}: {unread.reason}", style="yellow")
+    if len(report.unread) > SHOWN_FAILURES:
+        message(f"… and {len(report.unread) - SHOWN_FAILURES} more: see them with --json", style="yellow")
+    message(
+        f"{state.name} ({state.fingerprint[:12]}) has embedded {state.images:,} of {state.images_of:,} images and "
+        f"{state.captions:,} of {state.captions_of:,} captions; {report.images_added:,} and {report.captions_added:,} "
+        f"of them now, in {report.seconds:.1f} s",
+        style="green",
+    )
+    _tell_hidden(state)
+    if not (report.stopped or state.active):
+        message(
+            f"now try: crosslook models compare{option}; then: crosslook models switch {state.name}{option}",
+            style="dim",
+        )
+
+
+def _option(index: Path) -> str:
+    """What a command that is proposed needs to be about the same index."""
+    return "" if index == DEFAULT_INDEX else f" --index {index}"
+
+
+def _tell_hidden(state: ModelState) -> None:
+    """What a search with a model does not find, and how it comes back."""
+    if state.lacking or state.gone:
+        what = f"{state.images_of - state.images:,} images" + (f" ({state.gone:,} without files)" if state.gone else "")
+        captions = state.captions_of - state.captions
+        message(
+            f"{what}{f' and {captions:,} captions' if captions else ''} are not embedded by {state.name}; while it is "
+            "active they are hidden, until crosslook index or models add finds their files and embeds them",
+            style="yellow",
+        )
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    what = "captions of their own" if comparison.own_captions else "lines of the caption bank"
+    message(
+        f"{comparison.n_images:,} images, {comparison.n_texts:,} {what}, the top {comparison.depth} reranked",
+        style="dim",
+    )
+    if not comparison.own_captions:
+        message(
+            "none of the images has a caption of its own, so recall cannot be measured; agreement says how many of the "
+            "first ten images a model shares with the first, not which is better. Captions come from NAME.txt beside "
+            "NAME.jpg, or from: crosslook index FOLDER --captions FILE",
+            style="yellow",
+        )
+    table = Table("", "", box=None)
+    for model in comparison.models:
+        table.add_column(Text(f"{model.name} (active)" if model.active else model.name), justify="right")
+    for way, label in WAYS.items() if comparison.own_captions else ():
+        for stage in STAGES:
+            table.add_row(label, stage, *(_recalls(model, way, stage) for model in comparison.models))
+    for stage in () if comparison.own_captions else STAGES:
+        table.add_row("the same among the first 10", stage, *(_agreement(model, stage) for model in comparison.models))
+    table.add_row("ms a query", "", *(f"{model.ms_per_query:.1f}" for model in comparison.models))
+    table.add_row("images a second", "", *(_rate(model.images_per_second) for model in comparison.models))
+    table.add_row("bytes an image", "", *(f"{model.bytes_per_image:,}" for model in comparison.models))
+    print_table(table)
+
+
+def _recalls(model: Compared, way: str, stage: str) -> str:
+    recalls: Recalls = getattr(model.evaluation, way)[stage]
+    return f"{recalls.r1:.1f} / {recalls.r5:.1f} / {recalls.r10:.1f}"
+
+
+def _agreement(model: Compared, stage: str) -> str:
+    return "" if model.agreement is None else f"{model.agreement[stage]:.1f} %"
+
+
+def _rate(images_per_second: float | None) -> str:
+    return "no files" if images_per_second is None else f"{images_per_second:.1f}"

@@ -1,0 +1,211 @@
+"""How answers look on a terminal. Answers go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from indexer.duplicates import DuplicateGroup
+from search import CaptionHit, Hit
+
+BAR_CELLS = 10
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_GOOD, _FAIR = 0.5, 0.2
+PIPE_WIDTH = 1000  # columns; what is piped into another program is never wrapped
+
+LINE_SECONDS = 30.0
+"""How often a run whose stderr goes to a file says how far it is."""
+
+
+class Advance(Protocol):
+    """Called with a phase, how much of it is done, and out of how much."""
+
+    def __call__(self, phase: str, done: int, total: int, /) -> None:
+        """Take note."""
+        ...
+
+
+def print_table(table: Table) -> None:
+    """An answer on stdout, as wide as the terminal; in a pipe never wrapped, and without trailing blanks."""
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    console = Console(width=PIPE_WIDTH, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def message(text: str, *, style: str = "") -> None:
+    """Say something on stderr, never wrapped or marked up."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(text, style=style))
+
+
+def print_json(document: Any) -> None:  # noqa: ANN401  any JSON
+    """The one document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+class _Rate(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        """Nothing until it is known."""
+        return Text("" if task.speed is None else f"{task.speed:.1f}/s", style="progress.data.speed")
+
+
+@contextmanager
+def progress(*, quiet: bool = False) -> Iterator[Advance]:
+    """Progress bars on stderr, one a phase; where stderr is no terminal, a line every half a minute of a long run."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, TaskID] = {}
+    said = time.monotonic()
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bars:
+
+        def advance(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=total)
+            bars.update(tasks[phase], completed=done, total=total)
+            nonlocal said
+            if bars.disable and not quiet and time.monotonic() - said >= LINE_SECONDS:
+                said = time.monotonic()
+                message(f"{phase}: {done:,} of {total:,}")
+
+        yield advance
+
+
+def print_hits(hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
+    """A table of images, with paths that terminals can open."""
+    if not hits:
+        message("no image fits", style="yellow")
+        return
+    table = _table()
+    for hit in hits:
+        table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), _path(hit.path) + _words(hit))
+    print_table(table)
+    _timings(len(hits), timings_ms)
+
+
+def print_captions(hits: Sequence[CaptionHit], timings_ms: dict[str, float]) -> None:
+    """A table of captions."""
+    if not hits:
+        message("no caption fits", style="yellow")
+        return
+    table = _table()
+    for hit in hits:
+        source = Text(f" ({hit.source})", style="dim")
+        table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), Text(hit.text) + source)
+    print_table(table)
+    _timings(len(hits), timings_ms)
+
+
+def print_duplicates(groups: Sequence[DuplicateGroup]) -> None:
+    """A table of files that show one picture, a blank line between pictures; the largest file of each comes first."""
+    table = _table()
+    for number, group in enumerate(groups):
+        if number:
+            table.add_row()
+        largest = group.copies[0]
+        for copy in group.copies:
+            same = copy.image_id == largest.image_id
+            kind = "largest" if copy is largest else "same bytes" if same else "version"
+            table.add_row(kind, f"{copy.width}x{copy.height}", size(copy.bytes), _path(Path(copy.path)))
+    if groups:
+        print_table(table)
+
+
+def print_facts(facts: dict[str, str]) -> None:
+    """A table of names and values."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        table.add_row(Text(name, style="dim"), Text(value))
+    print_table(table)
+
+
+def bar(share: float) -> str:
+    """A bar of `BAR_CELLS` cells for a share in [0, 1], to an eighth of a cell."""
+    eighths = round(min(max(share, 0.0), 1.0) * BAR_CELLS * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(BAR_CELLS)
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _table() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _score(score: float, probability: float | None) -> tuple[Text, Text]:
+    """The bar and the figure: the match probability, or without reranking the cosine."""
+    if probability is None:
+        return Text(bar(score), style="cyan"), Text(f"{score:.3f}")
+    style = "green" if probability >= _GOOD else "yellow" if probability >= _FAIR else "red"
+    return Text(bar(probability), style=style), Text(f"{probability:.1%}")
+
+
+def _path(path: Path | None) -> Text:
+    """A path as a link, relative where that is shorter."""
+    if path is None:
+        return Text("missing", style="dim")
+    try:
+        shown = min(str(path), os.path.relpath(path), key=len)
+    except ValueError:  # another drive
+        shown = str(path)
+    return Text(_printable(shown), style=f"link {path.as_uri()}")
+
+
+def _words(hit: Hit) -> Text:
+    """Which words of the query a hit carries, and where."""
+    where = ", ".join(source for source in hit.sources if source != "vector")
+    return Text(f" ({where}: {_printable(', '.join(hit.matched))})" if hit.matched else "", style="dim")
+
+
+def _printable(text: str) -> str:
+    """File names may hold control characters, which a terminal would obey, and bytes that are no text."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def _timings(count: int, timings_ms: dict[str, float]) -> None:
+    stages = " · ".join(f"{name} {value:.0f}" for name, value in timings_ms.items() if name != "total")
+    message(f"{count} in {timings_ms['total']:.0f} ms ({stages})", style="dim")

@@ -1,0 +1,1 @@
+"""What routes share: threads, caches, jobs, cursors."""

@@ -1,0 +1,1 @@
+"""A model on disk: weights and description, read and written."""

@@ -1,0 +1,196 @@
+"""A model on disk: `model.safetensors` and, beside it, `model.json`. Reading one runs nothing and needs no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ..errors import CheckpointError
+from ..network.model import CrosslookModel, ModelConfig
+from .calibration import Calibration
+from .identity import DESCRIPTION, FORMAT, VERSION, WEIGHTS, checksum, first_line, identify
+from .lexicon import Lexicon
+from .migrations import from_version_1
+from .tokenizer import Tokenizer
+
+OWN = {
+    *("format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration"),
+    *("class_names", "word_counts", "vocabulary"),
+}
+ROW_SCALE, LARGE = ".row_scale", 2**16
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with all it needs to be used, and what is known about it.
+
+    `metadata` is free: training data and its terms, metrics, base parts and their licences.
+    """
+
+    name: str
+    model: CrosslookModel
+    tokenizer: Tokenizer
+    calibration: Calibration
+    metadata: dict[str, Any] = field(default_factory=dict)
+    lexicon: Lexicon = field(default_factory=Lexicon)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `model.json` says, checked against the weights beside it."""
+
+    directory: Path
+    name: str
+    fingerprint: str
+    config: ModelConfig
+    tokenizer: Tokenizer
+    calibration: Calibration
+    metadata: dict[str, Any]
+    lexicon: Lexicon
+    version: int
+
+    def load(self, prefix: str, build: Callable[[], Module]) -> Module:
+        """Build a part of the model and fill it with its weights, in float32, ready for inference.
+
+        Args:
+            prefix: name of the part within the model, `""` for all of it.
+            build: makes the module; its initial weights are never computed.
+
+        Raises:
+            CheckpointError: weights and description do not fit together.
+        """
+        path = self.directory / WEIGHTS
+        try:
+            with safe_open(path, "pt") as file:
+                names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  not a dict
+                weights = unpack_weights({name: file.get_tensor(name) for name in names})
+            if self.version == 1:
+                weights = from_version_1(weights, prefix, self.config, self.calibration)
+            with torch.device("meta"), _NoInitialValues():
+                module = build()
+            module.load_state_dict({name[len(prefix) :]: value for name, value in weights.items()}, assign=True)
+        except (SafetensorError, OSError, RuntimeError) as exc:
+            raise CheckpointError(f"{path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
+        return module.eval().requires_grad_(requires_grad=False)
+
+
+class _NoInitialValues(TorchFunctionMode):
+    """Leave out the random initial values of weights about to be replaced.
+
+    On the meta device they would cost no arithmetic, but import torch's compiler: a second and a half.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> object:
+        """Pass everything on but the filling of a tensor with random numbers."""
+        if func in (nn.init.normal_, nn.init.uniform_, Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def pack_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Large matrices in int8 with a scale for each row, everything else in half precision."""
+    packed: dict[str, Tensor] = {}
+    for name, value in weights.items():
+        if value.is_floating_point() and value.ndim > 1 and value.numel() >= LARGE:
+            rows = value.float().flatten(1)
+            scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+            packed[name] = (rows / scale).round().to(torch.int8).reshape(value.shape)
+            packed[name + ROW_SCALE] = scale.squeeze(1)
+        else:
+            packed[name] = value.half() if value.is_floating_point() else value
+    return {name: value.contiguous().cpu() for name, value in packed.items()}
+
+
+def unpack_weights(packed: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What `pack_weights` packed, in float32; each value of a large matrix within half a step of what it was."""
+    weights: dict[str, Tensor] = {}
+    for name, value in packed.items():
+        scale = packed.get(name + ROW_SCALE)
+        if scale is not None:
+            weights[name] = value.float() * scale.reshape(-1, *[1] * (value.ndim - 1))
+        elif not name.endswith(ROW_SCALE):
+            weights[name] = value.float() if value.is_floating_point() else value
+    return weights
+
+
+def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
+    """Write a model, each file first under a temporary name.
+
+    Returns:
+        The fingerprint: SHA-256 over both files.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    weights, description = directory / f"{WEIGHTS}.tmp", directory / f"{DESCRIPTION}.tmp"
+    save_file(pack_weights(checkpoint.model.state_dict()), weights)
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": checkpoint.name,
+        "weights_sha256": checksum(weights),
+        "architecture": asdict(checkpoint.model.config),
+        "preprocessing": "EXIF orientation applied, alpha over white, whole picture resized to a square (bicubic)",
+        "calibration": asdict(checkpoint.calibration),
+        **checkpoint.metadata,
+        "class_names": checkpoint.lexicon.class_names,
+        "word_counts": dict(sorted(checkpoint.lexicon.counts.items())),
+        "vocabulary": checkpoint.tokenizer.vocabulary,
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    description.write_text(text, encoding="utf-8")
+    weights.replace(directory / WEIGHTS)
+    description.replace(directory / DESCRIPTION)
+    return read_description(directory).fingerprint
+
+
+def read_description(directory: Path) -> Description:
+    """Read and check a model's description, without loading its weights.
+
+    Raises:
+        CheckpointError: a file is missing, cut short, altered, or of a format this version does not know.
+    """
+    identity = identify(directory)
+    document = identity.document
+    try:
+        known = {f.name for f in fields(ModelConfig)}
+        config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in known})
+        tokenizer = Tokenizer(document["vocabulary"], config.max_tokens)
+        calibration = Calibration(**document["calibration"])
+        lexicon = Lexicon(dict(document.get("word_counts", {})), tuple(document.get("class_names", ())))
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        description = directory / DESCRIPTION
+        raise CheckpointError(f"{description}: a part is missing or of the wrong form ({first_line(exc)})") from exc
+    return Description(
+        directory=directory,
+        name=identity.name,
+        fingerprint=identity.fingerprint,
+        config=config,
+        tokenizer=tokenizer,
+        calibration=calibration,
+        metadata={k: v for k, v in document.items() if k not in OWN},
+        lexicon=lexicon,
+        version=document["version"],
+    )
+
+
+def read_checkpoint(directory: Path) -> Checkpoint:
+    """Read a whole model, to train it further.
+
+    Raises:
+        CheckpointError: as `read_description`, or weights that do not fit.
+    """
+    found = read_description(directory)
+    model = found.load("", lambda: CrosslookModel(found.config)).requires_grad_(requires_grad=True)
+    return Checkpoint(found.name, model, found.tokenizer, found.calibration, found.metadata, found.lexicon)

@@ -1,0 +1,242 @@
+"""A trained model ready for use: pictures and sentences in, NumPy out.
+
+Each part loads when it is first needed: a search by words never builds the CNN.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..checkpoint.files import read_description
+from ..checkpoint.identity import place_of
+from ..device import autocast, keep_freed_memory, pick_device
+from ..features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
+from ..network.class_channel import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT, TextClasses
+from ..network.model import create_reranker, weighed
+from ..network.querybank import Querybank
+from ..preprocess import to_square
+from .batching import BatchingWorkers
+from .openvino_runtime import Compiled, Function, Runtime
+from .traced_parts import PARTS
+
+MATCH_BATCH = 512
+MANY = 32
+"""So many pictures, in one call or several, are worth the seconds that translating the CNN takes."""
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class TorchEncoder:
+    """The model in a directory. Safe to share between threads."""
+
+    def __init__(self, directory: Path, *, device: str = "auto", workers: int = 1) -> None:
+        self._description = read_description(directory)
+        self.name = self._description.name
+        self.fingerprint = self._description.fingerprint
+        self.dimension = self._description.config.vector_size
+        self.input_size = self._description.config.input_size
+        self.device = pick_device(device)
+        self.metadata = self._description.metadata
+        self.directory = place_of(directory)
+        self._device = torch.device(self.device)
+        if self.device == "cpu":
+            keep_freed_memory()
+        self._parts: dict[str, nn.Module] = {}
+        self._lock = threading.Lock()
+        self._runtime = Runtime(self.fingerprint)
+        self._serves = workers > 1
+        self._encoded = 0
+        if self._serves:
+            torch.set_num_threads(1)
+        self._together = BatchingWorkers(self._encode_texts, workers)
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """Resize an upright picture to the input square: (S, S, 3) uint8."""
+        return to_square(image, self.input_size)
+
+    def encode_images(self, pixels: Pixels) -> ImageFeatures:
+        """Encode prepared pictures.
+
+        Shape:
+            - pixels: (B, S, S, 3), uint8.
+        """
+        if len(pixels) and (run := self._translated("image", len(pixels))) is not None:
+            return ImageFeatures(*run.in_chunks(pixels))
+        return self._together.run(lambda: self._encode_images(pixels))
+
+    def _encode_images(self, pixels: Pixels) -> ImageFeatures:
+        with torch.inference_mode(), autocast(self._device, "auto"):
+            vectors, regions = self._function("image")(torch.from_numpy(pixels).to(self._device))
+        return ImageFeatures(vectors=_array(vectors), regions=_array(regions))
+
+    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """Encode sentences; what lies beyond the tower's longest sentence is left out.
+
+        Threads that ask at the same time are answered from one batch.
+        """
+        return self._together.encode(texts)
+
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How many batches of so many sentences were encoded."""
+        return self._together.sizes
+
+    def _encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        tokens = self._description.tokenizer(texts)
+        inputs = tokens.ids, tokens.mask, tokens.attended
+        vectors, states = self._compute("text", inputs)
+        return TextFeatures(
+            vectors=vectors,
+            tokens=tuple(s[m] for s, m in zip(states, tokens.mask, strict=True)),
+            familiarity=np.array([self._description.lexicon.familiarity(text) for text in texts], np.float32),
+        )
+
+    def query(self, text: TextFeatures) -> TextFeatures:
+        """Let the class part of a sentence's vector count the more, the less familiar its words are."""
+        if not self._description.config.classes or text.familiarity is None:
+            return text
+        weights = CAPTION_WEIGHT + UNFAMILIAR_WEIGHT * (1 - text.familiarity[:, None])
+        return replace(text, vectors=self._together.run(lambda: self._weighed(text.vectors, weights)))
+
+    def _weighed(self, vectors: Floats, weights: Floats) -> Floats:
+        config = self._description.config
+        classes = self._part("text.classes.", lambda: TextClasses(config.dimension, config.class_dimension))
+        with torch.inference_mode():
+            return _array(weighed(self._tensor(vectors), classes, self._tensor(weights)))
+
+    def strangeness(self, terms: Sequence[str]) -> list[float]:
+        """How little captions taught about each word or phrase, in [0, 1]."""
+        return [self._description.lexicon.strangeness(term) for term in terms]
+
+    def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
+        """Score K pictures for one sentence: contrastive score, reranker and the pictures' hubness in one sum."""
+        matches, hubness = self._together.run(
+            lambda: (self._matches(text.tokens, images.regions), self._hubness("captions", images.vectors))
+        )
+        familiarity = 1.0 if text.familiarity is None else float(text.familiarity[0])
+        return self._scores(images.vectors @ text.vectors[0], matches, hubness, familiarity)
+
+    def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
+        """Score K captions for one picture, as `match_images` scores pictures."""
+        matches, hubness = self._together.run(
+            lambda: (self._matches(texts.tokens, image.regions), self._hubness("images", texts.vectors))
+        )
+        return self._scores(texts.vectors @ image.vectors[0], matches, hubness)
+
+    def _scores(self, similarities: Floats, matches: Floats, hubness: Floats, familiarity: float = 1.0) -> MatchScores:
+        calibration = self._description.calibration
+        logits, wholes = matches
+        scores = calibration.scores(similarities, logits, wholes, hubness, familiarity)
+        slope = max(calibration.curve(familiarity)[0], 1e-3)  # a curve fitted to next to nothing may be flat
+        return MatchScores(scores, calibration.probabilities(scores, familiarity), slope)
+
+    def _hubness(self, bank: str, vectors: Floats) -> Floats:
+        config, calibration = self._description.config, self._description.calibration
+        if not (config.querybank and calibration.hubness_weight):
+            return np.zeros(len(vectors), np.float32)
+        part = self._part(f"hubness.{bank}.", lambda: Querybank(config.querybank, config.dimension))
+        with torch.inference_mode():
+            return _array(part(self._tensor(vectors)))
+
+    def attend(self, text: str, regions: Floats) -> Attention:
+        """Where each word of a sentence looks in a picture; pieces of one word are averaged.
+
+        Shape:
+            - regions: (P, C).
+        """
+        words, owner = self._description.tokenizer.words(text)
+        states = self.encode_texts([text]).tokens[0]
+        weights = self._together.run(lambda: self._attention(states, regions))[: len(owner)]
+        count = owner[len(weights) - 1] + 1 if len(weights) else 0
+        grid = np.zeros((count, weights.shape[1]), np.float32)
+        np.add.at(grid, np.array(owner[: len(weights)], np.int64), weights)
+        grid /= np.maximum(grid.sum(axis=1, keepdims=True), 1e-8)
+        side = round(weights.shape[1] ** 0.5)
+        return Attention(words=words[:count], weights=grid.reshape(count, side, side))
+
+    def _attention(self, states: Floats, regions: Floats) -> Floats:
+        config = self._description.config
+        reranker = self._part("reranker.", lambda: create_reranker(config))
+        mask = torch.ones(1, len(states), dtype=torch.bool, device=self._device)
+        with torch.inference_mode():
+            found = reranker(self._tensor(regions)[None], self._tensor(states)[None], mask).attention
+        if found is None:  # a fusion without attention looks everywhere alike
+            return np.full((len(states), len(regions)), 1 / len(regions), np.float32)
+        return _array(found[0])
+
+    def _matches(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
+        """Logits and wholes (2, K) of K sentences and K pictures, or of one of either and K of the other."""
+        count = 0 if not (len(tokens) and len(regions)) else max(len(tokens), len(regions))
+        parts = [
+            self._match_part(
+                tokens if len(tokens) == 1 else tokens[start : start + MATCH_BATCH],
+                regions if len(regions) == 1 else regions[start : start + MATCH_BATCH],
+            )
+            for start in range(0, count, MATCH_BATCH)
+        ]
+        return np.concatenate(parts, axis=1) if parts else np.empty((2, 0), np.float32)
+
+    def _match_part(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
+        longest = max(len(t) for t in tokens)
+        padded = np.zeros((len(tokens), longest, tokens[0].shape[1]), np.float32)
+        mask = np.zeros((len(tokens), longest), np.bool_)
+        for i, states in enumerate(tokens):
+            padded[i, : len(states)] = states
+            mask[i, : len(states)] = True
+        inputs = np.ascontiguousarray(regions, np.float32), padded, mask
+        return np.stack(self._compute("reranker", inputs))
+
+    def _compute(self, name: str, inputs: Sequence[np.ndarray[Any, Any]]) -> list[Floats]:
+        """What a part makes of its inputs, translated where it is worth it."""
+        if (run := self._translated(name)) is not None:
+            return run(inputs)
+        function = self._function(name)
+        with torch.inference_mode():
+            return [_array(output) for output in function(*(torch.from_numpy(x).to(self._device) for x in inputs))]
+
+    def _tensor(self, array: Floats) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
+
+    def _translated(self, name: str, count: int = 1) -> Compiled | None:
+        """What runs a part instead of torch, if it is at hand; translated for a server, or when many pictures came.
+
+        A single picture is worth a look into the cache. Sentences and lists that come one after the other are not worth
+        it: torch computes each with all cores, OpenVINO as many as there are cores side by side.
+        """
+        if self.device != "cpu" or not (self._serves or name == "image"):
+            return None
+        with self._lock:
+            self._encoded += count if name == "image" else 0
+        if not (self._serves or self._encoded >= MANY):
+            return self._runtime.part(name, None)
+        return self._runtime.part(
+            name, lambda: (self._function(name, keep=False), PARTS[name].examples(self._description))
+        )
+
+    def _function(self, name: str, *, keep: bool = True) -> Function:
+        """A part of the model as a function of tensors; its weights are loaded, and kept for later calls or not."""
+        part, config = PARTS[name], self._description.config
+        load = self._part if keep else self._description.load
+        return partial(part.run, load(f"{name}.", lambda: part.build(config)))
+
+    def _part(self, prefix: str, build: Callable[[], Module]) -> Module:
+        """A part of the model, loaded by the first thread that needs it."""
+        with self._lock:
+            if prefix not in self._parts:
+                part = self._description.load(prefix, build)
+                self._parts[prefix] = part.to(memory_format=torch.channels_last).to(self._device)
+            return cast(Module, self._parts[prefix])
+
+
+def _array(tensor: Tensor) -> Floats:
+    return np.ascontiguousarray(tensor.float().cpu().numpy())

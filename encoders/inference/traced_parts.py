@@ -1,0 +1,82 @@
+"""The parts of a model that compute by themselves, as plain functions of tensors, and inputs to translate them with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
+from torch import Tensor, nn
+
+from ..checkpoint.files import Description
+from ..network.model import ImageSide, ModelConfig, TextSide, create_reranker
+from ..network.reranker import Reranker
+
+LONG = "a man and a woman stand beside a red car in front of their house while it snows"
+
+Inputs = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class TracedPart:
+    """One of them.
+
+    Args:
+        build: makes its module.
+        run: what it computes: the module and its inputs → outputs.
+        examples: inputs of two sizes, which differ in all that may differ.
+    """
+
+    build: Callable[[ModelConfig], nn.Module]
+    run: Callable[..., tuple[Tensor, ...]]
+    examples: Callable[[Description], tuple[Inputs, Inputs]]
+
+
+def _see(side: ImageSide, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, S, S, 3), uint8 → vectors (B, D), regions (B, P, C)."""
+    return tuple(side(pixels.permute(0, 3, 1, 2).float() / 255))
+
+
+def _read(side: TextSide, ids: Tensor, mask: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, T) three times → vectors (B, D), token states (B, T, C)."""
+    return tuple(side(ids, mask, attended))
+
+
+def _match(reranker: Reranker, regions: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, P, C), (N, T, C), (N, T) → logits (N,), wholes (N,)."""
+    return tuple(reranker(regions, tokens, mask)[:2])
+
+
+def _pictures(of: Description) -> tuple[Inputs, Inputs]:
+    size = of.config.input_size
+    noise = torch.randint(0, 256, (3, size, size, 3), generator=_seeded(), dtype=torch.uint8)
+    return (noise[:2],), (noise,)
+
+
+def _sentences(of: Description) -> tuple[Inputs, Inputs]:
+    return _tokens(of, ["a dog", "two"]), _tokens(of, [LONG, "a dog", LONG[: len(LONG) // 2]])
+
+
+def _tokens(of: Description, texts: list[str]) -> Inputs:
+    tokens = of.tokenizer(texts)
+    return tuple(torch.from_numpy(array) for array in (tokens.ids, tokens.mask, tokens.attended))
+
+
+def _pairs(of: Description) -> tuple[Inputs, Inputs]:
+    def some(*shape: int) -> Tensor:
+        return F.normalize(torch.randn(*shape, of.config.channels, generator=_seeded()), dim=-1)
+
+    mask = torch.arange(9) < torch.tensor([[9], [5], [2]])
+    return (some(2, 4), some(1, 5), torch.ones(1, 5, dtype=torch.bool)), (some(1, 9), some(3, 9), mask)
+
+
+def _seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+PARTS = {
+    "image": TracedPart(ImageSide, _see, _pictures),
+    "text": TracedPart(TextSide, _read, _sentences),
+    "reranker": TracedPart(create_reranker, _match, _pairs),
+}

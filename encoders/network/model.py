@@ -1,0 +1,200 @@
+"""The model: two towers, their heads, and the reranker on top."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
+from torch import Tensor, nn
+
+from .class_channel import CAPTION_WEIGHT, ImageClasses, TextClasses, join
+from .heads import AttentionPool, StateProjection
+from .image_tower import ImageTower
+from .querybank import Hubness
+from .reranker import Reranker
+from .text_tower import RecurrentTextTower, TextTower, TransformerTextTower
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The architecture; travels in the checkpoint's JSON.
+
+    `text_width`, `text_layers`, `text_heads` and `text_feed_forward` shape the transformer; the recurrent towers
+    take `text_width` as the size of their word embeddings and of their two-way output, in one layer. `querybank` is
+    the number of centres that hubness is measured by; without any it is not. The CNN's stages from `image_split` on,
+    and the transformer's layers from `text_split` on, exist twice, once for the vector and once for the reranker; None
+    shares them all.
+
+    With `classes`, vectors are longer by `class_dimension`: see `classes.py`. That needs an `image_split`.
+    """
+
+    backbone: str = "tf_efficientnet_lite2"
+    input_size: int = 224
+    pixel_mean: float = 0.5
+    pixel_std: float = 0.5
+    text_tower: Literal["transformer", "gru", "lstm"] = "transformer"
+    vocabulary_size: int = 30522
+    max_tokens: int = 64
+    text_width: int = 384
+    text_layers: int = 6
+    text_heads: int = 12
+    text_feed_forward: int = 1536
+    dimension: int = 256
+    channels: int = 128
+    fusion: Literal["attention", "gated", "concatenation"] = "attention"
+    joint_size: int = 128
+    dropout: float = 0.1
+    head_dropout: float = 0.2
+    querybank: int = 0
+    image_split: int | None = None
+    text_split: int | None = None
+    classes: int = 0
+    class_dimension: int = 128
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.classes and self.image_split is None:
+            raise ValueError("a class channel needs an image_split: it reads what the CNN gives there")
+        if self.text_split is not None and self.text_tower != "transformer":
+            raise ValueError(f"only the transformer can be split, not {self.text_tower}")
+
+    @property
+    def vector_size(self) -> int:
+        """Length of a vector in use."""
+        return self.dimension + (self.class_dimension if self.classes else 0)
+
+
+class Encoded(NamedTuple):
+    """One side of a batch: vectors (B, D) and states (B, L, C), all of length 1."""
+
+    vectors: Tensor
+    states: Tensor
+
+
+class ImageSide(nn.Module):
+    """The image tower, and its way into the shared space."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.tower = ImageTower(
+            config.backbone, config.input_size, config.pixel_mean, config.pixel_std, split=config.image_split
+        )
+        self.pool = AttentionPool(self.tower.channels, config.dimension, config.head_dropout)
+        self.local = StateProjection(self.tower.channels, config.channels, config.head_dropout)
+        self.classes = None
+        if config.classes:
+            last = nn.Sequential(*deepcopy(list(self.tower.stages[config.image_split :])))
+            self.classes = ImageClasses(last, self.tower.channels, config.classes, config.class_dimension)
+
+    def heads(self, for_vector: Tensor, for_match: Tensor) -> Encoded:
+        """What the tower gave, (B, P, c) twice → vectors (B, D), regions (B, P, C)."""
+        return Encoded(self.pool(for_vector), self.local(for_match))
+
+    def from_activations(self, activations: Tensor, cut: int) -> Encoded:
+        """As `forward`, from the output of the first `cut` stages (B, c, h, w)."""
+        split = self.tower.split
+        if self.classes is None or split is None:
+            return self.heads(*self.tower.top_stages(activations, cut))
+        shared = self.tower.stages[cut:split](activations)
+        found = self.heads(*self.tower.top_stages(shared, split))
+        return Encoded(join(found.vectors, self.classes(shared)), found.states)
+
+    def forward(self, pixels: Tensor) -> Encoded:
+        """(B, 3, S, S) in [0, 1] → vectors (B, D), with the class part if there is one, and regions (B, P, C)."""
+        cut = self.tower.split or 0
+        return self.from_activations(self.tower.bottom_stages(pixels, cut), cut)
+
+
+class TextSide(nn.Module):
+    """The text tower, and its way into the shared space."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.tower = _text_tower(config)
+        self.pool = AttentionPool(self.tower.channels, config.dimension, config.head_dropout)
+        self.local = StateProjection(self.tower.channels, config.channels, config.head_dropout)
+        self.classes = TextClasses(config.dimension, config.class_dimension) if config.classes else None
+
+    def heads(self, ids: Tensor, mask: Tensor, attended: Tensor) -> Encoded:
+        """As `forward`, without a class part."""
+        for_vector, for_match = self.tower(ids, attended)
+        return Encoded(self.pool(for_vector, mask), self.local(for_match))
+
+    def forward(self, ids: Tensor, mask: Tensor, attended: Tensor) -> Encoded:
+        """(B, T) ids → vectors (B, D), with the class part if there is one, and token states (B, T, C)."""
+        found = self.heads(ids, mask, attended)
+        return Encoded(self.weighed(found.vectors, CAPTION_WEIGHT), found.states)
+
+    def weighed(self, vectors: Tensor, weight: Tensor | float) -> Tensor:
+        """As the function `weighed`; vectors (B, D) as they are where there are no classes."""
+        return vectors if self.classes is None else weighed(vectors, self.classes, weight)
+
+
+def weighed(vectors: Tensor, classes: TextClasses, weight: Tensor | float) -> Tensor:
+    """Add a class part to vectors (B, D), or give the one they have another weight, (B, 1) or a number."""
+    plain = F.normalize(vectors[:, : len(classes.centre)], dim=-1)
+    return join(plain, classes(plain), weight)
+
+
+class CrosslookModel(nn.Module):
+    """Both sides in one space, and the reranker on top of their states."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.image = ImageSide(config)
+        self.text = TextSide(config)
+        self.reranker = create_reranker(config)
+        self.hubness = Hubness(config.querybank, config.dimension) if config.querybank else None
+        self.log_scale = nn.Parameter(torch.tensor(3.0))
+
+    def copy_match_layers(self) -> None:
+        """Let the parts of the reranker's own start as those of the vectors are."""
+        self.image.tower.copy_match_layers()
+        self.text.tower.copy_match_layers()
+
+    def freeze_towers(self) -> None:
+        """Keep all that makes vectors, so that only the reranker and its own parts of the towers train."""
+        for name, parameter in self.named_parameters():
+            if not (name.startswith("reranker.") or ".match_" in name or ".local." in name):
+                parameter.requires_grad_(False)  # noqa: FBT003  torch types it by place
+
+    @property
+    def scale(self) -> Tensor:
+        """Inverse temperature of the contrastive loss, at most 100 as in CLIP."""
+        return self.log_scale.exp().clamp(max=100)
+
+
+def create_reranker(config: ModelConfig) -> Reranker:
+    """The reranker that a configuration describes."""
+    return Reranker(
+        config.fusion,
+        config.channels,
+        config.joint_size,
+        config.dimension,
+        dropout=config.dropout,
+    )
+
+
+def _text_tower(config: ModelConfig) -> TextTower:
+    if config.text_tower == "transformer":
+        return TransformerTextTower(
+            config.vocabulary_size,
+            width=config.text_width,
+            layers=config.text_layers,
+            heads=config.text_heads,
+            feed_forward=config.text_feed_forward,
+            max_tokens=config.max_tokens,
+            dropout=config.dropout,
+            split=config.text_split,
+        )
+    return RecurrentTextTower(
+        config.vocabulary_size,
+        embedding_size=config.text_width,
+        hidden_size=config.text_width // 2,
+        cell=config.text_tower,
+        dropout=config.dropout,
+    )

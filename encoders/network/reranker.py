@@ -1,0 +1,80 @@
+"""The reranker: how well a sentence describes a picture, by its parts and as a whole, and where each word looked."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from .fusion import FUSIONS
+from .heads import AttentionPool
+
+
+class Match(NamedTuple):
+    """The reranker's answer.
+
+    Shape:
+        - logit: (N,), what the fusion of words and regions says; higher is a better match.
+        - whole: (N,), the scaled cosine of whole picture and whole sentence.
+        - attention: (N, T, P) or None, as `Fused.attention`.
+    """
+
+    logit: Tensor
+    whole: Tensor
+    attention: Tensor | None
+
+
+class Reranker(nn.Module):
+    """A fusion strategy under a small head, beside a comparison of the whole picture with the whole sentence.
+
+    The head is a linear layer beside a hidden one: with attention fusion its first input is the plain cosine of
+    words and attended regions, so matching works from the first step on and the rest is learned on top. The whole is
+    pooled from the same states, so nothing more is stored for it. The two learn apart: in one sum the fusion would only
+    learn to correct the comparison of wholes.
+
+    Args:
+        fusion: a name from `FUSIONS`.
+        channels: C of region and token states.
+        joint_size: width of the fused vector.
+        dimension: length of a summary.
+        dropout: share of inner values dropped in training.
+    """
+
+    def __init__(self, fusion: str, channels: int, joint_size: int, dimension: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.fusion = FUSIONS[fusion](channels, joint_size, dropout)
+        size = self.fusion.joint_size
+        self.linear = nn.Linear(size, 1)
+        self.hidden = nn.Sequential(
+            nn.LayerNorm(size), nn.Linear(size, joint_size), nn.GELU(), nn.Dropout(dropout), nn.Linear(joint_size, 1)
+        )
+        self.picture = AttentionPool(channels, dimension, dropout)
+        self.sentence = AttentionPool(channels, dimension, dropout)
+        self.log_scale = nn.Parameter(torch.tensor(3.0))
+        nn.init.zeros_(cast(Tensor, self.hidden[-1].weight))
+        with torch.no_grad():
+            self.linear.weight *= 0.1
+            if fusion == "attention":
+                self.linear.weight[0, 0] = 10.0
+
+    @property
+    def scale(self) -> Tensor:
+        """Inverse temperature of the comparison of summaries."""
+        return self.log_scale.exp().clamp(max=100)
+
+    def compare(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Fusion alone, logit and attention; shapes as in `forward`."""
+        joint, attention = self.fusion(regions, tokens, mask)
+        return (self.linear(joint) + self.hidden(joint)).squeeze(-1), attention
+
+    def forward(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> Match:
+        """Score N pairs.
+
+        Shape:
+            - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words. One
+              picture, or one sentence, may stand for all.
+        """
+        logit, attention = self.compare(regions, tokens, mask)
+        cosine = (self.picture(regions) * self.sentence(tokens, mask)).sum(-1)
+        return Match(logit, self.scale * cosine, attention)

@@ -1,0 +1,267 @@
+"""The `--where` grammar: `FIELD OP VALUE`, such as `taken_at >= 2024-01-01 and folder = ~/Pictures/Rome`.
+
+`and` binds closer than `or`; there are no brackets. A value runs to the next `and` or `or` that a field and an operator
+follow, so it may hold blanks; in quotation marks it may hold anything. `!=` is whatever `=` is not, pictures of which
+the field is not known included; no other operator holds for those.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
+
+from ..errors import FilterError
+from . import schema
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_START = re.compile(r"\s*(?P<field>[A-Za-z_]+)\s*(?P<op>!=|<=|>=|=|<|>)\s*")
+_JOINT = re.compile(r"\s+(?P<word>and|or)\s+(?=[A-Za-z_]+\s*(?:!=|<=|>=|=|<|>))", re.IGNORECASE)
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_SIZE = re.compile(r"(?P<count>[0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(?P<unit>[a-z]*)")
+_UNITS = {"": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+LARGEST = 2**63 - 1
+"""What SQLite can compare with."""
+MOST_CLAUSES = 50
+"""In one expression: SQLite nests conditions a thousand deep at most."""
+
+_FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
+_image, _location, _caption = schema.image.c, schema.location.c, schema.caption.c
+
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True)
+class _Clause:
+    """One `FIELD OP VALUE`; `op` is `=` where the expression says `!=`. Positions count from 0."""
+
+    expression: str
+    field: str
+    op: str
+    value: str
+    field_at: int
+    op_at: int
+    value_at: int
+
+    def wrong(self, what: str) -> FilterError:
+        """The value is not what the field takes."""
+        return _error(self.expression, self.value_at, what)
+
+    def equality(self) -> None:
+        """Refuse an operator that has no sense here."""
+        if self.op != "=":
+            raise _error(self.expression, self.op_at, f"{self.field} takes = or !=, not {self.op}")
+
+
+def condition(expression: str) -> Condition:
+    """Turn an expression into a condition on `image`.
+
+    Raises:
+        FilterError: the expression does not parse; the message says at which character, and what was expected.
+    """
+    alternatives: list[list[Condition]] = [[]]
+    for number, (word, clause, negated) in enumerate(_clauses(expression.encode("utf-8", "replace").decode())):
+        if number == MOST_CLAUSES:
+            raise _error(clause.expression, clause.field_at, f"there are more than {MOST_CLAUSES} comparisons")
+        if word == "or":
+            alternatives.append([])
+        if clause.field not in _MEANINGS:
+            known = ", ".join(FIELDS)
+            raise _error(clause.expression, clause.field_at, f"there is no field {clause.field!r}; there are {known}")
+        meaning = _MEANINGS[clause.field](clause)
+        alternatives[-1].append(meaning.is_not(true()) if negated else meaning)
+    return or_(*(and_(*conditions) for conditions in alternatives))
+
+
+def _clauses(text: str) -> Iterator[tuple[str, _Clause, bool]]:
+    """Each clause with the word before it, and whether it says `!=`."""
+    word, at = "", 0
+    while True:
+        start = _START.match(text, at)
+        if start is None or start.end() == len(text):
+            where = at if start is None else start.end()
+            raise _error(text, where, "expected FIELD OP VALUE, such as taken_at >= 2024-01-01")
+        value, end = _value(text, start.end())
+        op, negated = start["op"], start["op"] == "!="
+        positions = start.start("field"), start.start("op"), start.end()
+        yield word, _Clause(text, start["field"].lower(), "=" if negated else op, value, *positions), negated
+        joint = _JOINT.match(text, end)
+        if joint is None:
+            if text[end:].strip():
+                raise _error(text, end, "expected the end, or and or or and a further FIELD OP VALUE")
+            return
+        word, at = joint["word"].lower(), joint.end()
+
+
+def _value(text: str, at: int) -> tuple[str, int]:
+    """The value that begins there, without its quotation marks, and where it ends."""
+    if (mark := text[at]) in "'\"":
+        end = text.find(mark, at + 1)
+        if end < 0:
+            raise _error(text, at, f"the quotation mark {mark} is never closed")
+        return text[at + 1 : end], end + 1
+    joint = _JOINT.search(text, at)
+    end = joint.start() if joint else len(text)
+    return text[at:end].strip(), end
+
+
+def _error(expression: str, at: int, what: str) -> FilterError:
+    return FilterError(f"filter {expression!r}: at character {at + 1}, {what}")
+
+
+# --- what each field means ---
+
+
+def _pixels(column: ColumnElement[int]) -> Callable[[_Clause], Condition]:
+    def meaning(clause: _Clause) -> Condition:
+        if not re.fullmatch(r"-?[0-9]{1,9}", clause.value):
+            raise clause.wrong(f"{clause.value!r} is not a whole number of pixels")
+        return _OPERATORS[clause.op](column, int(clause.value))
+
+    return meaning
+
+
+def _decimal(column: ColumnElement[float]) -> Callable[[_Clause], Condition]:
+    def meaning(clause: _Clause) -> Condition:
+        if not _DECIMAL.fullmatch(clause.value):
+            raise clause.wrong(f"{clause.value!r} is not a number such as 48.137")
+        return _OPERATORS[clause.op](column, float(clause.value))
+
+    return meaning
+
+
+def _orientation(clause: _Clause) -> Condition:
+    shapes = {
+        "landscape": _image.width > _image.height,
+        "portrait": _image.width < _image.height,
+        "square": _image.width == _image.height,
+    }
+    clause.equality()
+    if clause.value.lower() not in shapes:
+        raise clause.wrong(f"orientation is landscape, portrait or square, not {clause.value!r}")
+    return shapes[clause.value.lower()]
+
+
+def _taken_at(clause: _Clause) -> Condition:
+    """ISO dates compare by their beginning: `taken_at = 2024` is the whole year."""
+    match = re.fullmatch(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ][\d:]+)?)?)?", clause.value, re.ASCII)
+    if match is None or not _is_date(*(int(part or 1) for part in match.groups())):
+        raise clause.wrong(f"{clause.value!r} is not a date such as 2024-01-31")
+    begun = func.substr(_image.taken_at, 1, len(clause.value))
+    return _OPERATORS[clause.op](begun, clause.value.replace(" ", "T"))
+
+
+def _is_date(year: int, month: int, day: int) -> bool:
+    try:
+        date(year, month, day)
+    except ValueError:
+        return False
+    return True
+
+
+def _has_date(clause: _Clause) -> Condition:
+    return _image.taken_at.is_not(None) if _truth(clause) else _image.taken_at.is_(None)
+
+
+def _camera(clause: _Clause) -> Condition:
+    clause.equality()
+    return _like(_image.camera, clause.value)
+
+
+def _format(clause: _Clause) -> Condition:
+    clause.equality()
+    return _like(_image.format, _FORMATS.get(clause.value.lower(), clause.value))
+
+
+def _within(clause: _Clause) -> Condition:
+    """A box of degrees: south, west, north, east. One whose west lies east of its east spans the date line."""
+    clause.equality()
+    parts = [part.strip() for part in clause.value.split(",")]
+    if len(parts) != 4 or not all(_DECIMAL.fullmatch(part) for part in parts):
+        raise clause.wrong(f"{clause.value!r} is not south,west,north,east in degrees, such as 48.1,11.4,48.3,11.8")
+    south, west, north, east = (float(part) for part in parts)
+    if not (-90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
+        raise clause.wrong("latitudes run from -90 to 90, south before north, longitudes from -180 to 180")
+    from_west, to_east = _image.longitude >= west, _image.longitude <= east
+    across = and_(from_west, to_east) if west <= east else or_(from_west, to_east)
+    return and_(_image.latitude.between(south, north), across)
+
+
+def _size(clause: _Clause) -> Condition:
+    match = _SIZE.fullmatch(clause.value.lower())
+    if match is None or match["unit"] not in _UNITS:
+        raise clause.wrong(f"{clause.value!r} is not a size such as 2MB, 500 kB, 1.5MiB, or a number of bytes")
+    count = min(round(float(match["count"]) * _UNITS[match["unit"]]), LARGEST)
+    return _lies(_OPERATORS[clause.op](_location.size, count))
+
+
+def _folder(clause: _Clause) -> Condition:
+    """All that lies below it, found by the index on paths."""
+    clause.equality()
+    home = os.path.expanduser(clause.value)  # noqa: PTH111  Path.expanduser raises where there is no such user
+    folder = os.path.abspath(home).rstrip(os.sep)
+    return _lies(and_(_location.path > folder + os.sep, _location.path < folder + chr(ord(os.sep) + 1)))
+
+
+def _name(clause: _Clause) -> Condition:
+    """The last part of the path. Comparing its end first is quick, and lets few through to be taken apart."""
+    clause.equality()
+    path = _location.path
+    folder = func.rtrim(path, func.replace(path, os.sep, ""))  # all letters but separators off the end
+    name = func.substr(path, func.length(folder) + 1)
+    return _lies(and_(_like(path, f"*{os.sep}{clause.value}"), _like(name, clause.value)))
+
+
+def _has_caption(clause: _Clause) -> Condition:
+    captioned = _image.id.in_(select(_caption.image_id).where(_caption.image_id.is_not(None)))
+    return captioned if _truth(clause) else ~captioned
+
+
+def _truth(clause: _Clause) -> bool:
+    clause.equality()
+    if clause.value.lower() not in ("true", "false"):
+        raise clause.wrong(f"{clause.field} is true or false, not {clause.value!r}")
+    return clause.value.lower() == "true"
+
+
+def _lies(where: Condition) -> Condition:
+    """One of the places where the image lies now is so."""
+    return _image.id.in_(select(_location.image_id).where(where, _location.missing_since.is_(None)))
+
+
+def _like(column: ColumnElement[str], value: str) -> Condition:
+    """Equal but for case; `*` stands for any text."""
+    pattern = re.sub(r"([%_\\])", r"\\\1", value).replace("*", "%")
+    return column.like(pattern, escape="\\")
+
+
+_MEANINGS: dict[str, Callable[[_Clause], Condition]] = {
+    "width": _pixels(_image.width),
+    "height": _pixels(_image.height),
+    "megapixels": _decimal(cast(ColumnElement[float], _image.width * _image.height / 1e6)),
+    "orientation": _orientation,
+    "taken_at": _taken_at,
+    "has_date": _has_date,
+    "camera": _camera,
+    "format": _format,
+    "latitude": _decimal(_image.latitude),
+    "longitude": _decimal(_image.longitude),
+    "within": _within,
+    "size": _size,
+    "folder": _folder,
+    "name": _name,
+    "has_caption": _has_caption,
+}
+FIELDS = tuple(_MEANINGS)

@@ -1,0 +1,140 @@
+"""Captions of indexed images, from sidecars and from a file; embedded in the transaction that adds them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import update
+
+from encoders import TextFeatures
+from encoders.datasets import CaptionFile
+
+from ..catalog import schema
+from ..catalog.catalog import Catalog
+from ..catalog.records import LocationRecord
+from ..errors import DecodeError
+from ..pictures.safe_read import file_bytes
+from .scan import Found
+
+BATCH = 256
+LARGEST_SIDECAR = 1_000_000
+"""Bytes; a larger `NAME.txt` holds something else than the captions of one picture."""
+
+
+class TextPort(Protocol):
+    """What reading captions needs of a model."""
+
+    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """B sentences → vectors and token states."""
+        ...
+
+
+@dataclass
+class CaptionOutcome:
+    """How many captions were new, and how many of the file's belong to no indexed image."""
+
+    added: int = 0
+    unmatched: int = 0
+    stopped: bool = False
+
+
+def index_captions(
+    catalog: Catalog,
+    encoder: TextPort,
+    files: Sequence[Found],
+    captions: CaptionFile | None,
+    stop: threading.Event,
+    advance: Callable[[int, int], None],
+) -> CaptionOutcome:
+    """Add the captions that are new, and drop those of sidecars that no longer say them.
+
+    Args:
+        catalog: an open index.
+        encoder: the model.
+        files: those whose sidecars may be new, changed or gone.
+        captions: captions from a file; they may belong to any image of the index.
+        stop: set it to end after the batch in flight.
+        advance: called with how many captions are done, and out of how many.
+    """
+    outcome = CaptionOutcome()
+    if not files and captions is None:
+        return outcome
+    known = catalog.locations([found.path for found in files] if captions is None else None)
+    sidecars, read = _changed_sidecars(catalog, files, known)
+    work = [("sidecar", image_id, text) for image_id, text in sidecars]
+    if captions is not None:
+        matched, outcome.unmatched = _match(captions, known)
+        there = catalog.caption_texts("dataset")
+        work += [("dataset", image_id, text) for image_id, text in matched if (image_id, text) not in there]
+    work.sort(key=lambda item: (item[0], len(item[2])))  # sentences of like length cost the least padding
+    for start in range(0, len(work), BATCH):
+        if stop.is_set():
+            outcome.stopped = True
+            return outcome
+        batch = work[start : start + BATCH]
+        features = encoder.encode_texts([text for _, _, text in batch])
+        with catalog.transaction() as connection:
+            rows = [(source, image_id, text) for source, image_id, text in batch]
+            outcome.added += catalog.write_captions(connection, rows, features)
+        advance(min(start + BATCH, len(work)), len(work))
+    with catalog.transaction() as connection:  # only now: a run that was killed reads these sidecars again
+        for path, mtime_ns in read.items():
+            where = schema.location.c.path == path
+            connection.execute(update(schema.location).where(where).values(sidecar_mtime_ns=mtime_ns))
+    return outcome
+
+
+def _changed_sidecars(
+    catalog: Catalog, files: Sequence[Found], known: dict[str, LocationRecord]
+) -> tuple[list[tuple[int, str]], dict[str, int | None]]:
+    """Captions of new and changed sidecars; what vanished from them is removed from the catalog."""
+    new: list[tuple[int, str]] = []
+    read: dict[str, int | None] = {}
+    changed: dict[int, None] = {}
+    for found in files:
+        record = known.get(found.path)
+        if record is not None and record.sidecar_mtime_ns != found.sidecar_mtime_ns:
+            read[record.path] = found.sidecar_mtime_ns
+            changed[record.image_id] = None
+    for image in catalog.images(list(changed)).values():  # it may lie at several places, each with its own sidecar
+        lines = dict.fromkeys(text for path in image.paths for text in _lines(path.with_suffix(".txt")))
+        before = {c.text: c.id for c in catalog.captions_of(image.id) if c.source == "sidecar"}
+        if all(path.parent.is_dir() for path in image.paths):  # a drive that is away may say them still
+            with catalog.transaction() as connection:
+                catalog.forget_captions(connection, [i for text, i in before.items() if text not in lines])
+        new += [(image.id, text) for text in lines if text not in before]
+    return new, read
+
+
+def _lines(path: Path) -> list[str]:
+    """A sidecar's captions, one a line; bytes that are not UTF-8 are replaced rather than the captions lost."""
+    try:
+        with file_bytes(path, limit=LARGEST_SIDECAR) as data:
+            text = data.decode("utf-8-sig", errors="replace")
+    except DecodeError:
+        return []  # gone, a pipe, or no list of captions at such a size
+    return list(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
+
+
+def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[list[tuple[int, str]], int]:
+    """Find each caption's image: by the end of its path, and among files of one name the one nearest the file."""
+    by_name: dict[str, list[LocationRecord]] = {}
+    for record in known.values():
+        by_name.setdefault(Path(record.path).name, []).append(record)
+    base = captions.path.resolve().parent
+    matched: dict[tuple[int, str], None] = {}
+    unmatched = 0
+    for row in captions.entries:
+        parts = Path(row.image).parts
+        fitting = [r for r in by_name.get(parts[-1], []) if Path(r.path).parts[-len(parts) :] == parts]
+        near = [r for r in fitting if Path(r.path).is_relative_to(base)]
+        images = {r.image_id for r in near or fitting}
+        if len(images) == 1:
+            matched[images.pop(), row.caption] = None
+        else:
+            unmatched += 1
+    return list(matched), unmatched

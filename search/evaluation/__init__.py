@@ -1,0 +1,1 @@
+"""How good a model is: recall on captioned datasets, and models compared on an index."""

@@ -1,0 +1,1 @@
+"""The stages of one query, in order: parse, look up keywords, retrieve, negate, rerank."""

@@ -1,0 +1,136 @@
+"""Keeping an index up to date from the command line: all folders at once, drives, copies, changes as they come."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from encoders import load_encoder
+from indexer import Catalog
+from tests.api.conftest import Run
+from tests.conftest import Paint
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_without_a_path_all_known_folders_are_brought_up_to_date(run: Run, folder: Path, paint: Paint) -> None:
+    """For cron: status 0 and not a word, or the designed document; an index without folders says what to do."""
+    assert run("index", folder, paint("../more/x.png", "yellow").parent).status == 0
+    paint("new.png", "yellow", seed=9)
+    done = run("index")
+    assert (done.status, done.out, done.err) == (0, "", "")
+    shutil.rmtree(folder.parent / "more")
+    document = run("index", "--json").json
+    assert (document["seen"], document["unchanged"], document["missing"]) == (6, 6, 1)
+    assert document["away"] == [str(folder.parent / "more")]
+    Catalog.open(Path("other"), create=True).close()
+    nothing = run("index", "--index", "other")
+    assert nothing.status == 1
+    assert "knows no folders yet; name one: crosslook index FOLDER" in nothing.err
+
+
+def test_a_folder_that_is_away_is_told_and_can_be_forgotten(run: Run, folder: Path) -> None:
+    """Hidden, not deleted; the message names the folder and the command, which removes it for good."""
+    run("index", folder)
+    assert run("stats", "--json").json["roots"] == [str(folder)]
+    assert str(folder) in run("stats").out
+    folder.rename(folder.with_name("elsewhere"))
+    done = run("index", folder, "--prune")
+    assert done.status == 0
+    assert f"{folder} is not there, or holds no picture now" in done.err
+    assert f"crosslook forget {folder}" in done.err
+    assert run("stats", "--json").json["images"] == 5
+    assert run("forget", folder, "--json").json == {"files": 5, "images": 5, "below": None}
+    assert run("stats", "--json").json["images"] == 0
+    again = run("forget", folder)
+    assert again.status == 1
+    assert "knows nothing at or below" in again.err
+
+
+def test_duplicates_are_listed(run: Run, folder: Path) -> None:
+    """For people the largest first; as JSON with sizes; the report of an index run says where to look."""
+    shutil.copy(folder / "red.png", folder / "z copy.png")
+    assert "crosslook duplicates" in run("index", folder).err
+    done = run("duplicates", "--threshold", "1")
+    first, second = done.out.splitlines()
+    assert first.split()[:2] == ["largest", "48x40"]
+    assert "red.png" in first
+    assert second.startswith("same bytes")
+    assert "z copy.png" in second
+    assert "1 picture in 2 files" in done.err
+    document = run("duplicates", "--json").json
+    (group,) = document["groups"]
+    assert group["largest"] == str(folder / "red.png")
+    assert list(group["files"][0]) == ["path", "image_id", "width", "height", "bytes"]
+    assert (document["files"], document["spare_bytes"]) == (2, (folder / "red.png").stat().st_size)
+    (folder / "z copy.png").unlink()
+    run("index", folder)
+    assert "no picture is there twice" in run("duplicates").err
+
+
+def test_changes_are_followed_until_ctrl_c(
+    run: Run, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line of JSON for each run, and status 0 at the end: that is how it is meant to end."""
+    monkeypatch.setattr("indexer.ingest.watch.TICK", 0.05)
+
+    def images(count: int) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if Path("crosslook-index/catalog.db").exists():
+                with Catalog.open(Path("crosslook-index")) as catalog:
+                    if catalog.stats().images == count:
+                        return
+            time.sleep(0.05)
+
+    def change() -> None:
+        images(5)
+        paint("new.png", "yellow")
+        images(6)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    done = run("index", folder, "--watch", "--json")
+    thread.join()
+    assert done.status == 0
+    reports = [json.loads(line) for line in done.out.splitlines()]
+    assert [sum(report["added"] for report in part) for part in (reports[:1], reports[1:])] == [5, 1]
+    assert "no longer following changes" in done.err
+
+
+def test_an_unchanged_collection_needs_no_torch(folder: Path, tmp_path: Path) -> None:
+    """The program itself, with the base model: the second run ends without loading what would take seconds."""
+    with Catalog.open(tmp_path / "index", create=True) as catalog, catalog.transaction() as connection:
+        model = load_encoder(lazy=True)
+        connection.exec_driver_sql(
+            "INSERT INTO encoder(name, fingerprint, dimension, active) VALUES (?, ?, 8, 1)",
+            (model.name, model.fingerprint),
+        )
+        for number, path in enumerate(sorted(folder.iterdir()), start=1):
+            status = path.stat()
+            connection.exec_driver_sql(
+                "INSERT INTO image(id, content_hash, width, height, format) VALUES (?, ?, 1, 1, 'PNG')",
+                (number, str(number)),
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO location(path, image_id, size, mtime_ns) VALUES (?, ?, ?, ?)",
+                (str(path), number, status.st_size, status.st_mtime_ns),
+            )
+    code = (
+        "import sys; from api import cli\ntry: cli.main()\nexcept SystemExit as exc: print(exc.code)\n"
+        "print('torch' in sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, "index", str(folder), "--index", str(tmp_path / "index"), "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert '"unchanged": 5' in done.stdout
+    assert done.stderr.strip() == "False"

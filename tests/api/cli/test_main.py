@@ -1,0 +1,461 @@
+"""The program `crosslook`, as people and other programs use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from api.cli.main import COMMANDS
+from api.cli.output import bar, progress, size
+from indexer import Catalog
+from indexer.catalog.schema import VERSION
+from tests.api.conftest import BANK, Run
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+
+SCORES = ["score", "retrieval_score", "rerank_score", "match_probability"]
+
+
+@pytest.fixture
+def ready(run: Run, folder: Path) -> Run:
+    """The five pictures indexed in ./crosslook-index."""
+    assert run("index", folder).status == 0
+    return run
+
+
+def one_sentence(text: str) -> bool:
+    """One line, no traceback."""
+    return text.startswith("crosslook: ") and text.count("\n") == 1 and "Traceback" not in text
+
+
+# --- help ---
+
+
+def test_every_command_of_the_design_is_there_and_explains_itself(run: Run) -> None:
+    """`--help` for the program and for each command."""
+    names = [
+        *("index", "search", "captions", "similar", "duplicates", "explain", "train", "evaluate", "serve"),
+        *("stats", "doctor", "rebuild", "forget"),
+    ]
+    assert list(COMMANDS) == names
+    done = run("--help")
+    assert done.status == 0
+    assert all(name in done.out for name in names)
+    for name in names:
+        assert run(name, "--help").status == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("index",),
+        ("search", "dog", "--nonsense"),
+        ("search", "dog", "-k", "0"),
+        ("search", "dog", "-k", "many"),
+        ("search", "dog", "--min-probability", "2"),
+        ("search", "dog", "--min-probability", "0.5", "--no-rerank"),
+        ("search",),
+        ("explain", "a.jpg", "dog"),
+        ("train", "data", "--out", "x", "--init", "base", "--backbone", "resnet18"),
+        ("train", "data", "--out", "x", "--keep", "0.5"),
+        ("train", "data", "--out", "x", "--init", "base", "--keep", "1"),
+    ],
+)
+def test_bad_usage_is_status_two(run: Run, arguments: tuple[str, ...]) -> None:
+    """What is wrong goes to stderr, nothing to stdout, and nothing is made."""
+    done = run(*arguments)
+    assert done.status == 2
+    assert done.out == ""
+    assert "Error" in done.err
+    assert list(Path.cwd().iterdir()) == []
+
+
+# --- index ---
+
+
+def test_index_prints_its_report_as_json(run: Run, folder: Path) -> None:
+    """The designed keys on stdout, and a second run is all unchanged."""
+    (folder / "bad.jpg").write_text("no picture")
+    first = run("index", folder, "--json")
+    assert first.status == 0
+    assert {"seen", "added", "updated", "unchanged", "duplicates", "failed", "seconds"} <= set(first.json)
+    assert (first.json["seen"], first.json["added"]) == (6, 5)
+    assert first.json["failed"] == [
+        {"path": str(folder / "bad.jpg"), "reason": "not an image, or of a format that is not known"}
+    ]
+    second = run("index", folder, "--json").json
+    assert (second["unchanged"], second["added"], len(second["failed"])) == (5, 0, 1)
+
+
+def test_index_tells_people_what_happened(run: Run, folder: Path) -> None:
+    """Counts on stdout, each failure with its reason and what to do next on stderr."""
+    (folder / "bad.jpg").write_text("no picture")
+    done = run("index", folder)
+    assert "new" in done.out
+    assert "5" in done.out
+    assert "bad.jpg: not an image" in done.err
+    assert "crosslook search" in done.err
+
+
+def test_index_reads_a_file_of_captions(run: Run, folder: Path) -> None:
+    """Rows that cannot be used are counted and the first is named; the others become captions."""
+    (folder / "captions.csv").write_text("image,caption\nred.png,a red wall\nblue.png,\nelse.png,nothing\n")
+    done = run("index", folder, "--captions", folder / "captions.csv", "--json")
+    assert done.json["captions_added"] == 1
+    assert done.json["captions_unmatched"] == 1
+    assert "captions.csv:3: no caption for blue.png" in done.err
+
+
+def test_the_index_is_where_it_is_asked_for(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--index, else $CROSSLOOK_INDEX, else ./crosslook-index."""
+    run("index", folder)
+    assert (Path.cwd() / "crosslook-index" / "catalog.db").exists()
+    monkeypatch.setenv("CROSSLOOK_INDEX", str(tmp_path / "one"))
+    run("index", folder)
+    assert (tmp_path / "one" / "catalog.db").exists()
+    run("index", folder, "--index", tmp_path / "two")
+    assert (tmp_path / "two" / "catalog.db").exists()
+
+
+def test_interrupting_ends_at_a_commit(run: Run, paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C after the first batch: status 1, what was done is kept, and the next run does the rest."""
+    for i in range(9):
+        paint(f"{i}.png", seed=i)
+    original = FakeEncoder.encode_images
+
+    def interrupt(self: FakeEncoder, pixels: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr(FakeEncoder, "encode_images", original)
+        return original(self, pixels)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FakeEncoder, "encode_images", interrupt)
+    before = signal.getsignal(signal.SIGINT)
+    done = run("index", tmp_path / "pictures", "--batch-size", "4", "--json")
+    assert done.status == 1
+    assert done.json["stopped"] is True
+    assert done.json["added"] == 4
+    assert "goes on from here" in done.err
+    assert signal.getsignal(signal.SIGINT) == before
+    rest = run("index", tmp_path / "pictures", "--json").json
+    assert (rest["added"], rest["unchanged"]) == (5, 4)
+
+
+# --- answers ---
+
+
+def test_search_prints_json_and_nothing_else(ready: Run, folder: Path) -> None:
+    """The designed document, with the time of each stage."""
+    done = ready("search", "a red square", "-k", "2", "--json")
+    assert done.status == 0
+    assert done.err == ""
+    assert list(done.json) == ["query", "hits", "timings_ms"]
+    added = ["sources", "matched", "retrieval_rank", "width", "height"]
+    assert list(done.json["hits"][0]) == ["rank", "image_id", "path", *SCORES, *added]
+    assert done.json["hits"][0]["path"] == str(folder / "red.png")
+    assert len(done.json["hits"]) == 2
+    assert {"load", "encode", "retrieve", "rerank", "total"} == set(done.json["timings_ms"])
+
+
+def test_search_shows_people_a_table(ready: Run) -> None:
+    """Rank, a bar, a percentage, and the path; the time goes to stderr."""
+    done = ready("search", "red", "-k", "3")
+    lines = done.out.splitlines()
+    assert len(lines) == 3
+    assert [line.rstrip() for line in lines] == lines
+    assert lines[0].split()[0] == "1"
+    assert "█" in lines[0]
+    assert "%" in lines[0]
+    assert "red.png" in lines[0]
+    assert "3 in " in done.err
+    plain = ready("search", "red", "-k", "1", "--no-rerank").out
+    assert "%" not in plain
+
+
+def test_paths_are_never_wrapped_or_cut_in_a_pipe(run: Run, paint: Paint) -> None:
+    """A script that reads the table gets whole lines."""
+    path = paint("a folder with a long name " * 6 + "/" + "picture " * 20 + ".png")
+    run("index", path)
+    assert path.name in run("search", "red").out
+
+
+def test_file_names_cannot_command_the_terminal(run: Run, paint: Paint) -> None:
+    """Control characters in a name are shown as a mark; rich's own markup is plain text."""
+    paint("evil\x1b[2J[bold]name.png")
+    run("index", Path.cwd().parent / "pictures")
+    out = run("search", "red").out
+    assert "\x1b[2J" not in out
+    assert "[bold]name.png" in out
+
+
+def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) -> None:
+    """The options of the design reach the engine."""
+    with_picture = ready("search", "thing", "--image", folder / "blue.png", "--no-rerank", "--json").json
+    assert with_picture["hits"][0]["path"] == str(folder / "blue.png")
+    assert ready("search", "red", "--where", "width > 9999", "--json").json["hits"] == []
+    none = ready("search", "red", "--min-probability", "1")
+    assert (none.status, none.out) == (0, "")
+    assert "no image fits" in none.err
+
+
+def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Paint) -> None:
+    """In the table behind the path, in JSON as lists; `--no-keywords` leaves them out."""
+    paint("Anna/1.png", "black")
+    paint("Anna/2.txt.png", "white").with_name("1.txt").write_text("Bob at sea\n")
+    for i in range(3, 40):
+        paint(f"{i}.png", "red", seed=i)
+    run("index", Path.cwd().parent / "pictures")
+    lines = run("search", "a red thing, Anna's", "-k", "3").out.splitlines()
+    assert ["(name: Anna)" in line for line in lines] == [True, True, False]
+    first = run("search", "a red thing with Bob", "--json").json["hits"][0]
+    assert (first["path"][-10:], first["sources"], first["matched"]) == ("Anna/1.png", ["vector", "caption"], ["Bob"])
+    plain = run("search", "a red thing with Anna", "--no-keywords", "--json").json["hits"]
+    assert [(h["sources"], h["matched"]) for h in plain] == [(["vector"], [])] * 10
+    assert not any("Anna" in h["path"] for h in plain)
+
+
+def test_words_are_taken_away_on_the_command_line(ready: Run, folder: Path) -> None:
+    """In the text, with `--without`, or first in the text, which then goes behind `--`."""
+    for arguments in (["a thing -red"], ["a thing", "--without", "red"], ["--", "-red a thing"]):
+        done = ready("search", "--json", *arguments).json
+        assert (done["query"], done["without"]) == ("a thing", ["red"])
+        assert done["hits"][-1]["path"] == str(folder / "red.png")
+    refused = ready("search", "a thing", "--without", " ")
+    assert (refused.status, refused.out) == (1, "")
+    assert one_sentence(refused.err)
+
+
+def test_a_picture_alone_is_looked_for(ready: Run, folder: Path) -> None:
+    """As `similar` does it; without a text there is no probability, and without both nothing to look for."""
+    blue = folder / "blue.png"
+    alone, similar = ready("search", "--image", blue, "--json").json, ready("similar", blue, "--json").json
+    assert [hit["path"] for hit in alone["hits"]] == [hit["path"] for hit in similar["hits"]] != []
+    for refused in (ready("search"), ready("search", "--image", blue, "--min-probability", "0.5")):
+        assert (refused.status, refused.out) == (2, "")
+        assert "TEXT" in refused.err
+
+
+def test_a_filter_that_does_not_parse_shows_where(ready: Run) -> None:
+    """The character is counted from 1, and it is bad usage."""
+    done = ready("search", "red", "--where", "width > 10 and size > 2 pounds")
+    assert (done.status, done.out) == (2, "")
+    assert one_sentence(done.err)
+    assert "at character 23, '2 pounds' is not a size such as 2MB" in done.err
+
+
+def test_captions_come_from_the_index_or_the_bank(ready: Run, folder: Path) -> None:
+    """The bank; the index's own beside it once there are some; a file of further ones on demand."""
+    bank = ready("captions", folder / "red.png", "-k", "1", "--json").json
+    assert list(bank["hits"][0]) == ["rank", "caption_id", "text", "source", *SCORES]
+    assert (bank["hits"][0]["text"], bank["hits"][0]["source"]) == (BANK[0], "bank")
+    (folder / "red.txt").write_text("a red square\n")
+    ready("index", folder)
+    own = ready("captions", folder / "red.png", "--json").json
+    assert {("a red square", "sidecar"), (BANK[0], "bank")} <= {(h["text"], h["source"]) for h in own["hits"]}
+    (folder / "lines.md").write_text("red red\n\nblue\n")
+    more = ready("captions", folder / "red.png", "--bank", folder / "lines.md", "--json").json
+    assert "red red" in [h["text"] for h in more["hits"]]
+    assert "a red square" in ready("captions", folder / "red.png").out
+
+
+def test_captions_need_no_index_at_all(run: Run, folder: Path, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """The bank is embedded once into the user's cache; the current folder stays clean."""
+    assert run("captions", folder / "green.png", "-k", "1", "--json").json["hits"][0]["text"] == BANK[1]
+    assert list(Path.cwd().iterdir()) == []
+    embedded = encoder.texts_encoded
+    assert run("captions", folder / "red.png", "-k", "1", "--json").json["hits"][0]["text"] == BANK[0]
+    assert encoder.texts_encoded == embedded
+    assert (tmp_path / "cache" / "crosslook" / encoder.fingerprint[:16] / "catalog.db").exists()
+
+
+def test_captions_work_where_no_cache_can_be_written(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only home costs time, not the answer."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert run("captions", folder / "red.png", "-k", "1", "--json").json["hits"][0]["text"] == BANK[0]
+
+
+def test_similar_leaves_the_picture_itself_out(ready: Run, folder: Path) -> None:
+    """The query is the path; the hits are others."""
+    document = ready("similar", folder / "red.png", "-k", "2", "--json").json
+    assert document["query"] == str(folder / "red.png")
+    assert len(document["hits"]) == 2
+    assert str(folder / "red.png") not in [h["path"] for h in document["hits"]]
+
+
+def test_explain_writes_a_sheet(run: Run, folder: Path) -> None:
+    """One panel a word after the picture; no index is needed."""
+    done = run("explain", folder / "red.png", "red and blue", "--out", "new/sheet.png")
+    assert done.status == 0
+    with Image.open("new/sheet.png") as sheet:
+        assert sheet.width > 4 * 300
+    wrong = run("explain", folder / "red.png", "red", "--out", "sheet.doc")
+    assert wrong.status == 1
+    assert ".png, .jpg or .webp" in wrong.err
+
+
+# --- about the index ---
+
+
+def test_stats_tell_what_is_in_the_index(ready: Run, folder: Path) -> None:
+    """For people and as JSON, with the failures on demand."""
+    (folder / "bad.jpg").write_text("no picture")
+    ready("index", folder)
+    document = ready("stats", "--json").json
+    assert (document["images"], document["failures"], document["encoder"]["name"]) == (5, 1, "fake")
+    assert "failed" not in document
+    assert document["vectors"]["image"] == {"structure": "exact", "breadth": 0, "recall": 1.0}
+    assert document["bytes_an_image"] > 1000
+    assert ready("stats", "--failures", "--json").json["failed"][0]["path"] == str(folder / "bad.jpg")
+    people = ready("stats", "--failures").out
+    assert "5 at 5 places" in people
+    assert "bad.jpg" in people
+
+
+def test_doctor_says_what_is_sound_and_what_is_not(ready: Run) -> None:
+    """Status 0 and facts; a damaged index is found, named, and status 1."""
+    document = ready("doctor", "--json").json
+    assert document["model"]["sound"] is True
+    assert document["index"]["state"] == "sound"
+    assert {"JPEG", "HEIF", "AVIF"} <= set(document["formats"])
+    assert document["faiss_gpus"] >= 0
+    assert "torch" in ready("doctor").out
+    Path("crosslook-index/catalog.db").write_text("no database")
+    broken = ready("doctor", "--json")
+    assert broken.status == 1
+    assert broken.json["index"]["state"] == "faulty"
+
+
+def test_rebuild_makes_the_vectors_anew(ready: Run) -> None:
+    """FAISS files are a cache: lost ones come back from the catalog."""
+    for file in Path("crosslook-index/vectors").iterdir():
+        file.unlink()
+    assert ready("rebuild", "--json").json == {"image": 5, "caption": 0}
+    assert len(list(Path("crosslook-index/vectors").glob("*.faiss"))) == 2
+
+
+# --- bad input ---
+
+
+def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_path: Path) -> None:
+    """Each names the thing, and no traceback is shown."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.jpg").write_text("no picture")
+    whole = (folder / "red.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    cases = {
+        ("index", tmp_path / "nowhere"): "no such file or folder: ",
+        ("index", tmp_path / "empty"): "no image files in ",
+        ("search", ""): "the query is empty",
+        ("search", "   "): "the query is empty",
+        ("search", "word " * 10_000): "the query has 10000 words; at most 60",
+        ("search", "red", "--index", tmp_path / "none"): "make one with: crosslook index",
+        ("search", "red", "--image", tmp_path / "text.jpg"): "text.jpg: not an image",
+        ("captions", tmp_path / "none.jpg"): "no such image: ",
+        ("captions", tmp_path / "half.png"): "half.png: damaged or cut short",
+        ("captions", folder / "red.png", "--bank", tmp_path / "none"): "cannot be read",
+        ("captions", folder / "red.png", "--bank", tmp_path / "empty.txt"): "holds no caption",
+        ("similar", tmp_path / "text.jpg"): "text.jpg: not an image",
+        ("explain", folder / "red.png", "", "--out", "x.png"): "the query is empty",
+        ("index", folder, "--captions", tmp_path / "none.csv"): "no such file: ",
+        ("evaluate", tmp_path / "nowhere"): "no such file or folder: ",
+        ("stats", "--index", tmp_path / "none"): "no index in ",
+        ("rebuild", "--index", tmp_path / "none"): "no index in ",
+        ("serve", "--host", "0.0.0.0"): "make one with: crosslook keys add NAME",  # noqa: S104  it must be refused
+    }
+    (tmp_path / "empty.txt").write_text("\n\n")
+    for arguments, words in cases.items():
+        done = ready(*arguments)
+        assert done.status == 1, arguments
+        assert words in done.err, arguments
+        assert one_sentence(done.err), done.err
+        assert done.out == "", arguments
+    assert ready("stats", "--json").json["images"] == 5
+
+
+def test_an_index_of_another_model_is_told_with_both_names(
+    ready: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Searching or indexing with it is refused, and nothing is lost."""
+    other = FakeEncoder(name="other", fingerprint="0" * 64)
+    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: other)
+    monkeypatch.setattr("api.cli.index.load_encoder", lambda *_, **__: other)
+    for arguments in (("search", "red"), ("index", folder)):
+        done = ready(*arguments)
+        assert done.status == 1
+        assert one_sentence(done.err)
+        assert "made by model fake (ffffffffffff), not by other (000000000000)" in done.err
+    with Catalog.open(Path("crosslook-index")) as catalog:
+        assert catalog.stats().images == 5
+
+
+def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
+    """Neither searched nor written."""
+    with sqlite3.connect("crosslook-index/catalog.db") as connection:
+        connection.execute("PRAGMA user_version = 7")
+    for arguments in (("search", "red"), ("index", folder), ("stats",)):
+        done = ready(*arguments)
+        assert done.status == 1
+        assert f"newer crosslook (catalog version 7, this one reads {VERSION}); update crosslook" in done.err
+
+
+# --- evaluation ---
+
+
+def test_evaluate_prints_the_designed_document(run: Run, folder: Path) -> None:
+    """On a dataset without splits all of it is measured."""
+    rows = [{"image": f"{colour}.png", "caption": f"a {colour} wall"} for colour in ("red", "green", "blue")]
+    (folder / "data.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n{bad\n")
+    done = run("evaluate", folder / "data.jsonl", "--depth", "2", "--json")
+    assert list(done.json) == ["n_images", "n_captions", "depth", "text_to_image", "image_to_text"]
+    assert done.json["text_to_image"]["reranked"] == {"r1": 100.0, "r5": 100.0, "r10": 100.0}
+    assert "data.jsonl:4: not JSON" in done.err
+    people = run("evaluate", folder / "data.jsonl").out
+    assert "text → image" in people
+    assert "100.0" in people
+    missing = run("evaluate", folder / "data.jsonl", "--split", "dev")
+    assert missing.status == 1
+    assert "has no split 'dev'; it has: all" in missing.err
+
+
+# --- pieces ---
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(0, ""), (1, "█" * 10), (0.5, "█" * 5), (0.0125, "▏"), (7, "█" * 10), (-1, "")]
+)
+def test_bars_are_drawn_to_an_eighth(share: float, shown: str) -> None:
+    """Shares beyond the range are cut to it."""
+    assert bar(share) == shown.ljust(10)
+
+
+def test_sizes_are_for_people() -> None:
+    """Three figures and a unit."""
+    assert [size(n) for n in (0, 999, 1500, 57_300_000, 2.5e9)] == [
+        "0 bytes",
+        "999 bytes",
+        "1.5 kB",
+        "57.3 MB",
+        "2.5 GB",
+    ]
+
+
+def test_a_long_run_into_a_file_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bars are for terminals; a log gets a line now and then, and a quiet process says nothing."""
+    monkeypatch.setattr("api.cli.output.LINE_SECONDS", 0.0)
+    for quiet in (False, True):
+        with progress(quiet=quiet) as advance:
+            advance("images", 1200, 7000)
+        assert capsys.readouterr().err == ("" if quiet else "images: 1,200 of 7,000\n")

@@ -1,0 +1,186 @@
+"""`crosslook train`, from the command line to a model that is used."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import ExifTags, Image
+
+from api.cli.train import open_picture
+from api.errors import InputError
+from encoders import load_encoder
+from encoders.checkpoint.calibration import Calibration
+from encoders.checkpoint.files import Checkpoint, write_checkpoint
+from encoders.datasets import Dataset
+from encoders.network.model import CrosslookModel
+from tests.api.conftest import Run
+from tests.encoders.conftest import TINY, pictures, tiny_backbone, tiny_checkpoint, tiny_config
+from tests.encoders.training.test_distributed import torchrun
+
+__all__ = ["pictures"]  # the fixture of forty captioned pictures
+
+QUICK = ("--epochs", "2", "--batch-size", "8", "--views", "1", "--image-cut", "1", "--text-cut", "0", "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `torchvision/tiny` name the three-stage CNN, its pretrained weights at hand."""
+    monkeypatch.setattr("encoders.network.backbones._torchvision_model", lambda *_, **__: tiny_backbone())
+
+
+def table(dataset: Dataset, path: Path, *, splits: bool) -> Path:
+    """Write a dataset as a table beside its pictures."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "caption", *(["split"] if splits else [])])
+        for example in dataset.examples:
+            for caption in example.captions:
+                writer.writerow([example.image.name, caption, *([example.split] if splits else [])])
+    return path
+
+
+def epochs_of(out: Path) -> list[str]:
+    """The epochs of a curve."""
+    with (out / "curves.csv").open() as file:
+        return [row["epoch"] for row in csv.DictReader(file)]
+
+
+def test_a_fresh_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """Backbone and text tower by name; the JSON says where the model is; --resume of a finished run adds nothing."""
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    command = ("train", data, "--out", tmp_path / "out", "--backbone", TINY, "--text-tower", "lstm", *QUICK)
+    done = run(*command, "--json")
+    assert done.status == 0, done.err
+    assert done.json["model"] == str(tmp_path / "out" / "model")
+    assert (done.json["epochs"], done.json["stopped_early"]) == (2, False)
+    assert done.json["best_epoch"] in (1, 2)
+    assert "28 pictures to train on" in done.err
+    assert "an epoch is chosen with luck" in done.err
+    assert epochs_of(tmp_path / "out") == ["1", "2"]
+    description = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
+    assert description["architecture"]["text_tower"] == "lstm"
+    assert description["training"]["images"] == 28
+    again = run(*command, "--resume")
+    assert again.status == 0
+    assert "text → image" in again.out
+    assert epochs_of(tmp_path / "out") == ["1", "2"]
+    assert load_encoder(tmp_path / "out" / "model", device="cpu").encode_texts(["red"]).vectors.shape == (1, 256)
+    refused = run(*command)
+    assert refused.status == 1
+    assert "already holds a run; go on with --resume" in refused.err
+
+
+def test_a_model_is_fine_tuned_where_there_are_no_splits(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """A tenth is held out; the result keeps the architecture it started from."""
+    write_checkpoint(tiny_checkpoint(), tmp_path / "start")
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=False)
+    done = run("train", data, "--out", tmp_path / "out", "--init", tmp_path / "start", *QUICK, "--json")
+    assert done.status == 0, done.err
+    description = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
+    assert description["architecture"]["dimension"] == 16
+    assert description["name"] == "out"
+    assert description["training"]["config"]["keep"] == 0.5
+    assert (description["training"]["images"], description["metrics"]["images"]) == (36, 4)
+
+
+def test_a_model_that_no_epoch_beats_is_given_back(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """The result is the trained model it started from, and the command says so, in JSON as well, and after --resume."""
+    write_checkpoint(replace(tiny_checkpoint(), metadata={"training": {"epoch": 3}}), tmp_path / "start")
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    command = (
+        "train",
+        data,
+        "--out",
+        tmp_path / "out",
+        "--init",
+        tmp_path / "start",
+        *QUICK,
+        "--learning-rate",
+        "1e-9",
+    )
+    done = run(*command, "--json")
+    assert done.status == 0, done.err
+    assert (done.json["best_epoch"], done.json["epochs"]) == (0, 2)
+    assert "none of 2 epochs validated better than the model they started from, which is kept as it was" in done.err
+    weights = [(path / "model.safetensors").read_bytes() for path in (tmp_path / "start", tmp_path / "out" / "model")]
+    assert weights[0] == weights[1]
+    again = run(*command, "--resume")
+    assert again.status == 0, again.err
+    assert "kept as it was" in again.err
+    assert "text → image" in again.out
+    assert epochs_of(tmp_path / "out") == ["0", "1", "2"]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(pictures: Dataset, tmp_path: Path) -> None:
+    """Under torchrun two processes train together, write and print once, go on with --resume, and fail together."""
+    tokenizer = tiny_checkpoint().tokenizer
+    model = CrosslookModel(tiny_config(tokenizer, backbone="test_efficientnet", text_tower="gru"))
+    write_checkpoint(Checkpoint("start", model, tokenizer, Calibration(1, 0, 1, 0)), tmp_path / "start")
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    out = tmp_path / "out"
+    command = ("train", data, "--out", out, "--init", tmp_path / "start", *QUICK)
+    done = torchrun("-m", "api.cli", *command, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)  # one document
+    assert answer["epochs"] == 2
+    assert math.isfinite(answer["metrics"]["loss"])
+    assert epochs_of(out) == ["1", "2"]
+    assert load_encoder(out / "model", device="cpu").encode_texts(["red"]).vectors.shape == (1, 16)
+    again = torchrun("--no-python", Path(sys.executable).parent / "crosslook", *command, "--resume", "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout) == answer
+    pictures.examples[3].image.write_text("no picture")
+    refused = torchrun("-m", "api.cli", *command[:3], tmp_path / "other", *command[4:])
+    assert refused.returncode == 1
+    assert "3.png: not an image" in refused.stderr
+    assert not (tmp_path / "other" / "model").exists()
+
+
+def test_what_cannot_be_trained_is_told_in_one_sentence(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """No dataset, no model to start from, no run to resume, splits that overlap."""
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    out = tmp_path / "out"
+    write_checkpoint(tiny_checkpoint(), tmp_path / "tiny")
+    one = table(Dataset("one", pictures.examples[:1]), data.parent / "one.csv", splits=False)
+    lone = table(Dataset("lone", pictures.examples[26:29]), data.parent / "lone.csv", splits=True)
+    bare = data.parent / "bare.csv"
+    bare.write_text("image,caption\n0.png,\n1.png,\n")
+    foreign = data.parent / "foreign.csv"
+    foreign.write_bytes(b"image,caption\n0.png,caf\xe9\n")
+    cases = {
+        ("train", one, "--out", out, "--backbone", TINY): "one has 1 pictures; training and validation need four",
+        ("train", lone, "--out", out, "--init", tmp_path / "tiny"): "too few pictures to validate on: 1",
+        ("train", bare, "--out", out, "--backbone", TINY): "bare.csv:2: no caption for 0.png",
+        ("train", foreign, "--out", out, "--backbone", TINY): "foreign.csv:2: not UTF-8; save the file as UTF-8",
+        ("train", tmp_path / "none", "--out", out): "no such file or folder",
+        ("train", data, "--out", out, "--init", tmp_path / "none"): "is not a model: model.safetensors is missing",
+        ("train", data, "--out", out, "--backbone", TINY, "--resume"): "holds no run to resume",
+        ("train", data, "--out", out, "--backbone", "nonsense_5"): "timm has no model 'nonsense_5'",
+        ("train", data, "--out", out, "--split", "dev", "--validation", "dev"): "they share pictures",
+        ("train", data, "--out", out, "--split", "test"): "has no split 'test'; it has: dev, train, all",
+        ("train", data, "--out", data / "x", "--backbone", TINY): "cannot write to",
+    }
+    for arguments, words in cases.items():
+        done = run(*arguments)
+        assert done.status == 1, arguments
+        assert words in done.err, done.err
+        assert "Traceback" not in done.err
+
+
+def test_training_sees_pictures_upright(tmp_path: Path) -> None:
+    """A photograph that a camera stored on its side is trained on as it is searched: turned by its EXIF."""
+    image = Image.new("RGB", (20, 10), "red")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image.save(tmp_path / "side.jpg", exif=exif)
+    assert open_picture(tmp_path / "side.jpg").size == (10, 20)
+    (tmp_path / "text.jpg").write_text("no picture")
+    with pytest.raises(InputError, match=r"text\.jpg: not an image.*take it out of the dataset"):
+        open_picture(tmp_path / "text.jpg")

@@ -1,0 +1,390 @@
+"""Who may ask, by which name, how often, and what may be sent."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.errors import SettingsError
+from api.server.gate.client_address import client_of
+from api.server.gate.keys import FILE, Access, KeyStore
+from api.server.gate.rates import Rates
+from api.server.settings import read_settings
+from search import SearchEngine
+from tests.api.server.conftest import Serve
+from tests.api.server.test_app import picture, problem
+
+OPEN = "0.0.0.0"  # noqa: S104  what these tests are about
+ELSEWHERE = "http://photos.example"
+
+Secret = Callable[[Access], dict[str, str]]
+RED = {"text": "red"}
+
+
+def ways(client: TestClient) -> list[tuple[str, str]]:
+    """Every method and path of the service, with an id where one is needed."""
+    document = client.get("/openapi.json", headers=client.headers).json()
+    paths = {path.replace("{image_id}", "1").replace("{job_id}", "1"): ways for path, ways in document["paths"].items()}
+    return [(method.upper(), path) for path, ways in paths.items() for method in ways]
+
+
+# --- names ---
+
+
+def test_a_server_without_keys_answers_to_names_of_this_machine(serve: Serve) -> None:
+    """A page whose name was pointed at this machine (DNS rebinding) gets nothing, whatever the name looks like."""
+    client = serve()
+    evil = ("evil.example", "localhost.evil.example", "localhost@evil.example", "evil@localhost", "[", "[::1", "[::2]")
+    for host in (*evil, "", "localhost:80:80", "localhost:evil", "127.0.0.1.evil.example", "127.1", "localhost evil"):
+        for path in ("/healthz", "/", "/v1/images/1", "/openapi.json"):
+            assert "answers to" in problem(client.get(path, headers={"host": host}), 421)
+    for host in ("localhost:8000", "LOCALHOST", "127.0.0.1:8000", "[::1]:8000", "[::1]"):
+        assert client.get("/healthz", headers={"host": host}).status_code == 200
+
+
+def test_a_page_of_another_origin_sends_nothing_to_a_server_without_keys(serve: Serve) -> None:
+    """A browser sends forms anywhere without asking; its own page, and programs, which name no origin, may."""
+    client = serve(cors_origins=["https://photos.example"])
+    form = {"image_id": "1"}
+    for origin in ("https://evil.example", "null", "http://localhost:9999", "https://localhost"):
+        said = problem(client.post("/v1/captions", headers={"origin": origin}, data=form), 403)
+        assert "another origin" in said
+        assert "another origin" in problem(client.get("/v1/images/1", headers={"origin": origin}), 403)
+    for origin in ("http://localhost", "https://photos.example"):
+        assert client.post("/v1/captions", headers={"origin": origin}, data=form).status_code == 200
+    assert client.post("/v1/captions", data=form).status_code == 200
+
+
+def test_a_page_of_another_origin_shows_nothing_of_a_server_without_keys(serve: Serve) -> None:
+    """Nor learns how long an answer takes; browsers say where a request comes from. A link may lead here."""
+    client = serve()
+    for site in ("cross-site", "same-site"):
+        headers = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors"}
+        assert "another origin" in problem(client.get("/v1/images/1/thumbnail", headers=headers), 403)
+        link = {"sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+        assert client.get("/v1/images/1/file", headers=link).status_code == 200
+    for site in ("same-origin", "none"):
+        assert client.get("/v1/images/1", headers={"sec-fetch-site": site}).status_code == 200
+
+
+def test_the_guard_relies_on_no_parser_before_it(serve: Serve) -> None:
+    """What h11 refuses is refused here too, for the application may run behind another server."""
+    client = serve()
+    problem(client.get("/healthz", headers=[("Host", "localhost"), ("Host", "evil.example")]), 421)
+    for headers in ({"Transfer-Encoding": "gzip, chunked"}, {"Transfer-Encoding": "chunked", "Content-Length": "15"}):
+        response = client.post("/v1/search", content=b'{"text": "red"}', headers=headers)
+        assert "send either Content-Length or" in problem(response, 400)
+        assert response.headers["connection"] == "close"
+    assert "larger than" in problem(client.post("/v1/search", headers={"Content-Length": "9" * 5000}), 413)
+
+
+# --- keys ---
+
+
+def test_a_server_that_others_can_reach_asks_for_a_key_everywhere(serve: Serve, secret: Secret) -> None:
+    """Every route that OpenAPI tells of, and every path that is none; not whether the server is alive."""
+    header = secret("read")
+    client = serve(host=OPEN, base_url=ELSEWHERE)
+    client.headers |= header
+    asked = [*ways(client), ("GET", "/openapi.json"), ("GET", "/nothing"), ("PUT", "/v1/search")]
+    client.headers.pop("authorization")
+    for method, path in asked:
+        response = client.request(method, path)
+        if path in ("/healthz", "/readyz"):
+            assert response.status_code == 200
+            continue
+        assert "this server wants an API key" in problem(response, 401), path
+        assert response.headers["www-authenticate"] == 'Bearer realm="crosslook"'
+    assert client.post("/v1/search", json=RED, headers=header).status_code == 200
+
+
+def test_the_page_is_served_to_anyone_and_nothing_is_reached_through_it(serve: Serve, secret: Secret) -> None:
+    """So that it can ask for a key."""
+    secret("read")
+    client = serve(host=OPEN, base_url=ELSEWHERE)
+    for path in ("/", "/static/page.js", "/static/../v1/images/1", "/static/%2e%2e/v1/images/1"):
+        assert client.get(path).status_code in (200, 401, 404)
+        assert "path" not in client.get(path).text
+    for path in ("/index", "/static", "/healthz/", "/HEALTHZ", "/v1//search"):
+        assert client.get(path, follow_redirects=False).status_code == 401, path
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer cl_" + "A" * 43,
+        "Basic {secret}",
+        "{secret}",
+        "Bearer {secret}x",
+        "Bearer {secret},",
+        "Bearer  {secret} {secret}",
+        "Bearer " + "x" * 50_000,
+        "Bearer \xff\xfe",
+    ],
+)
+def test_what_is_no_key_is_refused(serve: Serve, secret: Secret, given: str) -> None:
+    """Of any shape; the answer does not repeat it."""
+    key = secret("read")["Authorization"].removeprefix("Bearer ")
+    response = serve(host=OPEN, base_url=ELSEWHERE).post(
+        "/v1/search", json=RED, headers={b"Authorization": given.replace("{secret}", key).encode("latin-1")}
+    )
+    assert "this is no valid API key" in problem(response, 401)
+    assert response.headers["www-authenticate"] == 'Bearer realm="crosslook", error="invalid_token"'
+    assert key not in response.text
+
+
+def test_a_key_is_shown_once_and_in_its_header(serve: Serve, secret: Secret) -> None:
+    """Two of them are none, nor does one in the address count; the scheme may be in any case."""
+    header = secret("read")
+    key = header["Authorization"].removeprefix("Bearer ")
+    client = serve(host=OPEN, base_url=ELSEWHERE)
+    twice = [("Authorization", f"Bearer {key}"), ("Authorization", "Bearer cl_other")]
+    problem(client.get("/v1/images/1", headers=twice), 401)
+    problem(client.get("/v1/images/1", params={"key": key, "access_token": key}), 401)
+    assert client.get("/v1/images/1", headers={"Authorization": f"bearer {key}"}).status_code == 200
+
+
+def test_a_key_that_was_revoked_a_moment_ago_is_refused(serve: Serve, store: KeyStore) -> None:
+    """With the next request, by a server that runs; a new one counts as soon."""
+    client = serve(host=OPEN, base_url=ELSEWHERE)
+    first, second = store.add("first", ["read"]), store.add("second", ["read"])
+    for _, key in (first, second):
+        assert client.get("/v1/images/1", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    KeyStore(store._directory).revoke("first")
+    problem(client.get("/v1/images/1", headers={"Authorization": f"Bearer {first[1]}"}), 401)
+    assert client.get("/v1/images/1", headers={"Authorization": f"Bearer {second[1]}"}).status_code == 200
+    (store._directory / FILE).unlink()
+    problem(client.get("/v1/images/1", headers={"Authorization": f"Bearer {second[1]}"}), 401)
+
+
+def test_a_damaged_file_of_keys_opens_nothing(serve: Serve, store: KeyStore, secret: Secret) -> None:
+    """Every request is refused, with and without a key, and no path is told; the log has it."""
+    header = secret("write")
+    client = serve(host=OPEN, base_url=ELSEWHERE)
+    (store._directory / FILE).write_text("{")
+    for headers in (header, {}):
+        said = problem(client.post("/v1/search", json=RED, headers=headers), 503)
+        assert "no key can be checked now" in said
+        assert str(store._directory) not in said
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_local_server_asks_for_keys_only_when_told(serve: Serve, store: KeyStore, secret: Secret) -> None:
+    """That keys exist changes nothing; a setting does, and then any name is answered, as behind a proxy."""
+    header = secret("read")
+    assert serve().post("/v1/search", json=RED).status_code == 200
+    (store._directory / FILE).touch()
+    told = serve(require_keys=True, base_url=ELSEWHERE)
+    problem(told.post("/v1/search", json=RED), 401)
+    assert told.post("/v1/search", json=RED, headers=header).status_code == 200
+
+
+def test_reading_keys_search_and_change_nothing(serve: Serve, secret: Secret) -> None:
+    """Searches are sent too; anything else that is sent, known or not, needs a key that may write."""
+    reads, writes = secret("read"), secret("write")
+    client = serve(host=OPEN, base_url=ELSEWHERE)
+    upload = {"image": ("x.png", picture())}
+    for header in (reads, writes):
+        assert client.post("/v1/search", json=RED, headers=header).status_code == 200
+        assert client.post("/v1/captions", headers=header, files=upload).status_code == 200
+        assert client.get("/v1/images/1/file", headers=header).status_code == 200
+        assert client.head("/v1/images/1/file", headers=header).status_code == 200
+    changing = [("POST", "/v1/index"), ("DELETE", "/v1/jobs/1"), ("POST", "/v1/new"), ("PUT", "/v1/x"), ("PATCH", "/")]
+    tricks = [("POST", "/v1/search/"), ("POST", "/v1//search"), ("DELETE", "/v1/images/1"), ("DELETE", "/healthz/x")]
+    for method, path in changing + tricks:
+        response = client.request(method, path, headers=reads)
+        if path != "/":
+            assert "this needs a key that may write" in problem(response, 403), path
+            assert 'error="insufficient_scope", scope="write"' in response.headers["www-authenticate"]
+        assert client.request(method, path, headers=writes).status_code not in (401, 403)
+
+
+def test_a_method_cannot_be_smuggled_past_the_scope(serve: Serve, secret: Secret) -> None:
+    """No header or field stands for another method."""
+    client = serve(host=OPEN, base_url=ELSEWHERE)
+    hidden = secret("read") | {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "POST"}
+    assert client.get("/v1/images/1", headers=hidden).json()["id"] == 1
+
+
+# --- rates ---
+
+
+def test_the_page_itself_counts_nowhere(serve: Serve) -> None:
+    """It is some thirty files, and from memory."""
+    client = serve(rate=1)
+    for _ in range(3):
+        assert client.get("/").status_code == client.get("/static/app.js").status_code == 200
+    assert client.get("/v1/stats").status_code == 200
+    assert client.get("/v1/stats").status_code == 429
+
+
+def test_a_client_that_asks_too_often_is_told_when_to_come_back(serve: Serve) -> None:
+    """What it has left is told with each answer; whether the server is alive may always be asked."""
+    client = serve(rate=3)
+    for left in (2, 1, 0):
+        response = client.post("/v1/search", json=RED)
+        assert response.status_code == 200
+        assert response.headers["ratelimit"].startswith(f'"client";r={left};t=')
+        assert response.headers["ratelimit-policy"] == '"client";q=3;w=60'
+    refused = client.post("/v1/search", json=RED)
+    assert "more than 3 requests in a minute" in problem(refused, 429)
+    assert 1 <= int(refused.headers["retry-after"]) <= 61
+    for _ in range(5):
+        assert client.get("/healthz").status_code == 200
+
+
+def test_requests_are_counted_before_anything_is_done(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bad ones as well; a refused one reaches no engine."""
+    client = serve(rate=2)
+    problem(client.post("/v1/search", json={}), 422)
+    problem(client.get("/nothing"), 404)
+    monkeypatch.setattr(SearchEngine, "search_images", lambda *_, **__: pytest.fail("was worked on"))
+    problem(client.post("/v1/search", json=RED), 429)
+
+
+def test_keys_are_counted_each_for_itself_and_guesses_by_address(serve: Serve, secret: Secret) -> None:
+    """Wherever a key is used from; who tries keys is stopped like anyone."""
+    first, second = secret("read"), secret("read")
+    client = serve(rate=2, host=OPEN, base_url=ELSEWHERE)
+    for header in (first, second):
+        assert [client.get("/v1/images/1", headers=header).status_code for _ in range(3)] == [200, 200, 429]
+    guesses = [client.get("/v1/images/1", headers={"Authorization": f"Bearer cl_{i}"}).status_code for i in range(3)]
+    assert guesses == [401, 401, 429]
+
+
+def test_no_client_chooses_its_own_address(serve: Serve) -> None:
+    """X-Forwarded-For counts from a proxy that the settings name, and there the last word that is not a proxy's."""
+    stranger = serve(rate=1)
+    answers = [stranger.get("/v1/images/1", headers={"X-Forwarded-For": f"10.0.0.{i}"}).status_code for i in range(2)]
+    assert answers == [200, 429]
+    proxied = serve(rate=1, proxies=["127.0.0.1", "192.0.2.0/24"])
+    told = ["10.0.0.1", "10.0.0.2", "6.6.6.6, 10.0.0.1", "10.0.0.1, 192.0.2.7"]
+    answers = [proxied.get("/v1/images/1", headers={"X-Forwarded-For": who}).status_code for who in told]
+    assert answers == [200, 200, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("10.0.0.9", None, "10.0.0.9"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.5", "203.0.113.5"),
+        ("10.0.0.1", "203.0.113.5, 10.0.0.1", "203.0.113.5"),
+        ("10.0.0.1", "203.0.113.5, nonsense", "10.0.0.1"),
+        ("10.0.0.9", "203.0.113.5", "10.0.0.9"),
+        ("2001:db8:1:2:3:4:5:6", None, "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", None, "2001:db8:1:2::/64"),
+        ("::ffff:10.0.0.1", "203.0.113.5", "203.0.113.5"),
+        ("", None, "unknown"),
+    ],
+)
+def test_whose_request_it_is(peer: str, forwarded: str | None, client: str) -> None:
+    """An IPv6 subscriber has many addresses, and is one client."""
+    headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
+    scope = {"type": "http", "client": (peer, 1) if peer else None, "headers": headers}
+    assert client_of(scope, (ipaddress.ip_network("10.0.0.1"),)) == client
+
+
+def test_the_window_moves() -> None:
+    """A request counts for a minute, and one that is refused not at all."""
+    now = [0.0]
+    rates = Rates(2, lambda: now[0])
+    told = []
+    for second in (0, 50, 59.5, 60, 61, 110):
+        now[0] = second
+        allowance = rates.count("one")
+        told.append((allowance.granted, allowance.headers["RateLimit"], allowance.headers.get("Retry-After")))
+    assert told == [
+        (True, '"client";r=1;t=60', None),
+        (True, '"client";r=0;t=10', None),
+        (False, '"client";r=0;t=1', "1"),
+        (True, '"client";r=0;t=50', None),
+        (False, '"client";r=0;t=49', "49"),
+        (True, '"client";r=0;t=10', None),
+    ]
+    assert rates.count("another").granted
+
+
+def test_clients_that_went_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strangers by the thousand do not fill the memory; who asked in this minute is known."""
+    monkeypatch.setattr("api.server.gate.rates.MANY", 10)
+    now = [0.0]
+    rates = Rates(5, lambda: now[0])
+    for number in range(9):
+        rates.count(str(number))
+    now[0] = 61
+    rates.count("last")
+    assert len(rates._times) == 10
+    rates.count("new")
+    assert set(rates._times) == {"last", "new"}
+    assert rates.count("last").headers["RateLimit"].startswith('"client";r=3')
+
+
+# --- settings ---
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "https://*.example", "photos.example", "https://a.example/", "ftp://a"]
+)
+def test_origins_are_named_one_by_one(origin: str) -> None:
+    """Never all of them: then any page could use a key that it got, or a local server without keys."""
+    with pytest.raises(SettingsError, match="cors_origins: an origin is https://NAME"):
+        read_settings({"cors_origins": [origin]}, environment={})
+
+
+def test_proxies_are_addresses_or_networks() -> None:
+    """A name could be pointed elsewhere."""
+    settings = read_settings({}, environment={"CROSSLOOK_PROXIES": "10.0.0.1, fd00::/8"})
+    assert settings.proxies == ["10.0.0.1/32", "fd00::/8"]
+    with pytest.raises(SettingsError, match="proxies: an address such as"):
+        read_settings({"proxies": ["proxy.example"]}, environment={})
+
+
+# --- content types ---
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/xml", "x"])
+def test_json_is_taken_where_it_is_said_to_be_json(client: TestClient, kind: str | None) -> None:
+    """A page could make a browser send JSON as plain text, without asking the server first."""
+    headers = {} if kind is None else {"content-type": kind}
+    said = problem(client.post("/v1/search", content=b'{"text": "red"}', headers=headers), 415)
+    assert "send the body as application/json" in said
+
+
+def test_forms_are_taken_where_they_are_said_to_be_forms(client: TestClient) -> None:
+    """And nothing else; a charset does no harm."""
+    assert "multipart/form-data" in problem(client.post("/v1/captions", json={"image_id": 1}), 415)
+    raw = client.post("/v1/captions", content=picture(), headers={"content-type": "image/png"})
+    assert "multipart/form-data" in problem(raw, 415)
+    kind = {"content-type": "Application/JSON; charset=utf-8"}
+    assert client.post("/v1/search", content=b'{"text": "red"}', headers=kind).status_code == 200
+
+
+def test_forms_that_are_none_are_a_problem(client: TestClient) -> None:
+    """No boundary, no end, no name, more parts than anyone needs."""
+    for kind, body in {
+        "multipart/form-data": b"x",
+        "multipart/form-data; boundary=": b"x",
+        "multipart/form-data; boundary=b": b"--b\r\nContent-Disposition: form-data; name=image",
+        "multipart/form-data; boundary=c": b"--c\r\n\r\nx\r\n--c--\r\n",
+    }.items():
+        response = client.post("/v1/captions", content=body, headers={"content-type": kind})
+        problem(response, response.status_code)
+        assert response.status_code in (400, 422)
+    many = b"".join(b'--b\r\nContent-Disposition: form-data; name="k"\r\n\r\n1\r\n' for _ in range(2000)) + b"--b--\r\n"
+    kind = "multipart/form-data; boundary=b"
+    assert "Too many fields" in problem(client.post("/v1/captions", content=many, headers={"content-type": kind}), 400)
+
+
+def test_openapi_tells_of_keys_where_they_are_asked_for(serve: Serve, secret: Secret) -> None:
+    """And only there."""
+    asked = serve(host=OPEN, base_url=ELSEWHERE).get("/openapi.json", headers=secret("read")).json()
+    assert asked["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    assert "securitySchemes" not in serve().get("/openapi.json").json()["components"]

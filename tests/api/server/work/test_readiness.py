@@ -1,0 +1,127 @@
+"""Alive and ready."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from api.server import create_app
+from api.server.work.readiness import Readiness
+from encoders.errors import CheckpointError
+from indexer import Catalog
+from indexer.errors import CatalogError
+from search import SearchEngine
+from tests.api.server.test_app import problem
+
+LONG = 30.0
+
+
+@contextmanager
+def serving(engine: SearchEngine, prepare: Callable[[], None]) -> Iterator[tuple[TestClient, Readiness]]:
+    """A client of an application that has something to prepare."""
+    app: FastAPI = create_app(engine, prepare=prepare)
+    with TestClient(app, base_url="http://localhost") as client:
+        yield client, app.state.service.readiness
+
+
+def loaded(readiness: Readiness) -> None:
+    """Wait until the thread that prepares has ended."""
+    assert readiness._thread is not None
+    readiness._thread.join(LONG)
+    assert not readiness._thread.is_alive()
+
+
+def test_the_server_is_alive_at_once_and_ready_when_all_is_loaded(engine: SearchEngine) -> None:
+    """Until then it says what it waits for."""
+    go_on = threading.Event()
+    with serving(engine, lambda: assert_true(go_on.wait(LONG))) as (client, readiness):
+        assert client.get("/healthz").json() == {"status": "ok"}
+        response = client.get("/readyz")
+        assert "being loaded" in problem(response, 503)
+        assert response.json()["type"].endswith(":not-ready")
+        assert "crosslook_ready 0.0" in client.get("/metrics").text
+        go_on.set()
+        loaded(readiness)
+        assert client.get("/readyz").json() == {"status": "ready"}
+        assert "crosslook_ready 1.0" in client.get("/metrics").text
+
+
+def assert_true(value: object) -> None:
+    """As a function."""
+    assert value
+
+
+@pytest.mark.parametrize("error", [CheckpointError, CatalogError, ZeroDivisionError])
+def test_what_cannot_be_loaded_is_tried_again(
+    engine: SearchEngine,
+    error: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The reason is in the log; a client learns no path."""
+    monkeypatch.setattr("api.server.work.readiness.AGAIN_SECONDS", 0.0)
+    failed, go_on = threading.Event(), threading.Event()
+    faults = [error("/home/me/model is broken")]
+
+    def prepare() -> None:
+        if faults:
+            raise faults.pop()
+        failed.set()
+        assert go_on.wait(LONG)
+
+    with serving(engine, prepare) as (client, readiness):
+        assert failed.wait(LONG)
+        detail = problem(client.get("/readyz"), 503)
+        assert "log tells why" in detail
+        assert "/home" not in detail
+        go_on.set()
+        loaded(readiness)
+        assert client.get("/readyz").status_code == 200
+    assert "/home/me/model is broken" in caplog.text
+    assert [r.levelno for r in caplog.records if r.message.startswith("not ready")] == [logging.ERROR]
+
+
+def test_a_server_that_ends_does_not_try_again(engine: SearchEngine) -> None:
+    """It waits for no next time."""
+    tried = threading.Event()
+
+    def prepare() -> None:
+        tried.set()
+        raise CatalogError("broken")
+
+    with serving(engine, prepare) as (_, readiness):
+        assert tried.wait(LONG)
+    loaded(readiness)
+
+
+def test_an_index_that_is_gone_is_not_ready_and_nothing_else(client: TestClient, indexed: Catalog) -> None:
+    """The server stays alive, and is ready when the index is back."""
+    file = indexed.directory / "catalog.db"
+    file.rename(file.with_suffix(".away"))
+    detail = problem(client.get("/readyz"), 503)
+    assert "cannot be read" in detail
+    assert str(indexed.directory) not in detail
+    assert client.get("/healthz").status_code == 200
+    file.with_suffix(".away").rename(file)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_alive_touches_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the catalog nor a thread."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    for target in (
+        "api.server.work.worker_pool.run_sync",
+        "indexer.catalog.catalog.Catalog._rows",
+        "anyio.to_thread.run_sync",
+    ):
+        monkeypatch.setattr(target, fail)
+    assert client.get("/healthz").json() == {"status": "ok"}

@@ -1,0 +1,54 @@
+"""What clients learn of folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api.server.work.roots import Root, place, roots_of, without_paths
+
+ROOTS = [Root.at(Path(path)) for path in ("/srv/photos", "/srv/photos/old", "/srv/caf\udce9")]
+
+
+def test_an_id_follows_from_the_path_alone() -> None:
+    """Two folders of one name have two; order and neighbours do not matter."""
+    both = roots_of([Path("/a/photos"), Path("/b/photos")])
+    assert len(both) == 2
+    assert {root.name for root in both.values()} == {"photos"}
+    assert list(roots_of([Path("/b/photos")])) == [Root.at(Path("/b/photos")).id]
+    assert all(len(number) == 12 and "/" not in number for number in both)
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "rest"),
+    [
+        ("/srv/photos/a/b.jpg", 0, "a/b.jpg"),
+        ("/srv/photos/old/b.jpg", 1, "b.jpg"),
+        ("/srv/photos/older/b.jpg", 0, "older/b.jpg"),
+        ("/srv/caf?/b.jpg", 2, "b.jpg"),
+        ("/srv/photos2/b.jpg", None, "b.jpg"),
+    ],
+)
+def test_a_file_is_told_from_its_nearest_root(path: str, root: int | None, rest: str) -> None:
+    """What lies in none by its name alone."""
+    assert place(path, ROOTS) == (None if root is None else ROOTS[root].id, rest)
+
+
+def test_messages_lose_their_paths() -> None:
+    """And still read well."""
+    index = Path("/var/lib/crosslook")
+    for said, told in (
+        ("/var/lib/crosslook is being indexed by process 7", "the index is being indexed by process 7"),
+        ("the index in /var/lib/crosslook is read-only", "the index is read-only"),
+        ("/var/lib/crosslook/catalog.db cannot grow", "the index/catalog.db cannot grow"),
+        ("no such file or folder: /srv/photos/old", "no such file or folder: old"),
+        ("no image files in /srv/photos, /srv/photos/old", "no image files in photos, old"),
+    ):
+        assert without_paths(said, index, ROOTS) == told
+
+
+def test_a_root_that_is_everything_is_no_name_to_replace() -> None:
+    """Every path begins with it."""
+    assert without_paths("/a/b.jpg: bad", Path("/index"), [Root.at(Path("/"))]) == "/a/b.jpg: bad"
+    assert place("/a/b.jpg", [Root.at(Path("/"))])[1] == "a/b.jpg"

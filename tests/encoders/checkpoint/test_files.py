@@ -1,0 +1,181 @@
+"""A model on disk: whole or refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from encoders import load_encoder
+from encoders.checkpoint.files import (
+    Checkpoint,
+    pack_weights,
+    read_checkpoint,
+    read_description,
+    unpack_weights,
+    write_checkpoint,
+)
+from encoders.errors import CheckpointError
+from tests.encoders.conftest import tiny_checkpoint
+
+
+def change(directory: Path, **values: object) -> None:
+    """Alter the description."""
+    file = directory / "model.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def test_a_round_trip_keeps_the_model_to_half_precision(checkpoint: Checkpoint, model_directory: Path) -> None:
+    """Architecture, vocabulary, calibration, metadata and weights come back."""
+    found = read_checkpoint(model_directory)
+    assert found.model.config == checkpoint.model.config
+    assert found.tokenizer.vocabulary == checkpoint.tokenizer.vocabulary
+    assert found.calibration == checkpoint.calibration
+    assert found.metadata == checkpoint.metadata
+    for name, value in checkpoint.model.state_dict().items():
+        torch.testing.assert_close(found.model.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+
+
+def test_the_fingerprint_follows_the_content(checkpoint: Checkpoint, model_directory: Path, tmp_path: Path) -> None:
+    """The same model has the same fingerprint anywhere; another calibration or weight has another."""
+    first = read_description(model_directory).fingerprint
+    assert len(first) == 64
+    assert write_checkpoint(checkpoint, tmp_path / "copy") == first
+    change(tmp_path / "copy", name="other")
+    assert read_description(tmp_path / "copy").fingerprint != first
+    with torch.no_grad():
+        checkpoint.model.log_scale.add_(1)
+    assert write_checkpoint(checkpoint, tmp_path / "third") != first
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "model.json"])
+def test_a_missing_file_is_named(model_directory: Path, file: str) -> None:
+    """A directory without it is not a model."""
+    (model_directory / file).unlink()
+    with pytest.raises(CheckpointError, match=rf"is not a model: {file} is missing"):
+        load_encoder(model_directory)
+
+
+@pytest.mark.parametrize("keep", [0, 100, -1])
+def test_weights_cut_short_are_refused(model_directory: Path, keep: int) -> None:
+    """A download that broke off never loads, wherever it broke."""
+    file = model_directory / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is cut short or altered.*copy the model again"):
+        load_encoder(model_directory)
+
+
+def test_altered_weights_are_refused(model_directory: Path) -> None:
+    """One changed bit is found."""
+    file = model_directory / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(CheckpointError, match="altered"):
+        load_encoder(model_directory)
+
+
+def test_a_description_cut_short_is_refused(model_directory: Path) -> None:
+    """Half a JSON document is none."""
+    file = model_directory / "model.json"
+    file.write_text(file.read_text()[:200])
+    with pytest.raises(CheckpointError, match=r"model\.json cannot be read"):
+        load_encoder(model_directory)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"format": "other"}, "does not describe a crosslook model"),
+        ({"version": 3}, "format version 3; this crosslook reads up to 2"),
+        ({"architecture": None}, "a part is missing or of the wrong form"),
+        ({"calibration": {"slope": 1}}, "a part is missing or of the wrong form"),
+        ({"vocabulary": ["a"]}, "a vocabulary begins with"),
+    ],
+)
+def test_descriptions_that_do_not_fit_are_refused(model_directory: Path, values: dict[str, object], words: str) -> None:
+    """Foreign, newer and damaged descriptions each say so."""
+    change(model_directory, **values)
+    with pytest.raises(CheckpointError, match=words):
+        load_encoder(model_directory)
+
+
+def test_weights_of_another_architecture_are_refused(model_directory: Path) -> None:
+    """A description that promises another size than the weights have is caught when the part loads."""
+    document = json.loads((model_directory / "model.json").read_text())
+    change(model_directory, architecture=document["architecture"] | {"dimension": 32})
+    with pytest.raises(CheckpointError, match=r"its weights do not fit model\.json"):
+        load_encoder(model_directory).encode_texts(["a red wall"])
+
+
+def test_reading_runs_nothing_from_the_file(model_directory: Path) -> None:
+    """A pickle in the place of the weights is refused unread."""
+    torch.save({"weights": torch.zeros(1)}, model_directory / "model.safetensors")
+    with pytest.raises(CheckpointError):
+        load_encoder(model_directory)
+
+
+def test_no_temporary_file_remains(model_directory: Path) -> None:
+    """Both files were written under another name first."""
+    assert sorted(p.name for p in model_directory.iterdir()) == ["model.json", "model.safetensors"]
+
+
+def test_large_matrices_are_kept_in_a_byte_a_value() -> None:
+    """Each value comes back within half a step of its row's scale; what is small or whole comes back as it was."""
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        "large": torch.randn(300, 256, generator=generator) * torch.logspace(-4, 2, 300)[:, None],
+        "convolution": torch.randn(64, 1024, 1, 1, generator=generator),
+        "small": torch.randn(4, 4, generator=generator).half().float(),
+        "count": torch.tensor(7),
+    }
+    packed = pack_weights(weights)
+    assert packed["large"].dtype == packed["convolution"].dtype == torch.int8
+    found = unpack_weights(packed)
+    assert found.keys() == weights.keys()
+    assert torch.equal(found["small"], weights["small"])
+    assert int(found["count"]) == 7
+    for name in ("large", "convolution"):
+        step = weights[name].flatten(1).abs().amax(1) / 127
+        error = (found[name] - weights[name]).flatten(1).abs().amax(1)
+        assert found[name].shape == weights[name].shape
+        assert bool((error <= 0.51 * step).all())
+
+
+def test_a_model_of_version_1_still_loads(tmp_path: Path) -> None:
+    """One head a side becomes two; vectors, states and scores are what they were."""
+    checkpoint = tiny_checkpoint(querybank=3)
+    model = checkpoint.model
+    model.image.local.norm.load_state_dict(model.image.pool.norm.state_dict())
+    model.text.local.norm.load_state_dict(model.text.pool.norm.state_dict())
+    write_checkpoint(checkpoint, tmp_path / "now")
+    before = {"pool.norm": "head.norm", "pool.value": "head.value", "pool.weigh": "head.weigh"}
+    weights: dict[str, torch.Tensor] = {}
+    for name, value in load_file(tmp_path / "now" / "model.safetensors").items():
+        if ".local.norm" in name or name.startswith(("reranker.picture", "reranker.sentence", "reranker.log_scale")):
+            continue
+        old = name.replace("local.project", "head.local").replace(".scale", ".gone")
+        for new, was in before.items():
+            old = old.replace(new, was) if not old.startswith("reranker") else old
+        weights[old] = value
+    (tmp_path / "then").mkdir()
+    save_file({k: v for k, v in weights.items() if "gone" not in k}, tmp_path / "then" / "model.safetensors")
+    document = json.loads((tmp_path / "now" / "model.json").read_text())
+    digest = hashlib.sha256((tmp_path / "then" / "model.safetensors").read_bytes()).hexdigest()
+    document |= {"version": 1, "weights_sha256": digest}
+    for new in ("class_names", "word_counts"):
+        del document[new]
+    (tmp_path / "then" / "model.json").write_text(json.dumps(document))
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3), np.uint8)
+    now, then = (load_encoder(tmp_path / name, device="cpu") for name in ("now", "then"))
+    images, text = now.encode_images(pixels), now.encode_texts(["a red wall"])
+    np.testing.assert_array_equal(then.encode_images(pixels).regions, images.regions)
+    np.testing.assert_array_equal(then.encode_images(pixels).vectors, images.vectors)
+    np.testing.assert_array_equal(then.encode_texts(["a red wall"]).vectors, text.vectors)
+    np.testing.assert_allclose(then.match_images(text, images).scores, now.match_images(text, images).scores)
+    assert read_checkpoint(tmp_path / "then").calibration == checkpoint.calibration

@@ -1,0 +1,229 @@
+"""Datasets of captioned pictures, in the layouts people have them in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from encoders.datasets import Dataset, Example, read_captions, read_dataset
+from encoders.datasets.rows import collect
+from encoders.datasets.tables import rows as table_rows
+from encoders.errors import DatasetError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder whose subfolder `images` holds four (empty) pictures."""
+    (tmp_path / "images").mkdir()
+    for name in ("1.jpg", "2.jpg", "3.jpg", "4.jpg"):
+        (tmp_path / "images" / name).touch()
+    return tmp_path
+
+
+def shape(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Captions by the name of their picture."""
+    return {e.image.name: e.captions for e in dataset.examples}
+
+
+def reasons(dataset: Dataset) -> list[str]:
+    """What was refused, where and why."""
+    return [f"{r.file.name}:{r.line} {r.reason}" for r in dataset.rejected]
+
+
+def test_the_flickr8k_release(root: Path) -> None:
+    """Token file, split lists and pictures; bad rows are named with their line and counted."""
+    (root / "Flickr8k.token.txt").write_text(
+        "1.jpg#0\tA dog .\n1.jpg#1\tA  brown dog .\n2.jpg#0\tA cat .\n"
+        "no tab here\nmissing.jpg#0\tNothing\n3.jpg#0\t\n3.jpg#x\tNo\n"
+    )
+    (root / "Flickr_8k.trainImages.txt").write_text("1.jpg\n")
+    (root / "Flickr_8k.devImages.txt").write_text("2.jpg\n")
+    dataset = read_dataset(root)
+    assert shape(dataset) == {"1.jpg": ("A dog .", "A brown dog ."), "2.jpg": ("A cat .",)}
+    assert dataset.splits == ("dev", "train")
+    assert shape(dataset.select("dev")) == {"2.jpg": ("A cat .",)}
+    assert sorted(reasons(dataset)) == [
+        "Flickr8k.token.txt:4 expected NAME#K, a tab and a caption",
+        "Flickr8k.token.txt:5 no image missing.jpg",
+        "Flickr8k.token.txt:6 no caption for 3.jpg",
+        "Flickr8k.token.txt:7 expected NAME#K before the tab, found '3.jpg#x'",
+    ]
+    with pytest.raises(DatasetError, match=r"has no split 'test'; it has: dev, train, all"):
+        dataset.select("test")
+
+
+def test_the_flickr30k_releases(root: Path) -> None:
+    """The token file of 30k, and the table with bars that is spread as well."""
+    (root / "results_20130124.token").write_text("1.jpg#0\tOne\n")
+    assert shape(read_dataset(root)) == {"1.jpg": ("One",)}
+    (root / "results_20130124.token").unlink()
+    (root / "results.csv").write_text("image_name| comment_number| comment\n1.jpg| 0| One, two | three\n")
+    assert shape(read_dataset(root)) == {"1.jpg": ("One, two | three",)}
+
+
+def test_karpathy_json(root: Path) -> None:
+    """Its splits, with restval as training data, and folders where it has them."""
+    (root / "val2014").mkdir()
+    (root / "val2014" / "5.jpg").touch()
+    images = [
+        {"filename": "1.jpg", "split": "restval", "sentences": [{"raw": "One"}, {"raw": "Uno"}]},
+        {"filename": "2.jpg", "split": "test", "sentences": [{"raw": "Two"}]},
+        {"filename": "5.jpg", "filepath": "val2014", "split": "val", "sentences": [{"raw": "Five"}]},
+        {"split": "test", "sentences": []},
+        {"filename": "3.jpg", "split": "test", "sentences": [{"tokens": []}]},
+    ]
+    (root / "dataset.json").write_text(json.dumps({"images": images}))
+    dataset = read_dataset(root / "dataset.json")
+    assert shape(dataset) == {"1.jpg": ("One", "Uno"), "2.jpg": ("Two",), "5.jpg": ("Five",)}
+    assert dataset.splits == ("test", "train", "val")
+    assert reasons(dataset) == ["dataset.json:None images[3]: no 'filename'", "dataset.json:None images[4]: no 'raw'"]
+
+
+def test_coco_captions_json(root: Path) -> None:
+    """Annotations refer to pictures by id; those that refer to none are refused."""
+    document = {
+        "images": [{"id": 7, "file_name": "1.jpg"}, {"id": 8}],
+        "annotations": [
+            {"image_id": 7, "caption": "One"},
+            {"image_id": 7, "caption": "Uno"},
+            {"image_id": 9, "caption": "Nine"},
+            {"image_id": 7},
+        ],
+    }
+    (root / "captions_val2017.json").write_text(json.dumps(document))
+    dataset = read_dataset(root / "captions_val2017.json")
+    assert shape(dataset) == {"1.jpg": ("One", "Uno")}
+    assert dataset.splits == ("val",)
+    assert [r.split(": ")[1] for r in reasons(dataset)] == ["no 'file_name'", "no 9", "no 'caption'"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", 'image,caption\n1.jpg,"One, and more"\n2.jpg,Two\n'),
+        ("a.csv", "caption;image\nOne, and more;1.jpg\nTwo;2.jpg\n"),
+        ("a.csv", '1.jpg,"One, and more"\n2.jpg,Two\n'),
+        ("a.tsv", "filename\tsplit\ttext\n1.jpg\tall\tOne, and more\n2.jpg\tall\tTwo\n"),
+        ("a.jsonl", '{"image": "1.jpg", "captions": ["One, and more"]}\n\n{"file_name": "2.jpg", "text": "Two"}\n'),
+        ("a.csv", '\ufeffimage,caption\r\n1.jpg,"One, and more"\r\n2.jpg,Two\r\n'),
+    ],
+)
+def test_tables(root: Path, name: str, text: str) -> None:
+    """With and without a header, in any order of columns, quoted, with a byte order mark, JSON a line."""
+    (root / name).write_text(text, encoding="utf-8", newline="")
+    dataset = read_dataset(root)
+    assert shape(dataset) == {"1.jpg": ("One, and more",), "2.jpg": ("Two",)}
+    assert dataset.rejected == ()
+
+
+def test_bad_rows_of_tables_are_named_with_their_line(root: Path) -> None:
+    """A caption with an unquoted comma, an empty one, a picture that is missing, bytes that are not UTF-8."""
+    (root / "a.csv").write_bytes(b"image,caption\n1.jpg,one,two\n1.jpg,\n9.jpg,nine\n1.jpg,caf\xe9\n1.jpg,good\n")
+    assert sorted(reasons(read_dataset(root))) == [
+        "a.csv:2 expected 2 columns, found 3; quote a caption with commas",
+        "a.csv:3 no caption for 1.jpg",
+        "a.csv:4 no image 9.jpg",
+        "a.csv:5 not UTF-8; save the file as UTF-8",
+    ]
+    (root / "a.csv").unlink()
+    (root / "a.jsonl").write_text('{"image": "1.jpg", "caption": "good"}\n{oops\n[1]\n{"image": "1.jpg"}\n')
+    assert [r.split(" ")[0] for r in reasons(read_dataset(root))] == ["a.jsonl:2", "a.jsonl:3", "a.jsonl:4"]
+
+
+def test_sidecars(root: Path) -> None:
+    """NAME.txt beside NAME.jpg, one caption a line, in subfolders too; pictures without one are refused."""
+    (root / "images" / "1.txt").write_text("One\n\nUno\n")
+    (root / "images" / "2.txt").write_text("\n")
+    dataset = read_dataset(root)
+    assert shape(dataset) == {"1.jpg": ("One", "Uno")}
+    assert sorted(r.split(" ", 1)[1] for r in reasons(dataset)) == [
+        "no 3.txt beside it",
+        "no 4.txt beside it",
+        "no caption in it",
+    ]
+
+
+def test_captions_in_another_encoding_are_refused_where_they_stand(root: Path) -> None:
+    """Latin-1 in a sidecar or in JSON, a whole file in UTF-16: named with the file, and the line where there is one."""
+    (root / "images" / "1.txt").write_bytes(b"\ncaf\xe9\na coffee\n")
+    dataset = read_dataset(root / "images")
+    assert shape(dataset) == {"1.jpg": ("a coffee",)}
+    assert reasons(dataset)[0] == "1.txt:2 not UTF-8; save the file as UTF-8"
+    document = json.dumps({"images": [{"filename": "1.jpg", "sentences": [{"raw": "E"}, {"raw": "a cup"}]}]})
+    (root / "a.json").write_bytes(document.encode().replace(b"E", b"\xe9"))
+    assert reasons(read_dataset(root)) == ["a.json:None not UTF-8 in what it says of '1.jpg'; save the file as UTF-8"]
+    for name in ("b.csv", "c.jsonl", "d.json", "e.token"):
+        (root / name).write_text("image,caption\n1.jpg,one\n", encoding="utf-16")
+        with pytest.raises(DatasetError, match=rf"{name} is UTF-16; save the file as UTF-8"):
+            read_dataset(root / name)
+    (root / "f.csv").write_text("image,caption\nx/1.jpg,one\n", encoding="utf-16-le")
+    with pytest.raises(DatasetError, match=r"f\.csv:1: no image name.*in UTF-8\?"):
+        read_dataset(root / "f.csv")
+
+
+def test_pictures_may_lie_elsewhere(root: Path, tmp_path: Path) -> None:
+    """`images=` names their folder."""
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "9.jpg").touch()
+    (root / "a.csv").write_text("image,caption\n9.jpg,nine\n")
+    with pytest.raises(DatasetError, match=r"names no usable picture \(looked in .*; 1 refused; the first fault: .*:2"):
+        read_dataset(root)
+    assert shape(read_dataset(root, images=tmp_path / "else")) == {"9.jpg": ("nine",)}
+
+
+@pytest.mark.parametrize(
+    ("files", "target", "words"),
+    [
+        ({}, "nowhere", "no such file or folder"),
+        ({"a.json": "{"}, "a.json", r"a\.json:1: not JSON .* cut short"),
+        ({"a.json": "[]"}, "a.json", "neither Karpathy's layout nor COCO captions"),
+        ({"a.doc": "x"}, "a.doc", "unknown kind of caption file"),
+        ({"a.csv": "", "b.csv": ""}, ".", r"several caption files \(a\.csv, b\.csv\); name the one"),
+        ({"a.csv": "image,caption\n"}, ".", r"holds no usable caption \(0 rows refused\)"),
+        ({"a.csv": "image,caption\n1.jpg,\n"}, ".", "1 rows refused; the first fault"),
+    ],
+)
+def test_what_is_no_dataset_is_told(root: Path, files: dict[str, str], target: str, words: str) -> None:
+    """Each with the file, and where it can be said the line."""
+    for name, text in files.items():
+        (root / name).write_text(text)
+    with pytest.raises(DatasetError, match=words):
+        read_dataset(root / target)
+
+
+def test_a_caption_file_alone_needs_no_pictures(root: Path) -> None:
+    """For `crosslook index --captions`, which knows the pictures already."""
+    (root / "captions.txt").write_text("image,caption\nx.jpg,Something\n")
+    found = read_captions(root / "captions.txt")
+    assert [(row.image, row.caption, row.line) for row in found.entries] == [("x.jpg", "Something", 2)]
+
+
+def test_a_tenth_held_out_is_disjoint_and_repeatable() -> None:
+    """For datasets without splits; too few pictures are refused."""
+    dataset = Dataset("d", tuple(Example(Path(f"{i}.jpg"), ("x",), "all") for i in range(50)))
+    training, held_out = dataset.hold_out(0.1, seed=3)
+    assert (len(training.examples), len(held_out.examples)) == (45, 5)
+    assert not {e.image for e in training.examples} & {e.image for e in held_out.examples}
+    assert dataset.hold_out(0.1, seed=3)[1] == held_out
+    assert dataset.hold_out(0.1, seed=4)[1] != held_out
+    with pytest.raises(DatasetError, match="training and validation need four"):
+        Dataset("d", dataset.examples[:3]).hold_out(0.1, seed=0)
+
+
+@given(st.lists(st.binary(max_size=60), max_size=8), st.sampled_from(["t.csv", "t.tsv", "t.jsonl"]))
+def test_any_bytes_are_read_or_refused_row_by_row(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], name: str
+) -> None:
+    """No table makes the reader fail otherwise, and every usable row has an image and a caption."""
+    path = tmp_path_factory.mktemp("tables") / name
+    path.write_bytes(b"\n".join(lines))
+    found = collect(path, table_rows(path))
+    for row in found.entries:
+        assert row.image
+        assert row.caption
+        (row.image + row.caption).encode("utf-8")
+    assert all(r.line is not None for r in found.rejected)

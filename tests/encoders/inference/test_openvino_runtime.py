@@ -1,0 +1,314 @@
+"""OpenVINO instead of torch on a CPU: the same answers, and torch where it cannot serve."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from encoders import BASE_MODEL, ImageFeatures, Pixels, load_encoder
+from encoders.checkpoint.files import write_checkpoint
+from encoders.inference import openvino_runtime
+from encoders.inference.openvino_runtime import Runtime
+from encoders.inference.torch_encoder import MANY, TorchEncoder
+from tests.encoders.conftest import tiny_checkpoint
+
+ROOT = Path(__file__).parents[3]
+pytest.importorskip("openvino", reason="torch does all the work where it is not installed")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the user."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "crosslook" / "runtime"
+
+
+@pytest.fixture
+def model(tmp_path: Path, cache: Path) -> Path:
+    """A small model."""
+    del cache
+    write_checkpoint(tiny_checkpoint(), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def pixels(count: int, size: int) -> Pixels:
+    """Prepared pictures of noise."""
+    return np.random.default_rng(0).integers(0, 255, (count, size, size, 3), np.uint8)
+
+
+def by_torch(directory: Path, some: Pixels) -> ImageFeatures:
+    """What torch makes of pictures."""
+    encoder = TorchEncoder(directory, device="cpu")
+    return encoder._encode_images(some)
+
+
+def translated(encoder: TorchEncoder) -> set[str]:
+    """Parts that do not run in torch."""
+    return set(encoder._runtime._parts)
+
+
+def test_it_gives_what_torch_gives(model: Path) -> None:
+    """Vectors and regions but for rounding, whatever the number of pictures, from several threads at once."""
+    encoder = TorchEncoder(model, device="cpu")
+    some = pixels(MANY + 3, encoder.input_size)
+    expected = by_torch(model, some)
+    found = encoder.encode_images(some)
+    assert translated(encoder) == {"image"}
+    np.testing.assert_allclose((found.vectors * expected.vectors).sum(1), 1, atol=2e-3)  # torch may use bf16
+    np.testing.assert_allclose((found.regions * expected.regions).sum(-1), 1, atol=2e-2)
+    with ThreadPoolExecutor(4) as pool:
+        for alone, whole in zip(pool.map(encoder.encode_images, some[:, None]), found.vectors, strict=True):
+            np.testing.assert_allclose(alone.vectors[0], whole, atol=1e-5)
+    assert encoder.encode_images(some[:0]).vectors.shape[0] == 0
+
+
+@pytest.mark.slow
+def test_the_base_model_runs_in_it(cache: Path) -> None:
+    """The real thing, with its class channel."""
+    encoder = load_encoder(device="cpu")
+    assert isinstance(encoder, TorchEncoder)
+    some = pixels(MANY, encoder.input_size)
+    expected = by_torch(BASE_MODEL, some)
+    found = encoder.encode_images(some)
+    assert "image" in translated(encoder)
+    assert list(cache.iterdir())
+    assert float((found.vectors * expected.vectors).sum(1).min()) > 0.998
+
+
+def test_a_single_picture_does_not_wait_for_a_translation(model: Path, cache: Path) -> None:
+    """Torch encodes it; what an earlier start has translated is used at once."""
+    first = TorchEncoder(model, device="cpu")
+    first.encode_images(pixels(1, first.input_size))
+    assert not translated(first)
+    assert not cache.exists()
+    first.encode_images(pixels(MANY, first.input_size))
+    assert translated(first) == {"image"}
+    second = TorchEncoder(model, device="cpu")
+    second.encode_images(pixels(1, second.input_size))
+    assert translated(second) == {"image"}
+    assert not any(prefix.startswith("image.") for prefix in second._parts), "torch's CNN was not built"
+
+
+TEXTS = ["a dog", "two brown dogs run and jump over a wall in the snow near a house", "red", "a", "snow " * 60]
+
+
+@pytest.mark.parametrize("tower", ["transformer", "lstm", "gru", "base model"])
+def test_a_server_reads_and_reranks_in_it(tower: str, tmp_path: Path, cache: Path) -> None:
+    """Sentences of all lengths, alone and in batches, held against one picture or many, as torch does it."""
+    del cache
+    directory = BASE_MODEL if tower == "base model" else tmp_path / tower
+    if tower != "base model":
+        write_checkpoint(tiny_checkpoint(text_tower=tower), directory)
+    server, plain = (TorchEncoder(directory, device="cpu", workers=workers) for workers in (2, 1))
+    expected = plain.encode_texts(TEXTS)
+    found = server.encode_texts(TEXTS)
+    np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
+    for sentence, ours, theirs in zip(TEXTS, found.tokens, expected.tokens, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        np.testing.assert_allclose(server.encode_texts([sentence]).tokens[0], theirs, atol=1e-5)
+    pictures = plain.encode_images(pixels(7, plain.input_size))
+    picture = ImageFeatures(pictures.vectors[:1], pictures.regions[:1])
+    scores = [
+        [encoder.match_images(expected.take([one]), pictures).scores for one in range(len(TEXTS))]
+        + [encoder.match_captions(picture, expected).scores]
+        for encoder in (server, plain)
+    ]
+    for in_it, by_it in zip(*scores, strict=True):
+        np.testing.assert_allclose(in_it, by_it, atol=1e-4)
+    assert not translated(plain)
+    recurrent = tower in ("lstm", "gru")  # packed sequences have no translation: torch reads them
+    assert translated(server) == ({"reranker"} if recurrent else {"text", "reranker"})
+    assert {"text.", "reranker."} & set(server._parts) == ({"text."} if recurrent else set()), "both are kept"
+
+
+def test_a_server_starts_from_the_cache(model: Path) -> None:
+    """The second start translates nothing, and many threads compute side by side."""
+    TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
+    server = TorchEncoder(model, device="cpu", workers=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("encoders.inference.openvino_runtime._translated", lambda *_: pytest.fail("it is there already"))
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda number: server.encode_texts([TEXTS[number % 3]]).vectors[0], range(48)))
+    assert translated(server) == {"text"}
+    for number, vector in enumerate(found):
+        np.testing.assert_allclose(vector, found[number % 3], atol=1e-6)
+
+
+def test_sentences_outside_a_server_are_left_to_torch(model: Path) -> None:
+    """However many: it computes each batch with all cores."""
+    encoder = TorchEncoder(model, device="cpu")
+    encoder.encode_texts(["a dog"] * 2 * MANY)
+    assert not translated(encoder)
+
+
+def test_a_translation_that_is_not_right_is_not_used(cache: Path) -> None:
+    """Tracing takes what is computed in Python for a constant; with other sizes that shows."""
+
+    def scale(x: torch.Tensor) -> tuple[torch.Tensor]:
+        return (x * float(len(x)),)
+
+    of_it = Runtime("0" * 64)
+    assert of_it.part("scale", lambda: (scale, ((torch.ones(2),), (torch.ones(3),)))) is None
+    assert not cache.exists()
+    assert of_it.part("scale", None) is None
+
+
+def test_two_models_are_translated_at_once(tmp_path: Path, cache: Path) -> None:
+    """Two threads, each with a model of its own, as when an index changes over."""
+    del cache
+    for name in ("one", "two"):
+        write_checkpoint(tiny_checkpoint(text_width=16 if name == "one" else 32), tmp_path / name)
+    servers = [TorchEncoder(tmp_path / name, device="cpu", workers=2) for name in ("one", "two")]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda server: server.encode_texts(TEXTS), servers))
+    assert [translated(server) for server in servers] == [{"text"}] * 2
+
+
+def test_what_is_translated_waits_for_no_other_part(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences are read while the CNN is being translated."""
+    server = TorchEncoder(model, device="cpu", workers=2)
+    server.encode_texts(TEXTS)
+    begun, done = threading.Event(), threading.Event()
+
+    def wait(*_: object) -> None:
+        begun.set()
+        assert done.wait(60)
+        raise NotImplementedError
+
+    monkeypatch.setattr("encoders.inference.openvino_runtime._translated", wait)
+    with ThreadPoolExecutor(1) as pool:
+        pictures = pool.submit(server.encode_images, pixels(1, server.input_size))
+        assert begun.wait(60)
+        server.encode_texts(TEXTS)
+        done.set()
+        assert len(pictures.result().vectors) == 1
+
+
+def test_a_cache_is_of_the_network_as_it_is_written(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an edit of this room's code the same weights are translated anew, and the old translation goes."""
+    for digest in ("a" * 64, "b" * 64):
+        monkeypatch.setattr("encoders.inference.openvino_runtime._sources", lambda digest=digest: digest)
+        TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
+        (kept,) = (Path(os.environ["XDG_CACHE_HOME"]) / "crosslook" / "runtime").iterdir()
+        assert digest[:16] in kept.name
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner there")
+def test_what_another_user_put_into_the_cache_is_not_used(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shared cache must not let anybody choose the model."""
+    TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    made: list[object] = []
+    original = openvino_runtime._translated
+
+    def note(*of: Any) -> object:
+        made.append(of)
+        return original(*of)
+
+    monkeypatch.setattr("encoders.inference.openvino_runtime._translated", note)
+    TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
+    assert len(made) == 1
+
+
+def test_a_user_without_a_home_has_no_cache(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in containers whose user is a number."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    server = TorchEncoder(model, device="cpu", workers=2)
+    server.encode_texts(TEXTS)
+    assert translated(server) == {"text"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"no xml", None, "zeros", "gone"])
+def test_a_cache_that_is_damaged_is_made_anew(model: Path, cache: Path, damage: bytes | str | None) -> None:
+    """Cut short, overwritten, its weights gone or all zero, or the whole of it."""
+    first = TorchEncoder(model, device="cpu")
+    expected = first.encode_images(pixels(MANY, first.input_size)).vectors
+    (kept,) = cache.iterdir()
+    weights = kept / "model.bin"
+    if damage is None:
+        weights.write_bytes(b"")
+    elif damage == "zeros":
+        weights.write_bytes(bytes(weights.stat().st_size))
+    elif damage == "gone":
+        (kept / "model.xml").unlink()
+    elif isinstance(damage, bytes):
+        (kept / "model.xml").write_bytes(damage)
+    again = TorchEncoder(model, device="cpu")
+    np.testing.assert_allclose(again.encode_images(pixels(MANY, again.input_size)).vectors, expected, atol=1e-5)
+    assert translated(again) == {"image"}
+    assert any(weights.read_bytes())
+    assert (kept / "model.xml").stat().st_size > len(b"no xml")
+
+
+def test_where_nothing_can_be_kept_it_serves_all_the_same(model: Path, cache: Path) -> None:
+    """A cache that cannot be written costs the next start its time."""
+    cache.parent.parent.mkdir()
+    cache.parent.write_text("a file where a folder should be")
+    encoder = TorchEncoder(model, device="cpu")
+    encoder.encode_images(pixels(MANY, encoder.input_size))
+    assert "image" in translated(encoder)
+
+
+def test_torch_serves_where_it_is_not_installed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No error, only slower; it is not looked for again with every batch."""
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    encoder = TorchEncoder(model, device="cpu")
+    for _ in range(2):
+        assert len(encoder.encode_images(pixels(MANY, encoder.input_size)).vectors) == MANY
+    assert not translated(encoder)
+
+
+def test_torch_serves_where_a_backbone_cannot_be_translated(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the translation raises."""
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError("no such operation")
+
+    monkeypatch.setattr("encoders.inference.openvino_runtime._translated", refuse)
+    encoder = TorchEncoder(model, device="cpu")
+    assert len(encoder.encode_images(pixels(MANY, encoder.input_size)).vectors) == MANY
+    assert not translated(encoder)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import numpy as np
+
+asked = []
+sys.addaudithook(lambda event, arguments: asked.append((event, arguments)) if event.startswith("socket.") else None)
+from encoders.inference.torch_encoder import MANY, TorchEncoder
+encoder = TorchEncoder(Path(sys.argv[1]), device="cpu")
+encoder.encode_images(np.zeros((MANY, encoder.input_size, encoder.input_size, 3), np.uint8))
+assert encoder._runtime._parts
+assert not asked, asked
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_sent_anywhere(cache: Path) -> None:
+    """Its tools would report that they were used; no socket is made, and no name is looked up."""
+    command = [sys.executable, "-c", PROGRAM, str(BASE_MODEL)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_small_batches_count_together(model: Path) -> None:
+    """An indexer that works in tens gets it too."""
+    encoder = TorchEncoder(model, device="cpu")
+    for _ in range(MANY // 8 - 1):
+        encoder.encode_images(pixels(8, encoder.input_size))
+    assert not translated(encoder)
+    encoder.encode_images(pixels(8, encoder.input_size))
+    assert "image" in translated(encoder)

@@ -1,0 +1,522 @@
+"""Training: it learns, it resumes exactly, it stops in time, and it refuses what cannot work."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from encoders import load_encoder
+from encoders.checkpoint.files import Checkpoint, read_checkpoint, read_description
+from encoders.checkpoint.lexicon import Lexicon
+from encoders.datasets import Dataset
+from encoders.errors import BackboneError, TrainingError
+from encoders.network.image_tower import ImageTower
+from encoders.network.model import CrosslookModel
+from encoders.training import TrainConfig, TrainResult, fresh_start, train
+from encoders.training.augment import (
+    crop_maps,
+    encode_by_length,
+    hide_regions,
+    hide_words,
+    movable_words,
+    piece_tokens,
+    swap_words,
+)
+from encoders.training.data import PairSet, in_groups, prepare_pairs
+from encoders.training.views import cached_activations, make_view, read_views
+from tests.encoders.conftest import TINY, tiny_checkpoint
+
+CONFIG = TrainConfig(
+    epochs=4,
+    batch_size=8,
+    learning_rate=3e-3,
+    image_cut=1,
+    text_cut=0,
+    views=2,
+    hard_negatives=3,
+    patience=9,
+    device="cpu",
+)
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Enough for the painted pictures."""
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def run(pictures: Dataset, out: Path, config: TrainConfig = CONFIG, *, resume: bool = False) -> list[dict[str, str]]:
+    """Train the tiny model, and read its curve."""
+    training, validation = pictures.select("train"), pictures.select("dev")
+    train(tiny_checkpoint(), training, validation, out, config=config, open_picture=open_picture, resume=resume)
+    with (out / "curves.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+class Interrupted(Exception):  # noqa: N818  not an error, a simulated kill
+    """Stands for `kill -9`."""
+
+
+def test_it_learns(pictures: Dataset, tmp_path: Path) -> None:
+    """Both parts of the objective fall, and captions find pictures they could not find before."""
+    curve = run(pictures, tmp_path / "run", replace(CONFIG, epochs=16, average=0.8))
+    first, last = curve[0], curve[-1]
+    assert float(last["contrastive"]) < 0.8 * float(first["contrastive"])
+    assert float(last["matching"]) < float(first["matching"])
+    assert float(last["reranked_t2i_r5"]) > float(first["reranked_t2i_r5"])
+    assert float(last["loss"]) == pytest.approx(
+        float(last["contrastive"]) + 0.5 * float(last["whole"]) + 2 * float(last["matching"]), rel=1e-4
+    )
+
+
+def test_a_run_leaves_a_model_that_loads_and_the_curves(pictures: Dataset, tmp_path: Path) -> None:
+    """The checkpoint tells what it was trained on and what it reached; curves come as CSV and PNG."""
+    curve = run(pictures, tmp_path / "run")
+    out = tmp_path / "run"
+    assert [row["epoch"] for row in curve] == ["1", "2", "3", "4"]
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / "config.json").read_text())["epochs"] == 4
+    metadata = read_description(out / "model").metadata
+    assert metadata["training"]["dataset"] == "colours (train)"
+    assert metadata["training"]["images"] == 28
+    assert metadata["metrics"]["dataset"] == "colours (dev)"
+    assert load_encoder(out / "model", device="cpu").encode_texts(["red over blue"]).vectors.shape == (1, 16)
+
+
+def test_a_resumed_run_follows_exactly_the_same_curve(pictures: Dataset, tmp_path: Path) -> None:
+    """Killed in the third epoch and resumed: every figure of every epoch, and the weights, are the same."""
+    whole = run(pictures, tmp_path / "whole")
+
+    def report(what: str, done: int, _total: int) -> None:
+        if what.startswith("epoch 3") and done == 2:
+            raise Interrupted
+
+    start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
+    with pytest.raises(Interrupted):
+        train(start, training, validation, tmp_path / "b", config=CONFIG, open_picture=open_picture, report=report)
+    assert run(pictures, tmp_path / "b", resume=True) == whole
+    assert (tmp_path / "b/model/model.safetensors").read_bytes() == (
+        tmp_path / "whole/model/model.safetensors"
+    ).read_bytes()
+
+
+def test_it_stops_early_and_keeps_the_best(pictures: Dataset, tmp_path: Path) -> None:
+    """Without a gain for `patience` epochs it ends, and the model is the best epoch's."""
+    config = replace(CONFIG, epochs=30, patience=2, learning_rate=1e-9)
+    training, validation = pictures.select("train"), pictures.select("dev")
+    result = train(tiny_checkpoint(), training, validation, tmp_path / "r", config=config, open_picture=open_picture)
+    assert result.stopped_early
+    assert result.epochs < 30
+    assert result.epochs - result.best_epoch >= 2
+    assert read_description(result.model).metadata["training"]["epoch"] == result.best_epoch
+
+
+def test_a_run_is_not_overwritten_nor_conjured_up(pictures: Dataset, tmp_path: Path) -> None:
+    """A second start in the same place, a resume of nothing, or one with other settings are refused at once."""
+    with pytest.raises(TrainingError, match=r"holds no run to resume: last\.pt is missing"):
+        run(pictures, tmp_path / "run", resume=True)
+    run(pictures, tmp_path / "run", replace(CONFIG, epochs=1))
+    with pytest.raises(TrainingError, match="already holds a run; go on with --resume"):
+        run(pictures, tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"other settings: epochs was 1 and is 4; resume with the same ones"):
+        run(pictures, tmp_path / "run", resume=True)
+    fewer = Dataset("fewer", pictures.examples[1:])
+    with pytest.raises(TrainingError, match="other pictures or captions; resume with the same dataset"):
+        run(fewer, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
+    (tmp_path / "run" / "last.pt").write_bytes(b"cut short")
+    with pytest.raises(TrainingError, match=r"last\.pt is damaged"):
+        run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says where, and what usually helps, instead of training on nonsense."""
+    monkeypatch.setattr(
+        "encoders.training.objective.listwise_match", lambda logits, *_, **__: logits.sum() * float("nan")
+    )
+    with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1, step 1; a lower learning rate"):
+        run(pictures, tmp_path / "run")
+
+
+def test_what_was_best_before_a_divergence_stays_usable(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients that are no numbers never reach the weights, and the best epoch's model still loads."""
+
+    def report(what: str, done: int, _total: int) -> None:
+        if what.startswith("epoch 2") and done == 3:
+            monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
+
+    start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
+    with pytest.raises(TrainingError, match=r"the gradient became inf in epoch 2, step 4; .*, of epoch 1, is kept"):
+        train(start, training, validation, tmp_path, config=CONFIG, open_picture=open_picture, report=report)
+    assert read_description(tmp_path / "model").metadata["training"]["epoch"] == 1
+    assert np.isfinite(load_encoder(tmp_path / "model", device="cpu").encode_texts(["red"]).vectors).all()
+
+
+def test_a_model_without_finite_scores_is_never_kept(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that overflow only when they are used are found by validation."""
+
+    def spoil(model: CrosslookModel, *_: object, **__: object) -> None:
+        with torch.no_grad():
+            model.reranker.linear.bias.fill_(float("inf"))
+
+    monkeypatch.setattr("encoders.training.trainer.fit_hubness", spoil)
+    with pytest.raises(TrainingError, match="no finite scores; train with a lower learning rate"):
+        run(pictures, tmp_path / "run")
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def trained_checkpoint(pictures: Dataset, out: Path, epochs: int) -> Checkpoint:
+    """The tiny model after some epochs, as `--init` reads it."""
+    run(pictures, out, replace(CONFIG, epochs=epochs, average=0.8))
+    return read_checkpoint(out / "model")
+
+
+def test_a_run_that_makes_a_model_worse_gives_it_back(pictures: Dataset, tmp_path: Path) -> None:
+    """Under a rate that diverges, however finite, the result is the model it started from: weights and calibration."""
+    start = trained_checkpoint(pictures, tmp_path / "start", epochs=10)
+    config = replace(CONFIG, learning_rate=0.9, warmup=0.0, average=0.1, patience=2)
+    training, validation = pictures.select("train"), pictures.select("dev")
+    result = train(start, training, validation, tmp_path / "out", config=config, open_picture=open_picture)
+    assert (result.best_epoch, result.epochs, result.stopped_early) == (0, 2, True)
+    before, after = (read_description(tmp_path / name / "model") for name in ("start", "out"))
+    assert (tmp_path / "out/model/model.safetensors").read_bytes() == (
+        tmp_path / "start/model/model.safetensors"
+    ).read_bytes()
+    assert after.calibration == before.calibration
+    assert after.metadata == before.metadata
+    with (tmp_path / "out/curves.csv").open() as file:
+        curve = list(csv.DictReader(file))
+    assert [row["epoch"] for row in curve] == ["0", "1", "2"]
+    assert curve[0]["loss"] == ""
+    assert float(curve[0]["total"]) > max(float(row["total"]) for row in curve[1:])
+
+
+def test_what_comes_out_keeps_its_share_of_the_start(pictures: Dataset, tmp_path: Path) -> None:
+    """Weights are the mean of those before and after, by the share that is kept."""
+    before = tiny_checkpoint().model.state_dict()
+    for keep in (0.0, 0.25):
+        run(pictures, tmp_path / str(keep), replace(CONFIG, epochs=1, learning_rate=3e-2, average=0.5, keep=keep))
+    after, mean = (read_checkpoint(tmp_path / str(keep) / "model").model.state_dict() for keep in (0.0, 0.25))
+    moved = [k for k, v in before.items() if v.is_floating_point() and (after[k] - v).abs().max() > 2e-2]
+    assert len(moved) > 10
+    for name in moved:
+        torch.testing.assert_close(mean[name], 0.25 * before[name] + 0.75 * after[name], atol=2e-3, rtol=2e-3)
+
+
+def test_what_is_kept_of_a_trained_start_keeps_its_querybank_and_weights(pictures: Dataset, tmp_path: Path) -> None:
+    """Only the curve to probabilities is fitted anew: the other choices want more pictures than fine-tuning has."""
+    start = replace(tiny_checkpoint(querybank=3), metadata={"training": {"epoch": 1}})
+    assert start.model.hubness is not None
+    torch.nn.init.normal_(start.model.hubness.captions.centres)
+    centres = start.model.hubness.captions.centres.clone()
+    training, validation = pictures.select("train"), pictures.select("dev")
+    config = replace(CONFIG, epochs=8, average=0.8, keep=0.25, learning_rate=1e-2)
+    result = train(start, training, validation, tmp_path, config=config, open_picture=open_picture)
+    assert result.best_epoch > 0
+    found = read_checkpoint(result.model)
+    assert found.model.hubness is not None
+    torch.testing.assert_close(found.model.hubness.captions.centres, centres, atol=2e-3, rtol=2e-3)
+    weights = ("match_weight", "whole_weight", "hubness_weight")
+    assert [getattr(found.calibration, w) for w in weights] == [getattr(start.calibration, w) for w in weights]
+    assert found.calibration.slope != start.calibration.slope
+
+
+def test_like_pictures_come_in_groups(pictures: Dataset, tmp_path: Path) -> None:
+    """Every picture once, each group together, in another order each time."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(5, 8))
+    kinds = rng.permutation(np.repeat(np.arange(5), 4))
+    sentences = torch.from_numpy(np.repeat(centres[kinds] + 0.01 * rng.normal(size=(20, 8)), 2, axis=0)).float()
+    pairs = PairSet(
+        np.zeros((20, 1, 1, 1, 1), np.float16), tiny_checkpoint().tokenizer(["red"]), np.repeat(np.arange(20), 2)
+    )
+    orders = [in_groups(20, pairs.neighbours(sentences), 4, np.random.default_rng(seed)) for seed in (0, 1)]
+    for order in orders:
+        assert sorted(order) == list(range(20))
+        assert all(len(set(kinds[group])) == 1 for group in order.reshape(5, 4))
+    assert not np.array_equal(orders[0], orders[1])
+    pairs_of = in_groups(20, pairs.neighbours(sentences), 3, rng)  # of four alike, one is left over
+    assert sorted(pairs_of) == list(range(20))
+    alike = kinds[pairs_of[1:]] == kinds[pairs_of[:-1]]
+    assert alike.sum() >= 10
+    one = replace(CONFIG, epochs=1, soft_targets=0.0)
+    plain, grouped = run(pictures, tmp_path / "plain", one), run(pictures, tmp_path / "g", replace(one, group_size=4))
+    assert grouped[0]["contrastive"] != plain[0]["contrastive"]
+
+
+def test_fine_tuning_resumes_exactly_after_epoch_zero(pictures: Dataset, tmp_path: Path) -> None:
+    """The starting model stays in the history, and the epochs count on from where they were."""
+    trained_checkpoint(pictures, tmp_path / "start", epochs=1)
+    training, validation = pictures.select("train"), pictures.select("dev")
+
+    def report(what: str, done: int, _total: int) -> None:
+        if what.startswith("epoch 2") and done == 2:
+            raise Interrupted
+
+    def tune(out: Path, *, resume: bool = False, interrupt: bool = False) -> TrainResult:
+        return train(
+            read_checkpoint(tmp_path / "start/model"),
+            training,
+            validation,
+            out,
+            config=replace(CONFIG, epochs=2),
+            open_picture=open_picture,
+            resume=resume,
+            report=report if interrupt else lambda *_: None,
+        )
+
+    whole = tune(tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        tune(tmp_path / "b", interrupt=True)
+    resumed = tune(tmp_path / "b", resume=True)
+    assert whole.epochs == 2
+    assert replace(resumed, model=whole.model) == whole
+    for name in ("curves.csv", "model/model.safetensors"):
+        assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_dataset_too_small_to_learn_from_is_refused(pictures: Dataset, tmp_path: Path) -> None:
+    """One picture to train or to validate on, or a picture without captions: told before any time is spent."""
+    one = Dataset("lone", pictures.examples[:1])
+    for training, validation, words in (
+        (one, pictures, "lone has too few pictures to train on: 1; at least 2 are needed"),
+        (pictures, one, "lone has too few pictures to validate on: 1; at least 2 are needed"),
+        (Dataset("bare", (*one.examples, replace(one.examples[0], captions=()))), one, r"0\.png has no caption"),
+    ):
+        with pytest.raises(TrainingError, match=words):
+            train(tiny_checkpoint(), training, validation, tmp_path, config=CONFIG, open_picture=open_picture)
+
+
+def test_a_picture_without_finite_activations_is_named(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the frozen stages cannot hold in half precision ends the run before it begins."""
+    original = ImageTower.bottom_stages
+
+    def overflow(self: ImageTower, pixels: torch.Tensor, cut: int) -> torch.Tensor:
+        return original(self, pixels, cut).masked_fill((pixels.flatten(1).std(1) == 0)[:, None, None, None], 70_000.0)
+
+    monkeypatch.setattr(ImageTower, "bottom_stages", overflow)
+    Image.new("RGB", (40, 40)).save(pictures.examples[3].image)
+    with pytest.raises(TrainingError, match=r"3\.png: .* no finite half-precision number; take it out of the dataset"):
+        run(pictures, tmp_path / "run")
+
+
+def test_black_pictures_are_trained_on_like_others(pictures: Dataset, tmp_path: Path) -> None:
+    """Even where every picture is black: there is nothing to learn, and every figure stays finite."""
+    for example in pictures.examples:
+        Image.new("RGB", (40, 40)).save(example.image)
+    curve = run(pictures, tmp_path / "run", replace(CONFIG, epochs=2))
+    assert all(np.isfinite(float(value)) for row in curve for value in row.values())
+    assert np.isfinite(load_encoder(tmp_path / "run/model", device="cpu").encode_texts(["red"]).vectors).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 1),
+        ("learning_rate", 0.0),
+        ("views", 0),
+        ("precision", "float8"),
+        ("keep", 1.0),
+        ("group_size", 0),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(field: str, value: object) -> None:
+    """Before any time is spent, by name."""
+    with pytest.raises(TrainingError, match=field):
+        replace(CONFIG, **{field: value})  # type: ignore[arg-type]
+
+
+def test_a_picture_that_cannot_be_read_ends_the_run(pictures: Dataset, tmp_path: Path) -> None:
+    """Training does not go on without it in silence: what `open_picture` raises reaches the caller."""
+    pictures.examples[3].image.write_text("no picture")
+    with pytest.raises(OSError, match=r"3\.png"):
+        run(pictures, tmp_path / "run")
+
+
+def test_bf16_trains_as_well(pictures: Dataset, tmp_path: Path) -> None:
+    """Mixed precision, forced here, keeps the curve near the plain one."""
+    plain = run(pictures, tmp_path / "plain")
+    mixed = run(pictures, tmp_path / "mixed", replace(CONFIG, precision="bfloat16"))
+    assert float(mixed[-1]["loss"]) == pytest.approx(float(plain[-1]["loss"]), rel=0.15)
+
+
+def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tmp_path: Path) -> None:
+    """What lies on disk is what the stages give, to half precision; a second call computes nothing."""
+    start = tiny_checkpoint()
+    tower = start.model.image.tower.eval()
+    paths = [e.image for e in pictures.examples[:5]]
+    told: list[int] = []
+    array = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3, advance=told.append)
+    assert array.shape[:2] == (5, 3)
+    view = read_views(paths[4], open_picture, 32, 3, 0)[2:]
+    pixels = torch.from_numpy(view).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        expected = tower.bottom_stages(pixels, 2)[0].numpy()
+    np.testing.assert_allclose(array[4, 2], expected, atol=2e-3)
+    calls: list[int] = []
+    tower.bottom_stages, original = (lambda *a: calls.append(1) or original(*a)), tower.bottom_stages  # type: ignore[method-assign, func-returns-value]
+    again = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3)
+    np.testing.assert_array_equal(again, array)
+    assert len(calls) == 1  # only the sample that tells the shape
+    next(tmp_path.glob("*.npy")).unlink()
+    np.testing.assert_array_equal(cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3), array)
+
+
+def test_views_are_the_picture_its_mirror_and_fixed_crops() -> None:
+    """View 0 is plain, 1 mirrored; a further one is the same each time for the same seed."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
+    plain, mirror = (make_view(image, 32, v, np.random.default_rng(0)) for v in (0, 1))
+    np.testing.assert_array_equal(plain[:, ::-1], mirror)
+    crops = [make_view(image, 32, 2, np.random.default_rng(s)) for s in (1, 1, 2)]
+    np.testing.assert_array_equal(crops[0], crops[1])
+    assert not np.array_equal(crops[0], crops[2])
+
+
+def test_batches_hold_every_picture_once_with_its_own_captions(pictures: Dataset, tmp_path: Path) -> None:
+    """An epoch is a permutation; captions belong to the picture they are listed with."""
+    start = tiny_checkpoint()
+    training = pictures.select("train")
+    pairs = prepare_pairs(training, open_picture, start.model.image.tower, start.tokenizer, tmp_path, cut=1, views=1)
+    seen: list[int] = []
+    for batch in pairs.batches(np.random.default_rng(0).permutation(28), 8, 2, np.random.default_rng(1)):
+        for row in range(len(batch.activations)):
+            picture = int(
+                np.abs(np.asarray(pairs.activations[:, 0], np.float32) - batch.activations[row].numpy())
+                .sum((1, 2, 3))
+                .argmin()
+            )
+            seen.append(picture)
+            own = start.tokenizer(training.examples[picture].captions).ids
+            for caption in batch.ids[batch.image_of == row].numpy():
+                width = own.shape[1]
+                assert caption[:width].tolist() in [o[: len(caption)].tolist() for o in own]
+    assert len(seen) == 28
+
+
+def test_hiding_keeps_the_right_share_and_never_all() -> None:
+    """A fifth of the regions goes; a sentence keeps at least a word."""
+    torch.manual_seed(0)
+    states = torch.arange(2 * 10).float().reshape(2, 10, 1)
+    kept = hide_regions(states, 0.2)
+    assert kept.shape == (2, 8, 1)
+    assert all(len(set(row.flatten().tolist())) == 8 for row in kept)
+    assert hide_regions(states, 0.0) is states
+    mask = torch.tensor([[True, True, False], [True, False, False]])
+    for _ in range(50):
+        hidden = hide_words(mask, 0.9)
+        assert hidden.any(1).all()
+        assert not hidden[~mask].any()
+
+
+def test_encoding_by_length_changes_nothing() -> None:
+    """Parts of similar length give what one padded block gives."""
+    start = tiny_checkpoint()
+    side = start.model.text.eval()
+    tokens = start.tokenizer(["a red wall", "green", "the blue door is over a white wall", "a", "white wall"])
+    ids, mask, attended = (torch.from_numpy(a) for a in (tokens.ids, tokens.mask, tokens.attended))
+    with torch.no_grad():
+        whole, parts = side(ids, mask, attended), encode_by_length(side, ids, mask, attended, parts=3)
+    torch.testing.assert_close(parts.vectors, whole.vectors)
+    torch.testing.assert_close(parts.states[mask], whole.states[mask])
+
+
+def test_a_fresh_start_takes_its_words_from_the_training_set(pictures: Dataset) -> None:
+    """Any backbone and text tower by name; unknown ones are refused."""
+    start = fresh_start(pictures, backbone=TINY, text_tower="gru", pretrained=False)
+    assert set(start.tokenizer.vocabulary) >= {"red", "over", "wall"}
+    assert start.model.config.text_tower == "gru"
+    with pytest.raises(BackboneError, match="no text tower 'rnn'; there are transformer, gru, lstm"):
+        fresh_start(pictures, backbone=TINY, text_tower="rnn")
+
+
+def test_crops_of_maps_are_squares_of_them_mirrored_or_not() -> None:
+    """Every crop is found in its map, all crops of a batch are of one size, and half of them are mirrored."""
+    torch.manual_seed(0)
+    maps = torch.arange(2 * 3 * 6 * 6, dtype=torch.float32).reshape(2, 3, 6, 6).repeat(32, 1, 1, 1)
+    sides, mirrored = set(), 0
+    for _ in range(20):
+        cut = crop_maps(maps, 0.5)
+        side = cut.shape[-1]
+        sides.add(side)
+        for whole, part in zip(maps, cut, strict=True):
+            upright = part if part[0, 0, 0] < part[0, 0, -1] else part.flip(-1)
+            mirrored += not torch.equal(upright, part)
+            top, left = divmod(int(upright[0, 0, 0]) % 36, 6)
+            assert torch.equal(upright, whole[:, top : top + side, left : left + side])
+    assert sides == {3, 4, 5, 6}
+    assert 0.4 < mirrored / (20 * 64) < 0.6
+    assert crop_maps(maps, 1.0).shape == maps.shape
+
+
+def test_two_content_words_change_places_and_nothing_else() -> None:
+    """Never function words or pieces of words; a sentence without two different content words stays as it is."""
+    torch.manual_seed(0)
+    vocabulary = ["[PAD]", "[CLS]", "[SEP]", "a", "with", "man", "dog", "snow", "##board", "red"]
+    ids = torch.tensor([[1, 3, 5, 4, 3, 6, 2, 0], [1, 3, 9, 7, 8, 4, 6, 2], [1, 3, 6, 4, 6, 2, 0, 0]])
+    mask = ids > 2
+    seen = set()
+    for _ in range(20):
+        swapped, changed = swap_words(ids, mask, movable_words(vocabulary), piece_tokens(vocabulary))
+        assert changed.tolist() == [True, True, False]
+        assert swapped[0].tolist() == [1, 3, 6, 4, 3, 5, 2, 0]
+        assert swapped[2].tolist() == ids[2].tolist()
+        seen.add(tuple(swapped[1].tolist()))
+    assert seen == {(1, 3, 6, 7, 8, 4, 9, 2)}
+
+
+def test_towers_can_be_kept_while_the_reranker_learns(pictures: Dataset, tmp_path: Path) -> None:
+    """Vectors are the same after training as before; the reranker and its own layers are not."""
+    start = tiny_checkpoint(image_split=2, text_split=1, querybank=3)
+    before = {name: value.clone() for name, value in start.model.state_dict().items()}
+    config = replace(CONFIG, epochs=2, train_towers=False, contrastive_weight=0.0, average=0.5)
+    training, validation = pictures.select("train"), pictures.select("dev")
+    result = train(start, training, validation, tmp_path / "r", config=config, open_picture=open_picture)
+    after = read_checkpoint(result.model).model.state_dict()
+    own = ("reranker.", "image.tower.match_", "text.tower.match_", "image.local.", "text.local.")
+    changed = {n for n, v in before.items() if v.is_floating_point() and not torch.equal(after[n], v.half().float())}
+    assert any(name.startswith("image.tower.match_stages") for name in changed)
+    assert any(name.startswith("text.tower.match_layers") for name in changed)
+    assert all(name.startswith((*own, "hubness.")) for name in changed)
+    assert after["hubness.captions.centres"].abs().sum() > 1  # fitted, though no epoch fits anew
+
+
+def test_a_run_that_keeps_a_share_resumes_from_the_same_start_only(pictures: Dataset, tmp_path: Path) -> None:
+    """Else the result would be a blend of models that have nothing to do with each other."""
+    config = replace(CONFIG, epochs=1, keep=0.5)
+    run(pictures, tmp_path, config)
+    run(pictures, tmp_path, config, resume=True)
+    other = tiny_checkpoint()
+    with torch.no_grad():
+        other.model.log_scale.add_(1)
+    training, validation = pictures.select("train"), pictures.select("dev")
+    with pytest.raises(TrainingError, match="was started from another model; resume with the same one"):
+        train(other, training, validation, tmp_path, config=config, open_picture=open_picture, resume=True)
+
+
+def test_words_no_caption_said_get_a_curve_of_their_own(pictures: Dataset, tmp_path: Path) -> None:
+    """With a class channel the probability of strange words is fitted to what the classes alone can tell."""
+    start = tiny_checkpoint(image_split=1, text_split=1, classes=3, class_dimension=2)
+    start = replace(start, lexicon=Lexicon(class_names=("red", "green", "blue")))
+    training, validation = pictures.select("train"), pictures.select("dev")
+    config = replace(CONFIG, epochs=1)
+    result = train(start, training, validation, tmp_path, config=config, open_picture=open_picture)
+    calibration = read_description(result.model).calibration
+    assert calibration.unfamiliar is not None
+    assert np.isfinite(calibration.unfamiliar).all()
+    scores = np.array([10.0], np.float32)
+    assert calibration.probabilities(scores, familiarity=0.0) != calibration.probabilities(scores)

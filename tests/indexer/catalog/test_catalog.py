@@ -1,0 +1,249 @@
+"""The catalog: the one truth of an index."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection, event
+
+from indexer import Catalog, index_paths
+from indexer.catalog.records import Kind, Stamp
+from indexer.catalog.schema import VERSION
+from indexer.errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+
+
+def test_a_folder_without_an_index_says_how_to_make_one(tmp_path: Path) -> None:
+    """The message carries the command."""
+    with pytest.raises(IndexNotFoundError, match=r"no index in .*; make one with: crosslook index FOLDER --index"):
+        Catalog.open(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(catalog: Catalog) -> None:
+    """An older program must not guess at a newer layout."""
+    file = catalog.directory / "catalog.db"
+    catalog.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(CatalogVersionError, match=rf"newer crosslook \(catalog version 99, this one reads {VERSION}\)"):
+        Catalog.open(catalog.directory)
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A stray file named catalog.db is named, and not overwritten."""
+    (tmp_path / "catalog.db").write_text("no database at all, but long enough to have a header of its own")
+    with pytest.raises(CatalogError, match=r"catalog\.db cannot be used as a catalog"):
+        Catalog.open(tmp_path, create=True)
+    assert (tmp_path / "catalog.db").read_text().startswith("no database")
+
+
+def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
+    """Another program's tables are not ours to fill."""
+    with sqlite3.connect(tmp_path / "catalog.db") as connection:
+        connection.execute("CREATE TABLE theirs (id INTEGER)")
+    with pytest.raises(CatalogError, match="not a crosslook catalog"):
+        Catalog.open(tmp_path, create=True)
+
+
+def test_a_place_that_cannot_hold_an_index_is_named(tmp_path: Path) -> None:
+    """A file where a folder should be is told in one sentence."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CatalogError, match="cannot make an index in"):
+        Catalog.open(tmp_path / "file" / "index", create=True)
+
+
+def test_damage_is_found(indexed: Catalog) -> None:
+    """`check` reads the whole file; overwritten pages do not pass."""
+    indexed.check()
+    file = indexed.directory / "catalog.db"
+    indexed.close()
+    data = bytearray(file.read_bytes())
+    for start in range(4096, len(data), 4096):
+        data[start : start + 64] = b"\xff" * 64
+    file.write_bytes(data)
+    with pytest.raises(CatalogError), Catalog.open(indexed.directory) as damaged:
+        damaged.check()
+
+
+def test_a_model_takes_an_empty_index_and_keeps_it(catalog: Catalog) -> None:
+    """The first model to index owns the embeddings."""
+    assert catalog.active_encoder() is None
+    first = catalog.use_encoder("one", "1" * 64, 8)
+    assert catalog.use_encoder("one", "1" * 64, 8) == first
+    with pytest.raises(EncoderMismatchError, match="made by model one"):
+        catalog.use_encoder("two", "2" * 64, 8)
+
+
+def test_an_empty_index_has_empty_vectors(catalog: Catalog) -> None:
+    """Nothing indexed is nothing, not an error."""
+    ids, vectors = catalog.vectors(Kind.IMAGE)
+    assert (len(ids), len(vectors)) == (0, 0)
+    assert catalog.vector_stamp(Kind.IMAGE) == Stamp()
+    assert catalog.stats().images == 0
+
+
+def test_images_tell_size_format_and_places(indexed: Catalog, folder: Path) -> None:
+    """A record holds what a hit shows."""
+    ids = [int(i) for i in indexed.vectors(Kind.IMAGE)[0]]
+    records = indexed.images([*ids, 10_000])
+    assert set(records) == set(ids)
+    red = next(r for r in records.values() if r.path == folder / "red.png")
+    assert (red.width, red.height, red.format) == (48, 40, "PNG")
+    assert red.paths == (folder / "red.png",)
+
+
+def test_a_file_is_known_by_path_size_and_time(indexed: Catalog, folder: Path) -> None:
+    """A file that has changed since is not mistaken for the indexed one."""
+    path = folder / "red.png"
+    status = path.stat()
+    found = indexed.image_id_for(path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    assert found is not None
+    assert indexed.images([found])[found].path == path
+    assert indexed.image_id_for(path, size=status.st_size + 1, mtime_ns=status.st_mtime_ns) is None
+
+
+def test_the_bank_is_kept_once_and_apart_from_images(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """Captions of no image are a bank; adding them again changes nothing."""
+    texts = ["a red thing", "a blue thing"]
+    for _ in range(2):
+        indexed.add_bank(texts, encoder.encode_texts(texts))
+    bank = indexed.bank_ids()
+    assert len(bank) == 2
+    assert not indexed.has_captions()
+    record = indexed.captions([int(bank[0])])[int(bank[0])]
+    assert (record.text, record.image_id, record.source) == ("a red thing", None, "bank")
+    assert indexed.features(Kind.CAPTION, [int(bank[0])])[1][0].shape == (3, 8)
+
+
+def test_a_failed_transaction_leaves_nothing(indexed: Catalog) -> None:
+    """All of it, or none."""
+    before = indexed.stats().images
+    ids = [int(i) for i in indexed.vectors(Kind.IMAGE)[0]]
+    with pytest.raises(RuntimeError, match="power"), indexed.transaction() as connection:  # noqa: PT012  two steps
+        indexed.forget_images(connection, ids)
+        raise RuntimeError("the power fails")
+    assert indexed.stats().images == before
+
+
+def test_to_forget_an_image_reads_no_other(indexed: Catalog) -> None:
+    """Every statement of it finds its rows by a key: none goes through a table."""
+    ids = indexed.content_hashes().values()
+    plans: list[tuple[str, list[str]]] = []
+
+    def explain(
+        connection: Connection, _cursor: object, statement: str, values: tuple[object, ...], *_: object
+    ) -> None:
+        if statement.startswith(("DELETE", "SELECT")):
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            plans.append((statement, [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", values)]))
+
+    with indexed.transaction() as connection:
+        event.listen(connection, "before_cursor_execute", explain)
+        indexed.forget_images(connection, [min(ids)])
+        indexed.forget_captions(connection, [1])
+    assert sum(statement.startswith("DELETE FROM embedding") for statement, _ in plans) >= 2
+    for statement, plan in plans:
+        assert any(step.startswith("SEARCH") for step in plan), statement
+        assert not any(step.startswith("SCAN") for step in plan), (statement, plan)
+
+
+def test_ids_are_never_used_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A FAISS file that is out of step can be told by its highest id."""
+    index_paths(catalog, encoder, [folder])
+    top = int(catalog.vectors(Kind.IMAGE)[0].max())
+    (folder / "white.png").unlink()
+    index_paths(catalog, encoder, [folder], prune=True)
+    (folder / "again.png").write_bytes((folder / "red.png").read_bytes() + b"\0")
+    index_paths(catalog, encoder, [folder])
+    assert int(catalog.vectors(Kind.IMAGE)[0].max()) > top
+
+
+def test_stats_count_what_is_there(indexed: Catalog) -> None:
+    """Images, places, model and bytes."""
+    stats = indexed.stats()
+    assert (stats.images, stats.locations, stats.missing, stats.failures) == (5, 5, 0, 0)
+    assert stats.encoder is not None
+    assert stats.encoder.name == "fake"
+    assert stats.bytes_on_disk >= (indexed.directory / "catalog.db").stat().st_size
+    np.testing.assert_array_equal(indexed.image_ids_where([]), indexed.vectors(Kind.IMAGE)[0])
+
+
+def test_a_snapshot_stays_as_it_was(indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
+    """What is read of it fits together, whoever commits meanwhile; the catalog itself has moved on."""
+    with indexed.snapshot() as seen:
+        stamp = seen.vector_stamp(Kind.IMAGE)
+        paint("yellow.png", "yellow")
+        index_paths(indexed, encoder, [folder])
+        assert seen.vector_stamp(Kind.IMAGE) == stamp
+        assert len(seen.vectors(Kind.IMAGE)[0]) == len(seen.vector_ids(Kind.IMAGE)) == stamp.count == 5
+        with seen.snapshot() as within:
+            assert within.vector_stamp(Kind.IMAGE) == stamp
+        assert indexed.vector_stamp(Kind.IMAGE).count == 6
+    assert len(indexed.vectors(Kind.IMAGE)[0]) == 6
+
+
+def test_images_are_hidden_by_what_indexes_know(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of whose files none is left, ascending; no row is looked up to see whether others are."""
+    shutil.copy(folder / "red.png", folder / "crimson.png")
+    index_paths(indexed, encoder, [folder])
+    for name in ("white", "red", "blue"):
+        (folder / f"{name}.png").unlink()
+    index_paths(indexed, encoder, [folder])
+    records = indexed.images(indexed.vector_ids(Kind.IMAGE).tolist())
+    asked: list[Any] = []
+    ids = Catalog.ids
+
+    def note(self: Catalog, query: Any) -> Any:
+        asked.append(query)
+        return ids(self, query)
+
+    monkeypatch.setattr(Catalog, "ids", note)
+    hidden = indexed.hidden_image_ids().tolist()
+    assert hidden == sorted(i for i, record in records.items() if record.path is None)
+    assert len(hidden) == 2
+    sql = str(asked[0].compile(compile_kwargs={"literal_binds": True}))
+    with closing(sqlite3.connect(indexed.directory / "catalog.db")) as connection:
+        plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + sql)]
+    assert any("INDEX location_missing" in step for step in plan)
+    assert any("COVERING INDEX ix_location_image_id" in step for step in plan)
+    assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def test_the_state_tells_of_changes_that_leave_all_counts_as_they_were(
+    indexed: Catalog, folder: Path, encoder: FakeEncoder
+) -> None:
+    """A file renamed, and one lost while another comes back, change what is counted by folder."""
+    states = [indexed.state()]
+    (folder / "red.png").rename(folder / "sunset.png")
+    index_paths(indexed, encoder, [folder], prune=True)
+    states.append(indexed.state())
+    index_paths(indexed, encoder, [folder])
+    assert indexed.state() == states[-1], "a run that finds nothing new changes nothing"
+    (folder / "sunset.png").rename(folder.parent / "kept.png")
+    index_paths(indexed, encoder, [folder])
+    states.append(indexed.state())
+    (folder.parent / "kept.png").rename(folder / "sunset.png")
+    index_paths(indexed, encoder, [folder])
+    states.append(indexed.state())
+    assert len(set(states)) == len(states)
+
+
+def test_nobody_waits_for_a_connection(indexed: Catalog) -> None:
+    """However many threads read, and however long: a program that watches a server must not queue behind them."""
+    with ExitStack() as held:
+        for _ in range(40):
+            assert held.enter_context(indexed.snapshot()).counts()["image"] == 5
+        assert indexed.counts()["image"] == 5

@@ -1,0 +1,214 @@
+"""The grammar of `--where`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
+from sqlalchemy import create_engine, select
+from sqlalchemy.pool import StaticPool
+
+from indexer import Catalog, index_paths
+from indexer.catalog import schema
+from indexer.catalog.filters import FIELDS, condition
+from indexer.errors import FilterError
+from tests.fakes import FakeEncoder
+
+EMPTY = create_engine("sqlite://", poolclass=StaticPool)
+schema.metadata.create_all(EMPTY)
+
+
+# Year, camera, folder, width, degrees north and east. The first has a caption, the last no camera and no place.
+PICTURES: list[tuple[int, str | None, str, int, tuple[float, float] | None]] = [
+    (2022, "Nikon", "a", 100, (48.137, 11.575)),
+    (2023, "Canon", "a/deep", 200, (-17.8, 179.5)),
+    (2024, "Canon", "ab", 300, (-14.3, -170.7)),
+    (2025, None, "b%and c", 50, None),
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pictures lie."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def dated(home: Path) -> Iterator[Catalog]:
+    """Four pictures of four years, sizes, cameras, folders and places."""
+    for year, camera, where, width, place in PICTURES:
+        exif = Image.Exif()
+        exif[ExifTags.Base.DateTime] = f"{year}:06:15 10:00:00"
+        if camera:
+            exif[ExifTags.Base.Model] = camera
+        if place:
+            signs = ("S" if place[0] < 0 else "N", "W" if place[1] < 0 else "E")
+            degrees = [(abs(value), 0.0, 0.0) for value in place]
+            exif[ExifTags.IFD.GPSInfo] = {1: signs[0], 2: degrees[0], 3: signs[1], 4: degrees[1]}
+        path = home / where / f"{year}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (width, 50), "red").save(path, exif=exif)
+    path.write_bytes(path.read_bytes() + bytes(5000))  # the last one is the largest
+    (home / "a" / "2022.txt").write_text("a caption")
+    with Catalog.open(home / "index", create=True) as catalog:
+        index_paths(catalog, FakeEncoder(), [home / "a", home / "ab", home / "b%and c"])
+        yield catalog
+
+
+def years(catalog: Catalog, *expressions: str) -> list[int]:
+    """The years of the pictures that pass."""
+    ids = [int(i) for i in catalog.image_ids_where(expressions)]
+    return sorted(int(Path(r.path or "").stem) for r in catalog.images(ids).values())
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("taken_at >= 2023-01-01", [2023, 2024, 2025]),
+        ("taken_at < 2023", [2022]),
+        ("taken_at = 2023", [2023]),
+        ("taken_at = 2023-06", [2023]),
+        ("taken_at > 2023-06-15 09:00 and taken_at <= 2024-06-15T10:00", [2023, 2024]),
+        ("taken_at != 2023-06-15", [2022, 2024, 2025]),
+        ("width > 100", [2023, 2024]),
+        ("width=200", [2023]),
+        ("height <= 50", [2022, 2023, 2024, 2025]),
+        ("megapixels >= 0.01", [2023, 2024]),
+        ("megapixels<0.005", [2025]),
+        ("orientation = landscape", [2022, 2023, 2024]),
+        ("orientation != Landscape", [2025]),
+        ("orientation = portrait", []),
+        ("size > 5kB", [2025]),
+        ("size <= 5 KB", [2022, 2023, 2024]),
+        ("size < 1GiB and size >= 200", [2022, 2023, 2024, 2025]),
+        ("size = 1", []),
+        ("camera = canon", [2023, 2024]),
+        ("camera = can*", [2023, 2024]),
+        ("camera = c_non", []),
+        ("camera != 'Canon'", [2022, 2025]),
+        ("format = jpg", [2022, 2023, 2024, 2025]),
+        ("FORMAT = png", []),
+        ("name = 2023.JPG", [2023]),
+        ("name = *3*", [2023]),
+        ("name = deep*", []),
+        ("name != *.jpg", []),
+        ("latitude > 0", [2022]),
+        ("longitude <= -170.7", [2024]),
+        ("latitude != 48.137", [2023, 2024, 2025]),
+        ("within = 48.1,11.4,48.3,11.8", [2022]),
+        ("within = -20, 170, -10, -160", [2023, 2024]),
+        ("within = -20,-160,-10,170", []),
+        ("within != -90,-180,0,180", [2022, 2025]),
+        ("has_date = true", [2022, 2023, 2024, 2025]),
+        ("has_date != TRUE", []),
+        ("has_caption = true", [2022]),
+        ("has_caption != true", [2023, 2024, 2025]),
+        ("width > 200 or has_caption = true", [2022, 2024]),
+        ("camera = nikon or camera = canon and width > 200", [2022, 2024]),
+        ("width > 1 AND width < 60", [2025]),
+        ("camera = 'nikon' Or camera = \"canon\"", [2022, 2023, 2024]),
+    ],
+)
+def test_expressions_choose_what_they_say(dated: Catalog, expression: str, expected: list[int]) -> None:
+    """Every field and operator."""
+    assert years(dated, expression) == expected
+
+
+def test_folder_means_all_below_it_and_not_its_namesakes(dated: Catalog, home: Path) -> None:
+    """`a` holds `a/deep`, but not `ab`; a trailing slash makes no difference, nor do blanks and `and` in a name."""
+    assert years(dated, f"folder = {home}/a") == [2022, 2023]
+    assert years(dated, f"folder = {home}/a/") == [2022, 2023]
+    assert years(dated, f"folder != {home}/a") == [2024, 2025]
+    assert years(dated, f"folder = {home}/b%and c") == [2025]
+    assert years(dated, f"folder = '{home}/b%and c' and width = 50") == [2025]
+    assert years(dated, "folder = /") == [2022, 2023, 2024, 2025]
+
+
+def test_all_expressions_must_hold(dated: Catalog) -> None:
+    """Several filters narrow each other, and ids come in order, as the vector search wants them."""
+    assert years(dated, "width > 100", "camera = Canon", "taken_at < 2024") == [2023]
+    ids = dated.image_ids_where(["width > 50 or width = 50"])
+    assert ids.dtype == np.int64
+    assert ids.tolist() == sorted(ids.tolist())
+    assert len(ids) == 4
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("", "at character 1, expected FIELD OP VALUE"),
+        ("width", "at character 1, expected FIELD OP VALUE"),
+        ("width > ", "at character 9, expected FIELD OP VALUE"),
+        ("width > wide", "at character 9, 'wide' is not a whole number"),
+        ("taken_at > yesterday", "at character 12, 'yesterday' is not a date"),
+        ("taken_at > 2024-13", "at character 12, '2024-13' is not a date"),
+        ("taken_at = 2023-02-29", "at character 12, '2023-02-29' is not a date"),
+        ("colour = red", "at character 1, there is no field 'colour'; there are width, height"),
+        ("width > 3 and colour = red", "at character 15, there is no field 'colour'"),
+        ("camera > Canon", "at character 8, camera takes = or !=, not >"),
+        ("folder <= /x", "folder takes = or !=, not <="),
+        ("within > 1,2,3,4", "within takes = or !=, not >"),
+        ("has_caption = maybe", "has_caption is true or false, not 'maybe'"),
+        ("has_date = 2024", "has_date is true or false, not '2024'"),
+        ("has_date > true", "has_date takes = or !=, not >"),
+        ("orientation = tall", "landscape, portrait or square, not 'tall'"),
+        (" and ".join(["width = 1"] * 51), "at character 701, there are more than 50 comparisons"),
+        ("size > 2 pounds", "'2 pounds' is not a size such as 2MB"),
+        ("size > -1", "'-1' is not a size"),
+        ("megapixels > many", "'many' is not a number"),
+        ("within = 1,2,3", "is not south,west,north,east in degrees"),
+        ("within = 50,0,40,10", "south before north"),
+        ("within = 0,0,10,999", "longitudes from -180 to 180"),
+        ("width > 99999999999999999999", "not a whole number"),
+        ("camera = 'Canon", "at character 10, the quotation mark ' is never closed"),
+        ("camera = 'Canon' x", "at character 17, expected the end"),
+        ("caf\udce9 = 1", "expected FIELD OP VALUE"),
+    ],
+)
+def test_what_does_not_parse_is_named_with_its_place(expression: str, words: str) -> None:
+    """The message quotes the filter, says where it went wrong and what was expected."""
+    with pytest.raises(FilterError, match=re.escape(words)):
+        condition(expression)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40))
+def test_any_text_parses_or_is_refused(text: str) -> None:
+    """No input makes the grammar fail in another way, nor reaches SQL unquoted."""
+    try:
+        compiled = condition(text).compile()
+    except FilterError:
+        return
+    assert text not in str(compiled) or len(text) < 3
+
+
+@settings(deadline=None)
+@given(st.sampled_from(FIELDS), st.sampled_from(["=", "!=", "<", ">="]), st.text(max_size=20))
+def test_any_value_of_any_field_runs_or_is_refused(field: str, op: str, value: str) -> None:
+    """SQLite never sees a value as SQL: what parses, runs."""
+    try:
+        wanted = condition(f"{field} {op} {value}")
+    except FilterError:
+        return
+    with EMPTY.connect() as connection:
+        assert connection.execute(select(schema.image.c.id).where(wanted)).all() == []
+
+
+def test_the_longest_expressions_and_the_largest_sizes_can_be_asked(dated: Catalog) -> None:
+    """SQLite refuses deep conditions and numbers beyond 64 bits; neither reaches it."""
+    most = " or ".join(["width = 1"] * 50)
+    assert len(dated.image_ids_where([most] * 20)) == 0
+    assert len(dated.image_ids_where(["size < 999999999999999 GB"])) == len(PICTURES)
+
+
+def test_pictures_without_a_date_can_be_chosen(indexed: Catalog) -> None:
+    """Painted ones have none."""
+    assert len(indexed.image_ids_where(["has_date = false"])) == 5
+    assert len(indexed.image_ids_where(["has_date != true"])) == 5
+    assert len(indexed.image_ids_where(["has_date = true"])) == 0

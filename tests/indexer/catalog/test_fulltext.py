@@ -1,0 +1,117 @@
+"""Words of captions and names in the full-text tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer import Catalog, index_paths
+from indexer.catalog.fulltext import images_named, images_that_say
+from indexer.catalog.records import Ids
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+
+
+@pytest.fixture
+def album(catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path) -> Catalog:
+    """Four pictures in folders with names; one has a caption, and so has the bank."""
+    paint("Anna's wedding/IMG_2034.png", "red")
+    paint("Anna's wedding/café%.png", "green", seed=1)
+    paint("Oslo/IMG_2035.tar.png", "blue", seed=2)
+    paint("Oslo/img 2034 late.png", "white", seed=3)
+    (tmp_path / "pictures/Oslo/IMG_2035.tar.txt").write_text("Ben plays the violin\n")
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    catalog.add_bank(["a violin and a zebra"], encoder.encode_texts(["a violin and a zebra"]))
+    return catalog
+
+
+def names(catalog: Catalog, ids: Ids) -> list[str]:
+    """The file names of some images."""
+    return sorted(r.path.name for r in catalog.images(ids.tolist()).values() if r.path)
+
+
+@pytest.mark.parametrize(
+    ("term", "in_names", "in_captions"),
+    [
+        ("anna", ["IMG_2034.png", "café%.png"], []),
+        ("WEDDINGS", ["IMG_2034.png", "café%.png"], []),
+        ("IMG_2034", ["IMG_2034.png", "img 2034 late.png"], []),
+        ("IMG_2034.png", ["IMG_2034.png"], []),
+        ("2034 img", [], []),
+        ("cafe", ["café%.png"], []),
+        ("violin", [], ["IMG_2035.tar.png"]),
+        ("play the violins", [], ["IMG_2035.tar.png"]),
+        ("zebra", [], []),
+        ("oslo OR anna", [], []),
+        ("an*", [], []),
+        ("path: oslo", [], []),
+        ('anna" OR "oslo', [], []),
+    ],
+)
+def test_words_are_found_where_they_lie(album: Catalog, term: str, in_names: list[str], in_captions: list[str]) -> None:
+    """In names and in the captions of pictures, never in the bank's, and query syntax is words."""
+    found = images_that_say(album, term, limit=100)
+    assert [names(album, ids) for ids in found] == [in_names, in_captions]
+    assert all(ids.tolist() == sorted(set(ids.tolist())) for ids in found)
+
+
+def test_a_limit_bounds_what_is_read(album: Catalog) -> None:
+    """However many images say it."""
+    assert len(images_that_say(album, "png", limit=100)[0]) == 4
+    assert len(images_that_say(album, "png", limit=3)[0]) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("img_2034.PNG", ["IMG_2034.png"]),
+        ("IMG_2034", ["IMG_2034.png"]),
+        ("IMG_2035.tar", ["IMG_2035.tar.png"]),
+        ("IMG_2035", []),
+        ("img 2034 late", ["img 2034 late.png"]),
+        ("café%", ["café%.png"]),
+        ("Oslo", []),
+        ("2034", []),
+        ("Oslo/IMG_2035.tar.png", []),
+        ("%", []),
+        ("", []),
+        ("x" * 300, []),
+    ],
+)
+def test_an_exact_name_is_the_whole_name_with_or_without_its_ending(
+    album: Catalog, name: str, expected: list[str]
+) -> None:
+    """Neither a part of it nor a folder."""
+    assert names(album, images_named(album, name)) == expected
+
+
+def test_words_of_what_is_removed_are_forgotten(album: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """The triggers keep the tables in step."""
+    (tmp_path / "pictures/Oslo/IMG_2035.tar.png").rename(tmp_path / "pictures/Oslo/fjord.png")
+    index_paths(album, encoder, [tmp_path / "pictures"], prune=True)
+    assert names(album, images_that_say(album, "fjord", limit=9)[0]) == ["fjord.png"]
+    assert names(album, images_that_say(album, "2035", limit=9)[0]) == []
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=30) | st.text('ab"*^()-:{}+\0 ANDORT\udce9', max_size=12))
+def test_any_text_is_looked_up(album: Catalog, text: str) -> None:
+    """Nothing that a person types is query syntax, or fails."""
+    for ids in (*images_that_say(album, text, limit=5), images_named(album, text)):
+        assert len(ids) <= 5
+
+
+def test_names_count_where_a_picture_lies_now(album: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """Not where it lay before it was moved; neither do filters find it there."""
+    pictures = tmp_path / "pictures"
+    (pictures / "Anna's wedding/IMG_2034.png").rename(pictures / "Oslo/Bert.png")
+    index_paths(album, encoder, [pictures])
+    assert names(album, images_that_say(album, "anna", limit=100)[0]) == ["café%.png"]
+    assert names(album, images_that_say(album, "bert", limit=100)[0]) == ["Bert.png"]
+    assert names(album, images_named(album, "IMG_2034.png")) == []
+    assert names(album, album.image_ids_where([f"folder = {pictures}/Anna's wedding"])) == ["café%.png"]
+    assert names(album, album.image_ids_where(["name = IMG_2034.png"])) == []
+    assert names(album, album.image_ids_where(["name = bert.png"])) == ["Bert.png"]

@@ -1,0 +1,143 @@
+"""Files that take each other's names, and files whose content is new: who keeps which captions."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from encoders.datasets import CaptionFile, read_captions
+from indexer import Catalog, index_paths
+from indexer.catalog.browse import browse
+from indexer.ingest.pipeline import index_changes
+from indexer.ingest.roots import forget
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+
+COUNT = 7
+
+
+@pytest.fixture
+def pictures(catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path) -> Path:
+    """Seven indexed pictures, each with a caption from a table that says which content it is."""
+    for i in range(COUNT):
+        paint(f"{i}.png", seed=i)
+    index_paths(catalog, encoder, [tmp_path / "pictures"], captions=table(tmp_path))
+    return tmp_path / "pictures"
+
+
+def table(folder: Path) -> CaptionFile:
+    """A caption for each picture by its name."""
+    file = folder / "captions.csv"
+    file.write_text("image,caption\n" + "".join(f"{i}.png,content {i}\n" for i in range(COUNT)))
+    return read_captions(file)
+
+
+def shift(folder: Path, paint: Paint) -> None:
+    """A new picture in front, every other one renumbered."""
+    for i in reversed(range(COUNT)):
+        (folder / f"{i}.png").rename(folder / f"{i + 1}.png")
+    paint("0.png", "blue")
+
+
+def said(catalog: Catalog) -> dict[str, list[str]]:
+    """The captions of each picture by the name of its file."""
+    records = catalog.images(list(catalog.content_hashes().values())).values()
+    names = {r.id: r.path.name if r.path else f"nowhere {r.id}" for r in records}
+    return {name: sorted(c.text for c in catalog.captions_of(i)) for i, name in names.items()}
+
+
+SHIFTED = {f"{i + 1}.png": [f"content {i}"] for i in range(COUNT)} | {"0.png": []}
+
+
+def stopped_after(catalog: Catalog, encoder: FakeEncoder, folder: Path, count: int) -> None:
+    """Index in batches of two until so many files are done, as Ctrl-C does."""
+    stop = threading.Event()
+
+    def advance(phase: str, done: int, _total: int) -> None:
+        if phase == "images" and done >= count:
+            stop.set()
+
+    assert index_paths(catalog, encoder, [folder], batch_size=2, progress=advance, stop=stop).stopped
+
+
+@pytest.mark.parametrize("count", [2, 4, 6])
+def test_a_stopped_run_over_shifted_names_goes_on(
+    catalog: Catalog, encoder: FakeEncoder, pictures: Path, paint: Paint, count: int
+) -> None:
+    """The picture between two places is hidden, found again by the next run, and not encoded anew."""
+    shift(pictures, paint)
+    stopped_after(catalog, encoder, pictures, count)
+    nowhere = [r for r in catalog.images(list(catalog.content_hashes().values())).values() if r.path is None]
+    assert [r.id for r in nowhere] == catalog.hidden_image_ids().tolist() != []
+    assert not {shown.id for shown in browse(catalog, k=20)} & {r.id for r in nowhere}
+    report = index_paths(catalog, encoder, [pictures], batch_size=2)
+    assert (report.added, report.duplicates) == (0, 0)
+    assert said(catalog) == SHIFTED
+    assert encoder.images_encoded == COUNT + 1
+
+
+def test_a_look_at_a_part_settles_nothing_of_a_stopped_run(
+    catalog: Catalog, encoder: FakeEncoder, pictures: Path, paint: Paint
+) -> None:
+    """Neither one file nor another root nor `forget` nor an unplugged drive says where a picture has gone."""
+    shift(pictures, paint)
+    stopped_after(catalog, encoder, pictures, 4)
+    index_changes(catalog, encoder, [str(pictures / "0.png")])
+    other = paint("../other/one.png", "green")
+    index_paths(catalog, encoder, [other.parent], prune=True)
+    forget(catalog, other.parent)
+    away = pictures.rename(pictures.with_name("unplugged"))
+    index_paths(catalog, encoder, [pictures], prune=True)
+    away.rename(pictures)
+    index_paths(catalog, encoder, [pictures])
+    assert said(catalog) == SHIFTED
+    assert encoder.images_encoded == COUNT + 2
+
+
+def test_captions_stay_with_a_file_that_is_edited_though_its_run_is_stopped(
+    catalog: Catalog, encoder: FakeEncoder, pictures: Path, paint: Paint
+) -> None:
+    """Edited twice, and copied, with a stop in between: the captions are those of the last edition."""
+    paint("3.png", "blue")
+    paint("1.png", "green")
+    paint("6.png", "white")
+    stopped_after(catalog, encoder, pictures, 2)
+    (pictures / "00.png").write_bytes((pictures / "6.png").read_bytes())
+    stopped_after(catalog, encoder, pictures, 2)
+    paint("1.png", "black", size=(50, 50))
+    index_paths(catalog, encoder, [pictures])
+    found = said(catalog)
+    assert (found["1.png"], found["3.png"], found["00.png"]) == (["content 1"], ["content 3"], ["content 6"])
+    assert catalog.stats().images == COUNT
+
+
+def test_a_picture_that_is_moved_over_another_keeps_its_own_captions(
+    catalog: Catalog, encoder: FakeEncoder, pictures: Path
+) -> None:
+    """What was said of the one that is gone is not true of it; and so where all names move down by one."""
+    (pictures / "6.png").rename(pictures / "5.png")
+    for i in range(1, 5):
+        (pictures / f"{i}.png").rename(pictures / f"{i - 1}.png")
+    index_paths(catalog, encoder, [pictures], batch_size=2)
+    assert said(catalog) == {f"{i - 1}.png": [f"content {i}"] for i in (1, 2, 3, 4, 6)}
+
+
+def test_a_sidecar_speaks_of_the_picture_that_lies_beside_it_now(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
+) -> None:
+    """Swapped pictures swap what sidecars say of them; a copy that is edited takes its own with it."""
+    folder = tmp_path / "pictures"
+    for name, seed in (("a", 1), ("b", 2), ("c", 3), ("d", 3)):
+        paint(f"{name}.png", seed=seed)
+        (folder / f"{name}.txt").write_text(f"beside {name}")
+    index_paths(catalog, encoder, [folder])
+    assert said(catalog)["c.png"] == ["beside c", "beside d"]
+    for old, new in (("a.png", "aside"), ("b.png", "a.png"), ("aside", "b.png")):
+        (folder / old).rename(folder / new)
+    paint("d.png", "blue")
+    os.utime(folder / "d.png", (1, 1))
+    index_paths(catalog, encoder, [folder], batch_size=1)
+    assert said(catalog) == {f"{name}.png": [f"beside {name}"] for name in "abcd"}

@@ -1,0 +1,229 @@
+"""`kill -9` at any moment: the next run ends with the same index as an undisturbed one."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from indexer import Catalog, index_paths
+from tests.fakes import COLOURS, FakeEncoder
+from tests.indexer.ingest import killing
+
+STORIES = ("new", "old", "changed", "pruned")
+COLOUR_NAMES = ("red", "blue", "green", "yellow")
+
+
+@dataclass
+class Trials:
+    """A folder of pictures on its second day, the index of its first, and what undisturbed runs make of either."""
+
+    folder: Path
+    finished: Path
+    work: Path
+    expected: dict[str, killing.Content] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+    def start(self, story: str) -> Path:
+        """A new index directory with what a story begins with."""
+        self.count += 1
+        index = self.work / f"index-{self.count}"
+        killing.begin(story, index, self.finished)
+        return index
+
+    def undisturbed(self, story: str) -> killing.Content:
+        """What a story ends with; measured on the way: its steps and its time on the processor."""
+        if story not in self.expected:
+            options = {"prune": story == "pruned"}
+            self.steps[story] = killing.count_steps(self.start(story), self.folder, **options)
+            index, began = self.start(story), time.process_time()
+            killing.run(index, self.folder, **options)
+            self.seconds[story] = time.process_time() - began
+            self.expected[story] = killing.content(index)
+        return self.expected[story]
+
+    def recover(self, index: Path, story: str) -> None:
+        """One more run, and all must be as it would have been."""
+        killing.run(index, self.folder, prune=story == "pruned")
+        expected, found = self.undisturbed(story), killing.content(index)
+        for table, rows in expected.items():
+            assert found[table] == rows, f"{table} of {story}"
+        assert list(index.glob("vectors/*.tmp")) == []
+
+    def kill(self, rng: random.Random) -> int:
+        """Let a run of some story die at some moment, and recover."""
+        story = rng.choice(STORIES)
+        self.undisturbed(story)
+        index, options = self.start(story), {"prune": story == "pruned"}
+        if rng.random() < 0.5:
+            step = rng.randrange(1, self.steps[story])
+            status = killing.in_child(killing.die_at_step, step, index, self.folder, **options)
+        else:
+            moment = rng.uniform(0.01, self.seconds[story])
+            status = killing.in_child(killing.die_at_time, moment, index, self.folder, **options)
+        assert status in (0, -signal.SIGKILL, -signal.SIGPROF)  # 0: it was quicker than the one that was measured
+        self.recover(index, story)
+        return status
+
+
+def paint(path: Path, colour: str, seed: int) -> None:
+    """A picture of its own content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", (48, 40), COLOURS[colour])
+    image.putpixel((seed % 48, seed // 48), (seed % 256, 77, 99))
+    image.save(path)
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    """Eleven pictures, two files that are none, captions; a day later some have come, gone, moved and changed."""
+    work = tmp_path_factory.mktemp("killed")
+    folder = work / "pictures"
+    for i in range(9):
+        paint(folder / f"{i}.png", COLOUR_NAMES[i % 4], i)
+    (folder / "twin.png").write_bytes((folder / "1.png").read_bytes())
+    (folder / "other").mkdir()
+    (folder / "other" / "twin.png").write_bytes((folder / "2.png").read_bytes())
+    (folder / "0.jpg").write_text("words")
+    (folder / "9.jpg").write_text("more words")
+    for name in ("1", "4", "5", "twin", "other/twin"):
+        (folder / f"{name}.txt").write_text(f"a {COLOUR_NAMES[len(name) % 4]} thing called {name}\na square\n")
+    (work / "captions.csv").write_text("image,caption\n3.png,a yellow room\n6.png,a green door\n0.png,red\n4.png,box\n")
+    killing.run(work / "finished", folder)
+    paint(folder / "9.jpg", "white", 9)
+    paint(folder / "4.png", "black", 40)  # its captions follow it
+    (folder / "4.txt").write_text("a dark thing\na square\n")
+    (folder / "twin.txt").write_text("said anew\n")
+    (folder / "5.txt").unlink()
+    (folder / "6.png").rename(folder / "other" / "moved.png")
+    (folder / "7.png").unlink()
+    for old, new in (("0.png", "aside"), ("8.png", "0.png"), ("aside", "8.png")):
+        (folder / old).rename(folder / new)
+    (folder / "2.png").write_text("no picture any more")
+    for i in (20, 21, 22, 23):
+        paint(folder / "new" / f"{i}.png", COLOUR_NAMES[i % 4], i)
+    return Trials(folder, work / "finished", work)
+
+
+def digest(path: Path) -> str:
+    """What the catalog knows a file by."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_undisturbed_run_leaves_each_caption_with_its_picture(trials: Trials) -> None:
+    """What all killed runs are compared with is right: swapped, moved and copied files, and an edited one, keep theirs.
+
+    The table names `0.png` as red, and by then that is another picture.
+    """
+    trials.undisturbed("changed")
+    expected = {
+        "0.png": ["red"],
+        "8.png": ["red"],
+        "1.png": ["a blue thing called 1", "a square", "said anew"],
+        "3.png": ["a yellow room"],
+        "4.png": ["a dark thing", "a square", "box"],
+        "5.png": [],
+        "other/moved.png": ["a green door"],
+        "other/twin.png": ["a square", "a green thing called other/twin"],
+    }
+    with Catalog.open(trials.work / f"index-{trials.count}") as catalog:
+        found = killing.captions_by_content(catalog)
+    for name, texts in expected.items():
+        assert found[digest(trials.folder / name)] == sorted(texts), name
+
+
+@pytest.fixture(params=["captions.csv", "sidecars"])
+def shifted(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str, list[str]]]:
+    """Seven pictures whose names have moved on by one since they were indexed; and what is to be said of each.
+
+    A new one is in front; what was said came along, in a table or in sidecars.
+    """
+    folder, count = tmp_path / "pictures", 7
+    for i in range(count):
+        paint(folder / f"{i}.png", COLOUR_NAMES[i % 4], i)
+    said = {digest(folder / f"{i}.png"): [f"content {i}"] for i in range(count)}
+
+    def say(ahead: int) -> None:
+        rows = [(i + ahead, f"content {i}") for i in range(count)]
+        table = rows if request.param == "captions.csv" else []
+        lines = [f"{name}.png,{text}\n" for name, text in table]
+        (tmp_path / "captions.csv").write_text("image,caption\nnone.png,nothing\n" + "".join(lines))
+        for name, text in rows if not table else []:
+            (folder / f"{name}.txt").write_text(text)
+
+    say(0)
+    killing.run(tmp_path / "finished", folder)
+    for i in reversed(range(count)):
+        (folder / f"{i}.png").rename(folder / f"{i + 1}.png")
+    (folder / "0.txt").unlink(missing_ok=True)
+    paint(folder / "0.png", "black", 50)
+    say(1)
+    return folder, said | {digest(folder / "0.png"): []}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_shifted_names_leave_each_caption_with_its_picture(
+    shifted: tuple[Path, dict[str, list[str]]], when: str
+) -> None:
+    """Killed at each commit, and once not at all: every picture is known as what it was, and none is shown nowhere."""
+    folder, said = shifted
+    finished = folder.parent / "finished"
+    with Catalog.open(finished) as catalog:
+        ids = catalog.content_hashes()
+    for nth in itertools.count(1):
+        index = folder.parent / f"index-{nth}"
+        killing.begin("changed", index, finished)
+        status = killing.in_child(killing.die_at_commit, nth, when, index, folder)
+        with Catalog.open(index) as catalog:
+            hidden = set(catalog.hidden_image_ids().tolist())
+            records = catalog.images(list(catalog.content_hashes().values())).values()
+            assert {record.id for record in records if record.path is None} == hidden
+        killing.run(index, folder)
+        killing.content(index)
+        with Catalog.open(index) as catalog:
+            assert killing.captions_by_content(catalog) == said, f"killed {when} commit {nth}"
+            assert catalog.content_hashes().items() >= ids.items()
+            assert catalog.is_settled()
+            assert not len(catalog.hidden_image_ids())
+        if status == 0:
+            break
+    assert nth > 4
+
+
+@pytest.mark.parametrize("name", killing.POINTS)
+def test_a_run_that_was_killed_is_made_good_by_the_next(trials: Trials, name: str) -> None:
+    """At each moment that has a name: in every phase, inside and between transactions and files."""
+    story = killing.POINTS[name].story
+    index = trials.start(story)
+    assert killing.in_child(killing.die_at_point, name, index, trials.folder) == -signal.SIGKILL
+    trials.recover(index, story)
+
+
+def test_fifty_runs_that_were_killed_anywhere_are_made_good(trials: Trials) -> None:
+    """At the next step of Python, or at a moment of the clock, from before the catalog opens to the last file."""
+    rng = random.Random(50)
+    killed, tried = 0, 0
+    while killed < 50:
+        killed += trials.kill(rng) != 0
+        tried += 1
+        assert tried < 100, f"only {killed} of {tried} runs were killed before they ended"
+
+
+def test_a_run_that_is_killed_again_and_again_comes_to_its_end(trials: Trials) -> None:
+    """Each attempt keeps what it committed, so that ever later deaths add up to the whole."""
+    index = trials.start("new")
+    for name in ("encoding", "a batch committed", "captions written", "a FAISS file half written"):
+        killing.in_child(killing.die_at_point, name, index, trials.folder)
+    with Catalog.open(index) as catalog:
+        report = index_paths(catalog, FakeEncoder(), [trials.folder])
+        assert (report.added, report.captions_added) == (0, 0)
+    trials.recover(index, "new")

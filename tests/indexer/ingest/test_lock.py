@@ -1,0 +1,119 @@
+"""One indexer at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from encoders import Pixels
+from encoders.features import ImageFeatures
+from indexer import Catalog, index_paths
+from indexer.errors import CatalogError, IndexBusyError
+from indexer.ingest.lock import indexing_lock
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+from tests.indexer.ingest.killing import FORKS
+
+
+class Waiting(FakeEncoder):
+    """A model that says when it is asked, and never answers."""
+
+    def __init__(self, asked: Connection) -> None:
+        super().__init__()
+        self.asked = asked
+
+    def encode_images(self, pixels: Pixels) -> ImageFeatures:
+        """Wait to be killed."""
+        self.asked.send(len(pixels))
+        time.sleep(600)
+        return super().encode_images(pixels)
+
+
+def index_for_ever(asked: Connection, index: Path, folder: Path) -> None:
+    """In a process of its own: begin, and get stuck in the first batch."""
+    with Catalog.open(index, create=True) as catalog:
+        index_paths(catalog, Waiting(asked), [folder])
+
+
+def test_a_second_indexer_is_refused_until_the_first_is_gone(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
+) -> None:
+    """It is told the process of the first; when that is killed nothing stale is left behind."""
+    paint("yellow.png", "yellow")
+    here, there = FORKS.Pipe()
+    first = FORKS.Process(target=index_for_ever, args=(there, indexed.directory, folder))
+    first.start()
+    try:
+        assert here.recv() == 1
+        sentence = rf"is being indexed by process {first.pid}; wait for it, or stop it$"
+        with pytest.raises(IndexBusyError, match=sentence):
+            index_paths(indexed, encoder, [folder])
+        with pytest.raises(IndexBusyError, match=sentence), indexing_lock(indexed.directory):
+            pass
+        assert len(indexed.images(np.arange(1, 9).tolist())) == 5  # reading goes on
+    finally:
+        os.kill(first.pid or 0, signal.SIGKILL)
+        first.join()
+    assert index_paths(indexed, encoder, [folder]).added == 1
+
+
+def test_a_second_thread_is_refused_too(indexed: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """The lock belongs to who took it, not to the process; when it is let go the next can have it."""
+    for _ in range(2):
+        with (
+            indexing_lock(indexed.directory),
+            pytest.raises(IndexBusyError, match=f"by process {os.getpid()};"),
+        ):
+            index_paths(indexed, encoder, [folder])
+    assert index_paths(indexed, encoder, [folder]).unchanged == 5
+
+
+def test_a_run_that_fails_lets_go(indexed: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """An error inside is passed on, and the lock is free."""
+    with pytest.raises(ValueError, match="inside"), indexing_lock(indexed.directory):
+        raise ValueError("inside")
+    assert index_paths(indexed, encoder, [folder]).unchanged == 5
+
+
+def test_two_indexes_do_not_hinder_each_other(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, tmp_path: Path
+) -> None:
+    """The lock is one index's own."""
+    with Catalog.open(tmp_path / "other", create=True) as other, indexing_lock(indexed.directory):
+        assert index_paths(other, encoder, [folder]).added == 5
+
+
+def open_at_once(ready: Barrier, told: Connection, index: Path) -> None:
+    """In a process of its own: make an index at the same moment as others."""
+    ready.wait()
+    try:
+        with Catalog.open(index, create=True) as catalog:
+            told.send(catalog.stats().images)
+    except CatalogError as exc:
+        told.send(str(exc))
+
+
+def test_programs_that_make_an_index_at_once_share_it(tmp_path: Path) -> None:
+    """One makes the tables; the others wait for it, and do not take a catalog in the making for a foreign database."""
+    ready, (here, there) = FORKS.Barrier(4), FORKS.Pipe()
+    for attempt in range(8):
+        index = tmp_path / str(attempt)
+        several = [FORKS.Process(target=open_at_once, args=(ready, there, index)) for _ in range(4)]
+        for process in several:
+            process.start()
+        assert [here.recv() for _ in several] == [0, 0, 0, 0]
+        for process in several:
+            process.join()
+
+
+def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
+    """In one sentence, like every other refusal."""
+    with pytest.raises(CatalogError, match="cannot be written"), indexing_lock(tmp_path / "none"):
+        pass

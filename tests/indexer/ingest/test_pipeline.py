@@ -1,0 +1,343 @@
+"""Indexing as its owner sees it: what is new, what has changed, what is gone, and what could not be read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from encoders.datasets import read_captions
+from indexer import Catalog, IndexReport, VectorIndex, index_paths
+from indexer.catalog.records import Kind
+from indexer.errors import EncoderMismatchError
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+
+
+def counts(report: IndexReport) -> dict[str, int]:
+    """The counts that are not zero."""
+    names = (
+        "added",
+        "updated",
+        "unchanged",
+        "duplicates",
+        "missing",
+        "removed",
+        "captions_added",
+        "captions_unmatched",
+    )
+    found = {name: getattr(report, name) for name in names} | {"failed": len(report.failed)}
+    return {name: count for name, count in found.items() if count}
+
+
+def touch(path: Path) -> None:
+    """Give a file another time."""
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 5_000_000_000))
+
+
+def test_a_second_run_opens_nothing(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """Files whose size and time are as they were are counted and left alone."""
+    assert counts(index_paths(catalog, encoder, [folder])) == {"added": 5}
+    assert encoder.images_encoded == 5
+    report = index_paths(catalog, encoder, [folder])
+    assert counts(report) == {"unchanged": 5}
+    assert report.seen == 5
+    assert encoder.images_encoded == 5
+
+
+def test_stored_vectors_are_those_of_the_model(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """What the catalog holds is what the image tower said, to half precision, and the regions to int8."""
+    ids, vectors = indexed.vectors(Kind.IMAGE)
+    assert len(ids) == 5
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)
+    red = next(i for i, r in indexed.images([int(i) for i in ids]).items() if r.path and r.path.name == "red.png")
+    expected = encoder.encode_texts(["red"]).tokens[0][0]
+    np.testing.assert_allclose(indexed.features(Kind.IMAGE, [red])[1][0][0], expected, atol=0.03)
+    assert indexed.features(Kind.IMAGE, [red])[0][0] @ encoder.encode_texts(["red"]).vectors[0] > 0.99
+
+
+def test_a_changed_file_is_encoded_again(catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
+    """New content at an old place replaces the old image, of which nothing remains."""
+    index_paths(catalog, encoder, [folder])
+    touch(paint("red.png", "yellow"))
+    assert counts(index_paths(catalog, encoder, [folder])) == {"updated": 1, "unchanged": 4}
+    assert catalog.stats().images == 5
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    scores, ids = index.search(encoder.encode_texts(["yellow"]).vectors, 1)
+    assert scores[0, 0] > 0.9
+    assert catalog.images([int(ids[0, 0])])[int(ids[0, 0])].path == folder / "red.png"
+
+
+def test_a_touched_file_is_not_encoded_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """Another time, the same content: the hash says so."""
+    index_paths(catalog, encoder, [folder])
+    touch(folder / "red.png")
+    assert counts(index_paths(catalog, encoder, [folder])) == {"updated": 1, "unchanged": 4}
+    assert encoder.images_encoded == 5
+
+
+def test_copies_are_duplicates_within_a_batch_and_across(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """One image at several places is encoded once; a copy counts as one wherever it falls."""
+    shutil.copy(folder / "red.png", folder / "a copy.png")
+    shutil.copy(folder / "red.png", folder / "z copy.png")
+    assert counts(index_paths(catalog, encoder, [folder], batch_size=2)) == {"added": 5, "duplicates": 2}
+    assert encoder.images_encoded == 5
+    stats = catalog.stats()
+    assert (stats.images, stats.locations) == (5, 7)
+
+
+def test_a_renamed_file_keeps_its_image(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A rename is one update and one place that is missing, and no work for the model."""
+    index_paths(catalog, encoder, [folder])
+    before = catalog.content_hashes()
+    (folder / "red.png").rename(folder / "crimson.png")
+    assert counts(index_paths(catalog, encoder, [folder])) == {"updated": 1, "unchanged": 4, "missing": 1}
+    assert catalog.content_hashes() == before
+    assert encoder.images_encoded == 5
+
+
+def test_a_file_that_comes_back_is_found_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A drive that was not mounted must not cost its pictures."""
+    index_paths(catalog, encoder, [folder])
+    away = folder.parent / "red.png"
+    (folder / "red.png").rename(away)
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 4, "missing": 1}
+    assert catalog.stats().missing == 1
+    assert len(catalog.hidden_image_ids()) == 1
+    away.rename(folder / "red.png")
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5}
+    assert len(catalog.hidden_image_ids()) == 0
+    assert encoder.images_encoded == 5
+
+
+def test_what_lies_elsewhere_is_not_missing(catalog: Catalog, encoder: FakeEncoder, paint: Paint) -> None:
+    """Indexing one folder says nothing about another, though its name begins alike."""
+    first, second = paint("a/one.png", seed=1), paint("ab/two.png", seed=2)
+    index_paths(catalog, encoder, [first.parent, second.parent])
+    second.unlink()
+    assert counts(index_paths(catalog, encoder, [first.parent])) == {"unchanged": 1}
+    assert counts(index_paths(catalog, encoder, [second.parent.parent])) == {"unchanged": 1, "missing": 1}
+
+
+def test_a_path_with_dots_means_the_same_folder(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`../pictures` is where it leads: nothing is new, and what is gone is noticed."""
+    index_paths(catalog, encoder, [folder])
+    (folder / "red.png").unlink()
+    (folder.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(folder.parent / "elsewhere")
+    assert counts(index_paths(catalog, encoder, [Path("../pictures")])) == {"unchanged": 4, "missing": 1}
+
+
+def test_what_cannot_be_looked_at_is_a_failure_and_not_missing(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A locked folder is reported, its pictures stay findable, and --prune does not forget them."""
+    paint("seen.png", seed=1)
+    locked = paint("locked/unseen.png", seed=2).parent
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    original = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = index_paths(catalog, encoder, [tmp_path / "pictures"], prune=True)
+    assert counts(report) == {"unchanged": 1, "failed": 1}
+    assert report.failed[0].path == str(locked)
+    assert catalog.stats().images == 2
+
+
+def test_a_name_that_is_not_utf8_costs_only_itself(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """It is reported with its bytes made readable, and all others are indexed."""
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")).write_bytes((folder / "red.png").read_bytes())
+    report = index_paths(catalog, encoder, [folder])
+    assert counts(report) == {"added": 5, "failed": 1}
+    assert report.failed[0].path == f"{folder}/caf?.png"
+
+
+def test_prune_forgets_what_is_gone(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """With --prune an image whose files are gone leaves nothing behind."""
+    (folder / "red.txt").write_text("a red square\n")
+    index_paths(catalog, encoder, [folder])
+    (folder / "red.png").unlink()
+    assert counts(index_paths(catalog, encoder, [folder], prune=True)) == {"unchanged": 4, "missing": 1, "removed": 1}
+    stats = catalog.stats()
+    assert (stats.images, stats.locations, stats.captions) == (4, 4, {})
+    assert len(catalog.vectors(Kind.IMAGE)[0]) == 4
+    assert len(VectorIndex.open(catalog, Kind.CAPTION)) == 0
+
+
+def test_a_bad_file_is_one_failure_and_costs_no_batch(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A text file named .jpg and a truncated picture are listed with a reason; all others are indexed."""
+    (folder / "text.jpg").write_text("I am not a picture")
+    whole = (folder / "red.png").read_bytes()
+    (folder / "half.png").write_bytes(whole[: len(whole) // 2])
+    report = index_paths(catalog, encoder, [folder])
+    assert counts(report) == {"added": 5, "failed": 2}
+    reasons = {Path(f.path).name: f.reason for f in report.failed}
+    assert "not an image" in reasons["text.jpg"]
+    assert "cut short" in reasons["half.png"]
+    assert [Path(f.path).name for f in catalog.failures()] == ["half.png", "text.jpg"]
+
+
+def test_a_failure_is_tried_again_only_when_the_file_changes(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
+) -> None:
+    """An unreadable file is reported each time but opened once; mended, it is indexed and the failure forgotten."""
+    bad = folder / "bad.png"
+    bad.write_text("nothing")
+    index_paths(catalog, encoder, [folder])
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5, "failed": 1}
+    paint("bad.png", "yellow")
+    assert counts(index_paths(catalog, encoder, [folder])) == {"added": 1, "unchanged": 5}
+    assert catalog.failures() == []
+
+
+def test_a_failure_whose_file_is_gone_is_forgotten(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """The failure list holds what the owner can still mend."""
+    (folder / "bad.png").write_text("nothing")
+    index_paths(catalog, encoder, [folder])
+    (folder / "bad.png").unlink()
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5}
+    assert catalog.failures() == []
+
+
+def test_sidecars_become_captions_and_follow_their_file(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A sidecar added, changed or removed later changes the captions, and costs no image any work."""
+    index_paths(catalog, encoder, [folder])
+    sidecar = folder / "red.txt"
+    sidecar.write_text("a red square\n\na  red   wall\n")
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5, "captions_added": 2}
+    assert {t for _, t in catalog.caption_texts("sidecar")} == {"a red square", "a red wall"}
+    sidecar.write_text("a red square\na door\n")
+    touch(sidecar)
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5, "captions_added": 1}
+    assert {t for _, t in catalog.caption_texts("sidecar")} == {"a red square", "a door"}
+    sidecar.unlink()
+    index_paths(catalog, encoder, [folder])
+    assert catalog.caption_texts("sidecar") == set()
+    assert len(VectorIndex.open(catalog, Kind.CAPTION)) == 0
+    assert encoder.images_encoded == 5
+
+
+def test_each_place_of_an_image_has_its_say(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """Sidecars beside copies of one picture are captions of that one image; changing one leaves the others' alone."""
+    shutil.copy(folder / "red.png", folder / "copy.png")
+    (folder / "red.txt").write_text("a red wall\n")
+    (folder / "copy.txt").write_text("the same wall\n")
+    index_paths(catalog, encoder, [folder])
+    (folder / "red.txt").write_text("a brick wall\n")
+    touch(folder / "red.txt")
+    index_paths(catalog, encoder, [folder])
+    texts = {text for _, text in catalog.caption_texts("sidecar")}
+    assert texts == {"a brick wall", "the same wall"}
+
+
+def test_a_drive_that_is_away_keeps_its_captions(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """A sidecar that cannot be looked at may say what it said; its picture's copy elsewhere changes nothing of it."""
+    here, away = tmp_path / "here", tmp_path / "away"
+    for place in (here, away):
+        place.mkdir()
+        Image.new("RGB", (30, 20), "red").save(place / "red.png")
+        (place / "red.txt").write_text(f"the one that is {place.name}\n")
+    index_paths(catalog, encoder, [here, away])
+    away.rename(tmp_path / "unplugged")
+    (here / "red.txt").write_text("still here\n")
+    touch(here / "red.txt")
+    index_paths(catalog, encoder, [here])
+    assert {text for _, text in catalog.caption_texts("sidecar")} >= {"still here", "the one that is away"}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_files_that_take_each_others_names_are_all_there(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, batch_size: int
+) -> None:
+    """A new picture in front, and every other one renumbered: as many images as contents, each where it now lies."""
+    for i in range(1, 9):
+        paint(f"{i}.png", "red", seed=i)
+    folder = tmp_path / "pictures"
+    index_paths(catalog, encoder, [folder], batch_size=batch_size)
+    for i in range(8, 0, -1):
+        (folder / f"{i}.png").rename(folder / f"{i + 1}.png")
+    paint("1.png", "blue")
+    report = index_paths(catalog, encoder, [folder], batch_size=batch_size)
+    assert report.failed == []
+    records = catalog.images(catalog.vectors(Kind.IMAGE)[0].tolist()).values()
+    assert sorted(record.paths for record in records) == [(folder / f"{i}.png",) for i in range(1, 10)]
+    hashes = {hashlib.sha256((folder / f"{i}.png").read_bytes()).hexdigest(): folder / f"{i}.png" for i in range(1, 10)}
+    places = {image_id: path for digest, image_id in catalog.content_hashes().items() for path in [hashes[digest]]}
+    assert {record.id: record.path for record in records} == places
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 9}
+
+
+def test_captions_from_a_file_are_added_once(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """Rows find their image by name; a second reading adds nothing; what fits no image is counted."""
+    table = folder.parent / "captions.csv"
+    table.write_text("image,caption\nred.png,a red square\nred.png,something red\nblue.png,the sea\nnone.png,nothing\n")
+    captions = read_captions(table)
+    report = index_paths(catalog, encoder, [folder], captions=captions)
+    assert counts(report) == {"added": 5, "captions_added": 3, "captions_unmatched": 1}
+    encoded = encoder.texts_encoded
+    again = index_paths(catalog, encoder, [folder], captions=captions)
+    assert counts(again) == {"unchanged": 5, "captions_unmatched": 1}
+    assert encoder.texts_encoded == encoded
+
+
+def test_a_name_that_fits_two_images_is_told_apart_by_its_folder(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
+) -> None:
+    """`a/x.png` means that one; a bare `x.png` that could be either is left out and counted."""
+    paint("a/x.png", "red")
+    paint("b/x.png", "blue")
+    table = tmp_path / "captions.csv"
+    table.write_text("image,caption\na/x.png,red\nx.png,which\n")
+    report = index_paths(catalog, encoder, [tmp_path / "pictures"], captions=read_captions(table))
+    assert counts(report) == {"added": 2, "captions_added": 1, "captions_unmatched": 1}
+
+
+def test_a_stopped_run_ends_at_a_commit_and_the_next_goes_on(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
+) -> None:
+    """Ctrl-C loses nothing that was done: the second run does only the rest."""
+    for i in range(10):
+        paint(f"{i}.png", seed=i)
+    stop = threading.Event()
+
+    def stop_after_four(phase: str, done: int, _total: int) -> None:
+        if phase == "images" and done >= 4:
+            stop.set()
+
+    report = index_paths(catalog, encoder, [tmp_path / "pictures"], batch_size=2, progress=stop_after_four, stop=stop)
+    assert report.stopped
+    assert report.added == 4
+    assert catalog.stats().images == 4
+    rest = index_paths(catalog, encoder, [tmp_path / "pictures"], batch_size=2)
+    assert counts(rest) == {"added": 6, "unchanged": 4}
+    assert encoder.images_encoded == 10
+
+
+def test_another_model_is_refused_before_anything_happens(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """Embeddings of two models never meet; the message names both, and the way out."""
+    index_paths(catalog, encoder, [folder])
+    other = FakeEncoder(name="other", fingerprint="0" * 64)
+    with pytest.raises(EncoderMismatchError, match=r"made by model fake \(ffffffffffff\), not by other .*--index"):
+        index_paths(catalog, other, [folder])
+    assert other.images_encoded == 0
+
+
+def test_progress_runs_from_nothing_to_all(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """The bar is told where it starts, and ends at the whole."""
+    told: list[tuple[str, int, int]] = []
+    index_paths(catalog, encoder, [folder], batch_size=2, progress=lambda *step: told.append(step))
+    assert told == [("images", 0, 5), ("images", 2, 5), ("images", 4, 5), ("images", 5, 5)]

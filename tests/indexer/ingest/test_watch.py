@@ -1,0 +1,120 @@
+"""Following changes with the system's own notices: every `next` waits for the run that a change brings."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer import Catalog, IndexReport, follow
+from indexer.errors import SourceError
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+from tests.indexer.ingest.opens import opened
+from tests.indexer.ingest.test_pipeline import counts
+from tests.indexer.ingest.test_roots import plug, unplug
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ticks and pauses of a few hundredths of a second."""
+    monkeypatch.setattr("indexer.ingest.watch.TICK", 0.05)
+    monkeypatch.setattr("indexer.ingest.watch.QUIET", 0.05)
+
+
+@pytest.fixture
+def stop() -> Iterator[threading.Event]:
+    """Set after a minute at the latest: what never comes fails the test instead of hanging it."""
+    event = threading.Event()
+    timer = threading.Timer(60, event.set)
+    timer.start()
+    yield event
+    timer.cancel()
+
+
+def until(reports: Iterator[IndexReport], **wanted: int) -> None:
+    """Take reports until their counts sum up to what is wanted: a burst may be cut in two."""
+    total: dict[str, int] = {}
+    while any(total.get(name, 0) < count for name, count in wanted.items()):
+        for name, count in counts(next(reports)).items():
+            total[name] = total.get(name, 0) + count
+    assert {name: total[name] for name in wanted} == wanted
+
+
+def test_changes_are_followed(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, stop: threading.Event
+) -> None:
+    """New, renamed, captioned, deleted: the run that follows looks at no other file; setting `stop` ends it."""
+    reports = follow(catalog, encoder, [folder], stop=stop)
+    assert counts(next(reports)) == {"added": 5}
+    paint("new/yellow.png", "yellow")
+    seen = opened(lambda: until(reports, added=1))
+    assert set(seen) == {str(folder / "new" / "yellow.png")}
+    (folder / "red.png").rename(folder / "crimson.png")
+    until(reports, updated=1, missing=1)
+    (folder / "crimson.txt").write_text("a red wall\n")
+    until(reports, captions_added=1)
+    shutil.rmtree(folder / "new")
+    until(reports, missing=1)
+    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 5
+    assert encoder.images_encoded == 6
+    stop.set()
+    assert list(reports) == []
+
+
+def test_a_folder_moved_in_is_indexed_whole(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, tmp_path: Path, stop: threading.Event
+) -> None:
+    """One notice, many files; what a walk would not come by is left alone, and so is the index itself."""
+    reports = follow(catalog, encoder, [tmp_path], stop=stop)  # the index lies below what is watched
+    assert counts(next(reports)) == {"added": 5}
+    hidden = paint(".staging/a/1.png", seed=1).parent.parent
+    paint(".staging/b/2.png", seed=2)
+    hidden.rename(folder / "ready")
+    until(reports, added=2)
+    assert encoder.images_encoded == 7
+
+
+def test_drives_come_and_go(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, stop: threading.Event
+) -> None:
+    """An unplugged root is hidden, whatever --prune says; plugged in again it is back, and followed again."""
+    paint("home/one.png", "red")
+    drive = paint("drive/two.png", "blue").parent
+    reports = follow(catalog, encoder, [tmp_path / "pictures" / "home", drive], prune=True, stop=stop)
+    until(reports, added=2)
+    unplug(drive)
+    until(reports, missing=1)
+    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 1
+    plug(drive)
+    until(reports, unchanged=1)
+    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 2
+    assert encoder.images_encoded == 2
+    paint("drive/three.png", "green")
+    until(reports, added=1)
+
+
+def test_an_empty_folder_can_be_watched(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, stop: threading.Event
+) -> None:
+    """An inbox starts with nothing in it; a name that leads nowhere is still told."""
+    with pytest.raises(SourceError, match="no such file or folder"):
+        next(follow(catalog, encoder, [tmp_path / "nowhere"], stop=stop))
+    (tmp_path / "pictures").mkdir()
+    reports = follow(catalog, encoder, [tmp_path / "pictures"], stop=stop)
+    assert counts(next(reports)) == {}
+    paint("one.png")
+    until(reports, added=1)
+
+
+def test_a_single_file_is_followed(catalog: Catalog, encoder: FakeEncoder, paint: Paint, stop: threading.Event) -> None:
+    """Saved anew, as editors do it: another file under its name."""
+    picture = paint("one.png", "red")
+    reports = follow(catalog, encoder, [picture], stop=stop)
+    assert counts(next(reports)) == {"added": 1}
+    paint("other.png", "blue").replace(picture)
+    until(reports, updated=1)
+    assert catalog.stats().images == 1

@@ -1,0 +1,229 @@
+"""Over a thousand hostile files in one run: none stops it, each is indexed or is one line with a reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer import Catalog, IndexReport, index_paths, open_image
+from indexer.catalog.records import Kind
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+from tests.indexer.pictures.hostile import Fate, encoded, hostile_files, kinds, oddities, photograph
+
+ROOT = Path(__file__).parents[3]
+
+
+class Opened:
+    """Which files below a folder are opened, as the interpreter's own audit sees it."""
+
+    def __init__(self) -> None:
+        self.folder: str | None = None
+        self.paths: list[str] = []
+        sys.addaudithook(self._note)  # there for good; without a folder it does nothing
+
+    def _note(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self.folder is not None and event == "open" and str(arguments[0]).startswith(self.folder):
+            self.paths.append(str(arguments[0]))
+
+
+@pytest.fixture(scope="module")
+def opened() -> Opened:
+    """One hook for all tests here, because hooks cannot be taken back."""
+    return Opened()
+
+
+@pytest.fixture(scope="module")
+def fates(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Fate]:
+    """All hostile files, and what must become of each."""
+    folder = tmp_path_factory.mktemp("hostile")
+    found = oddities(folder / "odd")
+    for hostile in hostile_files():
+        path = folder / hostile.name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(hostile.data)
+        found[path] = hostile.fate
+    return found
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
+    """One index for the module."""
+    with Catalog.open(tmp_path_factory.mktemp("index"), create=True) as catalog:
+        yield catalog
+
+
+@pytest.fixture(scope="module")
+def report(index: Catalog, fates: dict[Path, Fate]) -> IndexReport:
+    """The one run over all of them."""
+    return index_paths(index, FakeEncoder(), [folder_of(fates)])
+
+
+def folder_of(fates: dict[Path, Fate]) -> Path:
+    """What was given to the run."""
+    return Path(os.path.commonpath(fates))
+
+
+def shown(path: Path) -> str:
+    """As the failure list writes a name that is not UTF-8."""
+    return str(path).encode("utf-8", "replace").decode()
+
+
+def test_each_is_indexed_or_is_one_line(report: IndexReport, index: Catalog, fates: dict[Path, Fate]) -> None:
+    """No file stops the run, none is passed over, none is in both lists, and the good ones are all indexed."""
+    assert len(fates) > 1_000
+    failed = Counter(failure.path for failure in report.failed)
+    placed = set(index.locations())
+    assert [path for path, count in failed.items() if count > 1] == []
+    assert placed | set(failed) == {shown(path) for path in fates}
+    assert placed & set(failed) == set()
+    assert {shown(path) for path, fate in fates.items() if fate is Fate.GOOD} <= placed
+    assert {shown(path) for path, fate in fates.items() if fate is Fate.BAD} <= set(failed)
+
+
+def test_each_reason_is_one_that_a_person_understands(report: IndexReport) -> None:
+    """One printable line that says what is wrong, and nothing of the program's inside."""
+    known: tuple[str, ...] = ("damaged or cut short", "not an image", "not a file but", "the file is empty")
+    known += ("a link that leads nowhere", "cannot be read: Too many levels", "its name is not UTF-8")
+    known += ("its pixels are more than",)
+    for reason in {failure.reason for failure in report.failed}:
+        assert reason.startswith(known) or "would take" in reason
+        assert reason.isprintable()
+        assert len(reason) < 200
+        assert " 0x" not in reason
+
+
+def test_what_is_cut_and_still_indexed_is_whole(report: IndexReport, fates: dict[Path, Fate]) -> None:
+    """A picture that lacks its end passes only if the end holds none of its pixels; half a picture never does."""
+    failed = {failure.path for failure in report.failed}
+    whole = {name: np.asarray(open_image(data)) for name, data in kinds().items()}
+    passed = [path for path in fates if path.parent.name == "cut" and str(path) not in failed]
+    assert passed
+    for path in passed:
+        np.testing.assert_array_equal(np.asarray(open_image(path)), whole[path.name.split(" of ")[1]], str(path))
+
+
+def test_a_second_run_opens_none_of_them(
+    report: IndexReport, index: Catalog, fates: dict[Path, Fate], opened: Opened
+) -> None:
+    """Neither what was indexed nor what failed is opened while it is unchanged, and the list stays as it was."""
+    opened.folder = str(folder_of(fates))
+    try:
+        again = index_paths(index, FakeEncoder(), [folder_of(fates)])
+        assert [path for path in opened.paths if not Path(path).is_dir()] == []
+        with (folder_of(fates) / "foreign/words.jpg").open("rb"):
+            assert opened.paths  # it does see what is opened
+    finally:
+        opened.folder = None
+    assert again.unchanged == report.seen - sum(
+        1 for f in report.failed if f.path in {x.path for x in index.failures()}
+    )
+    assert sorted((f.path, f.reason) for f in again.failed) == sorted((f.path, f.reason) for f in report.failed)
+
+
+def test_all_eight_orientations_have_the_embedding_of_the_upright_picture(
+    catalog: Catalog, encoder: FakeEncoder, tmp_path: Path
+) -> None:
+    """However the camera was held, the picture is found by the same vector."""
+    turns = [None, *(Image.Transpose(t) for t in (0, 3, 1, 5, 2, 6, 4))]  # what EXIF 1 to 8 undo, done
+    for kind, suffix in (("PNG", "png"), ("TIFF", "tif"), ("WEBP", "webp")):
+        for orientation, turn in enumerate(turns, start=1):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            stored = photograph() if turn is None else photograph().transpose(turn)
+            options = {"lossless": True} if kind == "WEBP" else {}
+            (tmp_path / f"{orientation}.{suffix}").write_bytes(encoded(stored, kind, exif=exif, **options))
+    report = index_paths(catalog, encoder, [tmp_path])
+    assert report.added == 24
+    _, vectors = catalog.vectors(Kind.IMAGE)
+    np.testing.assert_array_equal(vectors, np.broadcast_to(vectors[0], vectors.shape))
+
+
+def test_files_that_vanish_or_change_before_they_are_read(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
+) -> None:
+    """Gone, cut short, grown or become a pipe since they were listed: each is one line, and the next run mends it."""
+
+    def meddle(phase: str, done: int, _total: int) -> None:
+        if (phase, done) == ("images", 0):
+            (folder / "red.png").unlink()
+            (folder / "green.png").write_bytes((folder / "green.png").read_bytes()[:-30])
+            (folder / "blue.png").unlink()
+            os.mkfifo(folder / "blue.png")
+            with (folder / "white.png").open("ab") as file:
+                file.write(bytes(1000))
+
+    report = index_paths(catalog, encoder, [folder], progress=meddle)
+    reasons = {Path(failure.path).name: failure.reason for failure in report.failed}
+    assert report.added == 2
+    assert sorted(reasons) == ["blue.png", "green.png", "red.png"]
+    assert reasons["red.png"] == "cannot be read: No such file or directory"
+    assert reasons["blue.png"] == "not a file but a pipe"
+    assert reasons["green.png"].startswith("damaged or cut short")
+    (folder / "blue.png").unlink()
+    for colour in ("red", "green", "blue"):
+        paint(f"{colour}.png", colour)
+    assert index_paths(catalog, encoder, [folder]).failed == []
+    assert catalog.failures() == []
+    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 5
+
+
+def test_a_tree_deeper_than_the_stack_is_walked(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A picture lies below 1,200 folders, more than Python calls functions within functions."""
+    path, made = str(folder), []
+    for _ in range(1_200):
+        path += "/d"
+        os.mkdir(path)  # noqa: PTH102  a Path of 1,200 parts is slow to make
+        made.append(path)
+    (folder / "red.png").rename(f"{path}/red.png")
+    try:
+        assert index_paths(catalog, encoder, [folder]).added == 5
+    finally:  # pytest's own tidying up is recursive
+        os.unlink(f"{path}/red.png")  # noqa: PTH108  as above
+        for one in reversed(made):
+            os.rmdir(one)  # noqa: PTH106  as above
+
+
+PROGRAM = """
+import json, resource, sys
+from pathlib import Path
+from indexer import Catalog, index_paths
+from tests.fakes import FakeEncoder
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+with Catalog.open(Path(sys.argv[1]), create=True) as catalog:
+    before = peak()
+    report = index_paths(catalog, FakeEncoder(), [Path(sys.argv[2])])
+    print(json.dumps({"bytes": peak() - before, "added": report.added, "failed": [f.reason for f in report.failed]}))
+"""
+
+
+@pytest.mark.slow
+def test_panoramas_of_a_hundred_megapixels_are_read_in_bounded_memory(tmp_path: Path) -> None:
+    """Several at once, of every format that has no reduced decoding: read, and the process stays below its limit."""
+    folder = tmp_path / "panoramas"
+    folder.mkdir()
+    for number, colour in enumerate(("red", "green", "blue")):
+        image = Image.new("RGB", (16_000, 6_250), colour)
+        image.save(folder / f"{number}.webp", lossless=True, quality=0, method=0)
+        image.save(folder / f"{number}.png", compress_level=1)
+        image.save(folder / f"{number}.tif", compression="tiff_deflate")
+        image.save(folder / f"{number}.jpg", progressive=True)
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "index"), str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True, text=True
+    )
+    outcome = json.loads(done.stdout)
+    assert (outcome["added"], outcome["failed"]) == (12, [])
+    assert outcome["bytes"] < 2.4e9  # the limit of decoding, and what else a run needs

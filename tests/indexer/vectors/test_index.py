@@ -1,0 +1,505 @@
+"""The FAISS index: a cache that may be lost, stale or damaged at any time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+from PIL import Image
+
+from encoders import Floats
+from indexer import Catalog, VectorIndex, index_paths
+from indexer.catalog.records import Kind
+from indexer.vectors.files import vector_choice
+from indexer.vectors.rebuild import refresh
+from indexer.vectors.segment import gpu_count
+from indexer.vectors.structure import build, choose
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+
+
+def file_of(catalog: Catalog, suffix: str) -> Path:
+    """The one file of a kind that the images' vectors have."""
+    (path,) = (catalog.directory / "vectors").glob(f"image-*{suffix}")
+    return path
+
+
+def files_of(catalog: Catalog) -> dict[str, bytes]:
+    """All files of the images' vectors."""
+    return {path.name: path.read_bytes() for path in (catalog.directory / "vectors").glob("image-*")}
+
+
+def test_search_agrees_with_the_full_product(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """Exact search is the inner product with every vector, best first."""
+    ids, vectors = indexed.vectors(Kind.IMAGE)
+    queries = encoder.encode_texts(["red", "a blue thing", "white"]).vectors
+    scores, found = VectorIndex.open(indexed, Kind.IMAGE).search(queries, 3)
+    full = queries @ vectors.T
+    np.testing.assert_allclose(scores, -np.sort(-full, axis=1)[:, :3], atol=1e-6)
+    np.testing.assert_allclose(scores, np.take_along_axis(full, np.searchsorted(ids, found), 1), atol=1e-6)
+
+
+def test_fewer_hits_come_back_where_there_are_fewer(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """Asking for more than the number of images gives them all, and no filler."""
+    scores, ids = VectorIndex.open(indexed, Kind.IMAGE).search(encoder.encode_texts(["red"]).vectors, 99)
+    assert scores.shape == ids.shape == (1, 5)
+    assert (ids > 0).all()
+
+
+def test_allowed_ids_alone_are_searched(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """A filter narrows the search itself, so k hits come back although the best are not allowed."""
+    index = VectorIndex.open(indexed, Kind.IMAGE)
+    query = encoder.encode_texts(["red"]).vectors
+    _, all_ids = index.search(query, 5)
+    allowed = np.sort(all_ids[0, 3:])
+    scores, ids = index.search(query, 2, allowed=allowed)
+    np.testing.assert_array_equal(np.sort(ids[0]), allowed)
+    assert scores[0, 0] >= scores[0, 1]
+    for nothing in (np.array([], np.int64), np.array([12345], np.int64)):
+        scores, ids = index.search(query, 2, allowed=nothing)
+        assert ids.shape == (1, 0)
+
+
+@pytest.mark.parametrize("damage", ["deleted", "truncated", "garbage", "empty", "a file of another index"])
+@pytest.mark.parametrize("suffix", [".faiss", ".npy", ".json"])
+def test_a_damaged_file_is_made_anew(indexed: Catalog, encoder: FakeEncoder, damage: str, suffix: str) -> None:
+    """Whatever happens to one of the files, the catalog gives the same index again, and sound files."""
+    expected = VectorIndex.open(indexed, Kind.IMAGE).search(encoder.encode_texts(["red"]).vectors, 5)
+    path = file_of(indexed, suffix)
+    whole = path.read_bytes()
+    if damage == "deleted":
+        path.unlink()
+    elif damage == "a file of another index":
+        path.unlink()
+        other = faiss.IndexFlatIP(3)
+        other.add(np.ones((5, 3), np.float32))
+        faiss.write_index(other, str(path))
+    else:
+        path.write_bytes({"truncated": whole[: len(whole) // 2], "garbage": b"x" * 500, "empty": b""}[damage])
+    scores, ids = VectorIndex.open(indexed, Kind.IMAGE).search(encoder.encode_texts(["red"]).vectors, 5)
+    np.testing.assert_array_equal(ids, expected[1])
+    np.testing.assert_array_equal(scores, expected[0])
+    assert path.read_bytes() == whole
+
+
+def test_what_came_since_is_found_and_what_went_is_not(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few changes leave the file as it is; an index in use follows them, and one opened later does."""
+    monkeypatch.setattr("indexer.vectors.index.TAIL", 0.9)
+    before = files_of(indexed)
+    held = VectorIndex.open(indexed, Kind.IMAGE)
+    yellow = encoder.encode_images(encoder.prepare(Image.open(paint("yellow.png", "yellow")))[None]).vectors
+    (folder / "red.png").unlink()
+    index_paths(indexed, encoder, [folder], prune=True)
+    ids, vectors = indexed.vectors(Kind.IMAGE)
+    assert (len(ids), ids.min(), ids.max()) == (5, 1, 6)
+    assert files_of(indexed) == before
+    assert held.search(yellow, 9)[1].shape == (1, 5), "what is searched does not change under a search"
+    for index in (held.refreshed(), VectorIndex.open(indexed, Kind.IMAGE)):
+        assert len(index) == 5
+        scores, found = index.search(yellow, 9)
+        np.testing.assert_array_equal(np.sort(found[0]), ids)
+        np.testing.assert_allclose(scores[0], np.sort(vectors @ yellow[0])[::-1], atol=1e-6)
+        assert index.refreshed() is index
+    assert len(held) == 5
+    again = held.refreshed()
+    (folder / "green.png").unlink()
+    index_paths(indexed, encoder, [folder], prune=True)
+    assert len(again.refreshed()) == 4
+
+
+def test_nothing_is_built_where_nothing_is_to_be(indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that found nothing new looks at two lengths; a file cut short is made anew."""
+    built: list[Kind] = []
+    rebuild = VectorIndex.rebuild
+
+    def note(catalog: Catalog, kind: Kind) -> VectorIndex:
+        built.append(kind)
+        return rebuild(catalog, kind)
+
+    monkeypatch.setattr(VectorIndex, "rebuild", note)
+    refresh(indexed, threading.Event())
+    assert not built
+    path = file_of(indexed, ".faiss")
+    path.write_bytes(path.read_bytes()[:-1])
+    refresh(indexed, threading.Event())
+    assert built == [Kind.IMAGE]
+
+
+def test_many_changes_are_worth_building_anew(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
+) -> None:
+    """After the run the files hold all; an index in use takes them up instead of its own."""
+    held, before = VectorIndex.open(indexed, Kind.IMAGE), files_of(indexed)
+    paint("yellow.png", "yellow")
+    index_paths(indexed, encoder, [folder])
+    assert files_of(indexed) != before
+    assert len(files_of(indexed)) == len(before), "the old files are gone"
+    found = held.refreshed()
+    assert (len(found), found.changed) == (6, 0.0)
+
+
+def backup(catalog: Catalog) -> Path:
+    """A copy of the catalog's database."""
+    file = catalog.directory / "catalog.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Path(shutil.copy(file, catalog.directory / "backup.db"))
+
+
+def put_back(catalog: Catalog, copy: Path) -> Catalog:
+    """The catalog as it was when it was copied."""
+    catalog.close()
+    for name in ("catalog.db-wal", "catalog.db-shm"):
+        (catalog.directory / name).unlink(missing_ok=True)
+    shutil.copy(copy, catalog.directory / "catalog.db")
+    return Catalog.open(catalog.directory)
+
+
+def test_an_older_catalog_that_was_put_back_is_not_mixed_with_newer_files(
+    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
+) -> None:
+    """The files know how often the catalog had changed."""
+    copy = backup(indexed)
+    paint("yellow.png", "yellow")
+    index_paths(indexed, encoder, [folder])
+    with put_back(indexed, copy) as restored:
+        assert len(VectorIndex.open(restored, Kind.IMAGE)) == 5
+
+
+@pytest.mark.parametrize("updated", [True, False])
+@pytest.mark.parametrize("removed", [(), (120,), tuple(range(101, 120))])
+def test_an_older_catalog_that_has_grown_again_is_not_mixed_with_newer_files(
+    catalog: Catalog, removed: tuple[int, ...], *, updated: bool
+) -> None:
+    """Ids that were lost are given again, so count, changes and top are equal; the newest vectors are not."""
+    vectors = unit(np.random.default_rng(0).normal(size=(140, 16)))
+    catalog.use_encoder("random", "a" * 64, 16)
+    add(catalog, 1, vectors[:100])
+    copy = backup(catalog)
+    add(catalog, 101, vectors[100:120])
+    refresh(catalog, threading.Event())
+    with put_back(catalog, copy) as restored:
+        add(restored, 101, vectors[120:])
+        remove(restored, removed)
+        if updated:
+            refresh(restored, threading.Event())
+        ids = np.setdiff1d(np.arange(101, 121), removed)
+        found = VectorIndex.open(restored, Kind.IMAGE).search(vectors[ids + 19], 1)[1]
+        np.testing.assert_array_equal(found[:, 0], ids)
+
+
+def test_files_of_an_earlier_version_are_made_anew(indexed: Catalog) -> None:
+    """Their description has no digests of the newest vectors."""
+    path = file_of(indexed, ".json")
+    whole = path.read_text()
+    for newest in (None, [1, 2], "x", {"one": "ab"}):
+        said = json.loads(whole) | {"newest": newest}
+        path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
+        assert vector_choice(indexed, Kind.IMAGE) is None
+        refresh(indexed, threading.Event())
+        assert path.read_text() == whole
+
+
+def test_the_newest_may_go_without_a_new_file(many: tuple[Catalog, Floats]) -> None:
+    """The digests of those that are left still tell whose files they are."""
+    catalog, _ = many
+    refresh(catalog, threading.Event())
+    before = files_of(catalog)
+    remove(catalog, range(2950, 3001))
+    refresh(catalog, threading.Event())
+    assert files_of(catalog) == before
+    assert len(VectorIndex.open(catalog, Kind.IMAGE)) == 2949
+
+
+def test_no_temporary_file_remains(indexed: Catalog) -> None:
+    """Files are written under another name and renamed; what a killed run left is cleared away."""
+    (indexed.directory / "vectors" / f"{file_of(indexed, '.json').stem}.123.tmp").write_text("cut short")
+    VectorIndex.rebuild(indexed, Kind.IMAGE)
+    assert sorted(p.suffix for p in (indexed.directory / "vectors").iterdir()) == sorted(
+        [".faiss", ".json", ".npy"] * 2
+    )
+
+
+def test_an_index_that_cannot_be_written_still_serves(
+    indexed: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only disk costs the cache, not the answer."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("could not open for writing: read-only file system")
+
+    monkeypatch.setattr(faiss, "write_index", refuse)
+    index = VectorIndex.rebuild(indexed, Kind.IMAGE)
+    assert len(index.search(encoder.encode_texts(["red"]).vectors, 5)[1][0]) == 5
+
+
+# --- the structures ---
+
+
+@pytest.fixture
+def many(catalog: Catalog) -> tuple[Catalog, Floats]:
+    """A catalog with 3,000 random vectors of 16 dimensions as images, and 100 as captions."""
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.normal(size=(3100, 16)))
+    catalog.use_encoder("random", "a" * 64, 16)
+    with catalog.transaction() as connection:
+        for i, vector in enumerate(vectors):
+            kind, item = (Kind.IMAGE, i + 1) if i < 3000 else (Kind.CAPTION, i - 2999)
+            catalog.write_embedding(connection, 1, kind, item, vector, vector[None])
+    return catalog, catalog.vectors(Kind.IMAGE)[1]
+
+
+def add(catalog: Catalog, first: int, vectors: Floats) -> None:
+    """Store vectors of images with ids from a first one on, in one transaction."""
+    with catalog.transaction() as connection:
+        for i, vector in enumerate(vectors, first):
+            catalog.write_embedding(connection, 1, Kind.IMAGE, i, vector, vector[None])
+
+
+def remove(catalog: Catalog, ids: Iterable[int]) -> None:
+    """Remove vectors of images."""
+    with catalog.transaction() as connection:
+        catalog.forget_images(connection, list(ids))
+
+
+def unit(rows: Any) -> Floats:
+    """Rows of length 1."""
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("structure", ["HNSW", "IVF-SQ", "IVF-PQ"])
+def test_every_structure_finds_what_exact_search_finds(
+    many: tuple[Catalog, Floats], structure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the recall that is asked for, which is measured; among a chosen few exactly; nothing hidden or gone."""
+    catalog, vectors = many
+    monkeypatch.setattr("indexer.vectors.index.choose", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.index.EXACT_UNTIL", 500)
+    monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", 500)
+    built = VectorIndex.rebuild(catalog, Kind.IMAGE, asked=0.95)
+    queries = unit(np.random.default_rng(1).normal(size=(20, 16)))
+    for index in (built, VectorIndex.open(catalog, Kind.IMAGE)):
+        assert index.choice.structure == structure
+        assert index.choice.recall is not None
+        assert index.choice.recall >= 0.95
+        assert index.choice.breadth > 0
+        assert share_found(index, queries, vectors, np.arange(1, 3001)) >= 0.9
+        for step in (10, 2):  # a tenth is few, a half is many
+            allowed = np.arange(step, 3001, step)
+            found = share_found(index, queries, vectors, allowed, allowed=allowed)
+            assert found == 1.0 if step == 10 and structure != "IVF-PQ" else found >= 0.9
+        hidden = np.arange(1, 2901)
+        assert share_found(index, queries, vectors, np.arange(2901, 3001), hidden=hidden) >= 0.9
+        assert not np.isin(index.search(queries, 200, hidden=hidden)[1], hidden).any()
+    assert vector_choice(catalog, Kind.IMAGE) == built.choice
+
+
+def share_found(index: VectorIndex, queries: Floats, vectors: Floats, among: Any, **options: Any) -> float:
+    """Recall at 10 among some ids, whose scores must be true cosines to half precision."""
+    scores, ids = index.search(queries, 10, **options)
+    assert scores.shape == ids.shape == (len(queries), 10)
+    np.testing.assert_allclose(scores, np.einsum("bd,bkd->bk", queries, vectors[ids - 1]), atol=2e-3)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    truth = among[np.argsort(-(queries @ vectors[among - 1].T), axis=1)[:, :10]]
+    return float(np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(ids, truth, strict=True)]))
+
+
+def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without files every vector is compared, and none are written; `refresh` builds what the size asks for."""
+    catalog, vectors = many
+    monkeypatch.setattr("indexer.vectors.index.EXACT_UNTIL", 500)
+    monkeypatch.setattr("indexer.vectors.structure.EXACT_UNTIL", 500)
+    opened = VectorIndex.open(catalog, Kind.IMAGE)
+    assert (opened.choice.structure, len(opened)) == ("exact", 3000)
+    assert share_found(opened, vectors[:5], vectors, np.arange(1, 3001)) == 1.0
+    assert vector_choice(catalog, Kind.IMAGE) is None
+    refresh(catalog, threading.Event())
+    assert opened.refreshed() is opened
+    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+
+
+def test_the_structure_follows_from_the_size_and_the_device() -> None:
+    """Exact while that is quick; a graph while it fits into memory, but not on a GPU; then compressed."""
+    assert [choose(n, gpu=False) for n in (0, 50_000, 50_001, 4_000_000, 4_000_001)] == [
+        *["exact"] * 2,
+        *["HNSW"] * 2,
+        "IVF-PQ",
+    ]
+    assert [choose(n, gpu=True) for n in (50_000, 50_001, 4_000_001)] == ["exact", "IVF-SQ", "IVF-PQ"]
+
+
+@pytest.mark.parametrize("structure", ["exact", "IVF-SQ", "IVF-PQ", "HNSW"])
+def test_where_there_are_gpus_they_search_under_a_lock(
+    many: tuple[Catalog, Floats], structure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GPUs are used when FAISS counts some, vectors shared out; a stand-in takes their place, as none is at hand."""
+    catalog, vectors = many
+    asked: list[int] = []
+
+    class OnGpu:
+        def __init__(self, index: Any) -> None:
+            self.index = index
+
+        def search(self, x: Any, k: int, params: Any) -> Any:
+            asked.append(k)
+            return self.index.search(x, k, params=params)
+
+    def to_gpus(index: Any, co: Any) -> OnGpu:
+        assert co.shard
+        return OnGpu(index)
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 2)
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "GpuMultipleClonerOptions", SimpleNamespace, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_gpus, raising=False)
+    monkeypatch.setattr("indexer.vectors.index.choose", lambda *_, **__: structure)
+    assert gpu_count() == 2
+    index = VectorIndex.rebuild(catalog, Kind.IMAGE)
+    asked.clear()
+    index.search(vectors[:1], 10)
+    assert bool(asked) == (structure != "HNSW")
+    asked.clear()
+    index.search(vectors[:1], 10, allowed=np.arange(1, 50))
+    assert not asked, "a filtered search stays on the CPU"
+
+
+def test_without_a_gpu_the_cpu_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The GPU package counts none here; the CPU package has no GPU functions at all."""
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
+    assert gpu_count() == 0
+    monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
+    assert gpu_count() == 0
+
+
+# --- while the catalog grows ---
+
+
+def commit_before_vectors_are_read(monkeypatch: pytest.MonkeyPatch, catalog: Catalog, vectors: Floats) -> None:
+    """Let another connection commit once, when the stamp has been read and the vectors have not."""
+    read, left = Catalog.vectors, [True]
+
+    def grows(self: Catalog, kind: Kind) -> Any:
+        if left:
+            left.clear()
+            add(catalog, 3001, vectors)
+        return read(self, kind)
+
+    monkeypatch.setattr(Catalog, "vectors", grows)
+
+
+def test_a_batch_that_is_committed_while_all_is_read_is_found_once(
+    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stamp and vectors are of one moment: what came later is in the tail, and not in the body as well."""
+    catalog, vectors = many
+    commit_before_vectors_are_read(monkeypatch, catalog, -vectors[:32])
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    assert len(index) == index.stamp.count == 3000
+    add(catalog, 3033, -vectors[32:40])
+    for _ in range(2):
+        index = index.refreshed()
+        assert len(index) == index.stamp.count == 3040
+        assert len(set(index.search(-vectors[:1], 3040)[1][0].tolist())) == 3040
+
+
+def test_a_file_built_while_a_batch_is_committed_can_be_read(
+    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written is as many vectors as the stamp says."""
+    catalog, vectors = many
+    small(monkeypatch)
+    commit_before_vectors_are_read(monkeypatch, catalog, -vectors[:10])
+    VectorIndex.rebuild(catalog, Kind.IMAGE)
+    opened = VectorIndex.open(catalog, Kind.IMAGE)
+    assert (opened.choice.structure, len(opened)) == ("HNSW", 3010)
+
+
+def test_what_cannot_be_read_is_built_anew(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with more vectors than its stamp says, as one could be written once, does not stay for ever."""
+    catalog, _ = many
+    small(monkeypatch)
+    refresh(catalog, threading.Event())
+    path = file_of(catalog, ".json")
+    said = json.loads(path.read_text())
+    said["stamp"]["count"] -= 10
+    path.write_text(json.dumps(said))
+    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "exact"
+    refresh(catalog, threading.Event())
+    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+
+
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a graph be worth its while from 500 vectors on."""
+    for module in ("index", "structure", "segment"):
+        monkeypatch.setattr(f"indexer.vectors.{module}.EXACT_UNTIL", 500)
+
+
+def test_an_open_index_reads_what_is_new_and_no_more(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much came since it was opened; what is held meanwhile does not change."""
+    monkeypatch.setattr("indexer.vectors.segment.BLOCK", 256)
+    vectors = unit(np.random.default_rng(0).normal(size=(1600, 16)))
+    catalog.use_encoder("random", "a" * 64, 16)
+    read: list[int] = []
+    ids_of, vectors_of = Catalog.vector_ids, Catalog.vectors_of
+
+    def note(found: Any) -> Any:
+        read.append(len(found))
+        return found
+
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    monkeypatch.setattr(Catalog, "vector_ids", lambda *a, **o: note(ids_of(*a, **o)))
+    monkeypatch.setattr(Catalog, "vectors_of", lambda *a, **o: note(vectors_of(*a, **o)))
+    monkeypatch.setattr(Catalog, "vectors", None)
+    built: list[int] = []
+
+    def count_rows(structure: str, rows: Floats) -> Any:
+        built.append(len(rows))
+        return build(structure, rows)
+
+    monkeypatch.setattr("indexer.vectors.segment.build", count_rows)
+    held: list[tuple[VectorIndex, Any]] = []
+    for start in range(0, 1600, 16):
+        add(catalog, start + 1, vectors[start : start + 16])
+        index = index.refreshed()
+        held.append((index, index.search(vectors[:3], 9)))
+    assert set(read) == {16}
+    assert max(built) <= 256
+    assert sum(built) <= 1600 * 6, "a vector is copied each time that its block doubles"
+    for count, (then, (scores, ids)) in enumerate(held, 1):
+        again = then.search(vectors[:3], 9)
+        np.testing.assert_array_equal(again[1], ids)
+        assert len(then) == 16 * count
+        np.testing.assert_allclose(scores, -np.sort(-vectors[:3] @ vectors[: 16 * count].T)[:, :9], atol=2e-3)
+
+
+def test_what_came_may_go_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From body and tail, also the newest of all, while others come; one that comes back is found once."""
+    monkeypatch.setattr("indexer.vectors.index.TAIL", 9.0)
+    vectors = unit(np.random.default_rng(0).normal(size=(200, 16)))
+    catalog.use_encoder("random", "a" * 64, 16)
+    add(catalog, 1, vectors[:50])
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    for start, gone in ((50, [3]), (100, [60, 100]), (150, [200, 199, 7])):
+        add(catalog, start + 1, vectors[start : start + 50])
+        remove(catalog, gone)
+        index = index.refreshed()
+        assert len(index) == index.stamp.count
+        np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+    add(catalog, 199, vectors[198:])
+    index = index.refreshed()
+    np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+    hidden, allowed = np.array([50, 120, 198]), np.array([1, 3, 50, 51, 60, 120, 121, 198, 200])
+    found = index.search(vectors[:1], 99, allowed=allowed, hidden=hidden)[1]
+    np.testing.assert_array_equal(np.sort(found[0]), [1, 51, 121, 200])

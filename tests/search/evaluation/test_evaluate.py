@@ -1,0 +1,112 @@
+"""Evaluation of a model on a dataset, against an oracle over the full matrix of pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from encoders import Floats, ImageFeatures, TextFeatures
+from encoders.datasets import Dataset, Example
+from encoders.features import pack_states, unpack_states
+from search import evaluate
+from search.errors import EvaluationError
+from tests.conftest import Paint
+from tests.fakes import COLOURS, FakeEncoder
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """Twelve pictures of two random colours each, with two captions that name them more or less well."""
+    rng = np.random.default_rng(3)
+    names = list(COLOURS)
+    examples = []
+    for i in range(12):
+        one, two = rng.choice(names, 2)
+        image = Image.new("RGB", (32, 32), COLOURS[one])
+        image.paste(COLOURS[two], (0, 0, 32, int(rng.integers(4, 28))))
+        path = tmp_path / f"{i}.png"
+        image.save(path)
+        examples.append(Example(path, (f"{one} and {two}", f"{rng.choice(names)} {two}"), "all"))
+    return Dataset("twelve", tuple(examples))
+
+
+def stored(states: Floats) -> Floats:
+    """As an index keeps them."""
+    return unpack_states(pack_states(states))
+
+
+def as_stored(vectors: Floats) -> Floats:
+    """As an index keeps them."""
+    return vectors.astype(np.float16).astype(np.float32)
+
+
+def oracle_recalls(dataset: Dataset, encoder: FakeEncoder, depth: int) -> dict[str, dict[str, list[float]]]:
+    """Score every pair of the dataset, then sort: first by the towers, then the top `depth` by the reranker."""
+    pictures = encoder.encode_images(np.stack([encoder.prepare(Image.open(e.image)) for e in dataset.examples]))
+    texts = [c for e in dataset.examples for c in e.captions]
+    owner = [i for i, e in enumerate(dataset.examples) for _ in e.captions]
+    words = encoder.encode_texts(texts)
+    cosine = as_stored(words.vectors) @ as_stored(pictures.vectors).T
+    match = np.zeros_like(cosine)
+    for c, tokens in enumerate(words.tokens):
+        for i, regions in enumerate(pictures.regions):
+            text = TextFeatures(as_stored(words.vectors[c : c + 1]), (stored(tokens),))
+            image = ImageFeatures(as_stored(pictures.vectors[i : i + 1]), stored(regions)[None])
+            match[c, i] = encoder.match_images(text, image).scores[0]
+
+    def order(row: Floats, scores: Floats) -> list[int]:
+        towers = sorted(range(len(row)), key=lambda j: -row[j])
+        return sorted(towers[:depth], key=lambda j: -scores[j]) + towers[depth:]
+
+    def recall(ranks: list[int]) -> list[float]:
+        return [round(100 * sum(r < k for r in ranks) / len(ranks), 2) for k in (1, 5, 10)]
+
+    to_image = [order(cosine[c], match[c]).index(owner[c]) for c in range(len(texts))]
+    to_text = []
+    for i in range(len(dataset.examples)):
+        ranked = order(cosine[:, i], match[:, i])
+        to_text.append(next(r for r, c in enumerate(ranked) if owner[c] == i))
+    return {"text_to_image": {"reranked": recall(to_image)}, "image_to_text": {"reranked": recall(to_text)}}
+
+
+@pytest.mark.parametrize("depth", [1, 4, 100])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_reranked_recall_agrees_with_the_oracle(dataset: Dataset, depth: int, reverse: bool) -> None:  # noqa: FBT001
+    """With a good reranker and with one that turns everything round, at every depth."""
+    encoder = FakeEncoder(reverse_rerank=reverse)
+    found = evaluate(dataset, encoder, depth=depth, batch_size=5).as_dict()
+    expected = oracle_recalls(dataset, encoder, depth)
+    for way in ("text_to_image", "image_to_text"):
+        assert list(found[way]["reranked"].values()) == expected[way]["reranked"]
+
+
+def test_the_document_has_the_designed_keys(dataset: Dataset) -> None:
+    """Other programs read this JSON."""
+    document = evaluate(dataset, FakeEncoder(), depth=7).as_dict()
+    assert list(document) == ["n_images", "n_captions", "depth", "text_to_image", "image_to_text"]
+    assert (document["n_images"], document["n_captions"], document["depth"]) == (12, 24, 7)
+    for way in ("text_to_image", "image_to_text"):
+        assert list(document[way]) == ["retrieval", "reranked"]
+        assert all(list(recalls) == ["r1", "r5", "r10"] for recalls in document[way].values())
+
+
+def test_depth_one_changes_nothing_and_a_bad_reranker_lowers_recall(dataset: Dataset) -> None:
+    """Reranking one candidate cannot reorder; turning the whole order round does harm."""
+    same = evaluate(dataset, FakeEncoder(reverse_rerank=True), depth=1)
+    assert same.text_to_image["retrieval"].r5 == same.text_to_image["reranked"].r5
+    worse = evaluate(dataset, FakeEncoder(reverse_rerank=True), depth=100)
+    assert worse.text_to_image["reranked"].r5 < worse.text_to_image["retrieval"].r5
+
+
+def test_a_picture_that_cannot_be_read_is_named(dataset: Dataset, paint: Paint) -> None:
+    """Leaving it out silently would change what is measured."""
+    bad = paint("bad.png")
+    bad.write_text("no picture")
+    broken = Dataset("broken", (*dataset.examples, Example(bad, ("red",), "all")))
+    with pytest.raises(EvaluationError, match=r"bad\.png: not an image.*take it out"):
+        evaluate(broken, FakeEncoder())
+    with pytest.raises(EvaluationError, match="depth must be at least 1"):
+        evaluate(dataset, FakeEncoder(), depth=0)

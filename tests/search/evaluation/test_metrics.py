@@ -1,0 +1,49 @@
+"""Recall, against an oracle that sorts the full matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from encoders import Floats
+from search.evaluation.metrics import Ranks, image_to_text_ranks, recall_at, text_to_image_ranks
+
+
+def oracle(similarities: Floats, image_of: Ranks) -> tuple[list[int], list[int]]:
+    """Both ranks by brute force: every foreign item that scores as high as the own one stands before it."""
+    captions, images = similarities.shape
+    to_image = []
+    for c in range(captions):
+        own = similarities[c, image_of[c]]
+        to_image.append(sum(1 for i in range(images) if i != image_of[c] and similarities[c, i] >= own))
+    to_text = []
+    for i in range(images):
+        best = max(similarities[c, i] for c in range(captions) if image_of[c] == i)
+        to_text.append(sum(1 for c in range(captions) if image_of[c] != i and similarities[c, i] >= best))
+    return to_image, to_text
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 3]))
+def test_ranks_agree_with_the_oracle(images: int, captions_each: int, seed: int, decimals: int) -> None:
+    """For any matrix, with ties and without, and captions in any order."""
+    rng = np.random.default_rng(seed)
+    image_of = rng.permutation(np.repeat(np.arange(images), captions_each))
+    similarities = rng.uniform(-1, 1, (len(image_of), images)).round(decimals).astype(np.float32)
+    to_image, to_text = oracle(similarities, image_of)
+    assert text_to_image_ranks(similarities, image_of).tolist() == to_image
+    assert image_to_text_ranks(similarities, image_of).tolist() == to_text
+
+
+def test_a_model_that_tells_nothing_apart_scores_nothing() -> None:
+    """With all scores equal nothing counts as found."""
+    same = np.zeros((20, 10), np.float32)
+    ranks = text_to_image_ranks(same, np.repeat(np.arange(10), 2))
+    assert recall_at(ranks, 5) == 0
+
+
+def test_recall_is_a_percentage_of_ranks_below_k() -> None:
+    """Ranks 0, 4, 5 and 20: one in the first place, two in the first five."""
+    ranks = np.array([0, 4, 5, 20])
+    assert [recall_at(ranks, k) for k in (1, 5, 10)] == pytest.approx([25, 50, 75])

@@ -1,0 +1,62 @@
+"""What a person typed, taken apart."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.errors import QueryError
+from search.stages.query import MAX_WORDS, Query, parse
+
+
+@pytest.mark.parametrize(
+    ("typed", "text", "without"),
+    [
+        ("a dog on a beach -people -leash", "a dog on a beach", ("people", "leash")),
+        ('a beach -"red umbrella" at noon', "a beach at noon", ("red umbrella",)),
+        ("-people a beach", "a beach", ("people",)),
+        ("a t-shirt and a well-known face", "a t-shirt and a well-known face", ()),
+        ("black - white", "black - white", ()),
+        ("a street at -5 degrees", "a street at -5 degrees", ()),
+        ("a beach -people -people", "a beach", ("people",)),
+        ('a beach -"left open', "a beach", ("left open",)),
+        ("a --long dash", "a --long dash", ()),
+    ],
+)
+def test_a_hyphen_before_a_word_takes_it_away(typed: str, text: str, without: tuple[str, ...]) -> None:
+    """Before a letter or a quotation mark, after a blank; within words and before numbers it is just a hyphen."""
+    assert parse(typed) == Query(text, without)
+
+
+def test_words_to_take_away_can_be_given_apart() -> None:
+    """As they stand, beside those in the sentence."""
+    assert parse("a beach -dog", ["-5 degrees", "red umbrella"]).without == ("dog", "-5 degrees", "red umbrella")
+
+
+@pytest.mark.parametrize(
+    ("typed", "without", "words"),
+    [
+        ("-people", (), "only takes words away"),
+        ("", (), "the query is empty"),
+        ("a beach", (" ",), "what is taken away is empty"),
+        ("a beach", ("\udcff",), "what is taken away holds bytes that are not UTF-8"),
+        ("a beach", ("dog " * MAX_WORDS, "cat"), f"takes {MAX_WORDS + 1} words away"),
+        ("a beach " * MAX_WORDS, (), f"at most {MAX_WORDS} are read"),
+    ],
+)
+def test_what_cannot_be_looked_for_is_told(typed: str, without: tuple[str, ...], words: str) -> None:
+    """Each in one sentence that names what is wrong."""
+    with pytest.raises(QueryError, match=words):
+        parse(typed, without)
+
+
+@given(st.text(max_size=80), st.lists(st.text(max_size=20), max_size=3))
+def test_any_text_is_a_query_or_is_refused(typed: str, without: list[str]) -> None:
+    """Nothing else happens, whatever people paste."""
+    try:
+        found = parse(typed, without)
+    except QueryError:
+        return
+    assert found.text == " ".join(found.text.split())
+    assert all(phrase.strip() for phrase in found.without)

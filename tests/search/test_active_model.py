@@ -1,0 +1,227 @@
+"""An engine that goes over to another model when its index does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer import Catalog, add_model, index_paths, remove_model, switch_model
+from indexer.errors import EncoderMismatchError, ModelError
+from search import SearchEngine
+from search.active_model import FollowingEngine
+from tests.conftest import Paint
+from tests.fakes import FakeEncoder
+
+LINES = ("a red thing", "a green thing", "a blue thing", "white")
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> FakeEncoder:
+    """A model to which colours are others: what it says of a picture fits nothing that the first says of a sentence."""
+    directory = tmp_path / "other"
+    directory.mkdir()
+    return FakeEncoder(name="other", fingerprint="0" * 64, directory=directory, turn=1)
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch, encoder: FakeEncoder, other: FakeEncoder) -> list[str]:
+    """Models come from where they lie, the base model being the first; the names of those that were loaded."""
+    names: list[str] = []
+
+    def load(model: Path | None, *, device: str, workers: int) -> FakeEncoder:
+        assert (device, workers) == ("auto", 1)
+        found = encoder if model is None else {other.directory: other}[model]
+        names.append(found.name)
+        return found
+
+    monkeypatch.setattr("search.engine.load_encoder", load)
+    monkeypatch.setattr("search.engine.caption_bank", lambda: LINES)
+    return names
+
+
+@pytest.fixture
+def both(indexed: Catalog, other: FakeEncoder) -> Catalog:
+    """Five pictures, embedded by both models; the first is active."""
+    add_model(indexed, other)
+    return indexed
+
+
+@pytest.fixture
+def engine(both: Catalog, loaded: list[str]) -> Iterator[SearchEngine]:
+    """An engine that was given no model."""
+    del loaded[:]
+    with SearchEngine.open(both.directory) as opened:
+        yield opened
+
+
+def first(engine: SearchEngine, text: str) -> str:
+    """The name of the best picture's file."""
+    path = engine.search_images(text).hits[0].path
+    assert path is not None
+    return path.name
+
+
+def test_an_open_engine_goes_over_and_back(engine: SearchEngine, both: Catalog, loaded: list[str]) -> None:
+    """With the next query after a switch, loading the model from where it lies; not before, and not twice."""
+    for _ in range(2):
+        assert first(engine, "red") == "red.png"
+    assert loaded == ["fake"]
+    switch_model(both, "other")
+    for _ in range(2):
+        assert first(engine, "red") == "red.png"
+    assert loaded == ["fake", "other"]
+    assert engine.encoder.name == "other"
+    switch_model(both, "fake")
+    assert first(engine, "blue") == "blue.png"
+    assert loaded == ["fake", "other", "fake"]
+
+
+def test_models_that_meet_would_be_noticed(both: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
+    """What the other tests rely on: a sentence of the one model finds wrong pictures of the other."""
+    engine = SearchEngine(both.for_model(other.name, other.fingerprint), lambda: other)
+    engine._encoder = encoder
+    assert first(engine, "red") != "red.png"
+
+
+def test_switching_during_searches_spoils_none(engine: SearchEngine, both: Catalog) -> None:
+    """Threads that search all the while get right answers from the one model or the other, and no error."""
+    stop, answers, errors = threading.Event(), [0], []
+
+    def search() -> None:
+        while not stop.is_set():
+            try:
+                for colour in ("red", "green", "blue"):
+                    assert first(engine, colour) == f"{colour}.png"
+            except Exception as exc:  # noqa: BLE001  whatever it is, the test must tell
+                errors.append(exc)
+                return
+            answers[0] += 1
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for name in ("other", "fake", "other", "fake"):
+        before, until = answers[0], time.monotonic() + 60
+        while answers[0] < before + 3 and not errors and time.monotonic() < until:
+            time.sleep(0.001)
+        switch_model(both, name)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert answers[0] >= 12
+
+
+def test_a_query_ends_with_the_model_it_began_with(
+    engine: SearchEngine, both: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A switch between encoding and retrieval changes nothing for the query under way."""
+    encode = encoder.encode_texts
+
+    def switching(texts: list[str]) -> object:
+        switch_model(both, "other")
+        return encode(texts)
+
+    monkeypatch.setattr(encoder, "encode_texts", switching)
+    assert first(engine, "red") == "red.png"
+    assert engine.encoder.name == "other"
+
+
+def test_a_query_whose_model_is_removed_is_asked_anew(
+    engine: SearchEngine, both: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next model answers it."""
+    encode = encoder.encode_texts
+
+    def removing(texts: list[str]) -> object:
+        switch_model(both, "other")
+        remove_model(both, "fake")
+        return encode(texts)
+
+    monkeypatch.setattr(encoder, "encode_texts", removing)
+    assert first(engine, "red") == "red.png"
+    assert [model.name for model in both.encoders()] == ["other"]
+
+
+def test_a_model_that_is_given_answers_whether_active_or_not(
+    both: Catalog, other: FakeEncoder, loaded: list[str], folder: Path
+) -> None:
+    """It stays the engine's own over a switch; once it is removed, that is said."""
+    assert other.directory is not None
+    for engine in (
+        SearchEngine.open(both.directory, encoder=other),
+        SearchEngine.open(both.directory, model=other.directory),
+    ):
+        assert first(engine, "red") == "red.png"
+        assert engine.encoder.name == "other"
+        assert len(engine.similar_images(folder / "red.png").hits) == 4
+        switch_model(both, "other")
+        switch_model(both, "fake")
+        assert engine.encoder.name == "other"
+    remove_model(both, "other")
+    with pytest.raises(EncoderMismatchError, match=r"made by model fake .* not by other"):
+        engine.search_images("red")
+    with pytest.raises(EncoderMismatchError, match=r"made by model fake .* not by other"):
+        engine.similar_images(folder / "red.png")
+    assert loaded == ["other"]
+
+
+def test_each_model_has_its_own_caption_bank(
+    engine: SearchEngine, both: Catalog, other: FakeEncoder, folder: Path
+) -> None:
+    """Lines that the first embedded are embedded by the second when it first needs them, and kept."""
+    assert engine.find_captions(folder / "red.png").hits[0].text == LINES[0]
+    switch_model(both, "other", incomplete=True)
+    for _ in range(2):
+        assert engine.find_captions(folder / "green.png").hits[0].text == LINES[1]
+    assert other.texts_encoded == len(LINES)
+    assert both.stats().captions == {"bank": len(LINES)}
+
+
+def test_a_picture_that_the_model_has_not_embedded_is_looked_at(
+    engine: SearchEngine, both: Catalog, encoder: FakeEncoder, other: FakeEncoder, paint: Paint, folder: Path
+) -> None:
+    """It is not found, but what is asked about it, by path or id, is answered from its file."""
+    paint("crimson.png", "red", seed=7)
+    index_paths(both, encoder, [folder])
+    switch_model(both, "other", incomplete=True)
+    other.images_encoded = 0
+    for asked in (folder / "crimson.png", max(both.content_hashes().values())):
+        hits = engine.similar_images(asked).hits
+        assert hits[0].path == folder / "red.png"
+        assert folder / "crimson.png" not in [hit.path for hit in hits]
+    assert other.images_encoded == 2
+
+
+def test_a_model_that_is_not_what_it_was_is_told(both: Catalog, other: FakeEncoder, loaded: list[str]) -> None:
+    """Gone from its directory, or trained anew in it: named, with the command that helps; going back needs neither."""
+    assert other.directory is not None
+    switch_model(both, "other")
+    other.fingerprint = "1" * 64
+    with SearchEngine.open(both.directory) as engine:
+        with pytest.raises(
+            EncoderMismatchError, match=r"other \(000000000000\), not by other \(111111111111\).*models add"
+        ):
+            engine.search_images("red")
+        other.directory.rmdir()
+        with pytest.raises(ModelError, match=r"is not in .*/other now; tell where it lies with: crosslook models add"):
+            engine.search_images("red")
+        switch_model(both, "fake")
+        assert first(engine, "red") == "red.png"
+    assert loaded == ["other", "fake"]
+
+
+def test_an_empty_index_waits_for_its_first_model(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, loaded: list[str]
+) -> None:
+    """The base model answers with nothing, then with what is indexed by it, without being loaded again."""
+    with SearchEngine.open(catalog.directory) as engine:
+        assert isinstance(engine, FollowingEngine)
+        assert engine.search_images("red").hits == ()
+        index_paths(catalog, encoder, [folder])
+        assert first(engine, "red") == "red.png"
+    assert loaded == ["fake"]
