@@ -11,7 +11,7 @@ from typing import Protocol
 from sqlalchemy import update
 
 from encoders import TextFeatures
-from encoders.datasets import CaptionFile
+from encoders.datasets import CaptionFile, split_lines
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
@@ -117,7 +117,7 @@ def _lines(path: Path) -> list[str]:
             text = data.decode("utf-8-sig", errors="replace")
     except DecodeError:
         return []  # gone, a pipe, or no list of captions at such a size
-    return list(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
+    return list(dict.fromkeys(" ".join(line.split()) for line in split_lines(text) if line.strip()))
 
 
 def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[list[tuple[int, str]], int]:
