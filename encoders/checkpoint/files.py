@@ -82,7 +82,9 @@ class Description:
                 module = build()
             module.load_state_dict({name[len(prefix) :]: value for name, value in weights.items()}, assign=True)
         except (SafetensorError, OSError, RuntimeError) as exc:
-            raise CheckpointError(f"{self.weights.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
+            raise CheckpointError(
+                f"{self.weights.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})"
+            ) from exc
         return module.eval().requires_grad_(requires_grad=False)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import pickle
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -18,8 +17,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
+from ..checkpoint.identity import first_line
 from ..datasets import Dataset
 from ..device import keep_freed_memory, pick_device
+from ..durable import publish
 from ..errors import TrainingError
 from ..network.model import CrosslookModel
 from ..progress import Progress, no_progress
@@ -33,8 +34,6 @@ from .validation import Validation, encode_pairs, sentence_means, validate
 from .views import OpenPicture
 
 CALIBRATION_DEPTH = 100
-
-"""Called with what is going on, how much of it is done, and out of how much."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +125,31 @@ def _digest(*datasets: Dataset) -> str:
     """What a run was trained on: names of pictures and their captions, wherever they lie."""
     content = [[(example.image.name, example.captions) for example in dataset.examples] for dataset in datasets]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+STATE = {"config", "data", "origin", "model", "average", "optimizer", "schedule", "history"}
+
+
+def _read_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read what the last finished epoch left.
+
+    Raises:
+        TrainingError: the file is cut, damaged, or of another form.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as exc:  # of zip, pickle, or torch, each with errors of its own
+        raise _damaged(path, exc) from exc
+    if not (isinstance(state, dict) and STATE <= state.keys() and isinstance(state["config"], dict)):
+        raise _damaged(path, TypeError("it holds something else"))
+    return state
+
+
+def _damaged(path: Path, exc: Exception) -> TrainingError:
+    return TrainingError(
+        f"{path} is damaged ({type(exc).__name__}: {first_line(exc)}); put a whole copy in its place, "
+        "or start again in another --out"
+    )
 
 
 class _Run:
@@ -246,10 +270,7 @@ class _Run:
     def restore(self) -> int:
         """Load the last finished epoch."""
         path = self.out / "last.pt"
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as exc:
-            raise TrainingError(f"{path} is damaged ({exc.__class__.__name__}); start again in another --out") from exc
+        state = _read_state(path, self.device)
         if state["config"] != asdict(self.config):
             before, now = state["config"], asdict(self.config)
             changed = ", ".join(f"{k} was {before.get(k)} and is {now[k]}" for k in now if before.get(k) != now[k])
@@ -258,12 +279,17 @@ class _Run:
             raise TrainingError(f"{self.out} was started from another model; resume with the same one")
         if state["data"] != self.data:
             raise TrainingError(f"{self.out} was trained on other pictures or captions; resume with the same dataset")
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.history = state["history"]
-        return self.epochs
+        try:
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.history = state["history"]
+            if not 0 <= self.best_epoch <= self.epochs <= self.config.epochs:
+                raise ValueError("its epochs do not fit together")  # noqa: TRY301  damage like any other
+            return self.epochs
+        except Exception as exc:  # torch checks no more than it stumbles over
+            raise _damaged(path, exc) from exc
 
     def train_epoch(self, epoch: int) -> None:
         """One pass over the pictures. Every random choice follows from the seed and the epoch alone."""
@@ -332,7 +358,7 @@ class _Run:
             "history": self.history,
         }
         torch.save(state, self.out / "last.pt.tmp")
-        (self.out / "last.pt.tmp").replace(self.out / "last.pt")
+        publish(self.out / "last.pt.tmp", self.out / "last.pt")
         self.report("validation", 1, 1)
         return row
 
