@@ -26,7 +26,7 @@ from ..network.model import create_reranker, weighed
 from ..network.querybank import Querybank
 from ..preprocess import to_square
 from .batching import BatchingWorkers
-from .openvino_runtime import Compiled, Function, Runtime
+from .openvino_runtime import CompiledPart, Function, Runtime
 from .traced_parts import PARTS
 
 MATCH_BATCH = 512
@@ -207,7 +207,7 @@ class TorchEncoder:
     def _tensor(self, array: Floats) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
 
-    def _translated(self, name: str, count: int = 1) -> Compiled | None:
+    def _translated(self, name: str, count: int = 1) -> CompiledPart | None:
         """What runs a part instead of torch, if it is at hand; translated for a server, or when many pictures came.
 
         A single picture is worth a look into the cache. Sentences and lists that come one after the other are not worth
