@@ -46,7 +46,7 @@ LONGEST_UNUSED = 90
 """Days after which a translation that no start has used is deleted."""
 
 LARGEST_CACHE = 2_000_000_000
-"""Bytes of all translations together; the base model's three take about 130 MB."""
+"""Bytes of all translations together; the base model's three take 165 MB."""
 
 Array = npt.NDArray[Any]
 Function = Callable[..., tuple[Tensor, ...]]

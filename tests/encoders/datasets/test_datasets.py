@@ -250,13 +250,15 @@ def test_json_lines_that_cannot_be_used_are_refused_one_by_one(root: Path, row: 
 @pytest.mark.parametrize("caption", [r'"a dog \ud83d"', "null", "{}", "[1]", "true"])
 def test_captions_of_documents_that_cannot_be_used_are_refused_one_by_one(root: Path, caption: str) -> None:
     """In Karpathy's layout and in COCO's; what is no text does not become the caption "None"."""
-    document = (
+    karpathy = (
         '{"images": [{"filename": "1.jpg", "sentences": [{"raw": CAPTION}]},'
-        ' {"filename": "2.jpg", "sentences": [{"raw": "a cat"}]}]}',
-        '{"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}], "annotations":'
-        ' [{"image_id": 1, "caption": CAPTION}, {"image_id": 2, "caption": "a cat"}]}',
+        ' {"filename": "2.jpg", "sentences": [{"raw": "a cat"}]}]}'
     )
-    for text in document:
+    coco = (
+        '{"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}], "annotations":'
+        ' [{"image_id": 1, "caption": CAPTION}, {"image_id": 2, "caption": "a cat"}]}'
+    )
+    for text in (karpathy, coco):
         (root / "a.json").write_text(text.replace("CAPTION", caption))
         captions = read_captions(root / "a.json")
         assert [(r.image, r.caption) for r in captions.entries] == [("2.jpg", "a cat")]

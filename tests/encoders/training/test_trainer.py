@@ -489,9 +489,12 @@ def test_the_progress_file_is_flushed_before_it_is_renamed(
     """A power cut leaves the progress of the epoch before, never half a file."""
     flushed: list[int] = []
     fsync = os.fsync
-    monkeypatch.setattr(
-        os, "fsync", lambda descriptor: (fsync(descriptor), flushed.append(os.fstat(descriptor).st_ino))
-    )
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", note)
     run(pictures, tmp_path / "run", replace(CONFIG, epochs=1))
     assert (tmp_path / "run" / "last.pt").stat().st_ino in flushed
 
