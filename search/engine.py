@@ -16,6 +16,9 @@ from PIL import Image
 
 from encoders import Attention, Encoder, Floats, ImageFeatures, TextFeatures, caption_bank, load_encoder
 from indexer import Catalog, VectorIndex, open_image
+from indexer.catalog.captions import add_bank, bank_ids, captions_by_id, has_captions
+from indexer.catalog.embeddings import features_of, stored_features, vector_ids
+from indexer.catalog.images import hidden_image_ids, image_id_at, image_ids_where, images_by_id
 from indexer.catalog.records import EncoderRow, Ids, Kind
 from indexer.errors import CatalogError, DecodeError, EncoderMismatchError, ModelError, ReadError
 from indexer.models import find_model, model_directory
@@ -341,7 +344,7 @@ class SearchEngine:
         Raises:
             QueryError: no such image, or all its files are gone.
         """
-        record = self.catalog.images([image_id]).get(image_id)
+        record = images_by_id(self.catalog, [image_id]).get(image_id)
         if record is None:
             raise ImageNotFoundError(f"no image has the id {image_id}")
         if record.path is None:
@@ -360,10 +363,10 @@ class SearchEngine:
 
     def _choose(self, where: Sequence[str], top: int | None = None) -> Choose:
         """What filters let through, and nothing whose files are gone, or whose id is above `top`."""
-        hidden = self.catalog.hidden_image_ids()
+        hidden = hidden_image_ids(self.catalog)
         if top is not None:
-            hidden = np.union1d(hidden, self.catalog.vector_ids(Kind.IMAGE, above=top))
-        return Choose(self.catalog.image_ids_where(where) if where else None, hidden)
+            hidden = np.union1d(hidden, vector_ids(self.catalog, Kind.IMAGE, above=top))
+        return Choose(image_ids_where(self.catalog, where) if where else None, hidden)
 
     def _encoded(self, query: Query, image: ImageQuery | None) -> tuple[TextFeatures, TextFeatures]:
         """The sentence, a picture's vector added to its own, and the words that are taken away, one row each."""
@@ -380,7 +383,7 @@ class SearchEngine:
             image_id = self._indexed(image)
         if image_id is not None:
             try:
-                vectors, regions = self.catalog.features(Kind.IMAGE, [image_id])
+                vectors, regions = features_of(self.catalog, Kind.IMAGE, [image_id])
             except EncoderMismatchError:
                 raise
             except CatalogError:  # gone, or not embedded by this model: its file is looked at, if there is one
@@ -395,7 +398,7 @@ class SearchEngine:
             status = path.stat()
         except OSError as exc:
             raise ImageNotFoundError(f"no such image: {path}") from exc
-        return self.catalog.image_id_for(Path(os.path.abspath(path)), size=status.st_size, mtime_ns=status.st_mtime_ns)
+        return image_id_at(self.catalog, Path(os.path.abspath(path)), size=status.st_size, mtime_ns=status.st_mtime_ns)
 
     def _picture(self, image: ImageQuery) -> Image.Image:
         if isinstance(image, Image.Image):
@@ -412,7 +415,7 @@ class SearchEngine:
         self, candidates: list[Candidate[int]], text: TextFeatures, depth: int, unwanted: TextFeatures
     ) -> list[Candidate[int]]:
         """Reorder the first `depth`; those that an indexer has removed since they were found are left out."""
-        ids, vectors, regions = self.catalog.features_there(Kind.IMAGE, [c.key for c in candidates[:depth]])
+        ids, vectors, regions = stored_features(self.catalog, Kind.IMAGE, [c.key for c in candidates[:depth]])
         if not ids:
             return candidates[depth:]
         there = set(ids)
@@ -433,7 +436,7 @@ class SearchEngine:
         """As `_rerank_images`, of stored captions by their ids and of lines that came with the query by their text."""
         ids = [c.key for c in candidates[:depth] if isinstance(c.key, int)]
         there: dict[int | str, tuple[Floats, Floats]] = dict(extra.items())
-        stored, vectors, tokens = self.catalog.features_there(Kind.CAPTION, ids)
+        stored, vectors, tokens = stored_features(self.catalog, Kind.CAPTION, ids)
         there |= dict(zip(stored, zip(vectors, tokens, strict=True), strict=True))
         first = [c for c in candidates[:depth] if c.key in there]
         if not first:
@@ -446,20 +449,20 @@ class SearchEngine:
 
         Then the bank is embedded on first use.
         """
-        if self.catalog.has_captions(FEW):
-            return self.catalog.bank_ids()
+        if has_captions(self.catalog, FEW):
+            return bank_ids(self.catalog)
         bank = set(caption_bank())
         with self._lock:
-            ids = self.catalog.bank_ids()
+            ids = bank_ids(self.catalog)
             if len(ids) < len(bank):  # none yet, or cut short by an earlier version
-                there = self.catalog.captions(ids.tolist())
+                there = captions_by_id(self.catalog, ids.tolist())
                 missing = sorted(bank - {record.text for record in there.values()}, key=len)
                 encoder = self.encoder
                 found = self._unstored or self._given(missing)
                 vectors, tokens = zip(*found.values(), strict=True)
                 try:
                     self.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension, encoder.directory)
-                    self.catalog.add_bank(list(found), TextFeatures(np.stack(vectors), tokens))  # whole, or not at all
+                    add_bank(self.catalog, list(found), TextFeatures(np.stack(vectors), tokens))  # whole, or not at all
                     self._unstored = {}
                 except EncoderMismatchError:
                     raise
@@ -493,7 +496,7 @@ class SearchEngine:
         said = keywords or Keywords()
         for start in range(0, len(candidates), k):
             part = candidates[start : start + k]
-            records = self.catalog.images([c.key for c in part])
+            records = images_by_id(self.catalog, [c.key for c in part])
             for c in part:
                 record = records.get(c.key)
                 if record is not None and record.path is not None and len(hits) < k:
@@ -508,7 +511,7 @@ class SearchEngine:
 
     def _caption_hits(self, candidates: Sequence[Candidate[int | str]], k: int) -> tuple[CaptionHit, ...]:
         """The first k captions with different words; photographs often share theirs."""
-        records = self.catalog.captions([c.key for c in candidates if isinstance(c.key, int)])
+        records = captions_by_id(self.catalog, [c.key for c in candidates if isinstance(c.key, int)])
         hits: dict[str, CaptionHit] = {}
         for c in candidates:
             if isinstance(c.key, int):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -49,6 +51,18 @@ def refusal(file: Path, error: DatabaseError) -> CatalogError:
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of the bits are details
     sentence = _SENTENCES.get(code, "{file}: {said}")
     return CatalogError(sentence.format(file=file, said=error.orig, seconds=BUSY_SECONDS))
+
+
+@contextmanager
+def write_transaction(connection: Connection) -> Iterator[None]:
+    """A transaction that may write from its first moment, so that no other writer can come between."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 def _writer(file: Path) -> sqlite3.Connection:

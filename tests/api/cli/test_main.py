@@ -14,6 +14,7 @@ from PIL import Image
 from api.cli.main import COMMANDS
 from api.cli.output import bar, progress, size
 from indexer import Catalog
+from indexer.catalog.contents import catalog_stats
 from indexer.catalog.schema import VERSION
 from tests.api.conftest import BANK, Run
 from tests.conftest import Paint
@@ -396,7 +397,7 @@ def test_an_index_of_another_model_is_told_with_both_names(
         assert one_sentence(done.err)
         assert "made by model fake (ffffffffffff), not by other (000000000000)" in done.err
     with Catalog.open(Path("crosslook-index")) as catalog:
-        assert catalog.stats().images == 5
+        assert catalog_stats(catalog).images == 5
 
 
 def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
