@@ -35,7 +35,13 @@ from sqlalchemy.exc import DatabaseError
 from encoders import Floats, TextFeatures
 from encoders.features import pack_states, unpack_all
 
-from ..errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
+from ..errors import (
+    CatalogError,
+    CatalogVersionError,
+    CatalogWriteError,
+    EncoderMismatchError,
+    IndexNotFoundError,
+)
 from . import schema
 from .connection import is_writable, open_engine, refusal
 from .filters import condition
@@ -156,10 +162,10 @@ class Catalog:
         """Refuse to change what can only be read.
 
         Raises:
-            CatalogError: neither the catalog nor anything beside it can be written.
+            CatalogWriteError: neither the catalog nor anything beside it can be written.
         """
         if self.read_only:
-            raise CatalogError(
+            raise CatalogWriteError(
                 f"the index in {self.directory} is read-only; it can be searched, but not changed: "
                 "give yourself permission to write there, or index elsewhere with --index ANOTHER_DIR"
             )

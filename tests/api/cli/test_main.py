@@ -388,7 +388,7 @@ def test_an_index_of_another_model_is_told_with_both_names(
 ) -> None:
     """Searching or indexing with it is refused, and nothing is lost."""
     other = FakeEncoder(name="other", fingerprint="0" * 64)
-    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: other)
+    monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: other)
     monkeypatch.setattr("api.cli.index.load_encoder", lambda *_, **__: other)
     for arguments in (("search", "red"), ("index", folder)):
         done = ready(*arguments)
