@@ -13,7 +13,7 @@ import pytest
 
 from indexer import Catalog, VectorIndex, index_paths
 from indexer.catalog.records import Kind
-from indexer.errors import CatalogWriteError
+from indexer.errors import CatalogError, CatalogWriteError
 from search import SearchEngine
 from search.errors import ImageNotFoundError
 from tests.conftest import Paint

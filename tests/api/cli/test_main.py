@@ -358,7 +358,7 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
         ("index", tmp_path / "empty"): "no image files in ",
         ("search", ""): "the query is empty",
         ("search", "   "): "the query is empty",
-        ("search", "word " * 10_000): "the query has 10000 words; at most 60",
+        ("search", "word " * 10_000): "the query has 10000 words; the limit is 60",
         ("search", "red", "--index", tmp_path / "none"): "make one with: crosslook index",
         ("search", "red", "--image", tmp_path / "text.jpg"): "text.jpg: not an image",
         ("captions", tmp_path / "none.jpg"): "no such image: ",
