@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError
 
-from ..errors import CatalogError, EncoderMismatchError, IndexNotFoundError
+from ..errors import CatalogError, CatalogWriteError, EncoderMismatchError, IndexNotFoundError
 from . import schema
 from .connection import is_writable, open_engine, refusal, write_transaction
 from .migrations import prepare
@@ -135,10 +135,10 @@ class Catalog:
         """Refuse to change a read-only index.
 
         Raises:
-            CatalogError: the index is read-only.
+            CatalogWriteError: the index is read-only.
         """
         if self.read_only:
-            raise CatalogError(
+            raise CatalogWriteError(
                 f"the index in {self.directory} is read-only: it can be searched, but not changed; "
                 "get write permission, or index elsewhere with --index ANOTHER_DIR"
             )

@@ -14,6 +14,7 @@ import numpy as np
 
 from encoders import Encoder, ImageFeatures, Pixels, caption_bank
 from encoders.progress import Progress, no_progress
+from encoders.recall import Ranks
 from indexer import Catalog, open_image
 from indexer.catalog.captions import caption_texts
 from indexer.catalog.contents import catalog_stats
@@ -25,8 +26,8 @@ from indexer.pictures.decode import reading_size
 
 from ..engine import SearchEngine
 from ..errors import EvaluationError
+from ..model_index import ModelIndex
 from .evaluate import Evaluation, encode_texts, measure
-from .metrics import Ranks
 
 TOP = 10
 BANK_LINES = 200
@@ -193,7 +194,7 @@ def _shared(one: Ids, other: Ids) -> float:
 
 def _speed(seen: Catalog, encoder: Encoder, task: _Task) -> tuple[float, float | None, int]:
     """Milliseconds a query (median), images a second with decoding, bytes an image in the catalog."""
-    engine = SearchEngine(seen, lambda: encoder)
+    engine = SearchEngine(ModelIndex(seen, lambda: encoder))
     times = []
     for text in caption_bank()[: TIMED_QUERIES + 1]:
         began = time.perf_counter()

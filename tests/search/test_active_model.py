@@ -14,7 +14,8 @@ from indexer.catalog.contents import catalog_stats
 from indexer.catalog.images import content_hashes
 from indexer.errors import EncoderMismatchError, ModelError
 from search import SearchEngine
-from search.active_model import FollowingEngine
+from search.active_model import ActiveModel
+from search.model_index import ModelIndex
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
@@ -40,8 +41,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch, encoder: FakeEncoder, other: FakeEnc
         names.append(found.name)
         return found
 
-    monkeypatch.setattr("search.engine.load_encoder", load)
-    monkeypatch.setattr("search.engine.caption_bank", lambda: LINES)
+    monkeypatch.setattr("search.active_model.load_encoder", load)
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: LINES)
     return names
 
 
@@ -84,9 +85,9 @@ def test_an_open_engine_goes_over_and_back(engine: SearchEngine, both: Catalog, 
 
 def test_models_that_meet_would_be_noticed(both: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
     """What the other tests rely on: a sentence of the one model finds wrong pictures of the other."""
-    engine = SearchEngine(both.for_model(other.name, other.fingerprint), lambda: other)
-    engine._encoder = encoder
-    assert first(engine, "red") != "red.png"
+    model = ModelIndex(both.for_model(other.name, other.fingerprint), lambda: other)
+    model._encoder = encoder
+    assert first(SearchEngine(model), "red") != "red.png"
 
 
 def test_switching_during_searches_spoils_none(engine: SearchEngine, both: Catalog) -> None:
@@ -222,7 +223,7 @@ def test_an_empty_index_waits_for_its_first_model(
 ) -> None:
     """The base model answers with nothing, then with what is indexed by it, without being loaded again."""
     with SearchEngine.open(catalog.directory) as engine:
-        assert isinstance(engine, FollowingEngine)
+        assert isinstance(engine._models, ActiveModel)
         assert engine.search_images("red").hits == ()
         index_paths(catalog, encoder, [folder])
         assert first(engine, "red") == "red.png"

@@ -22,7 +22,7 @@ from indexer.catalog.contents import catalog_stats
 from indexer.catalog.records import Kind
 from indexer.errors import CatalogError
 from indexer.ingest.lock import indexing_lock
-from search import SearchEngine, engine
+from search import SearchEngine, caption_search
 from tests.fakes import COLOURS, FakeEncoder
 from tests.indexer.ingest.killing import FORKS, VERSION_1
 
@@ -58,7 +58,8 @@ def snapshot(index: Path) -> dict[str, bytes]:
 
 def guest(work: Callable[[Connection, Path], None], pipe: Connection, index: Path) -> None:
     """In a process of its own: do something as a user who may read and no more."""
-    pytest.MonkeyPatch().setattr(engine, "caption_bank", lambda: BANK)  # the real one may lie where no guest may look
+    # the real bank may lie where no guest may look
+    pytest.MonkeyPatch().setattr(caption_search, "caption_bank", lambda: BANK)
     if os.getuid() == 0:
         with tempfile.TemporaryDirectory() as scratch:  # loads all modules; they may lie there too
             Catalog.open(Path(scratch), create=True).close()

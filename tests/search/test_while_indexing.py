@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from indexer.catalog.captions import bank_ids
 from indexer.catalog.embeddings import read_vectors
 from indexer.catalog.images import hidden_image_ids, images_by_id
 from indexer.catalog.records import Kind
-from indexer.errors import CatalogError
+from indexer.errors import CatalogError, CatalogWriteError
 from search import SearchEngine
 from search.errors import ImageNotFoundError
 from tests.conftest import Paint
@@ -102,7 +103,7 @@ def test_captions_that_are_removed_after_they_were_found_are_left_out(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch, *, rerank: bool
 ) -> None:
     """Beside those that came with the query, which nobody can remove."""
-    monkeypatch.setattr("search.engine.FEW", 1)  # the bank stays out of it
+    monkeypatch.setattr("search.caption_search.FEW", 1)  # the bank stays out of it
     for colour in ("red", "blue"):
         (folder / f"{colour}.txt").write_text(f"{colour} thing\n")
     index_paths(indexed, encoder, [folder])
@@ -119,10 +120,10 @@ def test_a_bank_that_cannot_be_kept_still_serves(
 ) -> None:
     """A locked or full catalog keeps the bank out; the answer is the same, and the next query embeds nothing anew."""
     lines = ("a red thing", "a blue thing")
-    monkeypatch.setattr("search.engine.caption_bank", lambda: lines)
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: lines)
 
     def refuse(*_: object) -> None:
-        raise CatalogError("locked")
+        raise CatalogWriteError("locked")
 
     with monkeypatch.context() as patch:
         patch.setattr("search.engine.add_bank", refuse)
@@ -135,6 +136,45 @@ def test_a_bank_that_cannot_be_kept_still_serves(
     again = engine.find_captions(folder / "red.png").hits
     assert [hit.text for hit in again] == [hit.text for hit in hits]
     assert None not in [hit.caption_id for hit in again]
+
+
+def test_a_damaged_catalog_is_not_taken_for_one_that_cannot_be_written(
+    engine: SearchEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where stored features are read nor where the bank is stored: the damage is reported."""
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: ("a red thing",))
+
+    def refuse(*_: object) -> None:
+        raise CatalogError("catalog.db is damaged")
+
+    for method in ("add_bank", "features_there"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Catalog, method, refuse)
+            with pytest.raises(CatalogError, match="damaged"):
+                engine.find_captions(folder / "red.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "features_there", refuse)
+        with pytest.raises(CatalogError, match="damaged"):
+            engine.similar_images(folder / "red.png")
+
+
+def test_a_damaged_page_of_the_catalog_is_reported(
+    engine: SearchEngine, indexed: Catalog, encoder: FakeEncoder, folder: Path
+) -> None:
+    """By SQLite itself: the picture's file is not looked at in the place of its stored features."""
+    engine.similar_images(folder / "red.png")
+    encoder.images_encoded = 0
+    with sqlite3.connect(indexed.directory / "catalog.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'embedding'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    with (indexed.directory / "catalog.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with SearchEngine.open(indexed.directory, encoder=encoder) as opened, pytest.raises(CatalogError, match="damaged"):
+        opened.similar_images(folder / "red.png")
+    assert encoder.images_encoded == 0
 
 
 class Searcher(threading.Thread):

@@ -35,7 +35,7 @@ def ready(run: Run, folder: Path, encoder: FakeEncoder, other: FakeEncoder, monk
         assert device == "auto"
         return encoder if model is None or model == BASE_MODEL else {other.directory: other}[model]
 
-    for module in ("api.cli.index", "api.cli.models", "api.cli.search", "search.engine"):
+    for module in ("api.cli.index", "api.cli.models", "api.cli.search", "search.active_model"):
         monkeypatch.setattr(f"{module}.load_encoder", load)
     monkeypatch.setattr("search.evaluation.compare.caption_bank", lambda: BANK)
     assert run("index", folder).status == 0

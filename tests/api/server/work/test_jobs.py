@@ -318,7 +318,7 @@ def test_an_index_without_a_model_yet_is_filled_by_a_job(
     tmp_path: Path, folder: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gets the model that the engine has, and is searched at once."""
-    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: encoder)
+    monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: encoder)
     Catalog.open(tmp_path / "empty", create=True).close()
     with SearchEngine.open(tmp_path / "empty") as engine:
         app = create_app(engine, Settings(roots=[folder]))
