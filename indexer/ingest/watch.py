@@ -22,7 +22,7 @@ from .roots import Nearest, add_roots, covering, known_roots, outermost
 from .scan import Scan, is_image_name
 
 if TYPE_CHECKING:
-    from watchfiles import Change
+    from watchfiles import Change as ChangeType
 
 TICK = 1.0
 """Seconds between two checks of the roots: was a drive plugged in or unplugged, did a single file change?"""
@@ -33,7 +33,8 @@ QUIET, BURST = 0.3, 5.0
 RESCAN = 3600.0
 """Seconds after which every root is scanned again: systems may drop events, and network drives report none."""
 
-Changes = Iterable[tuple["Change", str]]
+Change = tuple["ChangeType", str]
+Watch = Generator[Iterable[Change], None, None]
 Identity = tuple[int, ...] | None
 
 
@@ -73,21 +74,18 @@ def follow(
     options: dict[str, Any] = {"batch_size": batch_size, "progress": progress, "stop": stop}
     scanned: dict[str, Identity] = {}
     due: set[str] = set()
-    watch: Generator[Changes, None, None] = (changes for changes in ())
+    watch: Watch | None = None
     started = False
     while not stop.is_set():
         roots = _identities(catalog, bases)
-        due |= {root for root, identity in roots.items() if root not in scanned or scanned[root] != identity}
+        due |= dict(roots.items() - scanned.items()).keys()
         scanned, began = roots, time.monotonic()
-        previous, watch = watch, _bursts([root for root in roots if os.path.isdir(root)], stop)
-        try:
-            pending = [*next(watch, ()), *next(previous, ())]
-        except FileNotFoundError:  # a folder disappeared a moment ago; no watch is open until the next attempt
-            scanned = {}
+        folders = [root for root in roots if os.path.isdir(root)]
+        watch, pending = _reopen(watch, folders, stop)
+        if watch is None:
+            scanned = {}  # all roots are due again: nothing is watched until the next attempt
             stop.wait(TICK)
             continue
-        finally:
-            previous.close()
         if stop.is_set():
             break
         for changes in chain([pending], watch):
@@ -99,10 +97,9 @@ def follow(
                     captions, due, started = None, set(), True
                     yield report
                 touched = _touched(catalog, set(roots), changes)
-                if touched:
-                    report = index_changes(catalog, encoder, touched, **options)
-                    if report.seen or report.missing or report.failed:
-                        yield report
+                report = index_changes(catalog, encoder, touched, **options) if touched else IndexReport()
+                if report.seen or report.missing or report.failed:
+                    yield report
             except IndexBusyError:
                 if not started:
                     raise
@@ -112,6 +109,25 @@ def follow(
             if time.monotonic() - began > RESCAN:
                 due = set(roots)
                 break
+
+
+def _reopen(previous: Watch | None, folders: list[str], stop: threading.Event) -> tuple[Watch | None, list[Change]]:
+    """Open a new watch, then read the previous one for the last time and close it.
+
+    Returns:
+        The new watch, None if a folder disappeared a moment ago; and the changes that either has seen so far.
+    """
+    watch = _bursts(folders, stop)
+    try:
+        changes = [*next(watch, ())]
+        if previous is not None:
+            changes += next(previous, ())
+    except FileNotFoundError:
+        return None, []
+    finally:
+        if previous is not None:
+            previous.close()
+    return watch, changes
 
 
 def _identities(catalog: Catalog, bases: Collection[str]) -> dict[str, Identity]:
@@ -130,7 +146,7 @@ def _identity(root: str) -> Identity:
     return (status.st_dev, status.st_ino) if os.path.isdir(root) else (status.st_ino, status.st_mtime_ns)
 
 
-def _bursts(folders: list[str], stop: threading.Event) -> Generator[Changes, None, None]:
+def _bursts(folders: list[str], stop: threading.Event) -> Watch:
     """Yield the changes below some folders, burst by burst, and an empty burst every `TICK` seconds without one.
 
     Raises:
@@ -164,7 +180,7 @@ def _bursts(folders: list[str], stop: threading.Event) -> Generator[Changes, Non
         ) from exc
 
 
-def _touched(catalog: Catalog, roots: set[str], changes: Changes) -> list[str]:
+def _touched(catalog: Catalog, roots: set[str], changes: Iterable[Change]) -> list[str]:
     """The pictures and folders that some changes concern, as far as a scan of the roots would reach them."""
     touched: set[str] = set()
     for change, path in changes:
