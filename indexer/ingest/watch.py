@@ -80,15 +80,12 @@ def follow(
         roots = _identities(catalog, bases)
         due |= dict(roots.items() - scanned.items()).keys()
         scanned, began = roots, time.monotonic()
-        folders = [root for root in roots if os.path.isdir(root)]
-        watch, pending = _reopen(watch, folders, stop)
+        watch, pending = _reopen(watch, roots, stop)
         if watch is None:
             scanned = {}  # all roots are due again: nothing is watched until the next attempt
             stop.wait(TICK)
             continue
-        if stop.is_set():
-            break
-        for changes in chain([pending], watch):
+        for changes in chain(pending, watch):
             try:
                 if due:
                     report = index_paths(
@@ -111,13 +108,15 @@ def follow(
                 break
 
 
-def _reopen(previous: Watch | None, folders: list[str], stop: threading.Event) -> tuple[Watch | None, list[Change]]:
+def _reopen(
+    previous: Watch | None, roots: Iterable[str], stop: threading.Event
+) -> tuple[Watch | None, list[Iterable[Change]]]:
     """Open a new watch, then read the previous one for the last time and close it.
 
     Returns:
-        The new watch, None if a folder disappeared a moment ago; and the changes that either has seen so far.
+        The new watch, None if a folder disappeared a moment ago; and the burst of changes that either has seen so far.
     """
-    watch = _bursts(folders, stop)
+    watch = _bursts([root for root in roots if os.path.isdir(root)], stop)
     try:
         changes = [*next(watch, ())]
         if previous is not None:
@@ -127,7 +126,7 @@ def _reopen(previous: Watch | None, folders: list[str], stop: threading.Event) -
     finally:
         if previous is not None:
             previous.close()
-    return watch, changes
+    return watch, [] if stop.is_set() else [changes]
 
 
 def _identities(catalog: Catalog, bases: Collection[str]) -> dict[str, Identity]:
