@@ -36,6 +36,9 @@ NEIGHBOURS = 16
 """How many are compared with each image; larger groups hang together through their members."""
 
 QUERIES, PAIRS = 1024, 512  # in one search, and in one reading of grids: memory stays bounded
+HELD = 4 * PAIRS
+"""Images whose thumbnails are in memory at one time, 21.5 kB each; one reading of pairs has at most half as many."""
+
 THREADS = 4
 SIDE = 16  # of a thumbnail
 
@@ -160,15 +163,27 @@ def _likenesses(
     places: dict[int, list[LocationRecord]],
     progress: Callable[[str, int, int], None],
 ) -> Iterator[tuple[tuple[int, int], float]]:
-    """How alike the two of each pair are, where both files can be read; each image is read once."""
-    seen: dict[int, Floats | None] = {}
+    """How alike the two of each pair are, where both files can be read.
+
+    Pairs that hang together follow each other, so an image is read once; again only where so many of them do that
+    their thumbnails do not fit into memory.
+    """
+    joined = _Groups({image for pair in pairs for image in pair})
+    for one, two in pairs:
+        joined.unite(one, two, 1.0)
+    pairs = sorted(pairs, key=lambda pair: (joined.root(pair[0]), pair))
+    held: dict[int, Floats | None] = {}
     with ThreadPoolExecutor(THREADS, thread_name_prefix="thumbnails") as pool:
         for start in range(0, len(pairs), PAIRS):
             part = pairs[start : start + PAIRS]
-            ids = sorted({image for pair in part for image in pair} - seen.keys())
-            seen.update(zip(ids, pool.map(partial(_look, places), ids), strict=True))
+            ids = {image for pair in part for image in pair}
+            held |= {image: held.pop(image) for image in ids & held.keys()}  # those in use are the youngest
+            missing = sorted(ids - held.keys())
+            held.update(zip(missing, pool.map(partial(_look, places), missing), strict=True))
+            for image in list(held)[:-HELD]:
+                del held[image]
             for one, two in part:
-                first, second = seen[one], seen[two]
+                first, second = held[one], held[two]
                 if first is not None and second is not None:
                     yield (one, two), likeness(first, second)
             progress("pairs", min(start + PAIRS, len(pairs)), len(pairs))
@@ -193,7 +208,7 @@ class _Groups:
 
     def unite(self, one: int, two: int, alike: float) -> None:
         """Put the groups of two images together."""
-        first, second = self._find(one), self._find(two)
+        first, second = self.root(one), self.root(two)
         if first != second:
             self._parent[second] = first
             self._least[first] = min(alike, self._least[first], self._least[second])
@@ -202,10 +217,11 @@ class _Groups:
         """Each group's images, and the least likeness that joined them."""
         members: dict[int, list[int]] = {}
         for image in self._parent:
-            members.setdefault(self._find(image), []).append(image)
+            members.setdefault(self.root(image), []).append(image)
         return ((images, self._least[root]) for root, images in members.items())
 
-    def _find(self, image: int) -> int:
+    def root(self, image: int) -> int:
+        """The image that stands for a group."""
         while self._parent[image] != image:
             self._parent[image] = image = self._parent[self._parent[image]]
         return image

@@ -28,7 +28,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.contents import indexed_roots, recorded_failures
 from ..catalog.embeddings import write_embedding
 from ..catalog.images import content_hashes, forget_images, is_settled, known_locations, mark_missing, orphaned_images
-from ..catalog.records import Kind, LocationRecord
+from ..catalog.records import FailureRecord, Kind, LocationRecord
 from ..errors import DecodeError, ReadError
 from ..pictures.decode import read_picture, reading_size
 from ..pictures.metadata import Metadata
@@ -242,22 +242,25 @@ class _Run:
     def choose(self) -> list[Found]:
         """The files to open; the others are counted, and brought back where they were missing."""
         failures = {failure.path: failure for failure in recorded_failures(self.catalog)}
-        work, returned = [], []
+        work, returned, readable = [], [], []
         for found in self.files:
             record = self.known.get(found.path)
             if record is not None and record.size == found.size and record.mtime_ns == found.mtime_ns:
                 self.report.unchanged += 1
                 if record.missing:
                     returned.append(found.path)
+                if found.path in failures:  # its earlier version was put back
+                    readable.append(found.path)
                 continue
             failure = failures.get(found.path)
             if failure is not None and (failure.size, failure.mtime_ns) == (found.size, found.mtime_ns):
                 self.report.failed.append(Failure(found.path, failure.reason))
             else:
                 work.append(found)
-        if returned:
+        if returned or readable:
             with self.catalog.transaction() as connection:
                 mark_missing(connection, returned, None)
+                self._forget(connection, schema.failure, readable)
         return work
 
     def sidecars(self, known: dict[str, LocationRecord]) -> list[Found]:
@@ -383,24 +386,37 @@ class _Run:
             )
 
     def settle_missing(self, *, prune: bool) -> None:
-        """Hide the files that are missing; with `prune`, forget those that are gone for good."""
+        """Hide the files that are missing or unreadable; with `prune`, forget those that are gone for good."""
         missing = [record for path, record in self.known.items() if self.survey.is_missing(path)]
         lost = {record.path for record in missing if self.survey.is_lost(record.path)}
         hidden = [record for record in missing if record.path not in lost]
-        failures = [f.path for f in recorded_failures(self.catalog) if self.survey.is_missing(f.path)]
-        failures = [path for path in failures if self.survey.is_lost(path)]
+        failures = recorded_failures(self.catalog)
+        unreadable = self._unreadable(failures)
+        obsolete = [f.path for f in failures if self.survey.is_missing(f.path) and self.survey.is_lost(f.path)]
         self.report.missing = len(missing)
         self.report.away = sorted({self.survey.owner(record.path) or "" for record in hidden} & self.roots)
-        if not (missing or failures):
+        if not (missing or unreadable or obsolete):
             return
         with self.catalog.transaction() as connection:
             if prune:
-                self._forget(connection, schema.location, sorted(lost))
+                self._forget(connection, schema.location, sorted(lost | {record.path for record in unreadable}))
                 self._forget(connection, schema.root, sorted(lost & self.roots))
                 self.report.removed = len(forget_images(connection, orphaned_images(connection)))
-            newly = [record.path for record in (hidden if prune else missing) if not record.missing]
+            newly = [record.path for record in (hidden if prune else missing + unreadable) if not record.missing]
             mark_missing(connection, newly, datetime.now(UTC).isoformat(timespec="seconds"))
-            self._forget(connection, schema.failure, failures)
+            self._forget(connection, schema.failure, obsolete)
+
+    def _unreadable(self, failures: Sequence[FailureRecord]) -> list[LocationRecord]:
+        """Known files whose present content is no picture: they do not hold the images known from them any more.
+
+        Files that the system refused to read are not among them: their failures have no time.
+        """
+        present = {found.path: (found.size, found.mtime_ns) for found in self.files}
+        return [
+            self.known[failure.path]
+            for failure in failures
+            if failure.path in self.known and present.get(failure.path) == (failure.size, failure.mtime_ns)
+        ]
 
     def _forget(self, connection: Connection, table: Table, paths: Sequence[str]) -> None:
         """Remove a table's rows of some paths."""

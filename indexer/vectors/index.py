@@ -87,7 +87,7 @@ class VectorIndex:
     def is_current(catalog: Catalog, kind: Kind) -> bool:
         """Whether the files are of use, are what the size asks for, and not much changed since they were made."""
         there = describe(catalog, kind)
-        if there is None or not serves(catalog, kind, there):
+        if there is None or not there.digests or not serves(catalog, kind, there):
             return False
         now = vector_stamp(catalog, kind)
         right = there.choice.structure == choose(now.count, gpu=gpu_count() > 0)

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from encoders import Floats
+from encoders.durable import publish
 from indexer import Catalog, VectorIndex, index_paths
 from indexer.catalog.embeddings import read_vectors, vector_ids, vectors_of, write_embedding
 from indexer.catalog.images import forget_images
@@ -92,6 +93,64 @@ def test_a_damaged_file_is_made_anew(indexed: Catalog, encoder: FakeEncoder, dam
     np.testing.assert_array_equal(ids, expected[1])
     np.testing.assert_array_equal(scores, expected[0])
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("damage", ["reversed ids", "zeroed vectors", "shuffled vectors"])
+def test_files_of_the_right_length_with_wrong_content_are_made_anew(
+    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch, damage: str, size: str
+) -> None:
+    """Digests tell, of the whole file or, where it is large, of a sample; and the next run writes sound files."""
+    catalog, vectors = many
+    if size == "large":
+        monkeypatch.setattr("indexer.vectors.files.WHOLE", 1000)
+        monkeypatch.setattr("indexer.vectors.files.BLOCKS", 8)
+    small(monkeypatch)
+    refresh(catalog, threading.Event())
+    sound = file_of(catalog, ".faiss").stat().st_size
+    if damage == "reversed ids":
+        np.save(file_of(catalog, ".npy"), np.load(file_of(catalog, ".npy"))[::-1].copy())
+    else:
+        wrong = np.zeros_like(vectors) if damage == "zeroed vectors" else vectors[::-1]
+        faiss.write_index(build("HNSW", wrong), str(file_of(catalog, ".faiss")))
+        with file_of(catalog, ".faiss").open("rb+") as file:
+            file.truncate(sound)
+    assert VectorIndex.open(catalog, Kind.IMAGE).search(vectors[:9], 1)[1][:, 0].tolist() == [*range(1, 10)]
+    assert not VectorIndex.is_current(catalog, Kind.IMAGE)
+    refresh(catalog, threading.Event())
+    assert VectorIndex.is_current(catalog, Kind.IMAGE)
+    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+
+
+def test_files_without_digests_are_searched_until_the_next_run(
+    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions wrote them: an open index uses them as they are, indexing builds them anew."""
+    catalog, vectors = many
+    small(monkeypatch)
+    refresh(catalog, threading.Event())
+    path = file_of(catalog, ".json")
+    description = json.loads(path.read_text())
+    assert len(description.pop("digests")) == 2
+    path.write_text(json.dumps(description))
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    assert index.choice.structure == "HNSW"
+    assert index.search(vectors[:1], 1)[1].tolist() == [[1]]
+    refresh(catalog, threading.Event())
+    assert len(json.loads(path.read_text())["digests"]) == 2
+
+
+def test_every_file_is_flushed_before_it_is_renamed(indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves the earlier files or the new ones; the description comes last."""
+    published: list[str] = []
+
+    def note(temporary: Path, target: Path) -> None:
+        published.append(target.suffix)
+        publish(temporary, target)
+
+    monkeypatch.setattr("indexer.vectors.files.publish", note)
+    VectorIndex.rebuild(indexed, Kind.IMAGE)
+    assert published == [".faiss", ".npy", ".json"]
 
 
 def test_what_came_since_is_found_and_what_went_is_not(
