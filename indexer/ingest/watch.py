@@ -17,9 +17,10 @@ from encoders.progress import Progress, no_progress
 
 from ..catalog.catalog import Catalog
 from ..errors import IndexBusyError, WatchError
-from .pipeline import IndexReport, index_changes, index_paths
+from .pipeline import index_changes, index_paths
 from .roots import Nearest, add_roots, covering, known_roots, outermost
 from .scan import Scan, is_image_name
+from .writing import IndexReport
 
 if TYPE_CHECKING:
     from watchfiles import Change as ChangeType
