@@ -7,8 +7,7 @@ tell those apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,14 @@ import numpy as np
 from PIL import Image
 
 from encoders import Floats
+from encoders.progress import Progress, no_progress
 
 from .catalog.catalog import Catalog
 from .catalog.embeddings import read_vectors, stored_features
 from .catalog.images import images_by_id, known_locations
 from .catalog.records import Kind, LocationRecord
 from .errors import DecodeError
+from .ingest.reading import DECODE_THREADS, read_ahead
 from .pictures.decode import open_image
 from .vectors.index import VectorIndex
 
@@ -39,7 +40,6 @@ QUERIES, PAIRS = 1024, 512  # in one search, and in one reading of grids: memory
 HELD = 4 * PAIRS
 """Images whose thumbnails are in memory at one time, 21.5 kB each; one reading of pairs has at most half as many."""
 
-THREADS = 4
 SIDE = 16  # of a thumbnail
 
 MARGINS = ((0, 0, 0, 0), (0.025,) * 4, (0.05,) * 4, (0.05, 0, 0, 0), (0, 0.05, 0, 0), (0, 0, 0.05, 0), (0, 0, 0, 0.05))
@@ -66,7 +66,7 @@ class DuplicateGroup:
 
 
 def find_duplicates(
-    catalog: Catalog, *, threshold: float = LIKENESS, progress: Callable[[str, int, int], None] = lambda *_: None
+    catalog: Catalog, *, threshold: float = LIKENESS, progress: Progress = no_progress
 ) -> list[DuplicateGroup]:
     """Find all groups of files that show one picture. Missing files are left out, and links, which are no copies.
 
@@ -125,9 +125,7 @@ def likeness(one: Floats, two: Floats) -> float:
     return float(max((one[:1] @ two.T).max(), (one @ two[:1].T).max()))
 
 
-def _neighbours(
-    catalog: Catalog, among: Collection[int], progress: Callable[[str, int, int], None]
-) -> list[tuple[int, int]]:
+def _neighbours(catalog: Catalog, among: Collection[int], progress: Progress) -> list[tuple[int, int]]:
     """Pairs of images near each other by their vectors, each once."""
     ids, vectors = read_vectors(catalog, Kind.IMAGE)
     index = VectorIndex.open(catalog, Kind.IMAGE)
@@ -161,7 +159,7 @@ def _at_the_same_places(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -> l
 def _likenesses(
     pairs: Sequence[tuple[int, int]],
     places: dict[int, list[LocationRecord]],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Iterator[tuple[tuple[int, int], float]]:
     """How alike the two of each pair are, where both files can be read.
 
@@ -173,20 +171,19 @@ def _likenesses(
         joined.unite(one, two, 1.0)
     pairs = sorted(pairs, key=lambda pair: (joined.root(pair[0]), pair))
     held: dict[int, Floats | None] = {}
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="thumbnails") as pool:
-        for start in range(0, len(pairs), PAIRS):
-            part = pairs[start : start + PAIRS]
-            ids = {image for pair in part for image in pair}
-            held |= {image: held.pop(image) for image in ids & held.keys()}  # those in use are the youngest
-            missing = sorted(ids - held.keys())
-            held.update(zip(missing, pool.map(partial(_look, places), missing), strict=True))
-            for image in list(held)[:-HELD]:
-                del held[image]
-            for one, two in part:
-                first, second = held[one], held[two]
-                if first is not None and second is not None:
-                    yield (one, two), likeness(first, second)
-            progress("pairs", min(start + PAIRS, len(pairs)), len(pairs))
+    for start in range(0, len(pairs), PAIRS):
+        part = pairs[start : start + PAIRS]
+        ids = {image for pair in part for image in pair}
+        held |= {image: held.pop(image) for image in ids & held.keys()}  # those in use are the youngest
+        missing = sorted(ids - held.keys())
+        held.update(zip(missing, read_ahead(partial(_look, places), missing, 2 * DECODE_THREADS), strict=True))
+        for image in list(held)[:-HELD]:
+            del held[image]
+        for one, two in part:
+            first, second = held[one], held[two]
+            if first is not None and second is not None:
+                yield (one, two), likeness(first, second)
+        progress("pairs", min(start + PAIRS, len(pairs)), len(pairs))
 
 
 def _look(places: dict[int, list[LocationRecord]], image: int) -> Floats | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import delete, insert, update
 
+from encoders import Encoder
 from encoders.progress import Progress, no_progress
 
 from .catalog import schema
@@ -27,7 +28,6 @@ from .catalog.records import BANK, EncoderRow, Kind
 from .errors import ModelError
 from .ingest.backfill import Unread, complete
 from .ingest.lock import indexing_lock, locked
-from .ingest.pipeline import ModelPort
 from .vectors.rebuild import refresh
 
 SHORTEST = 6  # digits of a fingerprint that stand for it
@@ -110,7 +110,7 @@ def model_states(catalog: Catalog) -> list[ModelState]:
 
 def add_model(
     catalog: Catalog,
-    encoder: ModelPort,
+    encoder: Encoder,
     *,
     name: str | None = None,
     batch_size: int = 32,
@@ -197,7 +197,7 @@ def remove_model(catalog: Catalog, given: str) -> ModelState:
     return state
 
 
-def _registered(catalog: Catalog, encoder: ModelPort, name: str | None) -> EncoderRow:
+def _registered(catalog: Catalog, encoder: Encoder, name: str | None) -> EncoderRow:
     """A model's row, made if it has none yet; its directory and name are brought up to date."""
     c = schema.encoder.c
     if name is not None and not (name.strip() and name.isprintable()):

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from sqlalchemy import update
 
-from encoders import TextFeatures
+from encoders import Encoder
 from encoders.datasets import CaptionFile
+from encoders.sentences import encode_in_batches
 
 from ..catalog import schema
 from ..catalog.captions import caption_texts, captions_of_image, forget_captions, write_captions
@@ -22,17 +22,8 @@ from ..errors import DecodeError
 from ..pictures.safe_read import file_bytes
 from .scan import Found
 
-BATCH = 256
 LARGEST_SIDECAR = 1_000_000
 """Bytes; a larger `NAME.txt` holds something else than the captions of one picture."""
-
-
-class TextPort(Protocol):
-    """What reading captions needs of a model."""
-
-    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """B sentences → vectors and token states."""
-        ...
 
 
 @dataclass
@@ -46,7 +37,7 @@ class CaptionOutcome:
 
 def index_captions(
     catalog: Catalog,
-    encoder: TextPort,
+    encoder: Encoder,
     files: Sequence[Found],
     captions: CaptionFile | None,
     stop: threading.Event,
@@ -67,22 +58,21 @@ def index_captions(
         return outcome
     known = known_locations(catalog, [found.path for found in files] if captions is None else None)
     sidecars, read = _changed_sidecars(catalog, files, known)
-    work = [("sidecar", image_id, text) for image_id, text in sidecars]
+    work: list[tuple[str, int | None, str]] = [("sidecar", image_id, text) for image_id, text in sidecars]
     if captions is not None:
         matched, outcome.unmatched = _match(captions, known)
         there = caption_texts(catalog, "dataset")
         work += [("dataset", image_id, text) for image_id, text in matched if (image_id, text) not in there]
-    work.sort(key=lambda item: (item[0], len(item[2])))  # sentences of like length cost the least padding
-    for start in range(0, len(work), BATCH):
-        if stop.is_set():
+    done = 0
+    for positions, features in encode_in_batches(encoder, [text for _, _, text in work]):
+        with catalog.transaction() as connection:
+            rows = [work[position] for position in positions]
+            outcome.added += write_captions(catalog, connection, rows, features)
+        done += len(positions)
+        advance(done, len(work))
+        if stop.is_set() and done < len(work):
             outcome.stopped = True
             return outcome
-        batch = work[start : start + BATCH]
-        features = encoder.encode_texts([text for _, _, text in batch])
-        with catalog.transaction() as connection:
-            rows = [(source, image_id, text) for source, image_id, text in batch]
-            outcome.added += write_captions(catalog, connection, rows, features)
-        advance(min(start + BATCH, len(work)), len(work))
     with catalog.transaction() as connection:  # only now: a run that was killed reads these sidecars again
         for path, mtime_ns in read.items():
             where = schema.location.c.path == path

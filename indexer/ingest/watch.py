@@ -19,9 +19,10 @@ from ..catalog.catalog import Catalog
 from ..catalog.contents import indexed_roots
 from ..catalog.images import known_locations
 from ..errors import IndexBusyError, WatchError
-from .pipeline import IndexReport, index_changes, index_paths
+from .pipeline import index_changes, index_paths
 from .roots import Nearest, add_roots, covering, known_roots, outermost
 from .scan import Scan, is_image_name
+from .writing import IndexReport
 
 if TYPE_CHECKING:
     from watchfiles import Change as ChangeType
