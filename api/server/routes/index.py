@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from indexer import find_duplicates
-from indexer.catalog.facets import Counts, facets
+from indexer.catalog.facets import Counts, facets, facets_state
 from indexer.catalog.records import Kind
 from indexer.duplicates import DuplicateGroup
 from indexer.models import model_states
@@ -41,7 +41,7 @@ async def counts(
 
     def find() -> FacetsResponse:
         catalog = service.engine.catalog
-        found = service.facets.get(tuple(where), catalog.state(), lambda: facets(catalog, where))
+        found = service.facets.get(tuple(where), facets_state(catalog), lambda: facets(catalog, where))
         document = {name: _counts(value) for name, value in vars(found).items() if name != "images"}
         return FacetsResponse(images=found.images, **document)
 
