@@ -459,3 +459,28 @@ def test_a_long_run_into_a_file_says_how_far_it_is(
         with progress(quiet=quiet) as advance:
             advance("images", 1200, 7000)
         assert capsys.readouterr().err == ("" if quiet else "images: 1,200 of 7,000\n")
+
+
+def test_a_damaged_cache_of_the_bank_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+    """And not passed over at the cost of embedding the bank with every run."""
+    assert run("captions", folder / "red.png", "--json").status == 0
+    (database,) = (tmp_path / "cache").rglob("catalog.db")
+    for file in database.parent.glob("catalog.db-*"):
+        file.unlink()
+    data = database.read_bytes()
+    database.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+    done = run("captions", folder / "red.png", "--json")
+    assert (done.status, done.out) == (1, "")
+    assert str(database.parent) in " ".join(done.err.split())
+
+
+def test_the_bank_needs_no_home_directory(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a cache that can be written to: the captions come, and nothing is left behind."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where no account has a home
+    assert run("captions", folder / "red.png", "--json").json["hits"]
+    assert list((tmp_path / "here").iterdir()) == []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "red.png"))
+    assert run("captions", folder / "red.png", "--json").json["hits"]
