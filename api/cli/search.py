@@ -13,6 +13,7 @@ from platformdirs import user_cache_path
 
 from encoders import load_encoder
 from indexer import Catalog
+from indexer.catalog.catalog import DATABASE
 from search import SearchEngine
 
 from ..errors import InputError
@@ -149,7 +150,7 @@ def _engine(index: Path, model: Path | None, device: str) -> Iterator[SearchEngi
 @contextmanager
 def _engine_or_bank(index: Path, model: Path | None, device: str) -> Iterator[SearchEngine]:
     """The index; where there is none, one that holds the caption bank alone, kept in the user's cache."""
-    if (index / "catalog.db").exists():
+    if (index / DATABASE).exists():
         with _engine(index, model, device) as engine:
             yield engine
         return

@@ -203,7 +203,7 @@ def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) 
     assert ready("search", "red", "--where", "width > 9999", "--json").json["hits"] == []
     none = ready("search", "red", "--min-probability", "1")
     assert (none.status, none.out) == (0, "")
-    assert "no image fits" in none.err
+    assert "No matching images." in none.err
 
 
 def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Paint) -> None:
