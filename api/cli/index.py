@@ -17,6 +17,7 @@ from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
 from indexer import Catalog, IndexerError, IndexReport, VectorIndex, follow, index_paths
 from indexer import forget as forget_path
+from indexer.catalog.catalog import DATABASE
 from indexer.catalog.contents import catalog_stats, recorded_failures
 from indexer.catalog.records import Kind
 from indexer.errors import ModelError
@@ -53,7 +54,7 @@ def index(
     Without PATH, all folders that were given before are brought up to date; where nobody looks on, as in a cron job,
     without a word. Images of a folder that is not there (an unplugged drive) are hidden until it is back.
     """
-    new = not (index / "catalog.db").exists()
+    new = not (index / DATABASE).exists()
     if new and not paths:
         raise typer.BadParameter(f"missing PATH: there is no index in {index} that knows any folder yet")
     file = read_captions(captions) if captions else None
@@ -158,7 +159,7 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
         facts["model"] |= {"sound": False, "fault": str(exc)}
         sound = False
     facts["index"] = {"path": str(index)}
-    if not (index / "catalog.db").exists():
+    if not (index / DATABASE).exists():
         facts["index"]["state"] = "none yet"
     else:
         try:

@@ -68,6 +68,15 @@ def facets(catalog: Catalog, where: Sequence[str] = ()) -> Facets:
     )
 
 
+def facets_state(catalog: Catalog) -> tuple[object, ...]:
+    """What changes whenever facets may: with every place of an image, and with every embedding of an image or caption.
+
+    A caption is written and removed together with its embedding, so the tallies of all models tell of captions too.
+    """
+    rows = (*catalog.rows(select(schema.edition)), *catalog.rows(select(schema.tally)))
+    return tuple(tuple(row) for row in rows)
+
+
 def _folders(catalog: Catalog, chosen: Sequence[ColumnElement[bool]]) -> dict[str, int]:
     """Files that are not missing, by their folder."""
     path = _location.path

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from indexer import find_duplicates
 from indexer.catalog.contents import catalog_state, catalog_stats
-from indexer.catalog.facets import Counts, facets
+from indexer.catalog.facets import Counts, facets, facets_state
 from indexer.catalog.records import Kind
 from indexer.duplicates import DuplicateGroup
 from indexer.models import model_states
@@ -42,7 +42,7 @@ async def counts(
 
     def find() -> FacetsResponse:
         catalog = service.engine.catalog
-        found = service.facets.get(tuple(where), catalog_state(catalog), lambda: facets(catalog, where))
+        found = service.facets.get(tuple(where), facets_state(catalog), lambda: facets(catalog, where))
         document = {name: _counts(value) for name, value in vars(found).items() if name != "images"}
         return FacetsResponse(images=found.images, **document)
 

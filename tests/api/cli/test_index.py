@@ -75,7 +75,7 @@ def test_duplicates_are_listed(run: Run, folder: Path) -> None:
     assert (document["files"], document["spare_bytes"]) == (2, (folder / "red.png").stat().st_size)
     (folder / "z copy.png").unlink()
     run("index", folder)
-    assert "no picture is there twice" in run("duplicates").err
+    assert "No duplicates found." in run("duplicates").err
 
 
 def test_changes_are_followed_until_ctrl_c(

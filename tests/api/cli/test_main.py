@@ -204,7 +204,7 @@ def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) 
     assert ready("search", "red", "--where", "width > 9999", "--json").json["hits"] == []
     none = ready("search", "red", "--min-probability", "1")
     assert (none.status, none.out) == (0, "")
-    assert "no image fits" in none.err
+    assert "No matching images." in none.err
 
 
 def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Paint) -> None:
@@ -460,3 +460,28 @@ def test_a_long_run_into_a_file_says_how_far_it_is(
         with progress(quiet=quiet) as advance:
             advance("images", 1200, 7000)
         assert capsys.readouterr().err == ("" if quiet else "images: 1,200 of 7,000\n")
+
+
+def test_a_damaged_cache_of_the_bank_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+    """And not passed over at the cost of embedding the bank with every run."""
+    assert run("captions", folder / "red.png", "--json").status == 0
+    (database,) = (tmp_path / "cache").rglob("catalog.db")
+    for file in database.parent.glob("catalog.db-*"):
+        file.unlink()
+    data = database.read_bytes()
+    database.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+    done = run("captions", folder / "red.png", "--json")
+    assert (done.status, done.out) == (1, "")
+    assert str(database.parent) in " ".join(done.err.split())
+
+
+def test_the_bank_needs_no_home_directory(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a cache that can be written to: the captions come, and nothing is left behind."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where no account has a home
+    assert run("captions", folder / "red.png", "--json").json["hits"]
+    assert list((tmp_path / "here").iterdir()) == []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "red.png"))
+    assert run("captions", folder / "red.png", "--json").json["hits"]

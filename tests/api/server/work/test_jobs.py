@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from api.server import Settings, create_app
-from api.server.work.jobs import REMEMBERED, Job, Jobs, Progress
+from api.server.work.jobs import REMEMBERED, Job, JobProgress, Jobs
 from encoders.features import ImageFeatures, Pixels
 from indexer import Catalog
 from indexer.catalog.contents import count_items
@@ -287,7 +287,7 @@ def test_an_unforeseen_error_ends_a_job_and_tells_nothing_inside(
         patch.setattr("api.server.work.jobs.index_paths", fail)
         job = ended(client, started(client))
     assert job["state"] == "failed"
-    assert "did not foresee" in job["reason"]
+    assert "Internal error. Search the server log for this job id." in job["reason"]
     assert "secret" not in job["reason"]
     assert ended(client, started(client))["state"] == "done"
 
@@ -332,7 +332,7 @@ def test_the_rate_is_that_of_the_phase_and_so_is_the_time_left() -> None:
     times = iter([10.0, 12.0, 14.0, 20.0, 21.0])
     job = Job((), prune=False, clock=lambda: next(times))
     job.begin()
-    assert job.progress == Progress("scan")
+    assert job.progress == JobProgress("scan")
     steps = [("images", 0, 100), ("images", 20, 100), ("images", 60, 100), ("captions", 5, 10), ("captions", 8, 10)]
     told = []
     for step in steps:
