@@ -19,6 +19,8 @@ from PIL import Image
 from encoders import Floats
 
 from .catalog.catalog import Catalog
+from .catalog.embeddings import read_vectors, stored_features
+from .catalog.images import images_by_id, known_locations
 from .catalog.records import Kind, LocationRecord
 from .errors import DecodeError
 from .pictures.decode import open_image
@@ -72,7 +74,7 @@ def find_duplicates(
         progress: called with a phase (`images`, `pairs`), how much is done, and out of how much.
     """
     places: dict[int, list[LocationRecord]] = {}
-    for record in catalog.locations().values():
+    for record in known_locations(catalog).values():
         if not record.missing and not Path(record.path).is_symlink():
             places.setdefault(record.image_id, []).append(record)
     groups = _Groups(places)
@@ -124,7 +126,7 @@ def _neighbours(
     catalog: Catalog, among: Collection[int], progress: Callable[[str, int, int], None]
 ) -> list[tuple[int, int]]:
     """Pairs of images near each other by their vectors, each once."""
-    ids, vectors = catalog.vectors(Kind.IMAGE)
+    ids, vectors = read_vectors(catalog, Kind.IMAGE)
     index = VectorIndex.open(catalog, Kind.IMAGE)
     pairs: set[tuple[int, int]] = set()
     for start in range(0, len(ids), QUERIES):
@@ -142,7 +144,7 @@ def _at_the_same_places(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -> l
     kept: list[tuple[int, int]] = []
     for start in range(0, len(pairs), PAIRS):
         part = pairs[start : start + PAIRS]
-        ids, _, regions = catalog.features_there(Kind.IMAGE, sorted({image for pair in part for image in pair}))
+        ids, _, regions = stored_features(catalog, Kind.IMAGE, sorted({image for pair in part for image in pair}))
         there, grids = set(ids), np.asarray(regions)
         part = [pair for pair in part if pair[0] in there and pair[1] in there]  # an indexer may be at work
         if not part:
@@ -212,7 +214,7 @@ class _Groups:
 def _described(catalog: Catalog, groups: _Groups, places: dict[int, list[LocationRecord]]) -> list[DuplicateGroup]:
     """The groups of more than one file, by the path of the largest."""
     several = [(images, least) for images, least in groups.all() if sum(len(places[i]) for i in images) > 1]
-    records = catalog.images([image for images, _ in several for image in images])
+    records = images_by_id(catalog, [image for images, _ in several for image in images])
     described = []
     for images, least in several:
         copies = [

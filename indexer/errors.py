@@ -10,6 +10,7 @@ IndexerError
     ├── IndexNotFoundError     there is no index in that folder
     ├── CatalogVersionError    a newer crosslook wrote it
     ├── IndexBusyError         another process is indexing there
+    ├── CatalogWriteError      the catalog can be read, but not written: read-only, locked, or the disk is full
     ├── EncoderMismatchError   another model made its embeddings
     └── ModelError             a model is not where it was, or cannot be added, switched to or removed
 """
@@ -55,6 +56,10 @@ class CatalogVersionError(CatalogError):
 
 class IndexBusyError(CatalogError):
     """Another process is indexing there."""
+
+
+class CatalogWriteError(CatalogError):
+    """The catalog can be read, but not written: it is read-only or locked, or the disk is full."""
 
 
 class EncoderMismatchError(CatalogError):

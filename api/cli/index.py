@@ -17,6 +17,7 @@ from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
 from indexer import Catalog, IndexerError, IndexReport, VectorIndex, follow, index_paths
 from indexer import forget as forget_path
+from indexer.catalog.contents import catalog_stats, recorded_failures
 from indexer.catalog.records import Kind
 from indexer.errors import ModelError
 from indexer.ingest.lock import indexing_lock
@@ -99,7 +100,7 @@ def stats(
 ) -> None:
     """What is in the index."""
     with Catalog.open(index) as catalog:
-        found, failed = catalog.stats(), catalog.failures() if failures else []
+        found, failed = catalog_stats(catalog), recorded_failures(catalog) if failures else []
         choices = {kind.value: vector_choice(catalog, kind) for kind in Kind}
     each = round(found.bytes_on_disk / found.images) if found.images else 0
     if json:
@@ -162,7 +163,7 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
     else:
         try:
             with Catalog.open(index) as catalog:
-                facts["index"] |= {"state": "sound", "images": catalog.stats().images}
+                facts["index"] |= {"state": "sound", "images": catalog_stats(catalog).images}
                 catalog.check()
                 if encoder is not None:
                     catalog.for_model(encoder.name, encoder.fingerprint).active_encoder()  # raises if it is not there

@@ -15,6 +15,7 @@ from encoders import load_encoder
 from indexer import Catalog
 from indexer.errors import CatalogError
 from search import SearchEngine
+from search.model_index import ModelIndex
 
 from ..errors import InputError
 from .options import DEFAULT_INDEX, Depth, Device, Index, Json, Model, NoRerank, Where, model_directory
@@ -161,7 +162,7 @@ def _engine_or_bank(index: Path, model: Path | None, device: str) -> Iterator[Se
             catalog = Catalog.open(caches / "crosslook" / encoder.fingerprint[:16], create=True)
         except CatalogError:  # no cache can be written: the bank is embedded for this once
             catalog = Catalog.open(Path(temporary), create=True)
-        with SearchEngine(catalog, lambda: encoder) as engine:
+        with SearchEngine(ModelIndex(catalog, lambda: encoder)) as engine:
             yield engine
 
 

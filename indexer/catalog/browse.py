@@ -15,8 +15,9 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Select, select, tuple_
 
 from . import schema
-from .catalog import Catalog, hidden_images
+from .catalog import Catalog
 from .filters import condition
+from .images import hidden_images
 
 _image, _location = schema.image.c, schema.location.c
 

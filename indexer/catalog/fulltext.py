@@ -15,6 +15,7 @@ from sqlalchemy import Column, ColumnElement, Select, bindparam, literal_column,
 
 from . import schema
 from .catalog import Catalog
+from .images import images_by_id
 from .records import Ids
 
 LONGEST_NAME = 255
@@ -47,7 +48,7 @@ def images_named(catalog: Catalog, name: str, *, limit: int = 1000) -> Ids:
     like = "%" + re.sub(r"([/%_])", r"/\1", os.sep + name)
     found = catalog.ids(_NAMED, term=_quoted(name), ends=like, goes_on=like + ".%", limit=limit)
     wanted = name.lower()
-    records = catalog.images(np.sort(found).tolist())
+    records = images_by_id(catalog, np.sort(found).tolist())
     named = [i for i, r in records.items() if any(wanted in (p.name.lower(), p.stem.lower()) for p in r.paths)]
     return np.array(sorted(named), np.int64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -103,3 +104,13 @@ class Stamp:
     count: int = 0
     changes: int = 0
     top: int = 0
+
+
+CHUNK = 500
+"""Ids in one query; SQLite's limit on variables is far above."""
+
+
+def chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[str]]:
+    """The items as plain Python values, `CHUNK` at a time."""
+    values = [item.item() if isinstance(item, np.integer) else item for item in items]
+    return (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))  # type: ignore[misc]  # one kind in, one out

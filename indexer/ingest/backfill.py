@@ -20,7 +20,10 @@ from PIL import Image
 from encoders import ImageFeatures, Pixels, TextFeatures
 from encoders.progress import Progress, no_progress
 
+from ..catalog.captions import captions_by_id
 from ..catalog.catalog import Catalog
+from ..catalog.embeddings import add_embeddings, unembedded_ids
+from ..catalog.images import content_hashes, images_by_id
 from ..catalog.records import ImageRecord, Kind
 from ..errors import DecodeError
 from ..pictures.decode import read_picture, reading_size
@@ -91,9 +94,9 @@ def complete(
         CatalogError: the catalog cannot be written, or does not hold the model any more.
     """
     run = _Run(catalog, encoder, stop or threading.Event(), progress)
-    run.images(catalog.unembedded(Kind.IMAGE).tolist(), batch_size)
+    run.images(unembedded_ids(catalog, Kind.IMAGE).tolist(), batch_size)
     if not run.outcome.stopped:
-        run.captions(catalog.unembedded(Kind.CAPTION).tolist())
+        run.captions(unembedded_ids(catalog, Kind.CAPTION).tolist())
     return run.outcome
 
 
@@ -108,7 +111,7 @@ class _Run:
         """Read in threads, the next batches while one is encoded; encode and commit."""
         if not ids:
             return
-        digests = {image_id: digest for digest, image_id in self.catalog.content_hashes().items()}
+        digests = {image_id: digest for digest, image_id in content_hashes(self.catalog).items()}
         with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
             done = 0
             for batch in self._read_ahead(pool, ids, digests, batch_size):
@@ -126,7 +129,7 @@ class _Run:
         """Batches of pictures in order, with two in the making."""
         coming: deque[list[tuple[int, Future[Pixels | Unread]]]] = deque()
         for start in range(0, len(ids), batch_size):
-            records = self.catalog.images(ids[start : start + batch_size])
+            records = images_by_id(self.catalog, ids[start : start + batch_size])
             coming.append([(i, pool.submit(self._read, record, digests[i])) for i, record in sorted(records.items())])
             if len(coming) > 2:
                 yield [(i, future.result()) for i, future in coming.popleft()]
@@ -155,20 +158,20 @@ class _Run:
         pictures = {i: found for i, found in batch if not isinstance(found, Unread)}
         if pictures:
             features = self.encoder.encode_images(np.stack(list(pictures.values())))
-            self.outcome.images += self.catalog.add_embeddings(
-                Kind.IMAGE, list(pictures), features.vectors, list(features.regions)
+            self.outcome.images += add_embeddings(
+                self.catalog, Kind.IMAGE, list(pictures), features.vectors, list(features.regions)
             )
 
     def captions(self, ids: list[int]) -> None:
         """Sentences of like length together, which costs the least padding."""
-        records = sorted(self.catalog.captions(ids).values(), key=lambda record: len(record.text))
+        records = sorted(captions_by_id(self.catalog, ids).values(), key=lambda record: len(record.text))
         for start in range(0, len(records), TEXTS):
             if self.stop.is_set():
                 self.outcome.stopped = True
                 return
             part = records[start : start + TEXTS]
             features = self.encoder.encode_texts([record.text for record in part])
-            self.outcome.captions += self.catalog.add_embeddings(
-                Kind.CAPTION, [record.id for record in part], features.vectors, features.tokens
+            self.outcome.captions += add_embeddings(
+                self.catalog, Kind.CAPTION, [record.id for record in part], features.vectors, features.tokens
             )
             self.progress("embedding captions", min(start + TEXTS, len(records)), len(records))

@@ -14,7 +14,9 @@ from encoders import TextFeatures
 from encoders.datasets import CaptionFile
 
 from ..catalog import schema
+from ..catalog.captions import caption_texts, captions_of_image, forget_captions, write_captions
 from ..catalog.catalog import Catalog
+from ..catalog.images import images_by_id, known_locations
 from ..catalog.records import LocationRecord
 from ..errors import DecodeError
 from ..pictures.safe_read import file_bytes
@@ -63,12 +65,12 @@ def index_captions(
     outcome = CaptionOutcome()
     if not files and captions is None:
         return outcome
-    known = catalog.locations([found.path for found in files] if captions is None else None)
+    known = known_locations(catalog, [found.path for found in files] if captions is None else None)
     sidecars, read = _changed_sidecars(catalog, files, known)
     work = [("sidecar", image_id, text) for image_id, text in sidecars]
     if captions is not None:
         matched, outcome.unmatched = _match(captions, known)
-        there = catalog.caption_texts("dataset")
+        there = caption_texts(catalog, "dataset")
         work += [("dataset", image_id, text) for image_id, text in matched if (image_id, text) not in there]
     work.sort(key=lambda item: (item[0], len(item[2])))  # sentences of like length cost the least padding
     for start in range(0, len(work), BATCH):
@@ -79,7 +81,7 @@ def index_captions(
         features = encoder.encode_texts([text for _, _, text in batch])
         with catalog.transaction() as connection:
             rows = [(source, image_id, text) for source, image_id, text in batch]
-            outcome.added += catalog.write_captions(connection, rows, features)
+            outcome.added += write_captions(catalog, connection, rows, features)
         advance(min(start + BATCH, len(work)), len(work))
     with catalog.transaction() as connection:  # only now: a run that was killed reads these sidecars again
         for path, mtime_ns in read.items():
@@ -100,12 +102,14 @@ def _changed_sidecars(
         if record is not None and record.sidecar_mtime_ns != found.sidecar_mtime_ns:
             read[record.path] = found.sidecar_mtime_ns
             changed[record.image_id] = None
-    for image in catalog.images(list(changed)).values():  # it may lie at several places, each with its own sidecar
+    for image in images_by_id(
+        catalog, list(changed)
+    ).values():  # it may lie at several places, each with its own sidecar
         lines = dict.fromkeys(text for path in image.paths for text in _lines(path.with_suffix(".txt")))
-        before = {c.text: c.id for c in catalog.captions_of(image.id) if c.source == "sidecar"}
+        before = {c.text: c.id for c in captions_of_image(catalog, image.id) if c.source == "sidecar"}
         if all(path.parent.is_dir() for path in image.paths):  # a drive that is away may say them still
             with catalog.transaction() as connection:
-                catalog.forget_captions(connection, [i for text, i in before.items() if text not in lines])
+                forget_captions(connection, [i for text, i in before.items() if text not in lines])
         new += [(image.id, text) for text in lines if text not in before]
     return new, read
 

@@ -25,6 +25,9 @@ from encoders.progress import Progress, no_progress
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
+from ..catalog.contents import indexed_roots, recorded_failures
+from ..catalog.embeddings import write_embedding
+from ..catalog.images import content_hashes, forget_images, is_settled, known_locations, mark_missing, orphaned_images
 from ..catalog.records import Kind, LocationRecord
 from ..errors import DecodeError, ReadError
 from ..pictures.decode import read_picture, reading_size
@@ -213,9 +216,9 @@ class _Run:
     ) -> None:
         self.catalog, self.encoder, self.stop = catalog, encoder, stop
         self.bases, self.files = bases, found.files
-        self.roots = set(catalog.roots())
+        self.roots = set(indexed_roots(catalog))
         self.survey = Survey(found, bases, self.roots)
-        self.known = catalog.locations(bases)
+        self.known = known_locations(catalog, bases)
         self.hashes: dict[str, int] = {}
         self.displaced: set[int] = set()
         self.encoder_id = 0
@@ -229,7 +232,7 @@ class _Run:
         if not self.report.stopped:
             self.settle_displaced()
             self.settle_missing(prune=prune)
-            sidecars = self.sidecars(self.catalog.locations(self.bases) if work else self.known)
+            sidecars = self.sidecars(known_locations(self.catalog, self.bases) if work else self.known)
             outcome = index_captions(
                 self.catalog, self.encoder, sidecars, captions, self.stop, lambda *done: progress("captions", *done)
             )
@@ -238,7 +241,7 @@ class _Run:
 
     def choose(self) -> list[Found]:
         """The files to open; the others are counted, and brought back where they were missing."""
-        failures = {failure.path: failure for failure in self.catalog.failures()}
+        failures = {failure.path: failure for failure in recorded_failures(self.catalog)}
         work, returned = [], []
         for found in self.files:
             record = self.known.get(found.path)
@@ -254,7 +257,7 @@ class _Run:
                 work.append(found)
         if returned:
             with self.catalog.transaction() as connection:
-                self.catalog.mark_missing(connection, returned, None)
+                mark_missing(connection, returned, None)
         return work
 
     def sidecars(self, known: dict[str, LocationRecord]) -> list[Found]:
@@ -274,7 +277,7 @@ class _Run:
             self.encoder_id = self.catalog.use_encoder(one.name, one.fingerprint, one.dimension, one.directory)
         else:
             self.encoder_id = active.id
-        self.hashes = self.catalog.content_hashes()
+        self.hashes = content_hashes(self.catalog)
         with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
             for batch in _batches(_ahead(pool, self._read, work, 3 * batch_size), batch_size):
                 self._commit(batch)
@@ -308,7 +311,7 @@ class _Run:
         with self.catalog.transaction() as connection:
             for row, (digest, picture) in enumerate(fresh.items()):
                 image_id = self._insert_image(connection, picture)
-                self.catalog.write_embedding(
+                write_embedding(
                     connection, self.encoder_id, Kind.IMAGE, image_id, features.vectors[row], features.regions[row]
                 )
                 self.hashes[digest] = image_id
@@ -371,11 +374,10 @@ class _Run:
 
     def settle_displaced(self) -> None:
         """Forget the images whose place others took and that were found nowhere else, now that all has been seen."""
-        if self.catalog.is_settled():
+        if is_settled(self.catalog):
             return
         with self.catalog.transaction() as connection:
             settle(
-                self.catalog,
                 connection,
                 lambda image_id, was_at: image_id in self.displaced or self.survey.saw_all_around(was_at),
             )
@@ -385,7 +387,7 @@ class _Run:
         missing = [record for path, record in self.known.items() if self.survey.is_missing(path)]
         lost = {record.path for record in missing if self.survey.is_lost(record.path)}
         hidden = [record for record in missing if record.path not in lost]
-        failures = [f.path for f in self.catalog.failures() if self.survey.is_missing(f.path)]
+        failures = [f.path for f in recorded_failures(self.catalog) if self.survey.is_missing(f.path)]
         failures = [path for path in failures if self.survey.is_lost(path)]
         self.report.missing = len(missing)
         self.report.away = sorted({self.survey.owner(record.path) or "" for record in hidden} & self.roots)
@@ -395,9 +397,9 @@ class _Run:
             if prune:
                 self._forget(connection, schema.location, sorted(lost))
                 self._forget(connection, schema.root, sorted(lost & self.roots))
-                self.report.removed = len(self.catalog.forget_images(connection, self.catalog.orphans(connection)))
+                self.report.removed = len(forget_images(connection, orphaned_images(connection)))
             newly = [record.path for record in (hidden if prune else missing) if not record.missing]
-            self.catalog.mark_missing(connection, newly, datetime.now(UTC).isoformat(timespec="seconds"))
+            mark_missing(connection, newly, datetime.now(UTC).isoformat(timespec="seconds"))
             self._forget(connection, schema.failure, failures)
 
     def _forget(self, connection: Connection, table: Table, paths: Sequence[str]) -> None:

@@ -14,6 +14,8 @@ from encoders.datasets import CaptionFile
 from encoders.progress import Progress, no_progress
 
 from ..catalog.catalog import Catalog
+from ..catalog.contents import indexed_roots
+from ..catalog.images import known_locations
 from ..errors import IndexBusyError, WatchError
 from .pipeline import IndexReport, ModelPort, index_changes, index_paths
 from .roots import Nearest, add_roots, covering, known_roots, outermost
@@ -100,7 +102,7 @@ def follow(
 def _roots(catalog: Catalog, given: Collection[str]) -> list[str]:
     """The given paths, and the index's roots below them: drives that are mounted there now and then."""
     nearest = Nearest(given)
-    return sorted({*given, *(root for root in catalog.roots() if nearest(root) is not None)})
+    return sorted({*given, *(root for root in indexed_roots(catalog) if nearest(root) is not None)})
 
 
 def _identity(root: str) -> tuple[int, ...] | None:
@@ -151,7 +153,7 @@ def _touched(catalog: Catalog, roots: set[str], changes: Iterable[tuple[Change, 
             beside = glob.glob(glob.escape(path[:-4]) + ".*")
             touched |= {other for other in beside if is_image_name(os.path.basename(other))}
         elif (change.name == "added" and os.path.isdir(path)) or (
-            change.name == "deleted" and catalog.locations([path])  # a folder with pictures
+            change.name == "deleted" and known_locations(catalog, [path])  # a folder with pictures
         ):
             touched.add(path)
     return sorted(path for path in touched if covering(path, roots) is not None)

@@ -18,6 +18,7 @@ import numpy as np
 from encoders import Floats
 
 from ..catalog.catalog import VECTORS, Catalog
+from ..catalog.embeddings import vector_stamp, vectors_of
 from ..catalog.records import Ids, Kind, Stamp
 from .segment import Segment
 from .structure import IndexStructure
@@ -70,13 +71,13 @@ def serves(catalog: Catalog, kind: Kind, there: Description) -> bool:
         count = len(np.load(stem.with_suffix(".npy"), allow_pickle=False))
     except (OSError, ValueError, EOFError):
         return False
-    older = there.stamp.changes > catalog.vector_stamp(kind).changes  # an older catalog was put back
+    older = there.stamp.changes > vector_stamp(catalog, kind).changes  # an older catalog was put back
     return whole and count == there.stamp.count and not older and _are_there(catalog, kind, there.newest)
 
 
 def _are_there(catalog: Catalog, kind: Kind, newest: dict[int, str]) -> bool:
     """Whether the catalog has these vectors, apart from some that it has no more."""
-    vectors = catalog.vectors_of(kind, np.array(list(newest), np.int64))
+    vectors = vectors_of(catalog, kind, np.array(list(newest), np.int64))
     pairs = zip(_digests(vectors), newest.values(), (row.any() for row in vectors), strict=True)
     same = [now == then for now, then, here in pairs if here]
     return all(same) and bool(same) == bool(newest)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from indexer import Catalog, find_duplicates, index_paths
+from indexer.catalog.embeddings import features_of, read_vectors
 from indexer.catalog.records import Kind
 from indexer.duplicates import AGREEMENT, DuplicateGroup, agreement, likeness, thumbnails
 from tests.fakes import FakeEncoder
@@ -65,7 +66,7 @@ def test_the_same_things_at_other_places_are_another_picture(
     mosaic(tmp_path / "pictures" / "two.png", 1, shift=5)
     index_paths(catalog, encoder, [tmp_path / "pictures"])
     assert find_duplicates(catalog) == []
-    one, two = catalog.vectors(Kind.IMAGE)[1]
+    one, two = read_vectors(catalog, Kind.IMAGE)[1]
     assert one @ two > 0.99
 
 
@@ -118,7 +119,7 @@ def test_a_scene_that_changed_a_little_is_another_picture(
     later.paste(later.crop((0, 0, 20, 20)), (28, 30))
     later.save(path.with_name("two.png"))
     index_paths(catalog, encoder, [path.parent])
-    one, two = catalog.features(Kind.IMAGE, [1, 2])[1]
+    one, two = features_of(catalog, Kind.IMAGE, [1, 2])[1]
     assert agreement(one[None], two[None])[0] > AGREEMENT
     assert find_duplicates(catalog) == []
 

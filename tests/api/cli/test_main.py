@@ -14,6 +14,7 @@ from PIL import Image
 from api.cli.main import COMMANDS
 from api.cli.output import bar, progress, size
 from indexer import Catalog
+from indexer.catalog.contents import catalog_stats
 from indexer.catalog.schema import VERSION
 from tests.api.conftest import BANK, Run
 from tests.conftest import Paint
@@ -358,7 +359,7 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
         ("index", tmp_path / "empty"): "no image files in ",
         ("search", ""): "the query is empty",
         ("search", "   "): "the query is empty",
-        ("search", "word " * 10_000): "the query has 10000 words; at most 60",
+        ("search", "word " * 10_000): "the query has 10000 words; the limit is 60",
         ("search", "red", "--index", tmp_path / "none"): "make one with: crosslook index",
         ("search", "red", "--image", tmp_path / "text.jpg"): "text.jpg: not an image",
         ("captions", tmp_path / "none.jpg"): "no such image: ",
@@ -388,7 +389,7 @@ def test_an_index_of_another_model_is_told_with_both_names(
 ) -> None:
     """Searching or indexing with it is refused, and nothing is lost."""
     other = FakeEncoder(name="other", fingerprint="0" * 64)
-    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: other)
+    monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: other)
     monkeypatch.setattr("api.cli.index.load_encoder", lambda *_, **__: other)
     for arguments in (("search", "red"), ("index", folder)):
         done = ready(*arguments)
@@ -396,7 +397,7 @@ def test_an_index_of_another_model_is_told_with_both_names(
         assert one_sentence(done.err)
         assert "made by model fake (ffffffffffff), not by other (000000000000)" in done.err
     with Catalog.open(Path("crosslook-index")) as catalog:
-        assert catalog.stats().images == 5
+        assert catalog_stats(catalog).images == 5
 
 
 def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:

@@ -37,7 +37,7 @@ def test_what_ails_the_server_is_told_without_its_folders(
     def fail(_: Catalog) -> None:
         raise error(MESSAGE)
 
-    monkeypatch.setattr(Catalog, "stats", fail)
+    monkeypatch.setattr("api.server.routes.index.catalog_stats", fail)
     response = client.get("/v1/stats")
     told = problem(response, status)
     assert "secret" not in told
@@ -66,7 +66,7 @@ def test_what_ails_the_request_is_told_in_full(
     def fail(_: Catalog) -> None:
         raise error("say it otherwise")
 
-    monkeypatch.setattr(Catalog, "stats", fail)
+    monkeypatch.setattr("api.server.routes.index.catalog_stats", fail)
     response = client.get("/v1/stats")
     assert problem(response, status) == "say it otherwise"
     assert response.json()["type"] == f"urn:crosslook:problem:{name}"

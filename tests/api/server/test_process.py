@@ -18,6 +18,7 @@ import pytest
 from httpx2 import Client, ConnectError
 
 from indexer import Catalog, VectorIndex, add_model, index_paths, remove_model, switch_model
+from indexer.catalog.contents import count_items
 from indexer.catalog.records import Kind
 from tests.api.server.fake_server import other
 from tests.api.server.test_app import problem
@@ -220,7 +221,7 @@ def test_a_job_of_a_real_server_indexes_its_roots(start: Start, indexed: Catalog
     ended = server.event("indexing ended")
     assert (ended["job"], ended["state"]) == (response.json()["id"], "done")
     assert server.client.get(response.headers["location"]).json()["report"]["added"] == 1
-    assert indexed.counts()["image"] == 6
+    assert count_items(indexed)["image"] == 6
     assert server.found("yellow")[0] == "yellow.png"
 
 

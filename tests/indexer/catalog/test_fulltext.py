@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer import Catalog, index_paths
+from indexer.catalog.captions import add_bank
 from indexer.catalog.fulltext import images_named, images_that_say
+from indexer.catalog.images import image_ids_where, images_by_id
 from indexer.catalog.records import Ids
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -24,13 +26,13 @@ def album(catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path) 
     paint("Oslo/img 2034 late.png", "white", seed=3)
     (tmp_path / "pictures/Oslo/IMG_2035.tar.txt").write_text("Ben plays the violin\n")
     index_paths(catalog, encoder, [tmp_path / "pictures"])
-    catalog.add_bank(["a violin and a zebra"], encoder.encode_texts(["a violin and a zebra"]))
+    add_bank(catalog, ["a violin and a zebra"], encoder.encode_texts(["a violin and a zebra"]))
     return catalog
 
 
 def names(catalog: Catalog, ids: Ids) -> list[str]:
     """The file names of some images."""
-    return sorted(r.path.name for r in catalog.images(ids.tolist()).values() if r.path)
+    return sorted(r.path.name for r in images_by_id(catalog, ids.tolist()).values() if r.path)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +114,6 @@ def test_names_count_where_a_picture_lies_now(album: Catalog, encoder: FakeEncod
     assert names(album, images_that_say(album, "anna", limit=100)[0]) == ["café%.png"]
     assert names(album, images_that_say(album, "bert", limit=100)[0]) == ["Bert.png"]
     assert names(album, images_named(album, "IMG_2034.png")) == []
-    assert names(album, album.image_ids_where([f"folder = {pictures}/Anna's wedding"])) == ["café%.png"]
-    assert names(album, album.image_ids_where(["name = IMG_2034.png"])) == []
-    assert names(album, album.image_ids_where(["name = bert.png"])) == ["Bert.png"]
+    assert names(album, image_ids_where(album, [f"folder = {pictures}/Anna's wedding"])) == ["café%.png"]
+    assert names(album, image_ids_where(album, ["name = IMG_2034.png"])) == []
+    assert names(album, image_ids_where(album, ["name = bert.png"])) == ["Bert.png"]

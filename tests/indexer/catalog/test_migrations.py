@@ -9,6 +9,8 @@ import pytest
 
 from indexer import Catalog, index_paths
 from indexer.catalog import migrations, schema
+from indexer.catalog.contents import catalog_stats
+from indexer.catalog.embeddings import read_vectors
 from indexer.catalog.records import Kind
 from tests.fakes import FakeEncoder
 
@@ -43,8 +45,8 @@ def layout(directory: Path) -> dict[str, str]:
 def test_an_older_catalog_becomes_what_a_new_one_is(old: Path, catalog: Catalog) -> None:
     """Same tables, columns, triggers; everything in it still there, and its words can be looked for."""
     with Catalog.open(old) as opened:
-        assert opened.stats().images == 5
-        assert len(opened.vectors(Kind.IMAGE)[0]) == 5
+        assert catalog_stats(opened).images == 5
+        assert len(read_vectors(opened, Kind.IMAGE)[0]) == 5
         opened.check()
     assert layout(old) == layout(catalog.directory)
     with sqlite3.connect(old / "catalog.db") as connection:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from indexer import Catalog, index_paths
+from indexer.catalog.images import content_hashes, hidden_image_ids, images_by_id, is_settled
 from tests.fakes import COLOURS, FakeEncoder
 from tests.indexer.ingest import killing
 
@@ -178,22 +179,22 @@ def test_shifted_names_leave_each_caption_with_its_picture(
     folder, said = shifted
     finished = folder.parent / "finished"
     with Catalog.open(finished) as catalog:
-        ids = catalog.content_hashes()
+        ids = content_hashes(catalog)
     for nth in itertools.count(1):
         index = folder.parent / f"index-{nth}"
         killing.begin("changed", index, finished)
         status = killing.in_child(killing.die_at_commit, nth, when, index, folder)
         with Catalog.open(index) as catalog:
-            hidden = set(catalog.hidden_image_ids().tolist())
-            records = catalog.images(list(catalog.content_hashes().values())).values()
+            hidden = set(hidden_image_ids(catalog).tolist())
+            records = images_by_id(catalog, list(content_hashes(catalog).values())).values()
             assert {record.id for record in records if record.path is None} == hidden
         killing.run(index, folder)
         killing.content(index)
         with Catalog.open(index) as catalog:
             assert killing.captions_by_content(catalog) == said, f"killed {when} commit {nth}"
-            assert catalog.content_hashes().items() >= ids.items()
-            assert catalog.is_settled()
-            assert not len(catalog.hidden_image_ids())
+            assert content_hashes(catalog).items() >= ids.items()
+            assert is_settled(catalog)
+            assert not len(hidden_image_ids(catalog))
         if status == 0:
             break
     assert nth > 4

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from indexer import Catalog, IndexReport, follow
+from indexer.catalog.contents import catalog_stats
+from indexer.catalog.images import hidden_image_ids
 from indexer.errors import SourceError
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -59,7 +61,7 @@ def test_changes_are_followed(
     until(reports, captions_added=1)
     shutil.rmtree(folder / "new")
     until(reports, missing=1)
-    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 5
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 5
     assert encoder.images_encoded == 6
     stop.set()
     assert list(reports) == []
@@ -88,10 +90,10 @@ def test_drives_come_and_go(
     until(reports, added=2)
     unplug(drive)
     until(reports, missing=1)
-    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 1
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 1
     plug(drive)
     until(reports, unchanged=1)
-    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 2
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 2
     assert encoder.images_encoded == 2
     paint("drive/three.png", "green")
     until(reports, added=1)
@@ -117,4 +119,4 @@ def test_a_single_file_is_followed(catalog: Catalog, encoder: FakeEncoder, paint
     assert counts(next(reports)) == {"added": 1}
     paint("other.png", "blue").replace(picture)
     until(reports, updated=1)
-    assert catalog.stats().images == 1
+    assert catalog_stats(catalog).images == 1

@@ -15,6 +15,9 @@ import pytest
 from PIL import Image
 
 from indexer import Catalog, IndexReport, index_paths, open_image
+from indexer.catalog.contents import catalog_stats, recorded_failures
+from indexer.catalog.embeddings import read_vectors
+from indexer.catalog.images import hidden_image_ids, known_locations
 from indexer.catalog.records import Kind
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -82,7 +85,7 @@ def test_each_is_indexed_or_is_one_line(report: IndexReport, index: Catalog, fat
     """No file stops the run, none is passed over, none is in both lists, and the good ones are all indexed."""
     assert len(fates) > 1_000
     failed = Counter(failure.path for failure in report.failed)
-    placed = set(index.locations())
+    placed = set(known_locations(index))
     assert [path for path, count in failed.items() if count > 1] == []
     assert placed | set(failed) == {shown(path) for path in fates}
     assert placed & set(failed) == set()
@@ -125,7 +128,7 @@ def test_a_second_run_opens_none_of_them(
     finally:
         opened.folder = None
     assert again.unchanged == report.seen - sum(
-        1 for f in report.failed if f.path in {x.path for x in index.failures()}
+        1 for f in report.failed if f.path in {x.path for x in recorded_failures(index)}
     )
     assert sorted((f.path, f.reason) for f in again.failed) == sorted((f.path, f.reason) for f in report.failed)
 
@@ -144,7 +147,7 @@ def test_all_eight_orientations_have_the_embedding_of_the_upright_picture(
             (tmp_path / f"{orientation}.{suffix}").write_bytes(encoded(stored, kind, exif=exif, **options))
     report = index_paths(catalog, encoder, [tmp_path])
     assert report.added == 24
-    _, vectors = catalog.vectors(Kind.IMAGE)
+    _, vectors = read_vectors(catalog, Kind.IMAGE)
     np.testing.assert_array_equal(vectors, np.broadcast_to(vectors[0], vectors.shape))
 
 
@@ -173,8 +176,8 @@ def test_files_that_vanish_or_change_before_they_are_read(
     for colour in ("red", "green", "blue"):
         paint(f"{colour}.png", colour)
     assert index_paths(catalog, encoder, [folder]).failed == []
-    assert catalog.failures() == []
-    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 5
+    assert recorded_failures(catalog) == []
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 5
 
 
 def test_a_tree_deeper_than_the_stack_is_walked(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:

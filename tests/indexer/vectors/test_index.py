@@ -19,6 +19,8 @@ from PIL import Image
 
 from encoders import Floats
 from indexer import Catalog, VectorIndex, index_paths
+from indexer.catalog.embeddings import read_vectors, vector_ids, vectors_of, write_embedding
+from indexer.catalog.images import forget_images
 from indexer.catalog.records import Kind
 from indexer.vectors.files import vector_choice
 from indexer.vectors.rebuild import refresh
@@ -41,7 +43,7 @@ def files_of(catalog: Catalog) -> dict[str, bytes]:
 
 def test_search_agrees_with_the_full_product(indexed: Catalog, encoder: FakeEncoder) -> None:
     """Exact search is the inner product with every vector, best first."""
-    ids, vectors = indexed.vectors(Kind.IMAGE)
+    ids, vectors = read_vectors(indexed, Kind.IMAGE)
     queries = encoder.encode_texts(["red", "a blue thing", "white"]).vectors
     scores, found = VectorIndex.open(indexed, Kind.IMAGE).search(queries, 3)
     full = queries @ vectors.T
@@ -102,7 +104,7 @@ def test_what_came_since_is_found_and_what_went_is_not(
     yellow = encoder.encode_images(encoder.prepare(Image.open(paint("yellow.png", "yellow")))[None]).vectors
     (folder / "red.png").unlink()
     index_paths(indexed, encoder, [folder], prune=True)
-    ids, vectors = indexed.vectors(Kind.IMAGE)
+    ids, vectors = read_vectors(indexed, Kind.IMAGE)
     assert (len(ids), ids.min(), ids.max()) == (5, 1, 6)
     assert files_of(indexed) == before
     assert held.search(yellow, 9)[1].shape == (1, 5), "what is searched does not change under a search"
@@ -257,21 +259,21 @@ def many(catalog: Catalog) -> tuple[Catalog, Floats]:
     with catalog.transaction() as connection:
         for i, vector in enumerate(vectors):
             kind, item = (Kind.IMAGE, i + 1) if i < 3000 else (Kind.CAPTION, i - 2999)
-            catalog.write_embedding(connection, 1, kind, item, vector, vector[None])
-    return catalog, catalog.vectors(Kind.IMAGE)[1]
+            write_embedding(connection, 1, kind, item, vector, vector[None])
+    return catalog, read_vectors(catalog, Kind.IMAGE)[1]
 
 
 def add(catalog: Catalog, first: int, vectors: Floats) -> None:
     """Store vectors of images with ids from a first one on, in one transaction."""
     with catalog.transaction() as connection:
         for i, vector in enumerate(vectors, first):
-            catalog.write_embedding(connection, 1, Kind.IMAGE, i, vector, vector[None])
+            write_embedding(connection, 1, Kind.IMAGE, i, vector, vector[None])
 
 
 def remove(catalog: Catalog, ids: Iterable[int]) -> None:
     """Remove vectors of images."""
     with catalog.transaction() as connection:
-        catalog.forget_images(connection, list(ids))
+        forget_images(connection, list(ids))
 
 
 def unit(rows: Any) -> Floats:
@@ -386,17 +388,17 @@ def test_without_a_gpu_the_cpu_serves(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- while the catalog grows ---
 
 
-def commit_before_vectors_are_read(monkeypatch: pytest.MonkeyPatch, catalog: Catalog, vectors: Floats) -> None:
+def commit_before_vectors_are_read(monkeypatch: pytest.MonkeyPatch, opened: Catalog, vectors: Floats) -> None:
     """Let another connection commit once, when the stamp has been read and the vectors have not."""
-    read, left = Catalog.vectors, [True]
+    read, left = read_vectors, [True]
 
-    def grows(self: Catalog, kind: Kind) -> Any:
+    def grows(catalog: Catalog, kind: Kind) -> Any:
         if left:
             left.clear()
-            add(catalog, 3001, vectors)
-        return read(self, kind)
+            add(opened, 3001, vectors)
+        return read(catalog, kind)
 
-    monkeypatch.setattr(Catalog, "vectors", grows)
+    monkeypatch.setattr("indexer.vectors.index.read_vectors", grows)
 
 
 def test_a_batch_that_is_committed_while_all_is_read_is_found_once(
@@ -452,16 +454,15 @@ def test_an_open_index_reads_what_is_new_and_no_more(catalog: Catalog, monkeypat
     vectors = unit(np.random.default_rng(0).normal(size=(1600, 16)))
     catalog.use_encoder("random", "a" * 64, 16)
     read: list[int] = []
-    ids_of, vectors_of = Catalog.vector_ids, Catalog.vectors_of
 
     def note(found: Any) -> Any:
         read.append(len(found))
         return found
 
     index = VectorIndex.open(catalog, Kind.IMAGE)
-    monkeypatch.setattr(Catalog, "vector_ids", lambda *a, **o: note(ids_of(*a, **o)))
-    monkeypatch.setattr(Catalog, "vectors_of", lambda *a, **o: note(vectors_of(*a, **o)))
-    monkeypatch.setattr(Catalog, "vectors", None)
+    monkeypatch.setattr("indexer.vectors.index.vector_ids", lambda *a, **o: note(vector_ids(*a, **o)))
+    monkeypatch.setattr("indexer.vectors.index.vectors_of", lambda *a, **o: note(vectors_of(*a, **o)))
+    monkeypatch.setattr("indexer.vectors.index.read_vectors", None)
     built: list[int] = []
 
     def count_rows(structure: str, rows: Floats) -> Any:
@@ -496,10 +497,12 @@ def test_what_came_may_go_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatc
         remove(catalog, gone)
         index = index.refreshed()
         assert len(index) == index.stamp.count
-        np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+        np.testing.assert_array_equal(
+            np.sort(index.search(vectors[:1], 999)[1][0]), read_vectors(catalog, Kind.IMAGE)[0]
+        )
     add(catalog, 199, vectors[198:])
     index = index.refreshed()
-    np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+    np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), read_vectors(catalog, Kind.IMAGE)[0])
     hidden, allowed = np.array([50, 120, 198]), np.array([1, 3, 50, 51, 60, 120, 121, 198, 200])
     found = index.search(vectors[:1], 99, allowed=allowed, hidden=hidden)[1]
     np.testing.assert_array_equal(np.sort(found[0]), [1, 51, 121, 200])

@@ -17,6 +17,7 @@ from api.server import Settings, create_app
 from api.server.work.jobs import REMEMBERED, Job, Jobs, Progress
 from encoders.features import ImageFeatures, Pixels
 from indexer import Catalog
+from indexer.catalog.contents import count_items
 from indexer.ingest.lock import indexing_lock
 from search import SearchEngine
 from tests.api.server.test_app import problem
@@ -249,7 +250,7 @@ def test_shutting_down_cancels_at_a_commit_and_waits(indexed: Catalog, folder: P
             assert slow.inside.wait(LONG)
         assert job.report is not None
         assert (job.state, job.report.added) == ("cancelled", 32)
-    assert indexed.counts()["image"] == 37
+    assert count_items(indexed)["image"] == 37
 
 
 def test_another_process_that_indexes_is_a_failure_with_its_number(
@@ -317,7 +318,7 @@ def test_an_index_without_a_model_yet_is_filled_by_a_job(
     tmp_path: Path, folder: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gets the model that the engine has, and is searched at once."""
-    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: encoder)
+    monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: encoder)
     Catalog.open(tmp_path / "empty", create=True).close()
     with SearchEngine.open(tmp_path / "empty") as engine:
         app = create_app(engine, Settings(roots=[folder]))
