@@ -11,8 +11,8 @@ from playwright.sync_api import Page, Route, expect
 
 from api.server.gate.keys import KeyStore
 from indexer import Catalog
+from tests.browser.actions import box, far_down, give_key, search, searched, seen, tiles
 from tests.browser.conftest import Served, Start, Visits
-from tests.browser.look import box, far_down, give_key, search, searched, seen, tiles
 
 
 def refuse(status: int, detail: str, **headers: str) -> Callable[[Route], None]:
