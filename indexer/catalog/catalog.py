@@ -37,7 +37,7 @@ from encoders.features import pack_states, unpack_all
 
 from ..errors import CatalogError, CatalogVersionError, EncoderMismatchError, IndexNotFoundError
 from . import schema
-from .connection import is_writable, open_engine, refusal
+from .connection import DATABASE, is_writable, open_engine, refusal
 from .filters import condition
 from .migrations import upgrade
 from .paths import at_or_below, is_storable
@@ -54,7 +54,6 @@ from .records import (
     Stamp,
 )
 
-DATABASE = "catalog.db"
 VECTORS = "vectors"
 _CHUNK = 500  # ids in one query; SQLite's limit on variables is far above
 _MANY_PATHS = 200  # from here on reading every location costs less than asking for each; SQLite's limit is 1,000
