@@ -20,7 +20,7 @@ from indexer import forget as forget_path
 from indexer.catalog.records import Kind
 from indexer.errors import ModelError
 from indexer.ingest.lock import indexing_lock
-from indexer.pictures.decode import supported_formats
+from indexer.pictures.formats import supported_formats
 from indexer.vectors.files import vector_choice
 from indexer.vectors.segment import gpu_count
 from indexer.vectors.structure import IndexStructure

@@ -30,7 +30,7 @@ class Browsed:
 
 
 @dataclass(frozen=True)
-class Place:
+class FileLocation:
     """Where an image lies; `size` and `mtime_ns` as they were when it was indexed."""
 
     path: Path
@@ -63,7 +63,7 @@ class ImageDetails:
     camera: str | None
     latitude: float | None
     longitude: float | None
-    places: tuple[Place, ...]
+    places: tuple[FileLocation, ...]
 
     def unchanged(self) -> bool:
         """Whether one of its files is still as it was when it was indexed."""
@@ -99,7 +99,7 @@ def image_details(catalog: Catalog, image_id: int) -> ImageDetails | None:
     places = catalog.rows(select(schema.location).where(_location.image_id == image_id).order_by(_location.path))
     names = ("id", "content_hash", "width", "height", "format", "taken_at", "camera", "latitude", "longitude")
     facts = {name: getattr(rows[0], name) for name in names}
-    return ImageDetails(**facts, places=tuple(Place(Path(p.path), p.size, p.mtime_ns) for p in places))
+    return ImageDetails(**facts, places=tuple(FileLocation(Path(p.path), p.size, p.mtime_ns) for p in places))
 
 
 def present() -> ColumnElement[bool]:

@@ -21,7 +21,7 @@ LONGEST_NAME = 255
 """Characters of a file name; file systems allow no more."""
 
 
-def images_that_say(catalog: Catalog, term: str, *, limit: int) -> tuple[Ids, Ids]:
+def images_with_term(catalog: Catalog, term: str, *, limit: int) -> tuple[Ids, Ids]:
     """Images that hold a word, or several words that follow one another, where they lie now or in a caption.
 
     Captions of a bank belong to no image and never count. Case, accents and endings make no difference.

@@ -24,7 +24,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.records import ImageRecord, Kind
 from ..errors import DecodeError
 from ..pictures.decode import read_picture, reading_size
-from ..pictures.safe_read import file_bytes
+from ..pictures.safe_read import read_file
 
 DECODE_THREADS = 4
 TEXTS = 256  # captions in one forward pass and one transaction
@@ -141,7 +141,7 @@ class _Run:
             try:
                 if not path.is_file():
                     continue
-                with file_bytes(path) as data:
+                with read_file(path) as data:
                     if hashlib.sha256(data).hexdigest() == digest:
                         picture, _ = read_picture(data, at_least=reading_size(self.encoder.input_size))
                         return self.encoder.prepare(picture)

@@ -28,8 +28,8 @@ from ..catalog.catalog import Catalog
 from ..catalog.records import Kind, LocationRecord
 from ..errors import DecodeError, ReadError
 from ..pictures.decode import read_picture, reading_size
-from ..pictures.metadata import Metadata
-from ..pictures.safe_read import file_bytes
+from ..pictures.metadata import PictureMetadata
+from ..pictures.safe_read import read_file
 from ..vectors.rebuild import refresh
 from .backfill import complete
 from .captions import index_captions
@@ -118,7 +118,7 @@ class _Picture:
 
     found: Found
     digest: str
-    header: Metadata | None
+    header: PictureMetadata | None
     pixels: Pixels | None
 
 
@@ -288,7 +288,7 @@ class _Run:
     def _read(self, found: Found) -> _Picture | tuple[Found, str]:
         """In a thread: hash, and decode what is new. A failure comes back as its reason."""
         try:
-            with file_bytes(Path(found.path)) as data:
+            with read_file(Path(found.path)) as data:
                 digest = hashlib.sha256(data).hexdigest()
                 if digest in self.hashes:
                     return _Picture(found, digest, None, None)
@@ -325,7 +325,7 @@ class _Run:
 
     def _insert_image(self, connection: Connection, picture: _Picture) -> int:
         header = picture.header
-        values = {name: getattr(header, name) for name in Metadata.__dataclass_fields__}
+        values = {name: getattr(header, name) for name in PictureMetadata.__dataclass_fields__}
         row = insert(schema.image).values(content_hash=picture.digest, **values)
         image_id = connection.execute(row.returning(schema.image.c.id)).scalar_one()
         note_new(connection, image_id)

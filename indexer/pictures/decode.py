@@ -6,7 +6,6 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pillow_heif
@@ -14,8 +13,9 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import DecodeError
 from .colours import to_rgb
-from .metadata import Metadata, read_metadata
-from .safe_read import Budget, file_bytes
+from .formats import begins_like_a_picture, supported_formats
+from .metadata import PictureMetadata, read_metadata
+from .safe_read import MemoryBudget, read_file
 
 MAX_PIXELS = 250_000_000
 """Pictures beyond this are refused before they are decoded: a small file can ask for all the memory there is."""
@@ -35,22 +35,12 @@ warnings.filterwarnings(
     "ignore", module=r"PIL\."
 )  # damaged metadata; what matters is raised, and becomes a DecodeError
 
-_MEMORY = Budget(MAX_MEMORY)  # of the process, because its memory is
+_MEMORY = MemoryBudget(MAX_MEMORY)  # of the process, because its memory is
 _BYTES_A_PIXEL = {"WEBP": 18, "AVIF": 10, "HEIF": 10, "TIFF": 10}
 """What decoding takes at its peak, measured; 4 where nothing is said, which is Pillow's own picture."""
 
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 _START_OF_SCAN, _END_OF_IMAGE = b"\xda", b"\xd9"
-_BEGINNINGS = re.compile(
-    rb"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF.{4}WEBP|II\*\x00|MM\x00\*|.{4}ftyp(?:hei|hev|mif|msf|avi)", re.DOTALL
-)
-
-
-@cache
-def supported_formats() -> tuple[str, ...]:
-    """Names of the picture formats that this installation decodes, sorted."""
-    Image.init()
-    return tuple(sorted({"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"} & set(Image.OPEN)))
 
 
 def reading_size(input_size: int) -> int:
@@ -78,10 +68,10 @@ def open_image(source: Path | bytes, *, at_least: int | None = None, at_most: in
 
 def read_picture(
     source: Path | bytes, *, at_least: int | None = None, at_most: int = MAX_PIXELS
-) -> tuple[Image.Image, Metadata]:
+) -> tuple[Image.Image, PictureMetadata]:
     """Decode a picture as `open_image` does, and read its header."""
     if isinstance(source, Path):
-        with file_bytes(source) as data:
+        with read_file(source) as data:
             return read_picture(data, at_least=at_least, at_most=at_most)
     if not source:
         raise DecodeError("the file is empty")
@@ -90,7 +80,7 @@ def read_picture(
     except DecodeError:
         raise
     except UnidentifiedImageError as exc:
-        if _BEGINNINGS.match(source):
+        if begins_like_a_picture(source):
             raise DecodeError("damaged or cut short (it begins like a picture, but its header makes no sense)") from exc
         raise DecodeError("not an image, or of a format that is not known") from exc
     except Image.DecompressionBombError as exc:
@@ -101,7 +91,7 @@ def read_picture(
         raise DecodeError(f"damaged or cut short ({_in_short(exc)})") from exc
 
 
-def _decode(data: bytes, at_least: int | None, at_most: int) -> tuple[Image.Image, Metadata]:
+def _decode(data: bytes, at_least: int | None, at_most: int) -> tuple[Image.Image, PictureMetadata]:
     # Only our own formats: others would start programs (EPS) or read whatever looks faintly like them.
     with Image.open(io.BytesIO(data), formats=supported_formats()) as image:
         size = image.size
@@ -109,7 +99,7 @@ def _decode(data: bytes, at_least: int | None, at_most: int) -> tuple[Image.Imag
         scans = _scan_count(image, data) if image.format in ("JPEG", "MPO") else 1
         if at_least is not None and image.format in ("JPEG", "MPO"):
             image.draft("RGB", (at_least, at_least))
-        with _MEMORY.take(_cost(image, size, scans, whole=at_least is None)):
+        with _MEMORY.reserve(_cost(image, size, scans, whole=at_least is None)):
             image.load()
             header, turn = read_metadata(image, size)
             picture = to_rgb(image, 1 if at_least is None else _factor(image.size, at_least))

@@ -15,7 +15,7 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
-class Metadata:
+class PictureMetadata:
     """What a picture's file says about it. Width and height in pixels, of the upright picture."""
 
     width: int
@@ -27,7 +27,7 @@ class Metadata:
     camera: str | None = None
 
 
-def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[Metadata, Image.Transpose | None]:
+def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[PictureMetadata, Image.Transpose | None]:
     """Read a header, and how the picture must be turned to be upright.
 
     Args:
@@ -46,7 +46,7 @@ def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[Metadata, 
     sideways = turn in _SIDEWAYS
     width, height = reversed(size) if sideways else size
     kind = "JPEG" if image.format == "MPO" else image.format  # several JPEGs in one file, of which the first counts
-    return Metadata(width, height, kind or "unknown", **facts), turn
+    return PictureMetadata(width, height, kind or "unknown", **facts), turn
 
 
 _TURNS = {

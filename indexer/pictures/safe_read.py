@@ -15,7 +15,7 @@ MAX_BYTES = 2**30
 """Files beyond this are not read; those in memory at one time, over all threads, are no more than this together."""
 
 
-class Budget:
+class MemoryBudget:
     """Bytes that threads share: who needs more than is left waits, first come, first served."""
 
     def __init__(self, total: int) -> None:
@@ -24,7 +24,7 @@ class Budget:
         self._turn = threading.Lock()
 
     @contextmanager
-    def take(self, amount: int) -> Iterator[None]:
+    def reserve(self, amount: int) -> Iterator[None]:
         """Have `amount` of it, at most all, for as long as the block lasts."""
         amount = min(amount, self.total)
         with self._turn, self._changed:
@@ -38,11 +38,11 @@ class Budget:
                 self._changed.notify_all()
 
 
-_IN_MEMORY = Budget(MAX_BYTES)  # of the process, because its memory is
+_IN_MEMORY = MemoryBudget(MAX_BYTES)  # of the process, because its memory is
 
 
 @contextmanager
-def file_bytes(path: Path, *, limit: int = MAX_BYTES) -> Iterator[bytes]:
+def read_file(path: Path, *, limit: int = MAX_BYTES) -> Iterator[bytes]:
     """A file's content, counted as memory in use for as long as the block lasts.
 
     What is written to the file meanwhile is not waited for: no more is read than it held when it was opened.
@@ -55,14 +55,14 @@ def file_bytes(path: Path, *, limit: int = MAX_BYTES) -> Iterator[bytes]:
         try:
             file = held.enter_context(open(path, "rb", opener=_without_waiting))
             status = os.fstat(file.fileno())
-            if (reason := irregular(status.st_mode)) is not None:
+            if (reason := describe_irregular(status.st_mode)) is not None:
                 raise DecodeError(reason)
             if status.st_size > limit:
                 raise DecodeError(f"its {status.st_size:,} bytes are more than the limit of {limit:,}")
-            held.enter_context(_IN_MEMORY.take(status.st_size))
+            held.enter_context(_IN_MEMORY.reserve(status.st_size))
             data = file.read(status.st_size)
         except OSError as exc:
-            raise ReadError(why(exc)) from exc
+            raise ReadError(describe_read_error(exc)) from exc
         except MemoryError as exc:
             raise DecodeError("it does not fit into memory") from exc
         if not data:
@@ -70,12 +70,12 @@ def file_bytes(path: Path, *, limit: int = MAX_BYTES) -> Iterator[bytes]:
         yield data
 
 
-def why(error: OSError) -> str:
+def describe_read_error(error: OSError) -> str:
     """What to say of a file that the system does not let be read."""
     return f"cannot be read: {error.strerror or error}"
 
 
-def irregular(mode: int) -> str | None:
+def describe_irregular(mode: int) -> str | None:
     """What a file is that is none to be read, from its `st_mode`; None for a regular file."""
     kinds = {
         stat.S_IFDIR: "a folder",

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
@@ -15,7 +16,7 @@ from indexer import Catalog, index_paths
 from indexer.catalog import migrations, schema
 from indexer.catalog.connection import DATABASE
 from indexer.catalog.facets import facets
-from indexer.catalog.fulltext import images_named, images_that_say
+from indexer.catalog.fulltext import images_named, images_with_term
 from indexer.catalog.records import Kind
 from indexer.models import add_model, model_states
 from search import SearchEngine
@@ -85,7 +86,7 @@ def database_schema(directory: Path) -> dict[str, object]:
     """What each table, index, trigger and virtual table is, by name, however its SQL is written."""
     with closing(sqlite3.connect(directory / DATABASE)) as connection:
 
-        def pragma(name: str, of: str) -> list[tuple[object, ...]]:
+        def pragma(name: str, of: str) -> list[tuple[Any, ...]]:
             return sorted(connection.execute(f"SELECT * FROM pragma_{name}(?)", (of,)), key=repr)  # noqa: S608  ours
 
         def indexes(table: str) -> list[object]:
@@ -180,9 +181,9 @@ def test_an_upgraded_catalog_keeps_its_contents(upgraded: Catalog) -> None:
 
 def test_words_of_an_upgraded_catalog_can_be_looked_up(upgraded: Catalog) -> None:
     """Captions and names are found by their words, wherever the version had full-text tables or not."""
-    names, captions = images_that_say(upgraded, "red", limit=9)
+    names, captions = images_with_term(upgraded, "red", limit=9)
     assert (names.tolist(), captions.tolist()) == ([5], [5])
-    assert images_that_say(upgraded, "fjord", limit=9)[1].tolist() == [2]
+    assert images_with_term(upgraded, "fjord", limit=9)[1].tolist() == [2]
     assert images_named(upgraded, "IMG_2034").tolist() == [1]
 
 

@@ -1,7 +1,8 @@
 """Make a catalog with the code of this checkout, for later versions to upgrade: `catalog-vN.sql`.
 
 To add version N, copy this file to the root of a checkout of the last commit of that version and run it there with the
-`sqlite3` shell"""
+`sqlite3` shell installed: `python make.py OUTPUT_DIRECTORY`. It prints the hits that test_migrations.py expects.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -76,7 +78,7 @@ def paint() -> None:
         os.utime(file, ns=(TIME, TIME))
 
 
-def save(image: Image.Image, name: str, **options: object) -> None:
+def save(image: Image.Image, name: str, **options: Any) -> None:
     """Write a picture below the folder."""
     path = PICTURES / name
     path.parent.mkdir(parents=True, exist_ok=True)
