@@ -1,4 +1,4 @@
-"""How the catalog's file is opened, to write or to read alone, and what SQLite means when it refuses."""
+"""Open the catalog's database, read-write or read-only, and translate SQLite's errors."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DATABASE = "catalog.db"
 """The catalog's file in an index directory."""
 
 BUSY_SECONDS = 60.0
-"""How long a writer waits for another one; a batch is committed in a fraction of that."""
+"""How long a writer waits for another; committing a batch takes a fraction of that."""
 
 _AGAIN = "then run the same command again: what was committed is kept"
-_SENTENCES = {
+_MESSAGES = {
     sqlite3.SQLITE_FULL: "{file} cannot grow: the disk is full; free some space, " + _AGAIN,
     sqlite3.SQLITE_IOERR: "{file}: the disk refuses ({said}); it is full or failing; see to it, " + _AGAIN,
     sqlite3.SQLITE_BUSY: "{file} is locked by another program since {seconds:g} s; wait for it, or stop it",
@@ -34,44 +34,43 @@ _NO_LOCKS = "win32-none" if os.name == "nt" else "unix-none"
 
 
 def is_writable(file: Path) -> bool:
-    """Whether a database may be written: the file, if there is one, and its folder, where SQLite keeps its log."""
+    """Whether a database can be written: its file, if it exists, and its folder, which holds SQLite's log."""
     return os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
 
 
 def open_engine(file: Path, *, read_only: bool) -> Engine:
-    """An engine over a database file, whatever its name; nothing is opened before the first query."""
-    if read_only:  # no pool: how the file must be read can change from one query to the next
+    """Create an engine for a database file; the file is opened by the first query."""
+    if read_only:  # no pool: how the file must be opened can change between queries
         return create_engine("sqlite://", creator=lambda: _reader(file), poolclass=NullPool)
-    # Nobody waits for a connection, and each is kept: threads are limited where they are made, and probes must not
-    # queue behind them.
+    # Unlimited: threads are bounded where they are created, and health probes must not queue behind them.
     return create_engine("sqlite://", creator=lambda: _writer(file), poolclass=QueuePool, pool_size=0)
 
 
 def refusal(file: Path, error: DatabaseError) -> CatalogError:
-    """What SQLite says, as a sentence with the way out."""
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of the bits are details
-    sentence = _SENTENCES.get(code, "{file}: {said}")
-    return CatalogError(sentence.format(file=file, said=error.orig, seconds=BUSY_SECONDS))
+    """Translate an error of SQLite into one that says what to do."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the higher bits are the extended code
+    message = _MESSAGES.get(code, "{file}: {said}")
+    return CatalogError(message.format(file=file, said=error.orig, seconds=BUSY_SECONDS))
 
 
 def _writer(file: Path) -> sqlite3.Connection:
-    # No isolation level: the catalog says when a transaction begins; the driver would leave DDL outside.
+    # No isolation level: the catalog begins transactions itself; the driver would leave DDL outside of them.
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-    _keep_log(connection)
-    # Not NORMAL: a power cut would take back what the FAISS file, or the user, has already been told.
+    _enable_wal(connection)
+    # Not NORMAL: a power cut could undo a commit that the FAISS file, or the user, already relies on.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 
 
-def _keep_log(connection: sqlite3.Connection) -> None:
-    """Bring a new file to WAL mode; of two that do so together SQLite refuses one at once, whatever the timeout."""
-    until = time.monotonic() + BUSY_SECONDS
+def _enable_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL mode. Of two processes that do so at once SQLite refuses one, whatever the timeout."""
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
@@ -81,18 +80,18 @@ def _keep_log(connection: sqlite3.Connection) -> None:
 def _reader(file: Path) -> sqlite3.Connection:
     """Open a database in WAL mode without writing anything.
 
-    SQLite wants to make `-wal` and `-shm` beside the file, even to read. Where it cannot, there are three cases. Both
-    are there: they are read. None is there, or the log is empty: the file is all there is, and `immutable` says so.
-    Only the log is there (a run was killed, and the folder copied): it is read without locks, with an index of it in
-    memory, for `immutable` would ignore what it holds.
+    SQLite creates `-wal` and `-shm` beside the file even to read. Where it cannot, there are three cases. Both exist:
+    they are read. Neither exists, or the log is empty: the file is complete, and is opened as `immutable`. Only the
+    log exists (a run was killed, and the folder copied): it is read without locks and with its index in memory,
+    because `immutable` would ignore it.
 
     Source: https://sqlite.org/wal.html, "Read-Only Databases" and "Use of WAL Without Shared-Memory".
     """
-    log, shared = (file.with_name(file.name + ending) for ending in ("-wal", "-shm"))
-    logged = log.is_file() and log.stat().st_size > 0
+    log, shared_memory = (file.with_name(file.name + ending) for ending in ("-wal", "-shm"))
+    has_log = log.is_file() and log.stat().st_size > 0
     options = "mode=ro"
-    if not os.access(file.parent, os.W_OK) and not (logged and shared.exists()):
-        options += f"&vfs={_NO_LOCKS}" if logged else "&immutable=1"
+    if not os.access(file.parent, os.W_OK) and not (has_log and shared_memory.exists()):
+        options += f"&vfs={_NO_LOCKS}" if has_log else "&immutable=1"
     connection = sqlite3.connect(
         f"{Path(os.path.abspath(file)).as_uri()}?{options}",
         uri=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -146,10 +147,17 @@ def test_a_migration_does_not_depend_on_the_present_schema(
 ) -> None:
     """A later change of the triggers or full-text tables in `schema.py` changes no step that is out already."""
     expected = database_schema(catalog.directory)
-    monkeypatch.setattr(schema, "KEYWORDS", {"camera_words": ("image", "camera")})
-    monkeypatch.setattr(schema, "TALLY_TRIGGERS", ("nonsense",))
-    monkeypatch.setattr(schema, "EDITION_STATEMENTS", ["nonsense"])
-    Catalog.open(load(1, tmp_path / "old")).close()
+    steps = dict(migrations.STEPS)
+    with monkeypatch.context() as later:
+        later.setattr(schema, "KEYWORDS", {"camera_words": ("image", "camera")})
+        later.setattr(schema, "TALLY_TRIGGERS", ("nonsense",))
+        later.setattr(schema, "EDITION_STATEMENTS", ["nonsense"])
+        try:
+            assert steps == importlib.reload(migrations).STEPS
+            Catalog.open(load(1, tmp_path / "old")).close()
+        finally:
+            later.undo()
+            importlib.reload(migrations)
     assert database_schema(tmp_path / "old") == expected
 
 
