@@ -17,12 +17,12 @@ from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
 from indexer import Catalog, IndexerError, IndexReport, VectorIndex, follow, index_paths
 from indexer import forget as forget_path
-from indexer.catalog.catalog import DATABASE
+from indexer.catalog.connection import DATABASE
 from indexer.catalog.contents import catalog_stats, recorded_failures
 from indexer.catalog.records import Kind
 from indexer.errors import ModelError
 from indexer.ingest.lock import indexing_lock
-from indexer.pictures.decode import supported_formats
+from indexer.pictures.formats import supported_formats
 from indexer.vectors.files import vector_choice
 from indexer.vectors.segment import gpu_count
 from indexer.vectors.structure import IndexStructure

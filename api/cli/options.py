@@ -9,7 +9,7 @@ import typer
 
 from encoders import BASE_MODEL
 from indexer import Catalog
-from indexer.catalog.catalog import DATABASE
+from indexer.catalog.connection import DATABASE
 from indexer.models import model_directory as remembered_directory
 
 Index = Annotated[

@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from encoders import load_encoder
 from indexer import Catalog
-from indexer.catalog.catalog import DATABASE
+from indexer.catalog.connection import DATABASE
 from search import SearchEngine
 from search.model_index import ModelIndex
 

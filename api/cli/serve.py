@@ -15,7 +15,7 @@ from PIL import Image
 
 from encoders import load_encoder
 from indexer import Catalog
-from indexer.catalog.catalog import DATABASE
+from indexer.catalog.connection import DATABASE
 from search import SearchEngine
 
 from ..errors import SettingsError

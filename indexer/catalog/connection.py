@@ -15,6 +15,9 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from ..errors import CatalogError, CatalogWriteError
 
+DATABASE = "catalog.db"
+"""The catalog's file in an index directory."""
+
 BUSY_SECONDS = 60.0
 """How long a writer waits for another one; a batch is committed in a fraction of that."""
 

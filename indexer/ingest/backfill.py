@@ -25,7 +25,7 @@ from ..catalog.images import content_hashes, images_by_id
 from ..catalog.records import ImageRecord, Kind
 from ..errors import DecodeError
 from ..pictures.decode import read_picture, reading_size
-from ..pictures.safe_read import file_bytes
+from ..pictures.safe_read import read_file
 from .reading import batches, read_ahead
 
 
@@ -111,7 +111,7 @@ class _Run:
             try:
                 if not path.is_file():
                     continue
-                with file_bytes(path) as data:
+                with read_file(path) as data:
                     if hashlib.sha256(data).hexdigest() == digest:
                         picture, _ = read_picture(data, at_least=reading_size(self.encoder.input_size))
                         return record.id, self.encoder.prepare(picture)

@@ -19,7 +19,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.images import images_by_id, known_locations
 from ..catalog.records import LocationRecord
 from ..errors import DecodeError
-from ..pictures.safe_read import file_bytes
+from ..pictures.safe_read import read_file
 from .scan import Found
 
 LARGEST_SIDECAR = 1_000_000
@@ -107,7 +107,7 @@ def _changed_sidecars(
 def _lines(path: Path) -> list[str]:
     """A sidecar's captions, one a line; bytes that are not UTF-8 are replaced rather than the captions lost."""
     try:
-        with file_bytes(path, limit=LARGEST_SIDECAR) as data:
+        with read_file(path, limit=LARGEST_SIDECAR) as data:
             text = data.decode("utf-8-sig", errors="replace")
     except DecodeError:
         return []  # gone, a pipe, or no list of captions at such a size

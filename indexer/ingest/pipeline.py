@@ -24,7 +24,7 @@ from ..catalog.images import forget_images, is_settled, known_locations, mark_mi
 from ..catalog.records import FailureRecord, LocationRecord
 from ..errors import DecodeError, ReadError
 from ..pictures.decode import read_picture, reading_size
-from ..pictures.safe_read import file_bytes
+from ..pictures.safe_read import read_file
 from ..vectors.rebuild import refresh
 from .backfill import complete
 from .captions import index_captions
@@ -203,7 +203,7 @@ class _Run:
         """In a thread: hash, and decode what is new. A failure is returned as its reason."""
         hashes = {} if self.writer is None else self.writer.hashes
         try:
-            with file_bytes(Path(found.path)) as data:
+            with read_file(Path(found.path)) as data:
                 digest = hashlib.sha256(data).hexdigest()
                 if digest in hashes:
                     return Picture(found, digest, None, None)

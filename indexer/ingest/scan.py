@@ -15,7 +15,7 @@ from typing import NamedTuple
 from encoders.datasets import IMAGE_SUFFIXES
 
 from ..catalog.paths import is_storable
-from ..pictures.safe_read import irregular, why
+from ..pictures.safe_read import describe_irregular, describe_read_error
 
 
 class Found(NamedTuple):
@@ -58,7 +58,7 @@ class Scan:
 
     def note(self, path: str, error: OSError) -> None:
         """Remember what could not be looked at."""
-        self.unreadable.append(Unreadable(path, why(error)))
+        self.unreadable.append(Unreadable(path, describe_read_error(error)))
 
 
 def scan(paths: Iterable[str]) -> Scan:
@@ -119,7 +119,7 @@ def _walk(root: str, found: Scan) -> None:
             sidecar = texts.get(entry.name[: entry.name.rfind(".")])
             try:
                 status = entry.stat()
-                if (reason := irregular(status.st_mode)) is not None:
+                if (reason := describe_irregular(status.st_mode)) is not None:
                     found.unreadable.append(Unreadable(entry.path, reason))
                     found.irregular.add(entry.path)
                     continue

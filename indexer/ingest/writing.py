@@ -17,7 +17,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.embeddings import write_embedding
 from ..catalog.images import content_hashes
 from ..catalog.records import Kind, LocationRecord
-from ..pictures.metadata import Metadata
+from ..pictures.metadata import PictureMetadata
 from .displaced import note_displaced, note_new
 from .scan import Found
 
@@ -63,7 +63,7 @@ class Picture:
 
     found: Found
     digest: str
-    metadata: Metadata | None
+    metadata: PictureMetadata | None
     pixels: Pixels | None
 
 
@@ -108,7 +108,7 @@ class BatchWriter:
         return self._encoder.encode_images(np.stack([p.pixels for p in pictures if p.pixels is not None]))
 
     def _insert_image(self, connection: Connection, picture: Picture) -> int:
-        values = {name: getattr(picture.metadata, name) for name in Metadata.__dataclass_fields__}
+        values = {name: getattr(picture.metadata, name) for name in PictureMetadata.__dataclass_fields__}
         row = insert(schema.image).values(content_hash=picture.digest, **values)
         image_id = connection.execute(row.returning(schema.image.c.id)).scalar_one()
         note_new(connection, image_id)

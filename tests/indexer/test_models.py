@@ -23,7 +23,7 @@ from indexer.ingest.lock import indexing_lock
 from indexer.models import find_model, model_directory, model_states
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
-from tests.indexer.catalog.test_migrations import VERSION_1
+from tests.indexer.catalog.test_migrations import load
 
 ROOT = Path(__file__).parent.parent.parent
 OTHER = "0" * 64
@@ -231,17 +231,14 @@ def test_an_index_remembers_where_its_model_lies(
 
 def test_a_catalog_of_version_1_has_a_model_without_a_place(tmp_path: Path, other: FakeEncoder) -> None:
     """It counts as the base model; a second one is registered beside it."""
-    with sqlite3.connect(tmp_path / "catalog.db") as connection:
-        connection.executescript(VERSION_1.read_text(encoding="utf-8"))
-        connection.execute("PRAGMA user_version = 1")
-    with Catalog.open(tmp_path) as catalog:
+    with Catalog.open(load(1, tmp_path / "old")) as catalog:
         first = catalog.active_encoder()
         assert first is not None
         assert first.path is None
         assert model_directory(catalog, first) is None
         report = add_model(catalog, other)
-        assert len(report.unread) == 5  # the pictures lay on another machine
-        assert [(s.name, s.images, s.captions) for s in model_states(catalog)] == [(first.name, 5, 1), ("other", 0, 1)]
+        assert len(report.unread) == 7  # the pictures lay on another machine
+        assert [(s.name, s.images, s.captions) for s in model_states(catalog)] == [(first.name, 7, 3), ("other", 0, 3)]
 
 
 # --- switching ---

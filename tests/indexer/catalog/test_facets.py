@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer import Catalog, index_paths
-from indexer.catalog.facets import MOST, _at_most, facets
+from indexer.catalog.facets import MAX_FOLDERS, _merge_folders, facets
 from indexer.catalog.images import images_by_id
 from indexer.errors import FilterError
 from tests.conftest import Paint
@@ -66,11 +66,11 @@ def test_missing_files_count_nowhere(library: Catalog, encoder: FakeEncoder, tmp
 def test_folders_are_told_apart_as_deep_as_they_are_few_enough() -> None:
     """Below /p there are 60 albums, so that is where it stops; a level alone above is passed."""
     albums = {f"/srv/p/2024/{n}/": 1 for n in range(60)}
-    assert _at_most(albums | {"/srv/p/2023/x/": 5, "/srv/p/": 2}, MOST) == {
+    assert _merge_folders(albums | {"/srv/p/2023/x/": 5, "/srv/p/": 2}, MAX_FOLDERS) == {
         "/srv/p": 2,
         "/srv/p/2023": 5,
         "/srv/p/2024": 60,
     }
-    assert len(_at_most({f"/{n}/": n for n in range(60)}, MOST)) == MOST
-    assert _at_most({"/": 3}, MOST) == {"/": 3}
-    assert _at_most({}, MOST) == {}
+    assert len(_merge_folders({f"/{n}/": n for n in range(60)}, MAX_FOLDERS)) == MAX_FOLDERS
+    assert _merge_folders({"/": 3}, MAX_FOLDERS) == {"/": 3}
+    assert _merge_folders({}, MAX_FOLDERS) == {}

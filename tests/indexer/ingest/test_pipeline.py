@@ -291,7 +291,7 @@ def test_a_picture_that_the_system_does_not_let_be_read_stays_findable(
     def refuse(*_: object) -> None:
         raise ReadError("cannot be read: Input/output error")
 
-    monkeypatch.setattr("indexer.ingest.pipeline.file_bytes", refuse)
+    monkeypatch.setattr("indexer.ingest.pipeline.read_file", refuse)
     for _ in range(2):
         assert counts(index_paths(catalog, encoder, [folder], prune=True)) == {"unchanged": 4, "failed": 1}
     assert len(shown(catalog)) == 5
