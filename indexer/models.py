@@ -14,16 +14,20 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import delete, insert, update
 
+from encoders import Encoder
 from encoders.progress import Progress, no_progress
 
 from .catalog import schema
+from .catalog.captions import bank_ids
 from .catalog.catalog import VECTORS, Catalog
+from .catalog.contents import catalog_stats
+from .catalog.embeddings import bytes_per_item, unembedded_ids
+from .catalog.images import images_by_id
 from .catalog.paths import is_storable
 from .catalog.records import BANK, EncoderRow, Kind
 from .errors import ModelError
 from .ingest.backfill import Unread, complete
 from .ingest.lock import indexing_lock, locked
-from .ingest.pipeline import ModelPort
 from .vectors.rebuild import refresh
 
 SHORTEST = 6  # digits of a fingerprint that stand for it
@@ -106,7 +110,7 @@ def model_states(catalog: Catalog) -> list[ModelState]:
 
 def add_model(
     catalog: Catalog,
-    encoder: ModelPort,
+    encoder: Encoder,
     *,
     name: str | None = None,
     batch_size: int = 32,
@@ -193,7 +197,7 @@ def remove_model(catalog: Catalog, given: str) -> ModelState:
     return state
 
 
-def _registered(catalog: Catalog, encoder: ModelPort, name: str | None) -> EncoderRow:
+def _registered(catalog: Catalog, encoder: Encoder, name: str | None) -> EncoderRow:
     """A model's row, made if it has none yet; its directory and name are brought up to date."""
     c = schema.encoder.c
     if name is not None and not (name.strip() and name.isprintable()):
@@ -221,13 +225,13 @@ def _registered(catalog: Catalog, encoder: ModelPort, name: str | None) -> Encod
 
 
 def _state(catalog: Catalog, model: EncoderRow) -> ModelState:
-    seen, whole = catalog.for_model(model.name, model.fingerprint), catalog.stats()
-    bare = seen.unembedded(Kind.IMAGE).tolist()
+    seen, whole = catalog.for_model(model.name, model.fingerprint), catalog_stats(catalog)
+    bare = unembedded_ids(seen, Kind.IMAGE).tolist()
     images = whole.images - len(bare)
     own = {source: count for source, count in whole.captions.items() if source != BANK}  # a bank is embedded on use
     captions_of = sum(own.values())
-    captions = captions_of - len(np.setdiff1d(seen.unembedded(Kind.CAPTION), catalog.bank_ids()))
-    size = images * seen.bytes_an_item(Kind.IMAGE) + captions * seen.bytes_an_item(Kind.CAPTION)
+    captions = captions_of - len(np.setdiff1d(unembedded_ids(seen, Kind.CAPTION), bank_ids(catalog)))
+    size = images * bytes_per_item(seen, Kind.IMAGE) + captions * bytes_per_item(seen, Kind.CAPTION)
     return ModelState(
         name=model.name,
         fingerprint=model.fingerprint,
@@ -238,6 +242,6 @@ def _state(catalog: Catalog, model: EncoderRow) -> ModelState:
         images_of=whole.images,
         captions=captions,
         captions_of=captions_of,
-        gone=sum(record.path is None for record in catalog.images(bare).values()),
+        gone=sum(record.path is None for record in images_by_id(catalog, bare).values()),
         bytes=round(size),
     )

@@ -1,11 +1,12 @@
-"""One query from start to end: retrieve, rerank, explain; and how good a model is."""
+"""Searching an index: retrieve, rerank, explain; and evaluating models."""
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
-from .engine import ImageQuery, SearchEngine
+from .engine import SearchEngine
 from .errors import SearchError
 from .evaluation.compare import compare_models
 from .evaluation.evaluate import Evaluation, evaluate
 from .explain import Explanation
+from .image_query import ImageQuery
 
 __all__ = [
     "Answer",

@@ -1,65 +1,101 @@
-"""An engine that goes over to another model when the index does, without being opened anew."""
+"""Which model answers: a given one, or whichever is active in the index when a query comes."""
 
 from __future__ import annotations
 
-from encoders import Encoder
+import threading
+from pathlib import Path
+
+from encoders import Encoder, load_encoder
 from indexer import Catalog
 from indexer.catalog.records import EncoderRow
+from indexer.models import model_directory
 
-from .engine import SearchEngine, load_model
+from .model_index import ModelIndex, find_row
 
 OTHERS = 1
-"""Models that are kept beside the active one."""
+"""Models that stay loaded beside the active one."""
 
 
-class FollowingEngine(SearchEngine):
-    """Answers each query with the model that is active when it comes.
+class ActiveModel:
+    """Follows the index's active model.
 
-    Every model has an engine of its own with its own vectors, so nothing of two models meets in one answer: queries
-    under way end with the model they began with, later ones wait until the new one is loaded.
+    Each model has a `ModelIndex` with its own vectors, so one answer never mixes two models: a running query ends with
+    the model it began with, and later ones wait until the new model is loaded.
     """
 
     def __init__(self, catalog: Catalog, device: str = "auto", workers: int = 1) -> None:
-        super().__init__(catalog, lambda: self._load_model(catalog.active_encoder()))
+        self.catalog = catalog
         self._device, self._workers = device, workers
-        self._of: EncoderRow | None = None
-        self._engine: SearchEngine | None = None
-        self._others: dict[EncoderRow, SearchEngine] = {}
+        self._lock = threading.RLock()
+        self._row: EncoderRow | None = None
+        self._current: ModelIndex | None = None
+        self._others: dict[EncoderRow, ModelIndex] = {}
 
-    @property
-    def encoder(self) -> Encoder:
-        """The active model."""
-        return self.now().encoder
-
-    def now(self) -> SearchEngine:
-        """The engine of the active model, made anew when that has changed."""
+    def current(self) -> ModelIndex:
+        """The active model, opened anew when another one has become active."""
         active = self.catalog.active_encoder()
         with self._lock:
-            if self._engine is None or active != self._of:
-                self._engine, self._of = self._engine_of(active), active
-            return self._engine
+            if self._current is None or active != self._row:
+                self._current, self._row = self._opened(active), active
+            return self._current
 
-    def by_model(self, given: str) -> SearchEngine:
-        """Any model of the index; beside the active one, the last `OTHERS` that were asked for stay loaded."""
-        row, engine = self._row_of(given), self.now()
-        if row == self._of:
-            return engine
+    def named(self, name: str) -> ModelIndex:
+        """Any model of the index; beside the active one, the last `OTHERS` that were asked for stay loaded.
+
+        Raises:
+            UnknownModelError: there is none of that name or fingerprint prefix, or several.
+        """
+        row, current = find_row(self.catalog, name), self.current()
+        if row == self._row:
+            return current
         with self._lock:
-            found = self._others.pop(row, None)
-            if found is None:
-                seen = self.catalog.for_model(row.name, row.fingerprint)
-                found = SearchEngine(seen, lambda: self._load_model(row))
-            self._others = dict([*self._others.items(), (row, found)][-OTHERS:])
-            return found
+            model = self._others.pop(row, None)
+            if model is None:
+                catalog = self.catalog.for_model(row.name, row.fingerprint)
+                model = ModelIndex(catalog, lambda: self._load(row))
+            self._others = dict([*self._others.items(), (row, model)][-OTHERS:])
+            return model
 
-    def _engine_of(self, active: EncoderRow | None) -> SearchEngine:
-        there = None if self._engine is None else self._engine.loaded
+    def _opened(self, active: EncoderRow | None) -> ModelIndex:
         if active is None:
-            return SearchEngine(self.catalog, self._load)
-        seen = self.catalog.for_model(active.name, active.fingerprint)
-        if there is not None and there.fingerprint == active.fingerprint:
-            return SearchEngine(seen, lambda: there)
-        return SearchEngine(seen, lambda: self._load_model(active))
+            return ModelIndex(self.catalog, lambda: self._load(self.catalog.active_encoder()))
+        catalog = self.catalog.for_model(active.name, active.fingerprint)
+        loaded = None if self._current is None else self._current.loaded
+        if loaded is not None and loaded.fingerprint == active.fingerprint:
+            return ModelIndex(catalog, lambda: loaded)
+        return ModelIndex(catalog, lambda: self._load(active))
 
-    def _load_model(self, active: EncoderRow | None) -> Encoder:
-        return load_model(self.catalog, active, device=self._device, workers=self._workers)
+    def _load(self, row: EncoderRow | None) -> Encoder:
+        return load_model(self.catalog, row, device=self._device, workers=self._workers)
+
+
+def open_models(
+    path: Path, encoder: Encoder | None, model: Path | None, *, device: str, workers: int
+) -> ModelIndex | ActiveModel:
+    """Open an index for a loaded model, for the model in a directory, or else for whichever model is active.
+
+    Raises:
+        IndexNotFoundError, CatalogVersionError, CatalogError: the index cannot be used.
+        CheckpointError: `model` cannot be loaded.
+    """
+    if encoder is None and model is not None:
+        encoder = load_encoder(model, device=device, workers=workers)
+    catalog = Catalog.open(path)
+    if encoder is None:
+        return ActiveModel(catalog, device, workers)
+    fixed = encoder
+    return ModelIndex(catalog.for_model(fixed.name, fixed.fingerprint), lambda: fixed)
+
+
+def load_model(catalog: Catalog, row: EncoderRow | None, *, device: str = "auto", workers: int = 1) -> Encoder:
+    """Load a model of an index from its directory; the base model for an index that has no model yet.
+
+    Raises:
+        ModelError: the directory is gone.
+        EncoderMismatchError: the directory holds another model.
+        CheckpointError: the directory holds no usable model.
+    """
+    encoder = load_encoder(model_directory(catalog, row), device=device, workers=workers)
+    if row is not None and encoder.fingerprint != row.fingerprint:
+        raise catalog.mismatch(row, encoder.name, encoder.fingerprint)
+    return encoder

@@ -1,4 +1,4 @@
-"""What a search gives back. `as_dict` is the JSON that the command line and the HTTP API print."""
+"""The answers of a search. `as_dict` is the JSON that the command line and the HTTP API print."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Hit:
-    """An image that was found.
+    """An image of an answer.
 
-    `retrieval_score` is a cosine in [-1, 1]; `rerank_score` is comparable within one answer; `match_probability` is
-    calibrated, in [0, 1]. The last two are None for hits beyond the reranked depth; both hold what keywords and words
-    taken away add. `score` is what orders the hits: the rerank score where there is one. `path` is None for an image
-    whose files are all gone. `sources` says where the hit comes from: `vector` where it is among the nearest, `name`
-    and `caption` where words of the query, `matched`, lie in a file or folder name or a caption. `retrieval_rank` is
-    the place that it had before reranking, from 1. `width` and `height` are pixels of the upright picture.
+    - `score` orders the hits: the rerank score, or the retrieval score beyond the reranked depth.
+    - `retrieval_score` is the cosine between the image and the query, in [-1, 1]. `retrieval_rank` is the rank before
+      reranking, from 1.
+    - `rerank_score` is comparable within one answer. It takes everything in the query into account: the sentence, the
+      query's picture, keywords and excluded words.
+    - `match_probability` is the calibrated probability, in [0, 1], that the sentence alone describes the image. A
+      picture in the query changes the order but not the probability; keywords that the image's names and captions
+      contain raise it; excluded words can only lower it. So with a picture or excluded words, probabilities need not
+      fall from hit to hit. Like the rerank score it is None beyond the reranked depth.
+    - `sources` says how the image was found: `vector` if it is among the nearest, `name` and `caption` if a file or
+      folder name or a caption contains words of the query, which are `matched`.
+    - `path` is None for an image whose files are all gone. `width` and `height` are pixels of the upright picture.
     """
 
     rank: int
@@ -40,7 +46,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class CaptionHit:
-    """A caption that was found; scores as in `Hit`. `caption_id` is None for a line of a bank given with the query."""
+    """A caption of an answer; scores as in `Hit`. `caption_id` is None for a caption that came with the query."""
 
     rank: int
     caption_id: int | None
@@ -57,30 +63,31 @@ class CaptionHit:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the next page of an answer begins: behind so many hits, among the images that were there at first.
+class PageStart:
+    """Where the next page of an answer begins.
 
-    `top` is the highest id of those, so that pictures which are added meanwhile move nothing; `model`, the fingerprint
-    of the model that answers all pages.
+    `shown` are the ids of the hits so far: the next page is the best of the others, whatever was deleted meanwhile.
+    `top` is the highest id when the first page was made, so that images added since change nothing. `model` is the
+    fingerprint of the model that answers all pages.
     """
 
-    offset: int
+    shown: tuple[int, ...]
     top: int
     model: str
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Images for a query, best first, the time of each stage in milliseconds, and what was taken away.
+    """Images for a query, best first, milliseconds by stage, and the words that were excluded.
 
-    `following` is where the next page begins, None where there is none.
+    `following` is where the next page begins, None on the last page.
     """
 
     query: str
     hits: tuple[Hit, ...]
     timings_ms: dict[str, float]
     without: tuple[str, ...] = ()
-    following: Place | None = None
+    following: PageStart | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types."""
@@ -91,7 +98,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class CaptionAnswer:
-    """Captions for an image, best first, and the time of each stage in milliseconds."""
+    """Captions for an image, best first, and milliseconds by stage."""
 
     query: str
     hits: tuple[CaptionHit, ...]

@@ -7,9 +7,11 @@ state, any other word a faint grey. So "red" finds red pictures, and tests need 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from encoders.features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
@@ -23,6 +25,8 @@ COLOURS = {
     "black": (0, 0, 0),
 }
 SIDE = 4
+QUERY = np.array([0, 0, 0, 0.6, -0.6, 0, 0, 0], np.float32)
+"""Added to a sentence's vector to make a query's; orthogonal to all pictures, so the nearest stay the nearest."""
 
 
 def _states(rgb: Floats) -> Floats:
@@ -34,6 +38,11 @@ def _states(rgb: Floats) -> Floats:
 
 def _unit(rows: Floats) -> Floats:
     return (rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-8)).astype(np.float32)
+
+
+def is_query(vectors: Floats) -> npt.NDArray[np.bool_]:
+    """Which vectors (B, D) come from `FakeEncoder.query`, alone or with a picture's added."""
+    return np.asarray(vectors @ QUERY > 0.1)
 
 
 class FakeEncoder:
@@ -85,8 +94,10 @@ class FakeEncoder:
         return np.concatenate([np.roll(states[..., :3], self.turn, axis=-1), states[..., 3:]], axis=-1)
 
     def query(self, text: TextFeatures) -> TextFeatures:
-        """Nothing to add."""
-        return text
+        """Turned towards `QUERY`: cosines with pictures are smaller, in the same order."""
+        if is_query(text.vectors).any():
+            raise AssertionError("these sentences are queries already")
+        return replace(text, vectors=_unit(text.vectors + QUERY))
 
     def strangeness(self, terms: Sequence[str]) -> list[float]:
         """Colours, `a` and `thing` are known, no other word is."""
@@ -95,11 +106,15 @@ class FakeEncoder:
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Each word's best region, averaged over words, plus the retrieval score."""
+        if not is_query(text.vectors).all():
+            raise AssertionError("pictures are matched with a sentence that does not come from `query`")
         local = np.array([(text.tokens[0] @ r.T).max(axis=1).mean() for r in images.regions], np.float32)
         return self._match(local + images.vectors @ text.vectors[0])
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
-        """As `match_images`."""
+        """As `match_images`, of sentences that are not queries."""
+        if is_query(texts.vectors).any():
+            raise AssertionError("captions are matched with vectors that come from `query`")
         local = np.array([(t @ image.regions[0].T).max(axis=1).mean() for t in texts.tokens], np.float32)
         return self._match(local + texts.vectors @ image.vectors[0])
 

@@ -42,7 +42,7 @@ def duplicates(
         return
     print_duplicates(groups)
     if not groups:
-        message("no picture is there twice", style="dim")
+        message("No duplicates found.", style="dim")
         return
     noun = "picture" if len(groups) == 1 else "pictures"
     message(f"{len(groups)} {noun} in {files} files; all but the largest of each take {size(spare)}", style="dim")

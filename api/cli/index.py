@@ -17,10 +17,12 @@ from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
 from indexer import Catalog, IndexerError, IndexReport, VectorIndex, follow, index_paths
 from indexer import forget as forget_path
+from indexer.catalog.connection import DATABASE
+from indexer.catalog.contents import catalog_stats, recorded_failures
 from indexer.catalog.records import Kind
 from indexer.errors import ModelError
 from indexer.ingest.lock import indexing_lock
-from indexer.pictures.decode import supported_formats
+from indexer.pictures.formats import supported_formats
 from indexer.vectors.files import vector_choice
 from indexer.vectors.segment import gpu_count
 from indexer.vectors.structure import IndexStructure
@@ -52,7 +54,7 @@ def index(
     Without PATH, all folders that were given before are brought up to date; where nobody looks on, as in a cron job,
     without a word. Images of a folder that is not there (an unplugged drive) are hidden until it is back.
     """
-    new = not (index / "catalog.db").exists()
+    new = not (index / DATABASE).exists()
     if new and not paths:
         raise typer.BadParameter(f"missing PATH: there is no index in {index} that knows any folder yet")
     file = read_captions(captions) if captions else None
@@ -99,7 +101,7 @@ def stats(
 ) -> None:
     """What is in the index."""
     with Catalog.open(index) as catalog:
-        found, failed = catalog.stats(), catalog.failures() if failures else []
+        found, failed = catalog_stats(catalog), recorded_failures(catalog) if failures else []
         choices = {kind.value: vector_choice(catalog, kind) for kind in Kind}
     each = round(found.bytes_on_disk / found.images) if found.images else 0
     if json:
@@ -157,12 +159,12 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
         facts["model"] |= {"sound": False, "fault": str(exc)}
         sound = False
     facts["index"] = {"path": str(index)}
-    if not (index / "catalog.db").exists():
+    if not (index / DATABASE).exists():
         facts["index"]["state"] = "none yet"
     else:
         try:
             with Catalog.open(index) as catalog:
-                facts["index"] |= {"state": "sound", "images": catalog.stats().images}
+                facts["index"] |= {"state": "sound", "images": catalog_stats(catalog).images}
                 catalog.check()
                 if encoder is not None:
                     catalog.for_model(encoder.name, encoder.fingerprint).active_encoder()  # raises if it is not there

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from encoders import load_encoder
+from encoders.recall import Recalls
 from indexer import Catalog, add_model, remove_model, switch_model
 from indexer.models import AddReport, ModelState, find_model, model_states
 from search import compare_models
-from search.engine import load_model
+from search.active_model import load_model
 from search.evaluation.compare import Compared, Comparison
-from search.evaluation.evaluate import Recalls
 
 from .index import SHOWN_FAILURES
 from .interrupt import stop_on_interrupt

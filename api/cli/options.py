@@ -9,6 +9,7 @@ import typer
 
 from encoders import BASE_MODEL
 from indexer import Catalog
+from indexer.catalog.connection import DATABASE
 from indexer.models import model_directory as remembered_directory
 
 Index = Annotated[
@@ -46,7 +47,7 @@ def model_for(index: Path, given: Path | None) -> Path | None:
     Raises:
         ModelError: the index's model is not where it was.
     """
-    if given is not None or not (index / "catalog.db").exists():
+    if given is not None or not (index / DATABASE).exists():
         return model_directory(given)
     with Catalog.open(index) as catalog:
         return remembered_directory(catalog, catalog.active_encoder())

@@ -106,7 +106,7 @@ def progress(*, quiet: bool = False) -> Iterator[Advance]:
 def print_hits(hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
     """A table of images, with paths that terminals can open."""
     if not hits:
-        message("no image fits", style="yellow")
+        message("No matching images.", style="yellow")
         return
     table = _table()
     for hit in hits:
@@ -118,7 +118,7 @@ def print_hits(hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
 def print_captions(hits: Sequence[CaptionHit], timings_ms: dict[str, float]) -> None:
     """A table of captions."""
     if not hits:
-        message("no caption fits", style="yellow")
+        message("No matching captions.", style="yellow")
         return
     table = _table()
     for hit in hits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
+from platformdirs import user_cache_path
 
 from encoders import load_encoder
 from indexer import Catalog
-from indexer.errors import CatalogError
+from indexer.catalog.connection import DATABASE
 from search import SearchEngine
+from search.model_index import ModelIndex
 
 from ..errors import InputError
 from .options import DEFAULT_INDEX, Depth, Device, Index, Json, Model, NoRerank, Where, model_directory
@@ -150,19 +151,32 @@ def _engine(index: Path, model: Path | None, device: str) -> Iterator[SearchEngi
 @contextmanager
 def _engine_or_bank(index: Path, model: Path | None, device: str) -> Iterator[SearchEngine]:
     """The index; where there is none, one that holds the caption bank alone, kept in the user's cache."""
-    if (index / "catalog.db").exists():
+    if (index / DATABASE).exists():
         with _engine(index, model, device) as engine:
             yield engine
         return
     encoder = load_encoder(model_directory(model), device=device)
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    with tempfile.TemporaryDirectory() as temporary:
-        try:
-            catalog = Catalog.open(caches / "crosslook" / encoder.fingerprint[:16], create=True)
-        except CatalogError:  # no cache can be written: the bank is embedded for this once
-            catalog = Catalog.open(Path(temporary), create=True)
-        with SearchEngine(catalog, lambda: encoder) as engine:
-            yield engine
+    with (
+        _bank_directory(encoder.fingerprint) as directory,
+        Catalog.open(directory, create=True) as catalog,
+        SearchEngine(ModelIndex(catalog, lambda: encoder)) as engine,
+    ):
+        yield engine
+
+
+@contextmanager
+def _bank_directory(fingerprint: str) -> Iterator[Path]:
+    """The user's cache of the caption bank; where it cannot be written to, a folder for this run alone."""
+    try:
+        directory = user_cache_path("crosslook", appauthor=False) / fingerprint[:16]
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except (OSError, RuntimeError):  # platformdirs raises the latter where there is no home directory
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
+    else:
+        yield directory
 
 
 def _bank(path: Path) -> list[str]:

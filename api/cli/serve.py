@@ -15,6 +15,7 @@ from PIL import Image
 
 from encoders import load_encoder
 from indexer import Catalog
+from indexer.catalog.connection import DATABASE
 from search import SearchEngine
 
 from ..errors import SettingsError
@@ -90,7 +91,7 @@ def serve(
     for folder in settings.roots:
         if not folder.is_dir():
             message(f"{folder} is no folder now; it can be indexed once it is there", style="yellow")
-    if settings.roots and not (index / "catalog.db").exists():
+    if settings.roots and not (index / DATABASE).exists():
         Catalog.open(index, create=True).close()  # the first indexing is asked for over HTTP
     from ..server.logs import log_to  # noqa: PLC0415  as above
 

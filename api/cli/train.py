@@ -12,11 +12,11 @@ from rich.table import Table
 
 from encoders import load_encoder
 from encoders.datasets import Dataset, read_dataset
+from encoders.recall import Recalls
 from indexer import open_image
 from indexer.errors import DecodeError
 from search import Evaluation
 from search import evaluate as measure
-from search.evaluation.evaluate import Recalls
 
 from ..errors import InputError
 from .options import Depth, Device, Json, Model, model_directory

@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Inf
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from indexer.catalog.contents import count_items
 from indexer.errors import CatalogError
 from search import SearchEngine
 
@@ -105,7 +106,7 @@ class Present(Collector):
 
     def _index(self) -> Iterator[Metric]:
         catalog = self._engine.catalog
-        for name, count in catalog.counts().items():
+        for name, count in count_items(catalog).items():
             yield GaugeMetricFamily(f"crosslook_index_{name}s", f"{name.capitalize()}s in the index.", count)
         model = catalog.active_encoder()
         if model is not None:

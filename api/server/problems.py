@@ -139,7 +139,7 @@ def _http(request: Request, exc: Exception) -> JSONResponse:
     if isinstance(exc, HTTPException):
         status, detail, headers = exc.status_code, exc.detail, dict(exc.headers or {})
     if status == 404 and detail == "Not Found":
-        detail = "there is nothing at this address; /openapi.json tells what there is"
+        detail = "No such route. See /openapi.json."
     if status == 405:
         headers = _allow(request) or headers or {}
         detail = f"this takes {headers.get('Allow', 'GET')} alone"
@@ -160,5 +160,5 @@ def ending() -> JSONResponse:
 
 
 def unforeseen() -> JSONResponse:
-    """What a client learns of an error that nothing above stands for; the log has the rest."""
-    return problem(500, "an error that crosslook did not foresee; the server's log tells more")
+    """The answer to an unexpected exception; the log has its traceback."""
+    return problem(500, "Internal error. Search the server log for this request id.")

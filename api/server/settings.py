@@ -151,5 +151,7 @@ def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    names = {name: PREFIX + name.upper() for name in Settings.model_fields}
-    return {name: environment[variable] for name, variable in names.items() if variable in environment}
+    """What the environment sets. An empty variable counts as not set, but for a list, which it empties."""
+    values = {name: environment.get(PREFIX + name.upper()) for name in Settings.model_fields}
+    lists = {name for name, field in Settings.model_fields.items() if isinstance(field.default, list)}
+    return {name: value for name, value in values.items() if value or (value == "" and name in lists)}

@@ -2,17 +2,17 @@
    address, and `render` brings the page in line with it. */
 
 import { address, filtered, NOTHING, question, read, where } from "./address.js";
-import { answers, uploads } from "./answers.js";
 import * as api from "./api.js";
 import { pictures } from "./drop.js";
 import { filters } from "./filters.js";
-import * as folds from "./folds.js";
 import { grid } from "./grid.js";
-import { askForKey } from "./keyask.js";
+import { askForKey } from "./key-dialog.js";
+import { announcement, emptyState, failureState, matchesNothing } from "./messages.js";
+import * as nearDuplicates from "./near-duplicates.js";
 import { picturePage } from "./picture.js";
-import { queried } from "./queried.js";
+import { queryPicture } from "./query-picture.js";
+import { answers, uploads } from "./result-pages.js";
 import { busy, judge, notify, say, settle, stand, summarise } from "./status.js";
-import { failure, matchesNothing, nothing, spoken } from "./telling.js";
 import { timeline } from "./timeline.js";
 
 const PAUSE = 150; // milliseconds without a key pressed after which a search begins
@@ -48,7 +48,7 @@ const page = picturePage(document.getElementById("picture"), {
 });
 const choose = filters(document.getElementById("filters"), { facets: api.facets, change: go });
 const times = timeline(bar, { facets: api.facets, change: go });
-const showQueried = queried(document.getElementById("asked"), {
+const drawQueryPicture = queryPicture(document.getElementById("asked"), {
   search: (text) => go({ ...NOTHING, q: text }),
   remove: () => go({ like: null, upload: null }),
 });
@@ -123,16 +123,16 @@ async function ask({ afresh = false } = {}) {
   }
   let isRefused = false;
   try {
-    const [found] = await Promise.all([first(signal), folds.ready()]);
+    const [found] = await Promise.all([first(signal), nearDuplicates.ready()]);
     signal.throwIfAborted();
     asking = null;
     shown = wanted;
     next = first;
     groups = new Map();
     if (asked.view === null) window.scrollTo({ top: 0, behavior: "instant" });
-    tiles.show(folds.fold(found.items, groups), found.last);
+    tiles.show(nearDuplicates.fold(found.items, groups), found.last);
     tell(found);
-    if (!folds.known()) folds.arrival().then(() => shown === wanted && foldUnseen());
+    if (!nearDuplicates.known()) nearDuplicates.arrival().then(() => shown === wanted && foldUnseen());
   } catch (error) {
     if (signal.aborted) return;
     asking = null;
@@ -166,7 +166,7 @@ function rest() {
 /** Near-duplicates became known after their pictures were shown: nothing that is in the window moves. */
 function foldUnseen() {
   groups = new Map();
-  tiles.refold((items, seen) => folds.fold(items, groups, seen));
+  tiles.refold((items, seen) => nearDuplicates.fold(items, groups, seen));
 }
 
 /** The next page, when the end comes near. */
@@ -179,7 +179,7 @@ async function more() {
     const found = await next(signal);
     signal.throwIfAborted();
     isLoading = false;
-    tiles.add(folds.fold(found.items, groups), found.last);
+    tiles.add(nearDuplicates.fold(found.items, groups), found.last);
   } catch (error) {
     if (signal.aborted) return;
     isLoading = false;
@@ -229,10 +229,10 @@ function tell(found) {
   settle();
   stand(null);
   judge(null);
-  tellAloud(spoken(asked, found));
+  tellAloud(announcement(asked, found));
   if (!found.items.length) {
     summarise("");
-    stand(nothing(asked, go));
+    stand(emptyState(asked, go));
     return;
   }
   if (matchesNothing(asked, found)) {
@@ -267,8 +267,8 @@ function fail(error, retry) {
   hasFailed = true;
   tiles.show([], true);
   judge(null);
-  stand({ ...failure(error), buttons: [["Try again", retry]] });
-  say(failure(error).title);
+  stand({ ...failureState(error), buttons: [["Try again", retry]] });
+  say(failureState(error).title);
 }
 
 api.events.addEventListener("busy", ({ detail }) =>
@@ -310,7 +310,7 @@ function render(before) {
         ? "Describe a picture"
         : "Describe a picture, or drop one here";
   document.title = asked.q.trim() ? `${asked.q.trim()} · crosslook` : "crosslook";
-  showQueried(asked);
+  drawQueryPicture(asked);
   choose(asked);
   views(before);
   if (asked.picture === null && page.id !== null) {
@@ -390,7 +390,7 @@ for (const name of Object.keys(made)) {
   host.addEventListener("show", ({ detail }) => go({ view: null, picture: detail.id }, { opened: true }));
 }
 document.getElementById("indexing").addEventListener("indexed", () => {
-  folds.forget();
+  nearDuplicates.forget();
   times.forget();
   kept.clear();
   if (asked.view !== null) {

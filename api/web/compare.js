@@ -6,7 +6,7 @@
 // happened: "leave" (back to the pictures), and "show" with the id of a picture that was chosen.
 
 import { el } from "./dom.js";
-import { percent } from "./likely.js";
+import { percent } from "./probability-words.js";
 
 const ASKED = 100;
 const SHOWN = 20;

@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { el, icon } from "./dom.js";
 import { arrange, between, rowHeight } from "./layout.js";
-import { likely, percent } from "./likely.js";
+import { likely, percent } from "./probability-words.js";
 
 const NEAR = 1.2; // windows above and below that are drawn
 const AHEAD = 2.5; // windows before the end at which more is asked for

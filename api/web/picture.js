@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { light, whereabouts } from "./attention.js";
 import { el, icon } from "./dom.js";
-import { likely, MEANING, percent } from "./likely.js";
+import { likely, MEANING, percent } from "./probability-words.js";
 
 const SHOWN_AS_THEY_ARE = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // what every browser shows
 const THUMBNAIL = 1024;

@@ -1,8 +1,8 @@
 /* The timeline at the bottom: a bar a month, as high as there are pictures; click one, or drag over several. */
 
 import { where } from "./address.js";
-import { month } from "./answers.js";
 import { el } from "./dom.js";
+import { month } from "./result-pages.js";
 
 const MOST = 216; // bars of months; a longer time is shown in years
 const count = new Intl.NumberFormat();

@@ -236,7 +236,7 @@ class _CacheEntry:
         return compiled
 
     def save(self, model: Any, example: Sequence[Array]) -> None:  # noqa: ANN401  openvino's
-        """Replace older translations of the part; where the cache cannot be written, the next start translates again."""
+        """Replace older translations of the part; without a writable cache the next start translates again."""
         import openvino  # noqa: PLC0415  as above
 
         cache = cache_folder()

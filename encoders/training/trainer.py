@@ -140,7 +140,7 @@ def _read_state(path: Path, device: torch.device) -> dict[str, Any]:
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as exc:  # of zip, pickle, or torch, each with errors of its own
         raise _damaged(path, exc) from exc
-    if not (isinstance(state, dict) and STATE <= state.keys() and isinstance(state["config"], dict)):
+    if not (isinstance(state, dict) and state.keys() >= STATE and isinstance(state["config"], dict)):
         raise _damaged(path, TypeError("it holds something else"))
     return state
 
@@ -287,9 +287,9 @@ class _Run:
             self.history = state["history"]
             if not 0 <= self.best_epoch <= self.epochs <= self.config.epochs:
                 raise ValueError("its epochs do not fit together")  # noqa: TRY301  damage like any other
-            return self.epochs
         except Exception as exc:  # torch checks no more than it stumbles over
             raise _damaged(path, exc) from exc
+        return self.epochs
 
     def train_epoch(self, epoch: int) -> None:
         """One pass over the pictures. Every random choice follows from the seed and the epoch alone."""

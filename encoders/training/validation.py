@@ -19,6 +19,7 @@ from ..network.heads import AttentionPool
 from ..network.model import CrosslookModel, Encoded
 from ..network.reranker import Reranker
 from ..network.text_tower import TextTower
+from ..recall import Recalls, first_correct
 from .data import PairSet
 
 MATCH_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -27,11 +28,11 @@ HUBNESS_WEIGHTS = (0.0, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
-class Recalls:
-    """Recall at 1, 5 and 10 in percent, both ways."""
+class BothRecalls:
+    """Recalls in both directions."""
 
-    text_to_image: tuple[float, float, float]
-    image_to_text: tuple[float, float, float]
+    text_to_image: Recalls
+    image_to_text: Recalls
 
     @property
     def total(self) -> float:
@@ -43,8 +44,8 @@ class Recalls:
 class Validation:
     """The towers' recalls, the reranked ones, and the calibration that gave them."""
 
-    retrieval: Recalls
-    reranked: Recalls
+    retrieval: BothRecalls
+    reranked: BothRecalls
     calibration: Calibration
 
 
@@ -146,12 +147,10 @@ class _Lists:
         """Joined as a search joins them for familiar words."""
         return calibration.scores(self.similarities, self.logits, self.wholes, self.hubness)
 
-    def recalls(self, calibration: Calibration) -> tuple[float, float, float]:
+    def recalls(self, calibration: Calibration) -> Recalls:
         """Recall at 1, 5 and 10 in percent."""
         order = np.argsort(-self.scores(calibration), axis=1, kind="stable")
-        ranked = np.take_along_axis(self.correct, order, axis=1)
-        r1, r5, r10 = (100 * float(ranked[:, :k].any(axis=1).mean()) for k in (1, 5, 10))
-        return r1, r5, r10
+        return Recalls.of(first_correct(np.take_along_axis(self.correct, order, axis=1)))
 
 
 def validate(
@@ -183,8 +182,8 @@ def validate(
             "train with a lower learning rate, or start from another model"
         )
 
-    def recalls(calibration: Calibration) -> Recalls:
-        return Recalls(for_text.recalls(calibration), for_image.recalls(calibration))
+    def recalls(calibration: Calibration) -> BothRecalls:
+        return BothRecalls(for_text.recalls(calibration), for_image.recalls(calibration))
 
     if calibration is None:
         if weights is not None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from ..errors import CatalogError
+from ..errors import CatalogError, CatalogWriteError
+
+DATABASE = "catalog.db"
+"""The catalog's file in an index directory."""
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for another one; a batch is committed in a fraction of that."""
@@ -26,6 +31,7 @@ _SENTENCES = {
     sqlite3.SQLITE_CORRUPT: "{file} is damaged ({said}); restore it, or index again elsewhere",
     sqlite3.SQLITE_NOTADB: "{file} cannot be used as a catalog ({said}); restore it, or index again elsewhere",
 }
+_CANNOT_WRITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY}
 
 _NO_LOCKS = "win32-none" if os.name == "nt" else "unix-none"
 
@@ -48,7 +54,20 @@ def refusal(file: Path, error: DatabaseError) -> CatalogError:
     """What SQLite says, as a sentence with the way out."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of the bits are details
     sentence = _SENTENCES.get(code, "{file}: {said}")
-    return CatalogError(sentence.format(file=file, said=error.orig, seconds=BUSY_SECONDS))
+    kind = CatalogWriteError if code in _CANNOT_WRITE else CatalogError
+    return kind(sentence.format(file=file, said=error.orig, seconds=BUSY_SECONDS))
+
+
+@contextmanager
+def write_transaction(connection: Connection) -> Iterator[None]:
+    """A transaction that may write from its first moment, so that no other writer can come between."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 def _writer(file: Path) -> sqlite3.Connection:

@@ -33,9 +33,9 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _SIZE = re.compile(r"(?P<count>[0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(?P<unit>[a-z]*)")
 _UNITS = {"": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 LARGEST = 2**63 - 1
-"""What SQLite can compare with."""
+"""The largest integer of SQLite."""
 MOST_CLAUSES = 50
-"""In one expression: SQLite nests conditions a thousand deep at most."""
+"""Maximum comparisons in one expression: SQLite nests conditions a thousand deep at most."""
 
 _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 _image, _location, _caption = schema.image.c, schema.location.c, schema.caption.c
@@ -55,12 +55,12 @@ class _Clause:
     op_at: int
     value_at: int
 
-    def wrong(self, what: str) -> FilterError:
-        """The value is not what the field takes."""
+    def invalid(self, what: str) -> FilterError:
+        """Create the error for a value that the field does not take."""
         return _error(self.expression, self.value_at, what)
 
-    def equality(self) -> None:
-        """Refuse an operator that has no sense here."""
+    def require_equality(self) -> None:
+        """Refuse any operator but = and !=."""
         if self.op != "=":
             raise _error(self.expression, self.op_at, f"{self.field} takes = or !=, not {self.op}")
 
@@ -86,7 +86,7 @@ def condition(expression: str) -> Condition:
 
 
 def _clauses(text: str) -> Iterator[tuple[str, _Clause, bool]]:
-    """Each clause with the word before it, and whether it says `!=`."""
+    """Yield each clause with the `and` or `or` before it, and whether its operator is `!=`."""
     word, at = "", 0
     while True:
         start = _START.match(text, at)
@@ -106,7 +106,7 @@ def _clauses(text: str) -> Iterator[tuple[str, _Clause, bool]]:
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """The value that begins there, without its quotation marks, and where it ends."""
+    """Read the value that begins at a position, without quotation marks; return it and its end."""
     if (mark := text[at]) in "'\"":
         end = text.find(mark, at + 1)
         if end < 0:
@@ -121,13 +121,13 @@ def _error(expression: str, at: int, what: str) -> FilterError:
     return FilterError(f"filter {expression!r}: at character {at + 1}, {what}")
 
 
-# --- what each field means ---
+# --- the meaning of each field ---
 
 
 def _pixels(column: ColumnElement[int]) -> Callable[[_Clause], Condition]:
     def meaning(clause: _Clause) -> Condition:
         if not re.fullmatch(r"-?[0-9]{1,9}", clause.value):
-            raise clause.wrong(f"{clause.value!r} is not a whole number of pixels")
+            raise clause.invalid(f"{clause.value!r} is not a whole number of pixels")
         return _OPERATORS[clause.op](column, int(clause.value))
 
     return meaning
@@ -136,7 +136,7 @@ def _pixels(column: ColumnElement[int]) -> Callable[[_Clause], Condition]:
 def _decimal(column: ColumnElement[float]) -> Callable[[_Clause], Condition]:
     def meaning(clause: _Clause) -> Condition:
         if not _DECIMAL.fullmatch(clause.value):
-            raise clause.wrong(f"{clause.value!r} is not a number such as 48.137")
+            raise clause.invalid(f"{clause.value!r} is not a number such as 48.137")
         return _OPERATORS[clause.op](column, float(clause.value))
 
     return meaning
@@ -148,17 +148,17 @@ def _orientation(clause: _Clause) -> Condition:
         "portrait": _image.width < _image.height,
         "square": _image.width == _image.height,
     }
-    clause.equality()
+    clause.require_equality()
     if clause.value.lower() not in shapes:
-        raise clause.wrong(f"orientation is landscape, portrait or square, not {clause.value!r}")
+        raise clause.invalid(f"orientation is landscape, portrait or square, not {clause.value!r}")
     return shapes[clause.value.lower()]
 
 
 def _taken_at(clause: _Clause) -> Condition:
-    """ISO dates compare by their beginning: `taken_at = 2024` is the whole year."""
+    """ISO dates compare by their prefix: `taken_at = 2024` matches the whole year."""
     match = re.fullmatch(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ][\d:]+)?)?)?", clause.value, re.ASCII)
     if match is None or not _is_date(*(int(part or 1) for part in match.groups())):
-        raise clause.wrong(f"{clause.value!r} is not a date such as 2024-01-31")
+        raise clause.invalid(f"{clause.value!r} is not a date such as 2024-01-31")
     begun = func.substr(_image.taken_at, 1, len(clause.value))
     return _OPERATORS[clause.op](begun, clause.value.replace(" ", "T"))
 
@@ -176,24 +176,24 @@ def _has_date(clause: _Clause) -> Condition:
 
 
 def _camera(clause: _Clause) -> Condition:
-    clause.equality()
+    clause.require_equality()
     return _like(_image.camera, clause.value)
 
 
 def _format(clause: _Clause) -> Condition:
-    clause.equality()
+    clause.require_equality()
     return _like(_image.format, _FORMATS.get(clause.value.lower(), clause.value))
 
 
 def _within(clause: _Clause) -> Condition:
     """A box of degrees: south, west, north, east. One whose west lies east of its east spans the date line."""
-    clause.equality()
+    clause.require_equality()
     parts = [part.strip() for part in clause.value.split(",")]
     if len(parts) != 4 or not all(_DECIMAL.fullmatch(part) for part in parts):
-        raise clause.wrong(f"{clause.value!r} is not south,west,north,east in degrees, such as 48.1,11.4,48.3,11.8")
+        raise clause.invalid(f"{clause.value!r} is not south,west,north,east in degrees, such as 48.1,11.4,48.3,11.8")
     south, west, north, east = (float(part) for part in parts)
     if not (-90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
-        raise clause.wrong("latitudes run from -90 to 90, south before north, longitudes from -180 to 180")
+        raise clause.invalid("latitudes run from -90 to 90, south before north, longitudes from -180 to 180")
     from_west, to_east = _image.longitude >= west, _image.longitude <= east
     across = and_(from_west, to_east) if west <= east else or_(from_west, to_east)
     return and_(_image.latitude.between(south, north), across)
@@ -202,26 +202,26 @@ def _within(clause: _Clause) -> Condition:
 def _size(clause: _Clause) -> Condition:
     match = _SIZE.fullmatch(clause.value.lower())
     if match is None or match["unit"] not in _UNITS:
-        raise clause.wrong(f"{clause.value!r} is not a size such as 2MB, 500 kB, 1.5MiB, or a number of bytes")
+        raise clause.invalid(f"{clause.value!r} is not a size such as 2MB, 500 kB, 1.5MiB, or a number of bytes")
     count = min(round(float(match["count"]) * _UNITS[match["unit"]]), LARGEST)
-    return _lies(_OPERATORS[clause.op](_location.size, count))
+    return _has_file(_OPERATORS[clause.op](_location.size, count))
 
 
 def _folder(clause: _Clause) -> Condition:
-    """All that lies below it, found by the index on paths."""
-    clause.equality()
+    """All files below a folder, found by the index on paths."""
+    clause.require_equality()
     home = os.path.expanduser(clause.value)  # noqa: PTH111  Path.expanduser raises where there is no such user
     folder = os.path.abspath(home).rstrip(os.sep)
-    return _lies(and_(_location.path > folder + os.sep, _location.path < folder + chr(ord(os.sep) + 1)))
+    return _has_file(and_(_location.path > folder + os.sep, _location.path < folder + chr(ord(os.sep) + 1)))
 
 
 def _name(clause: _Clause) -> Condition:
-    """The last part of the path. Comparing its end first is quick, and lets few through to be taken apart."""
-    clause.equality()
+    """The last part of the path. Comparing the end of the path first is fast, and leaves few paths to split."""
+    clause.require_equality()
     path = _location.path
     folder = func.rtrim(path, func.replace(path, os.sep, ""))  # all letters but separators off the end
     name = func.substr(path, func.length(folder) + 1)
-    return _lies(and_(_like(path, f"*{os.sep}{clause.value}"), _like(name, clause.value)))
+    return _has_file(and_(_like(path, f"*{os.sep}{clause.value}"), _like(name, clause.value)))
 
 
 def _has_caption(clause: _Clause) -> Condition:
@@ -230,19 +230,19 @@ def _has_caption(clause: _Clause) -> Condition:
 
 
 def _truth(clause: _Clause) -> bool:
-    clause.equality()
+    clause.require_equality()
     if clause.value.lower() not in ("true", "false"):
-        raise clause.wrong(f"{clause.field} is true or false, not {clause.value!r}")
+        raise clause.invalid(f"{clause.field} is true or false, not {clause.value!r}")
     return clause.value.lower() == "true"
 
 
-def _lies(where: Condition) -> Condition:
-    """One of the places where the image lies now is so."""
+def _has_file(where: Condition) -> Condition:
+    """At least one present file of the image fulfils a condition."""
     return _image.id.in_(select(_location.image_id).where(where, _location.missing_since.is_(None)))
 
 
 def _like(column: ColumnElement[str], value: str) -> Condition:
-    """Equal but for case; `*` stands for any text."""
+    """Equal ignoring case; `*` matches any text."""
     pattern = re.sub(r"([%_\\])", r"\\\1", value).replace("*", "%")
     return column.like(pattern, escape="\\")
 

@@ -1,7 +1,8 @@
-"""What the catalog hands out: small frozen records."""
+"""The records that the catalog returns: small and frozen."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 BANK = "bank"
-"""Source of captions that belong to no image, for collections that have none of their own."""
+"""Source of the captions that belong to no image, for collections without captions of their own."""
 
 
 Ids = npt.NDArray[np.int64]
@@ -19,7 +20,7 @@ Ids = npt.NDArray[np.int64]
 
 
 class Kind(StrEnum):
-    """What an embedding stands for."""
+    """What an embedding was made of."""
 
     IMAGE = "image"
     CAPTION = "caption"
@@ -39,7 +40,7 @@ class EncoderRow:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """An image and where it lies; `path` is the first place that is not missing, None if all are."""
+    """An image and its files; `path` is the first that is not missing, None if all are."""
 
     id: int
     path: Path | None
@@ -61,7 +62,7 @@ class CaptionRecord:
 
 
 class LocationRecord(NamedTuple):
-    """A file as it was when it was last indexed. A tuple, for there are as many as files."""
+    """A file as it was when it was last indexed. A tuple, which is cheap: there is one for each file."""
 
     path: str
     image_id: int
@@ -73,7 +74,7 @@ class LocationRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class FailureRecord:
-    """A file that could not be indexed; it is tried again when its size or time changes."""
+    """A file that could not be indexed; it is retried when its size or modification time changes."""
 
     path: str
     reason: str
@@ -97,9 +98,19 @@ class CatalogStats:
 
 @dataclass(frozen=True)
 class Stamp:
-    """Of the vectors of a kind: their model, how many there are, how often that changed, and the highest id."""
+    """State of the vectors of a kind: model, count, number of changes to the count, highest id."""
 
     fingerprint: str = ""
     count: int = 0
     changes: int = 0
     top: int = 0
+
+
+CHUNK = 500
+"""Ids in one query; SQLite's limit on variables is far above."""
+
+
+def chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[str]]:
+    """The items as plain Python values, `CHUNK` at a time."""
+    values = [item.item() if isinstance(item, np.integer) else item for item in items]
+    return (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))  # type: ignore[misc]  # one kind in, one out

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from ..catalog import schema
-from ..catalog.catalog import Catalog
+from ..catalog.images import forget_images
 
 _noted, _location, _caption = schema.unsettled.c, schema.location.c, schema.caption.c
 
@@ -29,11 +29,10 @@ def note_displaced(connection: Connection, image_id: int, was_at: str) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["image_id"], set_={"was_at": was_at}))
 
 
-def settle(catalog: Catalog, connection: Connection, is_due: Callable[[int, str], bool]) -> None:
+def settle(connection: Connection, is_due: Callable[[int, str], bool]) -> None:
     """Forget the images that lie nowhere any more. Where a file was edited, its captions stay with it.
 
     Args:
-        catalog: an open index.
         connection: an open transaction.
         is_due: whether all places have been seen where an image may have gone, by its id and where it lay.
     """
@@ -44,7 +43,7 @@ def settle(catalog: Catalog, connection: Connection, is_due: Callable[[int, str]
     gone = [row for row in due if row.gone]
     for row in gone:
         _hand_over(connection, row.image_id, row.was_at)
-    catalog.forget_images(connection, [row.image_id for row in gone])
+    forget_images(connection, [row.image_id for row in gone])
     for row in due:
         connection.execute(delete(schema.unsettled).where(_noted.image_id == row.image_id))
     if len(due) == len(rows):

@@ -1,4 +1,4 @@
-"""From a decoded picture of any mode to RGB as screens show it, smaller where that is enough."""
+"""Convert decoded pictures of any mode to sRGB, reduced in size where that suffices."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 STRIP = 1_000_000
-"""Pixels that are converted at a time: a huge picture is never there twice."""
+"""Pixels that are converted at a time, so that a huge picture is never in memory twice."""
 
 LARGEST_PROFILE = 4_000_000
-"""Bytes of a colour profile; those of printers are the largest, and half of this."""
+"""Bytes of a colour profile; the largest, those of printers, have half of this."""
 
 _DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _ALPHA = ("RGBA", "RGBa", "LA", "PA")
@@ -22,19 +22,19 @@ _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
 def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
-    """Bring a picture to RGB: alpha over white, deep greys scaled to 8 bits, a colour profile applied.
+    """Convert a picture to RGB: alpha over white, deep greys scaled to 8 bits, colour profile applied.
 
     Args:
         image: a picture of any mode.
-        factor: how many times smaller both sides become; squares of that side are averaged.
+        factor: divides both sides; squares of this side are averaged.
     """
     span = _span(image) if image.mode in _DEEP else None
     plain = _reduced(image, factor, span) if factor > 1 or image.width * image.height > STRIP else _plain(image, span)
-    return _as_shown(plain, image.info.get("icc_profile")).convert("RGB")
+    return _to_display(plain, image.info.get("icc_profile")).convert("RGB")
 
 
 def _reduced(image: Image.Image, factor: int, span: tuple[float, float] | None) -> Image.Image:
-    """Strip by strip."""
+    """Convert and reduce strip by strip."""
     rows = ceil(max(1, STRIP // image.width) / factor) * factor
     small = None
     for top in range(0, image.height, rows):
@@ -50,7 +50,7 @@ def _strip(image: Image.Image, top: int, rows: int) -> Image.Image:
 
 
 def _plain(image: Image.Image, span: tuple[float, float] | None) -> Image.Image:
-    """To the one of L, RGB and CMYK that says the same: modes whose values can be averaged."""
+    """Convert to L, RGB or CMYK, whose values can be averaged."""
     if span is not None:
         return _scaled(image, span)
     if image.mode in _ALPHA or "transparency" in image.info:
@@ -67,7 +67,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _span(image: Image.Image) -> tuple[float, float]:
-    """What becomes black and what white: of 16 bits their full range, of 32 and of floating point what is used."""
+    """The values of black and white: the full range for 16 bits, the range in use for 32 bits and floats."""
     if image.mode.startswith("I;16"):
         return 0.0, 65535.0
     low, high = np.inf, -np.inf
@@ -82,25 +82,25 @@ def _span(image: Image.Image) -> tuple[float, float]:
 
 
 def _scaled(image: Image.Image, span: tuple[float, float]) -> Image.Image:
-    """Grey of 8 bits; what is no number is black."""
+    """Scale to 8-bit grey; NaN becomes black."""
     low, high = span
     values = np.nan_to_num((_values(image) - low) * (255 / (high - low)), nan=0, posinf=255, neginf=0)
     return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
 
 
 def _values(image: Image.Image) -> npt.NDArray[np.float64]:
-    return np.asarray(image, np.float64)  # 32 bits would overflow between the ends of their own range
+    return np.asarray(image, np.float64)  # differences of 32-bit values overflow 32 bits
 
 
-def _as_shown(image: Image.Image, profile: object) -> Image.Image:
-    """Apply a colour profile, so that Display P3, Adobe RGB and printers' inks look as they were meant to."""
+def _to_display(image: Image.Image, profile: object) -> Image.Image:
+    """Apply a colour profile, so that Display P3, Adobe RGB and printers' inks have their intended colours."""
     transform = _to_srgb(profile, image.mode) if isinstance(profile, bytes) and profile else None
     return image if transform is None else transform.apply(image)
 
 
 @lru_cache(maxsize=16)
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way to sRGB; None where the profile is sRGB, is broken, or is meant for another kind of picture."""
+    """The transform to sRGB; None if the profile is sRGB already, is broken, or is for another colour space."""
     if len(profile) > LARGEST_PROFILE:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a picture's file says about it beside its pixels. Metadata are often broken, and never cost the picture."""
+"""Metadata in picture files. Broken metadata, which are common, never make a picture unreadable."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from PIL import ExifTags, Image
 
 LONGEST_NAME = 200
-"""Characters of a camera's name that are kept."""
+"""Characters of a camera's name that are stored."""
 
 
 @dataclass(frozen=True)
-class Metadata:
-    """What a picture's file says about it. Width and height in pixels, of the upright picture."""
+class PictureMetadata:
+    """Metadata of a picture file; width and height are pixels of the upright picture."""
 
     width: int
     height: int
@@ -27,26 +27,26 @@ class Metadata:
     camera: str | None = None
 
 
-def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[Metadata, Image.Transpose | None]:
-    """Read a header, and how the picture must be turned to be upright.
+def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[PictureMetadata, Image.Transpose | None]:
+    """Read the metadata of a picture, and the transposition that makes it upright.
 
     Args:
-        image: a decoded picture; asking a PNG for its EXIF block would decode it, and hide what is wrong with it.
-        size: width and height as stored, which a draft no longer tells.
+        image: a decoded picture; reading the EXIF block of a PNG would decode it and hide its errors.
+        size: width and height as stored, which a drafted JPEG no longer has.
     """
     facts: dict[str, Any] = {}
     turn = None
-    with suppress(Exception):  # Pillow raises anything here, and a broken EXIF block tells nothing
+    with suppress(Exception):  # Pillow raises anything on a broken EXIF block
         exif = image.getexif()
         turn = _turn(image, exif)
         with suppress(Exception):
             facts["taken_at"] = _date(exif)
         facts["camera"] = _camera(exif)
-        facts |= _place(exif.get_ifd(ExifTags.IFD.GPSInfo))
+        facts |= _position(exif.get_ifd(ExifTags.IFD.GPSInfo))
     sideways = turn in _SIDEWAYS
     width, height = reversed(size) if sideways else size
     kind = "JPEG" if image.format == "MPO" else image.format  # several JPEGs in one file, of which the first counts
-    return Metadata(width, height, kind or "unknown", **facts), turn
+    return PictureMetadata(width, height, kind or "unknown", **facts), turn
 
 
 _TURNS = {
@@ -62,7 +62,7 @@ _SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 
 
 def _turn(image: Image.Image, exif: Image.Exif) -> Image.Transpose | None:
-    """What undoes an EXIF orientation; HEIF and TIFF decoders have undone it themselves."""
+    """The transposition that undoes an EXIF orientation; HEIF and TIFF decoders have done so already."""
     return None if image.format in ("HEIF", "TIFF") else _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
 
 
@@ -80,7 +80,7 @@ def _text(value: object) -> str:
 
 
 def _date(exif: Image.Exif) -> str | None:
-    """The first usable date as ISO 8601, without a zone: cameras do not know theirs."""
+    """The first usable date as ISO 8601, without a time zone, which cameras do not record."""
     inner = exif.get_ifd(ExifTags.IFD.Exif)
     tags = ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized
     for candidate in (*(inner.get(tag) for tag in tags), exif.get(ExifTags.Base.DateTime)):
@@ -89,14 +89,14 @@ def _date(exif: Image.Exif) -> str | None:
     return None
 
 
-def _place(gps: dict[int, Any]) -> dict[str, float]:
-    """Latitude and longitude where both make sense."""
+def _position(gps: dict[int, Any]) -> dict[str, float]:
+    """Latitude and longitude, if both are valid."""
     tags = ExifTags.GPS
     latitude = _degrees(gps[tags.GPSLatitude], 90, negative=_text(gps.get(tags.GPSLatitudeRef)) == "S")
     longitude = _degrees(gps[tags.GPSLongitude], 180, negative=_text(gps.get(tags.GPSLongitudeRef)) == "W")
     return {} if latitude is None or longitude is None else {"latitude": latitude, "longitude": longitude}
 
 
-def _degrees(parts: Any, most: float, *, negative: bool) -> float | None:  # noqa: ANN401  EXIF rationals
+def _degrees(parts: Any, limit: float, *, negative: bool) -> float | None:  # noqa: ANN401  EXIF rationals
     degrees = sum(float(part) / 60**i for i, part in enumerate(parts[:3]))
-    return round(-degrees if negative else degrees, 6) if np.isfinite(degrees) and abs(degrees) <= most else None
+    return round(-degrees if negative else degrees, 6) if np.isfinite(degrees) and abs(degrees) <= limit else None

@@ -10,14 +10,16 @@ import json
 import os
 import threading
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from encoders import Floats
+from encoders.durable import publish
 
 from ..catalog.catalog import VECTORS, Catalog
+from ..catalog.embeddings import vector_stamp, vectors_of
 from ..catalog.records import Ids, Kind, Stamp
 from .segment import Segment
 from .structure import IndexStructure
@@ -25,12 +27,20 @@ from .structure import IndexStructure
 NEWEST = 1000
 """So many of the newest vectors are noted by a digest each."""
 
+WHOLE = 2**26
+"""Bytes of a file that are all digested, which takes some 40 ms; of a larger file a sample of blocks is."""
+
+BLOCKS, BLOCK = 1024, 4096
+"""How many blocks of a larger file are digested, evenly spread from its first to its last, and their bytes."""
+
 _SUFFIXES = (".faiss", ".npy")
 
 
 @dataclass(frozen=True)
 class Description:
-    """What was built when, how long its files are, and digests of its newest vectors by their ids.
+    """What was built when, the lengths and digests of its files, and digests of its newest vectors by their ids.
+
+    Files of earlier versions have no digests: they are searched as before, and rebuilt by the next indexing run.
 
     An older catalog that is put back and then grows gives the ids that it lost to other pictures, and may have changed
     as often as the one that the files were built from; its newest vectors are not the same.
@@ -40,6 +50,7 @@ class Description:
     choice: IndexStructure
     bytes: list[int]
     newest: dict[int, str]
+    digests: list[str] = field(default_factory=list)
 
 
 def describe(catalog: Catalog, kind: Kind) -> Description | None:
@@ -51,7 +62,8 @@ def describe(catalog: Catalog, kind: Kind) -> Description | None:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
         newest = {int(item): str(digest) for item, digest in dict(said["newest"]).items()}
-        return Description(Stamp(**said["stamp"]), IndexStructure(**said["choice"]), list(said["bytes"]), newest)
+        stamp, structure = Stamp(**said["stamp"]), IndexStructure(**said["choice"])
+        return Description(stamp, structure, list(said["bytes"]), newest, list(said.get("digests", [])))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -67,16 +79,17 @@ def serves(catalog: Catalog, kind: Kind, there: Description) -> bool:
     stem = _stem(catalog, kind, there.stamp)
     try:
         whole = there.bytes == [stem.with_suffix(suffix).stat().st_size for suffix in _SUFFIXES]
+        whole = whole and there.digests in ([], [_file_digest(stem.with_suffix(suffix)) for suffix in _SUFFIXES])
         count = len(np.load(stem.with_suffix(".npy"), allow_pickle=False))
     except (OSError, ValueError, EOFError):
         return False
-    older = there.stamp.changes > catalog.vector_stamp(kind).changes  # an older catalog was put back
+    older = there.stamp.changes > vector_stamp(catalog, kind).changes  # an older catalog was put back
     return whole and count == there.stamp.count and not older and _are_there(catalog, kind, there.newest)
 
 
 def _are_there(catalog: Catalog, kind: Kind, newest: dict[int, str]) -> bool:
     """Whether the catalog has these vectors, apart from some that it has no more."""
-    vectors = catalog.vectors_of(kind, np.array(list(newest), np.int64))
+    vectors = vectors_of(catalog, kind, np.array(list(newest), np.int64))
     pairs = zip(_digests(vectors), newest.values(), (row.any() for row in vectors), strict=True)
     same = [now == then for now, then, here in pairs if here]
     return all(same) and bool(same) == bool(newest)
@@ -84,6 +97,19 @@ def _are_there(catalog: Catalog, kind: Kind, newest: dict[int, str]) -> bool:
 
 def _digests(vectors: Floats) -> list[str]:
     return [hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest() for row in vectors.astype("<f2")]
+
+
+def _file_digest(path: Path) -> str:
+    """A digest of a file: of all its bytes, or of a sample of blocks where it is large."""
+    digest, size = hashlib.sha256(), path.stat().st_size
+    with path.open("rb") as file:
+        if size <= WHOLE:
+            digest.update(file.read())
+        else:
+            for start in np.linspace(0, size - BLOCK, BLOCKS, dtype=np.int64).tolist():
+                file.seek(start)
+                digest.update(file.read(BLOCK))
+    return digest.hexdigest()
 
 
 def read_segment(catalog: Catalog, kind: Kind) -> Segment | None:
@@ -126,14 +152,15 @@ def write_segment(catalog: Catalog, kind: Kind, body: Segment, vectors: Floats) 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         faiss.write_index(body.index, str(temporary))
-        temporary.replace(stem.with_suffix(".faiss"))
+        publish(temporary, stem.with_suffix(".faiss"))
         with temporary.open("wb") as file:
             np.save(file, body.ids)
-        temporary.replace(stem.with_suffix(".npy"))
-        sizes = [stem.with_suffix(suffix).stat().st_size for suffix in _SUFFIXES]
-        description = Description(body.stamp, body.choice, sizes, newest)
+        publish(temporary, stem.with_suffix(".npy"))
+        files = [stem.with_suffix(suffix) for suffix in _SUFFIXES]
+        sizes, digests = [file.stat().st_size for file in files], [_file_digest(file) for file in files]
+        description = Description(body.stamp, body.choice, sizes, newest, digests)
         temporary.write_text(json.dumps(asdict(description)) + "\n")
-        temporary.replace(folder / f"{name}.json")
+        publish(temporary, folder / f"{name}.json")
     except (OSError, RuntimeError):
         temporary.unlink(missing_ok=True)
         return

@@ -16,6 +16,7 @@ import numpy as np
 from encoders import Floats
 
 from ..catalog.catalog import Catalog
+from ..catalog.embeddings import read_vectors, vector_ids, vector_stamp, vectors_of
 from ..catalog.records import Ids, Kind, Stamp
 from .files import describe, read_segment, serves, write_segment
 from .segment import Segment, gpu_count, grown
@@ -86,9 +87,9 @@ class VectorIndex:
     def is_current(catalog: Catalog, kind: Kind) -> bool:
         """Whether the files are of use, are what the size asks for, and not much changed since they were made."""
         there = describe(catalog, kind)
-        if there is None or not serves(catalog, kind, there):
+        if there is None or not there.digests or not serves(catalog, kind, there):
             return False
-        now = catalog.vector_stamp(kind)
+        now = vector_stamp(catalog, kind)
         right = there.choice.structure == choose(now.count, gpu=gpu_count() > 0)
         return right and now.changes - there.stamp.changes <= TAIL * there.stamp.count
 
@@ -106,7 +107,7 @@ class VectorIndex:
     @classmethod
     def _built(cls, catalog: Catalog, kind: Kind, structure: str | None, asked: float = RECALL) -> VectorIndex:
         with catalog.snapshot() as now:
-            stamp, (ids, vectors) = now.vector_stamp(kind), now.vectors(kind)
+            stamp, (ids, vectors) = vector_stamp(now, kind), read_vectors(now, kind)
         body = Segment.made(structure or choose(len(ids), gpu=gpu_count() > 0), ids, vectors, stamp)
         found = cls(catalog, kind, body)
         exact = body.choice.structure == "exact"
@@ -119,9 +120,9 @@ class VectorIndex:
         """The breadth with which items are found that lie beside the stored ones, and those of the other kind."""
         samples = [beside(spread(vectors, SAMPLE))]
         other = Kind.CAPTION if self._kind is Kind.IMAGE else Kind.IMAGE
-        ids = self._catalog.vector_ids(other)
+        ids = vector_ids(self._catalog, other)
         if len(ids):
-            samples.append(self._catalog.vectors_of(other, ids[:: len(ids) // SAMPLE + 1]))
+            samples.append(vectors_of(self._catalog, other, ids[:: len(ids) // SAMPLE + 1]))
 
         def fetch(ids: Ids) -> Floats:
             return vectors[np.searchsorted(self._body.ids, ids)]
@@ -135,7 +136,7 @@ class VectorIndex:
     def refreshed(self) -> VectorIndex:
         """In step with the catalog: this index if nothing changed, else a new one that shares what it can."""
         catalog, kind = self._catalog, self._kind
-        if catalog.vector_stamp(kind) == self.stamp:
+        if vector_stamp(catalog, kind) == self.stamp:
             return self
         there = describe(catalog, kind)
         if there is not None and there.stamp != self._body.stamp:
@@ -143,7 +144,7 @@ class VectorIndex:
             if body is not None:
                 return VectorIndex(catalog, kind, body).refreshed()
         with catalog.snapshot() as now:
-            stamp = now.vector_stamp(kind)
+            stamp = vector_stamp(now, kind)
             if stamp.fingerprint == self.stamp.fingerprint and stamp.changes >= self.stamp.changes:
                 return self._followed(now, stamp)
         return self.open(catalog, kind)
@@ -152,14 +153,14 @@ class VectorIndex:
         """This index and what came and went until a later stamp of the catalog, which stands as it was then."""
         parts = [part.ids for part in (self._body, *self._tail)]
         highest = max((int(ids[-1]) for ids in parts if len(ids)), default=0)
-        came, gone = now.vector_ids(self._kind, above=highest), self._gone
+        came, gone = vector_ids(now, self._kind, above=highest), self._gone
         if not stamp.changes - self.stamp.changes == len(came) == stamp.count - self.stamp.count:
             # Other changes than these, so a million ids have to be read.
-            held, ids = np.sort(np.concatenate(parts)), now.vector_ids(self._kind)
+            held, ids = np.sort(np.concatenate(parts)), vector_ids(now, self._kind)
             came, gone = np.setdiff1d(ids, held, assume_unique=True), np.setdiff1d(held, ids, assume_unique=True)
         tail = self._tail
         if len(came):
-            tail = grown(tail, Segment.block(came, now.vectors_of(self._kind, came), stamp))
+            tail = grown(tail, Segment.block(came, vectors_of(now, self._kind, came), stamp))
         found = VectorIndex(self._catalog, self._kind, self._body, tail, gone)
         found.stamp = stamp
         return found
@@ -194,7 +195,7 @@ class VectorIndex:
         return _full(np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1))
 
     def _fetch(self, ids: Ids) -> Floats:
-        return self._catalog.vectors_of(self._kind, ids)
+        return vectors_of(self._catalog, self._kind, ids)
 
 
 def _full(scores: Floats, ids: Ids) -> tuple[Floats, Ids]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from encoders.progress import Progress, no_progress
 
 from ..catalog.catalog import Catalog
+from ..catalog.embeddings import vector_stamp
 from ..catalog.records import EncoderRow, Kind
 from .index import VectorIndex
 
@@ -50,7 +51,7 @@ def refresh(catalog: Catalog, stop: threading.Event, progress: Progress = no_pro
     for kind in Kind:
         if VectorIndex.is_current(catalog, kind):
             continue
-        count = catalog.vector_stamp(kind).count
+        count = vector_stamp(catalog, kind).count
         if encoder is None or count <= APART:
             VectorIndex.rebuild(catalog, kind)
         elif stop.is_set():

@@ -13,27 +13,12 @@ from encoders import Encoder, Floats, ImageFeatures, MatchScores, Pixels, TextFe
 from encoders.datasets import Dataset, Example
 from encoders.features import pack_states, unpack_states
 from encoders.progress import Progress, no_progress
+from encoders.recall import Ranks, Recalls, image_to_text_ranks, text_to_image_ranks
+from encoders.sentences import encode_in_batches
 from indexer import open_image
 from indexer.errors import DecodeError
 
 from ..errors import EvaluationError
-from .metrics import Ranks, image_to_text_ranks, recall_at, text_to_image_ranks
-
-KS = (1, 5, 10)
-
-
-@dataclass(frozen=True)
-class Recalls:
-    """Recall at 1, 5 and 10 in percent."""
-
-    r1: float
-    r5: float
-    r10: float
-
-    @classmethod
-    def of(cls, ranks: Ranks) -> Recalls:
-        """From ranks of which the best is 0."""
-        return cls(*(round(recall_at(ranks, k), 2) for k in KS))
 
 
 @dataclass(frozen=True)
@@ -49,7 +34,7 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """The evaluation as JSON types."""
         ways = {"text_to_image": self.text_to_image, "image_to_text": self.image_to_text}
-        figures = {way: {stage: vars(r) for stage, r in stages.items()} for way, stages in ways.items()}
+        figures = {way: {stage: recalls._asdict() for stage, recalls in stages.items()} for way, stages in ways.items()}
         return {"n_images": self.n_images, "n_captions": self.n_captions, "depth": self.depth, **figures}
 
 
@@ -116,13 +101,12 @@ def measure(
         rank = _reordered(order, depth, match_captions, i)
         reranked_texts[i] = int(np.flatnonzero(image_of[rank] == i)[0])
         progress("reranking captions", i + 1, len(images.vectors))
-    return Evaluation(
-        len(images.vectors),
-        len(image_of),
-        depth,
-        {"retrieval": Recalls.of(text_to_image_ranks(for_text, image_of)), "reranked": Recalls.of(reranked_images)},
-        {"retrieval": Recalls.of(image_to_text_ranks(for_image, image_of)), "reranked": Recalls.of(reranked_texts)},
-    )
+    ranks = {
+        "text_to_image": {"retrieval": text_to_image_ranks(for_text, image_of), "reranked": reranked_images},
+        "image_to_text": {"retrieval": image_to_text_ranks(for_image, image_of), "reranked": reranked_texts},
+    }
+    recalls = {way: {stage: Recalls.of(r).rounded() for stage, r in stages.items()} for way, stages in ranks.items()}
+    return Evaluation(len(images.vectors), len(image_of), depth, **recalls)
 
 
 def encode_dataset(
@@ -174,18 +158,19 @@ def _pixels(example: Example, encoder: Encoder) -> Pixels:
 
 
 def encode_texts(texts: Sequence[str], encoder: Encoder, progress: Progress = no_progress) -> TextFeatures:
-    """Encode sentences, rounded as an index stores them; those of like length together, to pad little."""
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    """Encode sentences, rounded as an index stores them."""
+    order: list[int] = []
     vectors: list[Floats] = []
     tokens: list[Floats] = []
     familiarity: list[Floats] = []
-    for start in range(0, len(order), 256):
-        rows = order[start : start + 256]
-        features = encoder.encode_texts([texts[i] for i in rows])
+    for positions, features in encode_in_batches(encoder, texts):
+        order += positions
         vectors.append(_as_stored(features.vectors))
         tokens += [unpack_states(pack_states(states)) for states in features.tokens]
-        familiarity.append(np.ones(len(rows), np.float32) if features.familiarity is None else features.familiarity)
-        progress("encoding captions", len(tokens), len(order))
+        familiarity.append(
+            np.ones(len(positions), np.float32) if features.familiarity is None else features.familiarity
+        )
+        progress("encoding captions", len(tokens), len(texts))
     return TextFeatures(np.concatenate(vectors), tuple(tokens), np.concatenate(familiarity)).take(np.argsort(order))
 
 

@@ -1,6 +1,6 @@
-"""Words taken away from a query: the search turns away from them, and pictures that show them go down.
+"""Excluded words: retrieval turns away from them, and reranking moves images that show them down.
 
-The figures behind the two weights are in docs/LOG.md.
+The measurements behind both weights are in docs/LOG.md.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ import numpy as np
 from encoders import Encoder, Floats, ImageFeatures, TextFeatures
 
 TURN = 0.5
-"""How much of the unwanted words' vector is subtracted from the query's, both of length 1."""
+"""How much of the excluded words' mean vector is subtracted from the query's, both of length 1."""
 
 AGAINST = 0.5
-"""How much an unwanted word's log-odds of being shown count against a picture."""
+"""Weight of an excluded word's log-odds as evidence against an image."""
 
 
-def away_from(vector: Floats, unwanted: Floats) -> Floats:
-    """A query's vector (1, D), less the mean of some unwanted ones (W, D), of length 1."""
-    if not len(unwanted):
+def away_from(vector: Floats, excluded: Floats) -> Floats:
+    """A query's vector (1, D), less the mean of the excluded words' (W, D), of length 1."""
+    if not len(excluded):
         return vector
-    turned = vector - TURN * unwanted.mean(axis=0)
+    turned = vector - TURN * excluded.mean(axis=0)
     return (turned / max(float(np.linalg.norm(turned)), 1e-8)).astype(np.float32)
 
 
-def evidence_against(encoder: Encoder, unwanted: TextFeatures, pictures: ImageFeatures) -> Floats:
-    """What W unwanted words say about K pictures (K,), in log-odds.
+def evidence_against(encoder: Encoder, excluded: TextFeatures, images: ImageFeatures) -> Floats:
+    """What each of W excluded words says about K images, in log-odds (W, K): negative for images that show it.
 
-    A word alone is never probable: it describes many pictures. So what counts is how much more, or less, a picture
-    shows it than the middle one of the candidates.
+    A single word is never probable, because it describes many images. So what counts is how much more an image shows
+    it than the median candidate does.
     """
-    total = np.zeros(len(pictures.vectors), np.float32)
-    for word in range(len(unwanted.tokens)):
-        matches = encoder.match_images(unwanted.take([word]), pictures)
-        total -= AGAINST * matches.slope * (matches.scores - np.median(matches.scores))
-    return total
+    evidence = np.zeros((len(excluded.tokens), len(images.vectors)), np.float32)
+    for word in range(len(evidence)):
+        matches = encoder.match_images(excluded.take([word]), images)
+        evidence[word] = AGAINST * matches.slope * (np.median(matches.scores) - matches.scores)
+    return evidence

@@ -1,4 +1,4 @@
-"""What a person typed: a sentence, and words that are taken away from it (`a beach -people -"red umbrella"`)."""
+"""The query language: a sentence, and words that are excluded from it (`a beach -people -"red umbrella"`)."""
 
 from __future__ import annotations
 
@@ -11,59 +11,88 @@ from ..errors import QueryError
 MAX_WORDS = 60
 """Longest query; the text tower reads 64 tokens."""
 
-_TAKEN_AWAY = re.compile(r'(?<!\S)-(?:"(?P<words>[^"]*)"?|(?P<word>[^\W\d_]\S*))')
+MAX_CHARACTERS = 200
+"""Longest word of a query."""
+
+MAX_HITS = 10_000
+"""Largest `k` and `depth`."""
+
+EXCLUDED = "an excluded phrase"
+"""What messages call a phrase of excluded words."""
+
+_EXCLUDED = re.compile(r'(?<!\S)-(?:"(?P<words>[^"]*)"?|(?P<word>[^\W\d_]\S*))')
 
 
 @dataclass(frozen=True)
 class Query:
-    """A sentence, and what its pictures should not show."""
+    """A sentence, and the phrases that it excludes."""
 
     text: str
     without: tuple[str, ...] = ()
 
 
 def parse(text: str, without: Sequence[str] = ()) -> Query:
-    """Read a query.
+    """Split a query into its sentence and its excluded phrases.
 
-    A hyphen takes a word away where a blank or nothing stands before it and a letter or a quotation mark behind it:
-    `t-shirt`, `black - white` and `-5 degrees` are words of the sentence.
+    A hyphen excludes if it follows a blank or nothing and precedes a letter or a quotation mark: `t-shirt`,
+    `black - white` and `-5 degrees` belong to the sentence.
 
     Args:
-        text: the sentence, with what it takes away.
-        without: further words to take away, as they stand.
+        text: the query as typed.
+        without: further phrases to exclude, taken literally.
 
     Raises:
-        QueryError: no sentence, or too long a one.
+        QueryError: the sentence is missing or too long.
     """
-    inside = [match["words"] or match["word"] or "" for match in _TAKEN_AWAY.finditer(text)]
-    rest = _TAKEN_AWAY.sub(" ", text)
-    if inside and not re.search(r"\w", rest):
-        raise QueryError("the query only takes words away; say what to look for as well, such as: a beach -people")
-    away = [check_text(phrase, "what is taken away") for phrase in (*inside, *without)]
-    count = sum(len(phrase.split()) for phrase in away)
+    inline = [match["words"] or match["word"] or "" for match in _EXCLUDED.finditer(text)]
+    sentence = _EXCLUDED.sub(" ", text)
+    if inline and not re.search(r"\w", sentence):
+        raise QueryError("The query only excludes words. Say what to look for as well, for example: a beach -people")
+    phrases = [check_text(phrase, EXCLUDED) for phrase in (*inline, *without)]
+    count = sum(len(phrase.split()) for phrase in phrases)
     if count > MAX_WORDS:
-        raise QueryError(f"the query takes {count} words away; at most {MAX_WORDS} are read")
-    return Query(check_text(rest), tuple(dict.fromkeys(away)))
+        raise QueryError(f"The query excludes {count} words; the limit is {MAX_WORDS}.")
+    return Query(check_text(sentence), tuple(dict.fromkeys(phrases)))
 
 
-def check_text(text: str, what: str = "the query") -> str:
+def check_text(text: str, name: str = "the query") -> str:
     """A sentence with single blanks.
+
+    Args:
+        text: as typed.
+        name: what messages call it.
 
     Raises:
         QueryError: it is empty, too long, or not Unicode.
     """
     words = text.split()
     if not is_unicode(text):
-        raise QueryError(f"{what} holds bytes that are not UTF-8; write it in UTF-8")
+        raise QueryError(f"{name} contains bytes that are not UTF-8")
     if not re.search(r"\w", text):
-        raise QueryError(f"{what} is empty; say what to look for, such as: a dog in the snow")
+        raise QueryError(f"{name} is empty; say what to look for, for example: a dog in the snow")
     if len(words) > MAX_WORDS:
-        raise QueryError(f"{what} has {len(words)} words; at most {MAX_WORDS} are read, so say it in one sentence")
-    if any(len(word) > 200 for word in words):
-        raise QueryError(f"{what} has a word of more than 200 characters; say it in plain words")
+        raise QueryError(f"{name} has {len(words)} words; the limit is {MAX_WORDS}. Say it in one sentence.")
+    if any(len(word) > MAX_CHARACTERS for word in words):
+        raise QueryError(f"{name} contains a word of more than {MAX_CHARACTERS} characters")
     return " ".join(words)
 
 
+def check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: bool) -> None:
+    """Refuse numbers out of their range.
+
+    Raises:
+        QueryError: names the number and its range.
+    """
+    for name, value in (("k", k), ("depth", depth)):
+        if not 1 <= value <= MAX_HITS:
+            raise QueryError(f"{name} must be between 1 and {MAX_HITS}, not {value}")
+    if min_probability is not None:
+        if not 0 <= min_probability <= 1:
+            raise QueryError(f"the minimum probability must be between 0 and 1, not {min_probability}")
+        if not rerank:
+            raise QueryError("a minimum probability needs reranking, which computes the probabilities")
+
+
 def is_unicode(text: str) -> bool:
-    """False for lone surrogates, which stand for bytes of a command line or file name that are not UTF-8."""
+    """Whether a text has no lone surrogates, which stand for bytes of a command line that are not UTF-8."""
     return not any("\ud800" <= char <= "\udfff" for char in text)

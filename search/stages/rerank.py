@@ -1,26 +1,28 @@
-"""Reranking: the top candidates of a retrieval put in the order of the cross-attention model."""
+"""Reranking: the first candidates, put in the order of the cross-attention model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from encoders import Floats, MatchScores
+from encoders import Encoder, Floats, ImageFeatures, MatchScores, TextFeatures
 from indexer.catalog.records import Ids
+
+from .negate import evidence_against
 
 Key = TypeVar("Key")
 
 COSINE_LOGITS = 10
-"""What a cosine of 1 counts in log-odds where nothing is reranked; the base model's calibration says 10 to 16."""
+"""Log-odds of a cosine of 1 where nothing is reranked; the base model's calibration says 10 to 16."""
 
 
 @dataclass(frozen=True)
 class Candidate(Generic[Key]):
-    """A candidate with its scores; `score` orders it.
+    """A candidate with its scores.
 
-    `evidence` is what keywords say, in log-odds; `nearest`, whether its vector is among the nearest.
+    `evidence` is that of keywords, in log-odds; `nearest`, whether its vector is among the nearest.
     """
 
     key: Key
@@ -32,24 +34,55 @@ class Candidate(Generic[Key]):
 
     @property
     def score(self) -> float:
-        """The rerank score, or where there is none the retrieval score with the evidence."""
+        """What orders it: the rerank score, or else the retrieval score with the evidence."""
         return self.retrieval_score + self.evidence / COSINE_LOGITS if self.rerank_score is None else self.rerank_score
 
 
 def retrieved(ids: Ids, scores: Floats) -> list[Candidate[int]]:
-    """The outcome of one query's retrieval: ids (K,) and cosines (K,), best first."""
+    """Candidates from ids (K,) and cosines (K,), best first."""
     return [Candidate(int(i), float(s)) for i, s in zip(ids, scores, strict=True)]
 
 
+def match(
+    encoder: Encoder,
+    images: ImageFeatures,
+    evidence: Floats,
+    sentence: TextFeatures,
+    order: TextFeatures,
+    excluded: TextFeatures,
+) -> MatchScores:
+    """Score images for a query.
+
+    The probabilities are those of the sentence alone, for that is what their calibration was fitted to. Keywords raise
+    them; excluded words only lower them, word by word, while the scores also rise where a word is missing.
+
+    Args:
+        encoder: the model.
+        images: K candidates.
+        evidence: log-odds of keywords.
+        sentence: the sentence, from `Encoder.query`.
+        order: what the scores compare with: the same, or with a picture's vector added to the sentence's.
+        excluded: W excluded words, from `Encoder.query`.
+
+    Shape:
+        - evidence: (K,).
+    """
+    against = evidence_against(encoder, excluded, images)
+    matches = encoder.match_images(sentence, images)
+    ordered = matches if order is sentence else encoder.match_images(order, images)
+    scores = ordered.with_evidence(evidence + against.sum(axis=0)).scores
+    return replace(matches.with_evidence(evidence + np.minimum(against, 0).sum(axis=0)), scores=scores)
+
+
 def reorder(candidates: list[Candidate[Key]], matches: MatchScores) -> list[Candidate[Key]]:
-    """Put the first candidates in the order of their matches; those beyond keep their places.
+    """Sort the first candidates by their match scores; ties and the candidates beyond keep their places.
 
     Shape:
         - matches: scores and probabilities (M,) of the first M candidates.
     """
     scores, probabilities = matches.scores.tolist(), matches.probabilities.tolist()
-    first = []
-    for i in np.argsort(-matches.scores, kind="stable").tolist():
-        c = candidates[i]
-        first.append(Candidate(c.key, c.retrieval_score, scores[i], probabilities[i], c.evidence, c.nearest))
-    return first + candidates[len(scores) :]
+    reranked = [
+        replace(candidates[i], rerank_score=scores[i], match_probability=probabilities[i])
+        for i in np.argsort(-matches.scores, kind="stable").tolist()
+    ]
+    return reranked + candidates[len(scores) :]

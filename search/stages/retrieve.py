@@ -1,4 +1,4 @@
-"""Candidates from both sides: the nearest vectors, and images that carry a keyword of the query."""
+"""Retrieval: the nearest vectors, and the images whose names or captions contain a keyword of the query."""
 
 from __future__ import annotations
 
@@ -15,63 +15,65 @@ from .rerank import Candidate
 
 
 @dataclass(frozen=True)
-class Choose:
-    """Ids to choose among, ascending: `allowed`, or None for all, without `hidden`."""
+class Selection:
+    """The ids that may be found, ascending: `allowed` (None: all), without `hidden`."""
 
     allowed: Ids | None
     hidden: Ids
 
 
 def retrieve(
-    index: VectorIndex, vector: Floats, keywords: Keywords, choose: Choose, *, depth: int, count: int
+    index: VectorIndex, vector: Floats, keywords: Keywords, selection: Selection, *, depth: int, count: int
 ) -> tuple[list[Candidate[int]], int]:
-    """The nearest images, and those that carry the query's keywords.
+    """The nearest images, and those that match the query's keywords.
 
     Args:
         index: the images' vectors.
-        vector: the query's.
-        keywords: what the words of names and captions say.
-        choose: which images may be found.
-        depth: how many of each side should be looked at more closely.
-        count: how many nearest images there should be. Beyond `depth` they are looked up apart, for how many are asked
-            of an approximate index changes which ones it finds, and the first must not depend on those behind them.
+        vector: the query's vector.
+        keywords: what names and captions say.
+        selection: which images may be found.
+        depth: how many of each kind are reranked.
+        count: how many nearest images there should be. Beyond `depth` they are searched separately: an approximate
+            index finds others for another number, and the first must not depend on those behind them.
 
     Shape:
         - vector: (1, D).
 
     Returns:
-        Candidates, best first, and how many of the first come from one side's best `depth`.
+        Candidates, best first, and how many of them to rerank: the best `depth` of each kind come first.
     """
-    nearest = _search(index, vector, depth, choose)
-    beyond = _search(index, vector, count, choose) if count > depth else {}
-    carrying = _carrying(index, vector, keywords, depth, choose)
-    merged = nearest | beyond | carrying
+    nearest = _search(index, vector, depth, selection)
+    beyond = _search(index, vector, count, selection) if count > depth else {}
+    matching = _matching(index, vector, keywords, depth, selection)
+    merged = nearest | beyond | matching
     evidence = keywords.evidence(np.fromiter(merged, np.int64)).tolist()
     candidates = [
-        Candidate(i, cosine, evidence=weight, nearest=i in nearest or i not in carrying)
+        Candidate(i, cosine, evidence=weight, nearest=i in nearest or i not in matching)
         for (i, cosine), weight in zip(merged.items(), evidence, strict=True)
     ]
-    close = nearest.keys() | carrying.keys()
+    close = nearest.keys() | matching.keys()
     first = sorted((c for c in candidates if c.key in close), key=lambda c: -c.score)
     return first + [c for c in candidates if c.key not in close], len(first)
 
 
-def _carrying(index: VectorIndex, vector: Floats, keywords: Keywords, count: int, choose: Choose) -> dict[int, float]:
-    """The images with the most evidence, and of those with equal evidence the nearest."""
+def _matching(
+    index: VectorIndex, vector: Floats, keywords: Keywords, count: int, selection: Selection
+) -> dict[int, float]:
+    """The `count` images with the most keyword evidence; of those with equal evidence the nearest."""
     ids = keywords.images()
-    if choose.allowed is not None:
-        ids = np.intersect1d(ids, choose.allowed)
-    ids = np.setdiff1d(ids, choose.hidden)
+    if selection.allowed is not None:
+        ids = np.intersect1d(ids, selection.allowed)
+    ids = np.setdiff1d(ids, selection.hidden)
     if not len(ids):
         return {}
     evidence = keywords.evidence(ids)
     least = np.sort(evidence)[::-1][min(count, len(ids)) - 1]
-    surely, perhaps = ids[evidence > least], ids[evidence == least]
-    found = _search(index, vector, len(surely), Choose(surely, choose.hidden)) if len(surely) else {}
-    return found | _search(index, vector, count - len(surely), Choose(perhaps, choose.hidden))
+    above, tied = ids[evidence > least], ids[evidence == least]
+    cosines = _search(index, vector, len(above), Selection(above, selection.hidden)) if len(above) else {}
+    return cosines | _search(index, vector, count - len(above), Selection(tied, selection.hidden))
 
 
-def _search(index: VectorIndex, vector: Floats, count: int, choose: Choose) -> dict[int, float]:
+def _search(index: VectorIndex, vector: Floats, count: int, selection: Selection) -> dict[int, float]:
     """Cosines by id, the nearest first."""
-    scores, ids = index.search(vector, count, allowed=choose.allowed, hidden=choose.hidden)
+    scores, ids = index.search(vector, count, allowed=selection.allowed, hidden=selection.hidden)
     return dict(zip(ids[0].tolist(), scores[0].tolist(), strict=True))

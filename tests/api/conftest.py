@@ -44,8 +44,8 @@ def run(
     """Run `crosslook` with some arguments, over the quick model and in an empty folder."""
     for module in ("index", "models", "search", "serve", "train"):
         monkeypatch.setattr(f"api.cli.{module}.load_encoder", lambda *_, **__: encoder)
-    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: encoder)
-    monkeypatch.setattr("search.engine.caption_bank", lambda: BANK)
+    monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: encoder)
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: BANK)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("CROSSLOOK_INDEX", raising=False)
     (tmp_path / "here").mkdir()
@@ -68,7 +68,7 @@ def run(
 @pytest.fixture
 def engine(indexed: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Iterator[SearchEngine]:
     """An engine over the five pictures, with a small caption bank."""
-    monkeypatch.setattr("search.engine.caption_bank", lambda: BANK)
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: BANK)
     with SearchEngine.open(indexed.directory, encoder=encoder) as opened:
         yield opened
 

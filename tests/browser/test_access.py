@@ -13,9 +13,9 @@ from playwright.sync_api import Page, expect
 
 from api.server.gate.keys import KeyStore
 from indexer import Catalog
+from tests.browser.actions import open_first, search, seen, tiles
 from tests.browser.collection import make_copies
 from tests.browser.conftest import Served, Start, Visits
-from tests.browser.look import open_first, search, seen, tiles
 
 THEMES = ("light", "dark")
 RULES = {

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.browser.actions import search, searched, seen
 from tests.browser.conftest import Served, Visits
-from tests.browser.look import search, searched, seen
 
 QUERY = "a tabby cat"
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from scripts.demo import _photographs
-from tests.browser.look import box, tiles
+from tests.browser.actions import box, tiles
 
 PHOTOGRAPH = "chelsea.png"
 

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.browser.actions import asks, ids, search, seen, tiles
 from tests.browser.collection import FOLDERS, RESIZED, SHAPES, YEARS, Collection
 from tests.browser.conftest import Served, Visits
-from tests.browser.look import asks, ids, search, seen, tiles
 
 FIELDS = {"Folder": "folders", "Camera": "cameras", "Format": "formats", "Shape": "orientations"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.look import ids, search, searched, tiles
+from tests.browser.actions import ids, search, searched, tiles
 
 WIDTHS = (320, 1280, 500, 1600, 700, 2000, 400, 1500, 600, 1100, 360, 1900, 900, 1700, 450, 1400)
 

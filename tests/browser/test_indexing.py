@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 from api.server.gate.keys import KeyStore
 from indexer import Catalog
+from tests.browser.actions import give_key, listen
 from tests.browser.collection import make_copies
 from tests.browser.conftest import Start, Visits
-from tests.browser.look import give_key, listen
 
 FEW, MANY = 40, 1500
 """So many are indexed in about a second, and in about twenty."""

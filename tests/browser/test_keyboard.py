@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.look import box, ids, search, seen, tiles
+from tests.browser.actions import box, ids, search, seen, tiles
 
 FOCUSED = "document.activeElement.closest('.tile')?.dataset.id"
 

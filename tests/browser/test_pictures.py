@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.actions import open_first, search, seen, tiles
 from tests.browser.conftest import Served, Visits
-from tests.browser.look import open_first, search, seen, tiles
 
 STATEMENTS = ((0.3, "Very likely"), (0.1, "Likely"), (0.03, "Maybe"), (0, "Unlikely"))
 

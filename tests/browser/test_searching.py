@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+from tests.browser.actions import asks, box, count_shifts, far_down, ids, open_first, search, searched, seen, tiles
 from tests.browser.collection import Collection
 from tests.browser.conftest import Served, Visits
-from tests.browser.look import asks, box, count_shifts, far_down, ids, open_first, search, searched, seen, tiles
 
 STILL = 0.02
 """The most that layout shifts may add up to; 0.1 counts as good on the web."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.browser.actions import seen
 from tests.browser.conftest import ROOT, Served, Visits
-from tests.browser.look import seen
 
 WEB = ROOT / "api" / "web"
 HEAVIEST = 200_000  # bytes

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from indexer import Catalog, add_model, index_paths, remove_model, switch_model
+from indexer.catalog.contents import catalog_stats
+from indexer.catalog.images import content_hashes
 from indexer.errors import EncoderMismatchError, ModelError
 from search import SearchEngine
-from search.active_model import FollowingEngine
+from search.active_model import ActiveModel
+from search.model_index import ModelIndex
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
@@ -38,8 +41,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch, encoder: FakeEncoder, other: FakeEnc
         names.append(found.name)
         return found
 
-    monkeypatch.setattr("search.engine.load_encoder", load)
-    monkeypatch.setattr("search.engine.caption_bank", lambda: LINES)
+    monkeypatch.setattr("search.active_model.load_encoder", load)
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: LINES)
     return names
 
 
@@ -82,9 +85,9 @@ def test_an_open_engine_goes_over_and_back(engine: SearchEngine, both: Catalog, 
 
 def test_models_that_meet_would_be_noticed(both: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
     """What the other tests rely on: a sentence of the one model finds wrong pictures of the other."""
-    engine = SearchEngine(both.for_model(other.name, other.fingerprint), lambda: other)
-    engine._encoder = encoder
-    assert first(engine, "red") != "red.png"
+    model = ModelIndex(both.for_model(other.name, other.fingerprint), lambda: other)
+    model._encoder = encoder
+    assert first(SearchEngine(model), "red") != "red.png"
 
 
 def test_switching_during_searches_spoils_none(engine: SearchEngine, both: Catalog) -> None:
@@ -179,7 +182,7 @@ def test_each_model_has_its_own_caption_bank(
     for _ in range(2):
         assert engine.find_captions(folder / "green.png").hits[0].text == LINES[1]
     assert other.texts_encoded == len(LINES)
-    assert both.stats().captions == {"bank": len(LINES)}
+    assert catalog_stats(both).captions == {"bank": len(LINES)}
 
 
 def test_a_picture_that_the_model_has_not_embedded_is_looked_at(
@@ -190,7 +193,7 @@ def test_a_picture_that_the_model_has_not_embedded_is_looked_at(
     index_paths(both, encoder, [folder])
     switch_model(both, "other", incomplete=True)
     other.images_encoded = 0
-    for asked in (folder / "crimson.png", max(both.content_hashes().values())):
+    for asked in (folder / "crimson.png", max(content_hashes(both).values())):
         hits = engine.similar_images(asked).hits
         assert hits[0].path == folder / "red.png"
         assert folder / "crimson.png" not in [hit.path for hit in hits]
@@ -220,7 +223,7 @@ def test_an_empty_index_waits_for_its_first_model(
 ) -> None:
     """The base model answers with nothing, then with what is indexed by it, without being loaded again."""
     with SearchEngine.open(catalog.directory) as engine:
-        assert isinstance(engine, FollowingEngine)
+        assert isinstance(engine._models, ActiveModel)
         assert engine.search_images("red").hits == ()
         index_paths(catalog, encoder, [folder])
         assert first(engine, "red") == "red.png"

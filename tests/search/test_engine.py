@@ -12,9 +12,11 @@ from PIL import Image
 
 from encoders import TextFeatures, caption_bank
 from indexer import Catalog, index_paths
+from indexer.catalog.captions import add_bank, bank_ids
 from indexer.errors import EncoderMismatchError, FilterError, IndexNotFoundError
 from search import SearchEngine
 from search.errors import ImageNotFoundError, QueryError
+from search.model_index import ModelIndex
 from search.stages.query import MAX_WORDS
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -32,7 +34,7 @@ def engine(indexed: Catalog, encoder: FakeEncoder) -> Iterator[SearchEngine]:
 def bank(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """A small caption bank."""
     lines = ("a red thing", "a green thing", "a blue thing", "white")
-    monkeypatch.setattr("search.engine.caption_bank", lambda: lines)
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: lines)
     return lines
 
 
@@ -132,7 +134,7 @@ def test_a_picture_and_words_together(engine: SearchEngine, folder: Path) -> Non
         ("", "the query is empty"),
         ("  \n ", "the query is empty"),
         ("?!", "the query is empty"),
-        ("word " * 10_000, f"the query has 10000 words; at most {MAX_WORDS}"),
+        ("word " * 10_000, f"the query has 10000 words; the limit is {MAX_WORDS}"),
         ("x" * 500, "a word of more than 200 characters"),
         ("caf\udce9", "bytes that are not UTF-8"),
     ],
@@ -146,7 +148,7 @@ def test_queries_that_cannot_be_answered_are_refused(engine: SearchEngine, text:
 @pytest.mark.parametrize("options", [{"k": 0}, {"k": 10_001}, {"depth": 0}, {"min_probability": 1.5}])
 def test_numbers_out_of_range_are_refused(engine: SearchEngine, options: dict[str, float]) -> None:
     """The message names the number and its range."""
-    with pytest.raises(QueryError, match="must lie between"):
+    with pytest.raises(QueryError, match="must be between"):
         engine.search_images("red", **options)  # type: ignore[arg-type]
 
 
@@ -156,7 +158,7 @@ def test_images_like_an_indexed_one_need_no_model(indexed: Catalog, folder: Path
     def refuse() -> FakeEncoder:
         raise AssertionError("the model was loaded")
 
-    with SearchEngine(indexed, refuse) as engine:
+    with SearchEngine(ModelIndex(indexed, refuse)) as engine:
         answer = engine.similar_images(folder / "red.png", k=2)
     assert len(answer.hits) == 2
     assert folder / "red.png" not in [h.path for h in answer.hits]
@@ -189,7 +191,7 @@ def test_a_few_captions_of_its_own_are_helped_out_by_the_bank(
     index_paths(indexed, encoder, [folder])
     with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
         few = engine.find_captions(folder / "red.png", k=10).hits
-        monkeypatch.setattr("search.engine.FEW", 3)
+        monkeypatch.setattr("search.caption_search.FEW", 3)
         hits = engine.find_captions(folder / "red.png").hits
     assert {h.text for h in few} == {"a red wall", "a blue door", *bank}
     assert {h.source for h in few} == {"sidecar", "bank"}
@@ -215,10 +217,10 @@ def test_a_bank_that_was_cut_short_is_completed(
 ) -> None:
     """Killed while it was embedded by a version that added it in parts, an index has some of it; the rest comes."""
     engine.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
-    engine.catalog.add_bank(bank[:1], encoder.encode_texts(bank[:1]))
+    add_bank(engine.catalog, bank[:1], encoder.encode_texts(bank[:1]))
     hits = engine.find_captions(folder / "red.png", k=99).hits
     assert sorted(h.text for h in hits) == sorted(bank)
-    assert len(engine.catalog.bank_ids()) == len(bank)
+    assert len(bank_ids(engine.catalog)) == len(bank)
 
 
 def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
@@ -226,7 +228,7 @@ def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
 ) -> None:
     """Half a bank would answer badly ever after."""
     lines = tuple(f"red {n}" for n in range(300))
-    monkeypatch.setattr("search.engine.caption_bank", lambda: lines)
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: lines)
     encode = encoder.encode_texts
 
     def killed(texts: Sequence[str]) -> TextFeatures:
@@ -237,7 +239,7 @@ def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
     monkeypatch.setattr(encoder, "encode_texts", killed)
     with pytest.raises(KeyboardInterrupt):
         engine.find_captions(folder / "red.png")
-    assert len(engine.catalog.bank_ids()) == 0
+    assert len(bank_ids(engine.catalog)) == 0
 
 
 def test_captions_given_with_the_query_join_in(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:
@@ -315,7 +317,7 @@ def test_many_threads_load_the_model_once_and_agree(indexed: Catalog) -> None:
         return loaded[-1]
 
     results: list[list[str]] = []
-    with SearchEngine(indexed, load) as engine:
+    with SearchEngine(ModelIndex(indexed, load)) as engine:
         threads = [threading.Thread(target=lambda: results.append(names(engine, "a red thing"))) for _ in range(16)]
         for thread in threads:
             thread.start()

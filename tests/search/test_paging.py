@@ -13,11 +13,10 @@ from encoders import Floats
 from indexer import Catalog, VectorIndex, add_model, index_paths
 from indexer.catalog.records import Ids
 from search import Hit, SearchEngine
-from search.active_model import FollowingEngine
-from search.answers import Place
+from search.answers import PageStart
 from search.errors import UnknownModelError
 from search.stages.keywords import Keywords
-from search.stages.retrieve import Choose, retrieve
+from search.stages.retrieve import Selection, retrieve
 from tests.conftest import Paint
 from tests.fakes import COLOURS, FakeEncoder
 
@@ -98,6 +97,27 @@ def test_pictures_that_are_removed_are_left_out(
     assert len(second.hits) == 5
 
 
+@pytest.mark.parametrize("how", [{}, {"rerank": False}, {"without": ["blue"]}])
+@pytest.mark.parametrize("depth", [5, 100])
+def test_a_picture_that_is_removed_after_it_was_shown_makes_the_next_page_skip_none(
+    engine: SearchEngine, pictures: Catalog, encoder: FakeEncoder, tmp_path: Path, depth: int, how: dict[str, Any]
+) -> None:
+    """Whether it was first or last on its page: every other picture is shown once, with ranks that count on."""
+    expected = {hit.image_id for hit in engine.search_images("red", k=100, depth=depth, **how).hits}
+    answer = engine.search_images("red", k=4, depth=depth, **how)
+    hits = [*answer.hits]
+    for gone in (hits[0], hits[-1]):
+        assert gone.path is not None
+        gone.path.unlink()
+    index_paths(pictures, encoder, [tmp_path / "pictures"], prune=True)
+    while answer.following is not None:
+        answer = engine.search_images("red", k=4, depth=depth, after=answer.following, **how)
+        hits += answer.hits
+    assert len(hits) == 40
+    assert {hit.image_id for hit in hits} == expected
+    assert [hit.rank for hit in hits] == list(range(1, 41))
+
+
 class Approximate:
     """An index that finds others when more are asked of it, as HNSW does."""
 
@@ -110,9 +130,9 @@ class Approximate:
 @pytest.mark.parametrize("count", [10, 11, 1024])
 def test_what_is_reranked_does_not_depend_on_how_many_are_shown(count: int) -> None:
     """Those behind it follow by their cosines, each image once."""
-    choose = Choose(None, np.empty(0, np.int64))
+    selection = Selection(None, np.empty(0, np.int64))
     index = cast(VectorIndex, Approximate())
-    found, first = retrieve(index, np.ones((1, 8), np.float32), Keywords(), choose, depth=10, count=count)
+    found, first = retrieve(index, np.ones((1, 8), np.float32), Keywords(), selection, depth=10, count=count)
     assert [c.key for c in found[:first]] == list(range(0, 30, 3))
     rest = [c.key for c in found[first:]]
     assert rest == [i for i in range(count if count > 10 else 0) if i not in range(0, 30, 3)]
@@ -120,7 +140,7 @@ def test_what_is_reranked_does_not_depend_on_how_many_are_shown(count: int) -> N
 
 def test_a_page_behind_the_end_is_empty(engine: SearchEngine) -> None:
     """And nothing follows it."""
-    answer = engine.search_images("red", after=Place(1000, 2**40, "f" * 64))
+    answer = engine.search_images("red", after=PageStart(tuple(range(1, 1001)), 2**40, "f" * 64))
     assert (answer.hits, answer.following) == ((), None)
 
 
@@ -128,17 +148,17 @@ def test_a_page_behind_the_end_is_empty(engine: SearchEngine) -> None:
 
 
 @pytest.fixture
-def two_models(pictures: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FollowingEngine]:
+def two_models(pictures: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SearchEngine]:
     """An index of a model `fake`, and of one, `turned`, for which red is another colour."""
     (tmp_path / "model").mkdir()
     turned = FakeEncoder(name="turned", fingerprint="e" * 64, turn=1, directory=tmp_path / "model")
     add_model(pictures, turned)
-    monkeypatch.setattr("search.engine.load_encoder", lambda place, **_: turned if place else FakeEncoder())
-    with FollowingEngine(Catalog.open(pictures.directory)) as engine:
+    monkeypatch.setattr("search.active_model.load_encoder", lambda place, **_: turned if place else FakeEncoder())
+    with SearchEngine.open(pictures.directory) as engine:
         yield engine
 
 
-def test_any_model_of_the_index_can_be_asked(two_models: FollowingEngine) -> None:
+def test_any_model_of_the_index_can_be_asked(two_models: SearchEngine) -> None:
     """By name or fingerprint; each answers with its own vectors, and is loaded once."""
     active = two_models.search_images("red", k=1)
     assert two_models.by_model("fake").search_images("red", k=1).hits == active.hits
@@ -147,8 +167,9 @@ def test_any_model_of_the_index_can_be_asked(two_models: FollowingEngine) -> Non
     assert answer.hits[0].path is not None
     assert answer.following is not None
     assert answer.following.model == "e" * 64
-    assert two_models.by_model("eeeeee") is other
-    with pytest.raises(UnknownModelError, match=r"no one model of the index is called 'none'; it has: fake") as told:
+    assert two_models.by_model("eeeeee")._models is other._models
+    message = "no single model of the index is called 'none'; its models: fake"
+    with pytest.raises(UnknownModelError, match=message) as told:
         two_models.by_model("none")
     assert str(two_models.catalog.directory) not in str(told.value)
 
@@ -157,5 +178,5 @@ def test_an_engine_of_one_model_answers_by_that_alone(engine: SearchEngine, pict
     """It was opened so."""
     assert engine.by_model("fake") is engine
     add_model(pictures, FakeEncoder(name="turned", fingerprint="e" * 64, turn=1))
-    with pytest.raises(UnknownModelError, match="answers with model fake alone"):
+    with pytest.raises(UnknownModelError, match="only answers with model fake"):
         engine.by_model("turned")

@@ -45,17 +45,17 @@ async def parameters(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or not route.path.startswith("/v1/"):
         return
-    _check(request.query_params, {field.alias for field in route.dependant.query_params}, "parameter of this address")
+    _check(request.query_params, {field.alias for field in route.dependant.query_params}, "query parameter")
     if route.body_field is not None and isinstance(route.body_field.field_info, Form):
         form = await request.form()  # which FastAPI has read already
-        _check(form, {field.alias for field in route.dependant.body_params}, "field of this form")
+        _check(form, {field.alias for field in route.dependant.body_params}, "form field")
 
 
 def _check(sent: Iterable[str], known: set[str], what: str) -> None:
     for name in sent:
         if name not in known:
-            takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
-            raise HTTPException(422, f"{name[:100]!r} is no {what}; {takes}")
+            expected = f"Expected one of: {', '.join(sorted(known))}." if known else "None is expected."
+            raise HTTPException(422, f"Unknown {what} {name[:100]!r}. {expected}")
 
 
 def _has_body(request: Request) -> bool:

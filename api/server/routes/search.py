@@ -10,7 +10,7 @@ from PIL import Image
 from indexer import open_image
 from indexer.errors import DecodeError
 from search import Answer
-from search.answers import Place
+from search.answers import PageStart
 from search.errors import QueryError, UnknownModelError
 
 from ...contract.search import (
@@ -150,7 +150,7 @@ def upload(service: Service, sent: UploadFile) -> Image.Image:
         raise DecodeError(f"the upload: {exc}") from exc
 
 
-def _begun(service: Service, body: SearchRequest | NextPageRequest) -> tuple[SearchRequest, Place | None]:
+def _begun(service: Service, body: SearchRequest | NextPageRequest) -> tuple[SearchRequest, PageStart | None]:
     """A search, and where its page begins.
 
     Raises:
@@ -159,10 +159,12 @@ def _begun(service: Service, body: SearchRequest | NextPageRequest) -> tuple[Sea
     if isinstance(body, SearchRequest):
         return body, None
     document = service.cursors.read("search", body.cursor)
-    return SearchRequest.model_validate(document["query"]), Place(**document["after"])
+    after = document["after"]
+    start = PageStart(tuple(after["shown"]), after["top"], after["model"])
+    return SearchRequest.model_validate(document["query"]), start
 
 
-def _page(service: Service, query: SearchRequest, after: Place | None) -> SearchResponse:
+def _page(service: Service, query: SearchRequest, after: PageStart | None) -> SearchResponse:
     asked = query.model if after is None else after.model
     try:
         engine = service.engine if asked is None else service.engine.by_model(asked)
@@ -172,7 +174,7 @@ def _page(service: Service, query: SearchRequest, after: Place | None) -> Search
         query.text,
         image=query.image_id,
         without=query.without,
-        k=min(query.k, DEEPEST - (0 if after is None else after.offset)),
+        k=min(query.k, DEEPEST - (0 if after is None else len(after.shown))),
         depth=query.depth,
         rerank=query.rerank,
         keywords=query.keywords,
@@ -183,8 +185,8 @@ def _page(service: Service, query: SearchRequest, after: Place | None) -> Search
     return SearchResponse.model_validate(answer.as_dict() | {"next_cursor": _cursor(service, query, answer.following)})
 
 
-def _cursor(service: Service, query: SearchRequest, following: Place | None) -> str | None:
-    if following is None or following.offset >= DEEPEST:
+def _cursor(service: Service, query: SearchRequest, following: PageStart | None) -> str | None:
+    if following is None or len(following.shown) >= DEEPEST:
         return None
-    place = {"offset": following.offset, "top": following.top, "model": following.model}
+    place = {"shown": following.shown, "top": following.top, "model": following.model}
     return service.cursors.make("search", {"query": query.model_dump(exclude_defaults=True), "after": place})

@@ -66,7 +66,7 @@ class FailedFile:
 
 
 @dataclass(frozen=True)
-class Progress:
+class JobProgress:
     """How far a job is; `rate` counts items a second of this phase. Replaced whole, so readers see no half of it."""
 
     phase: str | None = None
@@ -89,7 +89,7 @@ class Job:
     clock: Callable[[], float] = time.monotonic
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = State.QUEUED
-    progress: Progress = Progress()
+    progress: JobProgress = JobProgress()
     started: datetime | None = None
     ended: datetime | None = None
     report: IndexReport | None = None
@@ -105,18 +105,18 @@ class Job:
 
     def begin(self) -> None:
         """The thread has started; first comes the walk through the folders."""
-        self.progress, self.started = Progress("scan"), datetime.now(UTC)
+        self.progress, self.started = JobProgress("scan"), datetime.now(UTC)
         self.state = State.RUNNING
 
     def advance(self, phase: str, done: int, total: int) -> None:
-        """Take note of how far the run is."""
+        """Update the progress, and the rate within this phase."""
         now, rate = self.clock(), None
         if phase != self.progress.phase:
             self._began = (now, done)
         since, first = self._began
         if done > first and now > since:
             rate = (done - first) / (now - since)
-        self.progress = Progress(phase, done, total, rate)
+        self.progress = JobProgress(phase, done, total, rate)
 
     def end(self, state: State, reason: str | None = None) -> None:
         """Note how the run ended."""
@@ -208,7 +208,7 @@ class Jobs:
             job.end(State.FAILED, without_paths(str(exc), self._index, job.roots))
             logger.error("indexing failed: %s", exc, extra={"job": job.id})  # noqa: TRY400  foreseen: no traceback
         except Exception:
-            job.end(State.FAILED, "an error that crosslook did not foresee; the server's log tells more")
+            job.end(State.FAILED, "Internal error. Search the server log for this job id.")
             logger.exception("indexing failed", extra={"job": job.id})
         else:
             logger.info("indexing ended", extra={"job": job.id, "state": job.state.value})

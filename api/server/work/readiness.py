@@ -49,7 +49,7 @@ class Readiness:
         if self._reason is not None:
             return self._reason
         try:
-            self._catalog.check_there()
+            self._catalog.check_readable()
         except IndexerError as exc:
             logger.warning("not ready: %s", exc)
             return UNREADABLE

@@ -16,6 +16,7 @@ import pytest
 
 from encoders import load_encoder
 from indexer import Catalog
+from indexer.catalog.contents import catalog_stats
 from tests.api.conftest import Run
 from tests.conftest import Paint
 
@@ -74,7 +75,7 @@ def test_duplicates_are_listed(run: Run, folder: Path) -> None:
     assert (document["files"], document["spare_bytes"]) == (2, (folder / "red.png").stat().st_size)
     (folder / "z copy.png").unlink()
     run("index", folder)
-    assert "no picture is there twice" in run("duplicates").err
+    assert "No duplicates found." in run("duplicates").err
 
 
 def test_changes_are_followed_until_ctrl_c(
@@ -88,7 +89,7 @@ def test_changes_are_followed_until_ctrl_c(
         while time.monotonic() < deadline:
             if Path("crosslook-index/catalog.db").exists():
                 with Catalog.open(Path("crosslook-index")) as catalog:
-                    if catalog.stats().images == count:
+                    if catalog_stats(catalog).images == count:
                         return
             time.sleep(0.05)
 
@@ -127,7 +128,7 @@ def test_an_unchanged_collection_needs_no_torch(folder: Path, tmp_path: Path) ->
                 (str(path), number, status.st_size, status.st_mtime_ns),
             )
     code = (
-        "import sys; from api import cli\ntry: cli.main()\nexcept SystemExit as exc: print(exc.code)\n"
+        "import sys; from api.cli.main import main\ntry: main()\nexcept SystemExit as exc: print(exc.code)\n"
         "print('torch' in sys.modules, file=sys.stderr)"
     )
     command = [sys.executable, "-c", code, "index", str(folder), "--index", str(tmp_path / "index"), "--json"]

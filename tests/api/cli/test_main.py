@@ -14,6 +14,7 @@ from PIL import Image
 from api.cli.main import COMMANDS
 from api.cli.output import bar, progress, size
 from indexer import Catalog
+from indexer.catalog.contents import catalog_stats
 from indexer.catalog.schema import VERSION
 from tests.api.conftest import BANK, Run
 from tests.conftest import Paint
@@ -203,7 +204,7 @@ def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) 
     assert ready("search", "red", "--where", "width > 9999", "--json").json["hits"] == []
     none = ready("search", "red", "--min-probability", "1")
     assert (none.status, none.out) == (0, "")
-    assert "no image fits" in none.err
+    assert "No matching images." in none.err
 
 
 def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Paint) -> None:
@@ -358,7 +359,7 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
         ("index", tmp_path / "empty"): "no image files in ",
         ("search", ""): "the query is empty",
         ("search", "   "): "the query is empty",
-        ("search", "word " * 10_000): "the query has 10000 words; at most 60",
+        ("search", "word " * 10_000): "the query has 10000 words; the limit is 60",
         ("search", "red", "--index", tmp_path / "none"): "make one with: crosslook index",
         ("search", "red", "--image", tmp_path / "text.jpg"): "text.jpg: not an image",
         ("captions", tmp_path / "none.jpg"): "no such image: ",
@@ -388,7 +389,7 @@ def test_an_index_of_another_model_is_told_with_both_names(
 ) -> None:
     """Searching or indexing with it is refused, and nothing is lost."""
     other = FakeEncoder(name="other", fingerprint="0" * 64)
-    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: other)
+    monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: other)
     monkeypatch.setattr("api.cli.index.load_encoder", lambda *_, **__: other)
     for arguments in (("search", "red"), ("index", folder)):
         done = ready(*arguments)
@@ -396,7 +397,7 @@ def test_an_index_of_another_model_is_told_with_both_names(
         assert one_sentence(done.err)
         assert "made by model fake (ffffffffffff), not by other (000000000000)" in done.err
     with Catalog.open(Path("crosslook-index")) as catalog:
-        assert catalog.stats().images == 5
+        assert catalog_stats(catalog).images == 5
 
 
 def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
@@ -459,3 +460,28 @@ def test_a_long_run_into_a_file_says_how_far_it_is(
         with progress(quiet=quiet) as advance:
             advance("images", 1200, 7000)
         assert capsys.readouterr().err == ("" if quiet else "images: 1,200 of 7,000\n")
+
+
+def test_a_damaged_cache_of_the_bank_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+    """And not passed over at the cost of embedding the bank with every run."""
+    assert run("captions", folder / "red.png", "--json").status == 0
+    (database,) = (tmp_path / "cache").rglob("catalog.db")
+    for file in database.parent.glob("catalog.db-*"):
+        file.unlink()
+    data = database.read_bytes()
+    database.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+    done = run("captions", folder / "red.png", "--json")
+    assert (done.status, done.out) == (1, "")
+    assert str(database.parent) in " ".join(done.err.split())
+
+
+def test_the_bank_needs_no_home_directory(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a cache that can be written to: the captions come, and nothing is left behind."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where no account has a home
+    assert run("captions", folder / "red.png", "--json").json["hits"]
+    assert list((tmp_path / "here").iterdir()) == []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "red.png"))
+    assert run("captions", folder / "red.png", "--json").json["hits"]

@@ -35,7 +35,7 @@ def ready(run: Run, folder: Path, encoder: FakeEncoder, other: FakeEncoder, monk
         assert device == "auto"
         return encoder if model is None or model == BASE_MODEL else {other.directory: other}[model]
 
-    for module in ("api.cli.index", "api.cli.models", "api.cli.search", "search.engine"):
+    for module in ("api.cli.index", "api.cli.models", "api.cli.search", "search.active_model"):
         monkeypatch.setattr(f"{module}.load_encoder", load)
     monkeypatch.setattr("search.evaluation.compare.caption_bank", lambda: BANK)
     assert run("index", folder).status == 0
@@ -215,7 +215,7 @@ def test_listing_switching_and_removing_load_no_heavy_library(ready: Run, other:
     """They must not wait for torch or FAISS."""
     ready("models", "add", other.directory)
     code = (
-        "import sys; from api.cli import app\n"
+        "import sys; from api.cli.main import app\n"
         "for words in ('list', 'switch other', 'switch fake', 'remove other'):\n"
         "    app(['models', *words.split(), '--json'], standalone_mode=False)\n"
         "print(*{'torch', 'faiss', 'fastapi'} & set(sys.modules), file=sys.stderr)"

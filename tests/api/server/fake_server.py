@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import search.engine
+import search.active_model
+import search.caption_search
 from api.cli.main import main
 from encoders.features import TextFeatures
 from tests.fakes import FakeEncoder
@@ -51,5 +52,6 @@ def other(directory: Path) -> FakeEncoder:
 
 
 if __name__ == "__main__":
-    vars(search.engine).update(load_encoder=load, caption_bank=lambda: BANK)
+    vars(search.active_model).update(load_encoder=load)
+    vars(search.caption_search).update(caption_bank=lambda: BANK)
     main()

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from api.server import create_app
 from api.server.gate.body_limits import SMALL, BodyLimits
 from indexer import Catalog, index_paths
+from indexer.catalog.contents import catalog_stats
 from indexer.catalog.records import CatalogStats
 from search import CaptionAnswer, SearchEngine
 from tests.api.conftest import BANK
@@ -201,11 +202,10 @@ def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeyp
 
     def slowly(catalog: Catalog) -> CatalogStats:
         refused.wait(10)
-        return stats(catalog)
+        return catalog_stats(catalog)
 
-    stats = Catalog.stats
     monkeypatch.setattr(BodyLimits, "_too_large", telling)
-    monkeypatch.setattr(Catalog, "stats", slowly)
+    monkeypatch.setattr("api.server.routes.index.catalog_stats", slowly)
     assert "larger than" in problem(client.request("GET", "/v1/stats", content=chunks()), 413)
     assert refused.is_set()
 

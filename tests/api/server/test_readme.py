@@ -58,8 +58,8 @@ def test_a_program_runs(
     server: Server, program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And prints what it finds."""
-    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: FakeEncoder())
-    monkeypatch.setattr("search.engine.caption_bank", lambda: BANK)
+    monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: FakeEncoder())
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: BANK)
     exec(compile(program.replace(ADDRESS, f"127.0.0.1:{server.port}"), "README.md", "exec"), {})  # noqa: S102  ours
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 3

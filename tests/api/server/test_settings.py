@@ -148,6 +148,15 @@ def test_the_flags_of_serve_are_these() -> None:
     assert options - {"--index", "--model", "--device", "--config", "--help", "-h"} == set(FLAGS.values())
 
 
+def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
+    """A compose file passes on what may be empty; a list that is emptied on purpose stays empty."""
+    (tmp_path / "settings.toml").write_text('port = 9000\nroots = ["/srv"]\n')
+    environment = {"CROSSLOOK_PORT": "", "CROSSLOOK_HOST": "", "CROSSLOOK_REQUIRE_KEYS": "", "CROSSLOOK_ROOTS": ""}
+    settings = read_settings({}, config=tmp_path / "settings.toml", environment=environment)
+    assert (settings.port, settings.host, settings.require_keys) == (9000, "127.0.0.1", False)
+    assert settings.roots == []
+
+
 def test_the_environment_names_the_file_unless_a_flag_does(tmp_path: Path) -> None:
     """`CROSSLOOK_CONFIG`."""
     (tmp_path / "one.toml").write_text("port = 1\n")

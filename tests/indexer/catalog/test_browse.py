@@ -9,6 +9,7 @@ import pytest
 
 from indexer import Catalog, index_paths
 from indexer.catalog.browse import Browsed, browse, image_details
+from indexer.catalog.images import content_hashes, images_by_id
 from indexer.errors import FilterError
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -50,7 +51,7 @@ def test_what_is_removed_or_added_between_pages_shifts_nothing(
 ) -> None:
     """The next page begins behind the last image, even where that is gone."""
     first = browse(dated, k=2)
-    last = dated.images([first[-1].id])[first[-1].id].path
+    last = images_by_id(dated, [first[-1].id])[first[-1].id].path
     assert last is not None
     last.unlink()
     paint("new.png", "yellow")
@@ -88,7 +89,7 @@ def test_all_that_is_stored_is_told(indexed: Catalog, folder: Path, encoder: Fak
     """Every place of it, and which of the files changed since."""
     (folder / "copy.png").write_bytes((folder / "red.png").read_bytes())
     index_paths(indexed, encoder, [folder])
-    number = indexed.content_hashes()
+    number = content_hashes(indexed)
     details = next(d for i in number.values() if (d := image_details(indexed, i)) is not None and len(d.places) == 2)
     assert [place.path.name for place in details.places] == ["copy.png", "red.png"]
     assert number[details.content_hash] == details.id

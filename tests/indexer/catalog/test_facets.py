@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from indexer import Catalog, index_paths
-from indexer.catalog.facets import MOST, _at_most, facets
+from indexer.catalog.facets import MAX_FOLDERS, _merge_folders, facets
+from indexer.catalog.images import images_by_id
 from indexer.errors import FilterError
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -31,7 +32,7 @@ def library(catalog: Catalog, paint: Paint, encoder: FakeEncoder, tmp_path: Path
 
 def test_counts_are_those_of_a_slow_count(library: Catalog, tmp_path: Path) -> None:
     """Every facet, against the records counted one by one."""
-    found, records = facets(library), library.images(list(range(1, 10))).values()
+    found, records = facets(library), images_by_id(library, list(range(1, 10))).values()
     assert found.images == 9
     assert found.formats == Counter(record.format for record in records)
     assert found.folders == Counter(str(record.path.parent) for record in records if record.path)
@@ -65,11 +66,11 @@ def test_missing_files_count_nowhere(library: Catalog, encoder: FakeEncoder, tmp
 def test_folders_are_told_apart_as_deep_as_they_are_few_enough() -> None:
     """Below /p there are 60 albums, so that is where it stops; a level alone above is passed."""
     albums = {f"/srv/p/2024/{n}/": 1 for n in range(60)}
-    assert _at_most(albums | {"/srv/p/2023/x/": 5, "/srv/p/": 2}, MOST) == {
+    assert _merge_folders(albums | {"/srv/p/2023/x/": 5, "/srv/p/": 2}, MAX_FOLDERS) == {
         "/srv/p": 2,
         "/srv/p/2023": 5,
         "/srv/p/2024": 60,
     }
-    assert len(_at_most({f"/{n}/": n for n in range(60)}, MOST)) == MOST
-    assert _at_most({"/": 3}, MOST) == {"/": 3}
-    assert _at_most({}, MOST) == {}
+    assert len(_merge_folders({f"/{n}/": n for n in range(60)}, MAX_FOLDERS)) == MAX_FOLDERS
+    assert _merge_folders({"/": 3}, MAX_FOLDERS) == {"/": 3}
+    assert _merge_folders({}, MAX_FOLDERS) == {}

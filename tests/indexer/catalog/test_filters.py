@@ -17,6 +17,7 @@ from sqlalchemy.pool import StaticPool
 from indexer import Catalog, index_paths
 from indexer.catalog import schema
 from indexer.catalog.filters import FIELDS, condition
+from indexer.catalog.images import image_ids_where, images_by_id
 from indexer.errors import FilterError
 from tests.fakes import FakeEncoder
 
@@ -63,8 +64,8 @@ def dated(home: Path) -> Iterator[Catalog]:
 
 def years(catalog: Catalog, *expressions: str) -> list[int]:
     """The years of the pictures that pass."""
-    ids = [int(i) for i in catalog.image_ids_where(expressions)]
-    return sorted(int(Path(r.path or "").stem) for r in catalog.images(ids).values())
+    ids = [int(i) for i in image_ids_where(catalog, expressions)]
+    return sorted(int(Path(r.path or "").stem) for r in images_by_id(catalog, ids).values())
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_folder_means_all_below_it_and_not_its_namesakes(dated: Catalog, home: P
 def test_all_expressions_must_hold(dated: Catalog) -> None:
     """Several filters narrow each other, and ids come in order, as the vector search wants them."""
     assert years(dated, "width > 100", "camera = Canon", "taken_at < 2024") == [2023]
-    ids = dated.image_ids_where(["width > 50 or width = 50"])
+    ids = image_ids_where(dated, ["width > 50 or width = 50"])
     assert ids.dtype == np.int64
     assert ids.tolist() == sorted(ids.tolist())
     assert len(ids) == 4
@@ -203,12 +204,12 @@ def test_any_value_of_any_field_runs_or_is_refused(field: str, op: str, value: s
 def test_the_longest_expressions_and_the_largest_sizes_can_be_asked(dated: Catalog) -> None:
     """SQLite refuses deep conditions and numbers beyond 64 bits; neither reaches it."""
     most = " or ".join(["width = 1"] * 50)
-    assert len(dated.image_ids_where([most] * 20)) == 0
-    assert len(dated.image_ids_where(["size < 999999999999999 GB"])) == len(PICTURES)
+    assert len(image_ids_where(dated, [most] * 20)) == 0
+    assert len(image_ids_where(dated, ["size < 999999999999999 GB"])) == len(PICTURES)
 
 
 def test_pictures_without_a_date_can_be_chosen(indexed: Catalog) -> None:
     """Painted ones have none."""
-    assert len(indexed.image_ids_where(["has_date = false"])) == 5
-    assert len(indexed.image_ids_where(["has_date != true"])) == 5
-    assert len(indexed.image_ids_where(["has_date = true"])) == 0
+    assert len(image_ids_where(indexed, ["has_date = false"])) == 5
+    assert len(image_ids_where(indexed, ["has_date != true"])) == 5
+    assert len(image_ids_where(indexed, ["has_date = true"])) == 0

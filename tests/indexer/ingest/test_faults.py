@@ -19,6 +19,9 @@ import pytest
 
 from indexer import Catalog, VectorIndex, index_paths
 from indexer.catalog import connection as connecting
+from indexer.catalog.captions import captions_by_id
+from indexer.catalog.contents import catalog_stats
+from indexer.catalog.embeddings import read_vectors, stored_features, vector_ids
 from indexer.catalog.records import Kind
 from indexer.errors import CatalogError
 from tests.conftest import Paint
@@ -152,7 +155,7 @@ def test_a_database_that_stays_locked_is_told(
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(CatalogError, match=r"is locked by another program since 0\.05 s; wait for it, or stop it"):
             index_paths(catalog, encoder, [folder])
-        assert catalog.stats().images == 5
+        assert catalog_stats(catalog).images == 5
         other.execute("ROLLBACK")
         assert index_paths(catalog, encoder, [folder]).added == 1
 
@@ -173,9 +176,9 @@ def test_damage_of_any_page_is_told(pictures: Path, tmp_path: Path) -> None:
         damage(start)
         with suppress(CatalogError), Catalog.open(tmp_path / "index") as catalog:
             VectorIndex.rebuild(catalog, Kind.IMAGE).search(query, 3)
-            catalog.features_there(Kind.IMAGE, catalog.vectors(Kind.IMAGE)[0].tolist())
-            catalog.captions(catalog.vector_ids(Kind.CAPTION).tolist())
-            catalog.stats()
+            stored_features(catalog, Kind.IMAGE, read_vectors(catalog, Kind.IMAGE)[0].tolist())
+            captions_by_id(catalog, vector_ids(catalog, Kind.CAPTION).tolist())
+            catalog_stats(catalog)
             index_paths(catalog, FakeEncoder(), [pictures])
         damage(start)
         with (

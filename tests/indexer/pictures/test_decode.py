@@ -20,8 +20,9 @@ from indexer.errors import DecodeError
 from indexer.pictures import colours
 from indexer.pictures import decode as module
 from indexer.pictures.colours import to_rgb
-from indexer.pictures.decode import read_picture, supported_formats
-from indexer.pictures.safe_read import Budget
+from indexer.pictures.decode import read_picture
+from indexer.pictures.formats import FORMATS, begins_like_a_picture, supported_formats
+from indexer.pictures.safe_read import MemoryBudget
 from tests.indexer.pictures.hostile import png
 from tests.indexer.pictures.profiles import ADOBE_RGB, SRGB, grey_profile, ink_profile, rgb_profile
 
@@ -407,7 +408,7 @@ def test_a_picture_that_would_take_too_much_memory_is_refused(monkeypatch: pytes
 
 def test_decoding_waits_for_memory_that_others_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several threads together take no more than one may."""
-    budget = Budget(1_000_000)
+    budget = MemoryBudget(1_000_000)
     monkeypatch.setattr(module, "_MEMORY", budget)
     least = budget.total
     load = ImageFile.ImageFile.load
@@ -449,3 +450,16 @@ def test_damage_is_refused_or_survived_but_never_crashes(data: st.DataObject) ->
     cut = data.draw(st.integers(1, len(whole)))
     with suppress(DecodeError):
         assert open_image(bytes(whole[:cut])).mode == "RGB"
+
+
+def test_every_format_begins_with_its_signature() -> None:
+    """One table serves decoding and the server: each format that is written here has the signature it names."""
+    assert set(supported_formats()) == FORMATS.keys() - {"MPO"}
+    for kind in supported_formats():
+        buffer = io.BytesIO()
+        Image.new("RGB", (16, 16)).save(buffer, kind)
+        assert FORMATS[kind].signature.match(buffer.getvalue()), kind
+        assert begins_like_a_picture(buffer.getvalue()), kind
+        assert FORMATS[kind].media_type.startswith("image/"), kind
+    for data in (b"", b"<!DOCTYPE html>", b"\0\0\0\x18ftypmp42", b"%PDF-1.7"):
+        assert not begins_like_a_picture(data)

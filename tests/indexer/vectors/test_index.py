@@ -18,7 +18,10 @@ import pytest
 from PIL import Image
 
 from encoders import Floats
+from encoders.durable import publish
 from indexer import Catalog, VectorIndex, index_paths
+from indexer.catalog.embeddings import read_vectors, vector_ids, vectors_of, write_embedding
+from indexer.catalog.images import forget_images
 from indexer.catalog.records import Kind
 from indexer.vectors.files import vector_choice
 from indexer.vectors.rebuild import refresh
@@ -41,7 +44,7 @@ def files_of(catalog: Catalog) -> dict[str, bytes]:
 
 def test_search_agrees_with_the_full_product(indexed: Catalog, encoder: FakeEncoder) -> None:
     """Exact search is the inner product with every vector, best first."""
-    ids, vectors = indexed.vectors(Kind.IMAGE)
+    ids, vectors = read_vectors(indexed, Kind.IMAGE)
     queries = encoder.encode_texts(["red", "a blue thing", "white"]).vectors
     scores, found = VectorIndex.open(indexed, Kind.IMAGE).search(queries, 3)
     full = queries @ vectors.T
@@ -92,6 +95,64 @@ def test_a_damaged_file_is_made_anew(indexed: Catalog, encoder: FakeEncoder, dam
     assert path.read_bytes() == whole
 
 
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("damage", ["reversed ids", "zeroed vectors", "shuffled vectors"])
+def test_files_of_the_right_length_with_wrong_content_are_made_anew(
+    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch, damage: str, size: str
+) -> None:
+    """Digests tell, of the whole file or, where it is large, of a sample; and the next run writes sound files."""
+    catalog, vectors = many
+    if size == "large":
+        monkeypatch.setattr("indexer.vectors.files.WHOLE", 1000)
+        monkeypatch.setattr("indexer.vectors.files.BLOCKS", 8)
+    small(monkeypatch)
+    refresh(catalog, threading.Event())
+    sound = file_of(catalog, ".faiss").stat().st_size
+    if damage == "reversed ids":
+        np.save(file_of(catalog, ".npy"), np.load(file_of(catalog, ".npy"))[::-1].copy())
+    else:
+        wrong = np.zeros_like(vectors) if damage == "zeroed vectors" else vectors[::-1]
+        faiss.write_index(build("HNSW", wrong), str(file_of(catalog, ".faiss")))
+        with file_of(catalog, ".faiss").open("rb+") as file:
+            file.truncate(sound)
+    assert VectorIndex.open(catalog, Kind.IMAGE).search(vectors[:9], 1)[1][:, 0].tolist() == [*range(1, 10)]
+    assert not VectorIndex.is_current(catalog, Kind.IMAGE)
+    refresh(catalog, threading.Event())
+    assert VectorIndex.is_current(catalog, Kind.IMAGE)
+    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+
+
+def test_files_without_digests_are_searched_until_the_next_run(
+    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions wrote them: an open index uses them as they are, indexing builds them anew."""
+    catalog, vectors = many
+    small(monkeypatch)
+    refresh(catalog, threading.Event())
+    path = file_of(catalog, ".json")
+    description = json.loads(path.read_text())
+    assert len(description.pop("digests")) == 2
+    path.write_text(json.dumps(description))
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    assert index.choice.structure == "HNSW"
+    assert index.search(vectors[:1], 1)[1].tolist() == [[1]]
+    refresh(catalog, threading.Event())
+    assert len(json.loads(path.read_text())["digests"]) == 2
+
+
+def test_every_file_is_flushed_before_it_is_renamed(indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves the earlier files or the new ones; the description comes last."""
+    published: list[str] = []
+
+    def note(temporary: Path, target: Path) -> None:
+        published.append(target.suffix)
+        publish(temporary, target)
+
+    monkeypatch.setattr("indexer.vectors.files.publish", note)
+    VectorIndex.rebuild(indexed, Kind.IMAGE)
+    assert published == [".faiss", ".npy", ".json"]
+
+
 def test_what_came_since_is_found_and_what_went_is_not(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +163,7 @@ def test_what_came_since_is_found_and_what_went_is_not(
     yellow = encoder.encode_images(encoder.prepare(Image.open(paint("yellow.png", "yellow")))[None]).vectors
     (folder / "red.png").unlink()
     index_paths(indexed, encoder, [folder], prune=True)
-    ids, vectors = indexed.vectors(Kind.IMAGE)
+    ids, vectors = read_vectors(indexed, Kind.IMAGE)
     assert (len(ids), ids.min(), ids.max()) == (5, 1, 6)
     assert files_of(indexed) == before
     assert held.search(yellow, 9)[1].shape == (1, 5), "what is searched does not change under a search"
@@ -257,21 +318,21 @@ def many(catalog: Catalog) -> tuple[Catalog, Floats]:
     with catalog.transaction() as connection:
         for i, vector in enumerate(vectors):
             kind, item = (Kind.IMAGE, i + 1) if i < 3000 else (Kind.CAPTION, i - 2999)
-            catalog.write_embedding(connection, 1, kind, item, vector, vector[None])
-    return catalog, catalog.vectors(Kind.IMAGE)[1]
+            write_embedding(connection, 1, kind, item, vector, vector[None])
+    return catalog, read_vectors(catalog, Kind.IMAGE)[1]
 
 
 def add(catalog: Catalog, first: int, vectors: Floats) -> None:
     """Store vectors of images with ids from a first one on, in one transaction."""
     with catalog.transaction() as connection:
         for i, vector in enumerate(vectors, first):
-            catalog.write_embedding(connection, 1, Kind.IMAGE, i, vector, vector[None])
+            write_embedding(connection, 1, Kind.IMAGE, i, vector, vector[None])
 
 
 def remove(catalog: Catalog, ids: Iterable[int]) -> None:
     """Remove vectors of images."""
     with catalog.transaction() as connection:
-        catalog.forget_images(connection, list(ids))
+        forget_images(connection, list(ids))
 
 
 def unit(rows: Any) -> Floats:
@@ -386,17 +447,17 @@ def test_without_a_gpu_the_cpu_serves(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- while the catalog grows ---
 
 
-def commit_before_vectors_are_read(monkeypatch: pytest.MonkeyPatch, catalog: Catalog, vectors: Floats) -> None:
+def commit_before_vectors_are_read(monkeypatch: pytest.MonkeyPatch, opened: Catalog, vectors: Floats) -> None:
     """Let another connection commit once, when the stamp has been read and the vectors have not."""
-    read, left = Catalog.vectors, [True]
+    read, left = read_vectors, [True]
 
-    def grows(self: Catalog, kind: Kind) -> Any:
+    def grows(catalog: Catalog, kind: Kind) -> Any:
         if left:
             left.clear()
-            add(catalog, 3001, vectors)
-        return read(self, kind)
+            add(opened, 3001, vectors)
+        return read(catalog, kind)
 
-    monkeypatch.setattr(Catalog, "vectors", grows)
+    monkeypatch.setattr("indexer.vectors.index.read_vectors", grows)
 
 
 def test_a_batch_that_is_committed_while_all_is_read_is_found_once(
@@ -452,16 +513,15 @@ def test_an_open_index_reads_what_is_new_and_no_more(catalog: Catalog, monkeypat
     vectors = unit(np.random.default_rng(0).normal(size=(1600, 16)))
     catalog.use_encoder("random", "a" * 64, 16)
     read: list[int] = []
-    ids_of, vectors_of = Catalog.vector_ids, Catalog.vectors_of
 
     def note(found: Any) -> Any:
         read.append(len(found))
         return found
 
     index = VectorIndex.open(catalog, Kind.IMAGE)
-    monkeypatch.setattr(Catalog, "vector_ids", lambda *a, **o: note(ids_of(*a, **o)))
-    monkeypatch.setattr(Catalog, "vectors_of", lambda *a, **o: note(vectors_of(*a, **o)))
-    monkeypatch.setattr(Catalog, "vectors", None)
+    monkeypatch.setattr("indexer.vectors.index.vector_ids", lambda *a, **o: note(vector_ids(*a, **o)))
+    monkeypatch.setattr("indexer.vectors.index.vectors_of", lambda *a, **o: note(vectors_of(*a, **o)))
+    monkeypatch.setattr("indexer.vectors.index.read_vectors", None)
     built: list[int] = []
 
     def count_rows(structure: str, rows: Floats) -> Any:
@@ -496,10 +556,12 @@ def test_what_came_may_go_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatc
         remove(catalog, gone)
         index = index.refreshed()
         assert len(index) == index.stamp.count
-        np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+        np.testing.assert_array_equal(
+            np.sort(index.search(vectors[:1], 999)[1][0]), read_vectors(catalog, Kind.IMAGE)[0]
+        )
     add(catalog, 199, vectors[198:])
     index = index.refreshed()
-    np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+    np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), read_vectors(catalog, Kind.IMAGE)[0])
     hidden, allowed = np.array([50, 120, 198]), np.array([1, 3, 50, 51, 60, 120, 121, 198, 200])
     found = index.search(vectors[:1], 99, allowed=allowed, hidden=hidden)[1]
     np.testing.assert_array_equal(np.sort(found[0]), [1, 51, 121, 200])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from PIL import Image
 from encoders import Floats, ImageFeatures, TextFeatures
 from encoders.datasets import Dataset, Example
 from encoders.features import pack_states, unpack_states
+from encoders.recall import Ranks, Recalls
 from search import evaluate
 from search.errors import EvaluationError
+from search.evaluation.evaluate import measure
 from tests.conftest import Paint
 from tests.fakes import COLOURS, FakeEncoder
 
@@ -43,19 +46,31 @@ def as_stored(vectors: Floats) -> Floats:
     return vectors.astype(np.float16).astype(np.float32)
 
 
+class Shifted(FakeEncoder):
+    """A model whose queries look for another colour than its sentences say: the order is not the sentences'."""
+
+    def query(self, text: TextFeatures) -> TextFeatures:
+        """Red, green and blue change places."""
+        asked = super().query(text)
+        return replace(asked, vectors=np.concatenate([np.roll(asked.vectors[:, :3], 1, 1), asked.vectors[:, 3:]], 1))
+
+
 def oracle_recalls(dataset: Dataset, encoder: FakeEncoder, depth: int) -> dict[str, dict[str, list[float]]]:
     """Score every pair of the dataset, then sort: first by the towers, then the top `depth` by the reranker."""
     pictures = encoder.encode_images(np.stack([encoder.prepare(Image.open(e.image)) for e in dataset.examples]))
     texts = [c for e in dataset.examples for c in e.captions]
     owner = [i for i, e in enumerate(dataset.examples) for _ in e.captions]
     words = encoder.encode_texts(texts)
-    cosine = as_stored(words.vectors) @ as_stored(pictures.vectors).T
-    match = np.zeros_like(cosine)
+    queries = encoder.query(replace(words, vectors=as_stored(words.vectors))).vectors
+    for_text, for_image = (rows @ as_stored(pictures.vectors).T for rows in (queries, as_stored(words.vectors)))
+    match_text, match_image = np.zeros_like(for_text), np.zeros_like(for_image)
     for c, tokens in enumerate(words.tokens):
         for i, regions in enumerate(pictures.regions):
-            text = TextFeatures(as_stored(words.vectors[c : c + 1]), (stored(tokens),))
+            text = TextFeatures(queries[c : c + 1], (stored(tokens),))
+            caption = TextFeatures(as_stored(words.vectors[c : c + 1]), (stored(tokens),))
             image = ImageFeatures(as_stored(pictures.vectors[i : i + 1]), stored(regions)[None])
-            match[c, i] = encoder.match_images(text, image).scores[0]
+            match_text[c, i] = encoder.match_images(text, image).scores[0]
+            match_image[c, i] = encoder.match_captions(image, caption).scores[0]
 
     def order(row: Floats, scores: Floats) -> list[int]:
         towers = sorted(range(len(row)), key=lambda j: -row[j])
@@ -64,19 +79,22 @@ def oracle_recalls(dataset: Dataset, encoder: FakeEncoder, depth: int) -> dict[s
     def recall(ranks: list[int]) -> list[float]:
         return [round(100 * sum(r < k for r in ranks) / len(ranks), 2) for k in (1, 5, 10)]
 
-    to_image = [order(cosine[c], match[c]).index(owner[c]) for c in range(len(texts))]
+    to_image = [order(for_text[c], match_text[c]).index(owner[c]) for c in range(len(texts))]
     to_text = []
     for i in range(len(dataset.examples)):
-        ranked = order(cosine[:, i], match[:, i])
+        ranked = order(for_image[:, i], match_image[:, i])
         to_text.append(next(r for r, c in enumerate(ranked) if owner[c] == i))
     return {"text_to_image": {"reranked": recall(to_image)}, "image_to_text": {"reranked": recall(to_text)}}
 
 
 @pytest.mark.parametrize("depth", [1, 4, 100])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_reranked_recall_agrees_with_the_oracle(dataset: Dataset, depth: int, reverse: bool) -> None:  # noqa: FBT001
-    """With a good reranker and with one that turns everything round, at every depth."""
-    encoder = FakeEncoder(reverse_rerank=reverse)
+@pytest.mark.parametrize("kind", [FakeEncoder, Shifted])
+def test_reranked_recall_agrees_with_the_oracle(
+    dataset: Dataset, kind: type[FakeEncoder], depth: int, *, reverse: bool
+) -> None:
+    """With a good reranker and with one that turns everything round, at every depth, and with odd queries."""
+    encoder = kind(reverse_rerank=reverse)
     found = evaluate(dataset, encoder, depth=depth, batch_size=5).as_dict()
     expected = oracle_recalls(dataset, encoder, depth)
     for way in ("text_to_image", "image_to_text"):
@@ -110,3 +128,23 @@ def test_a_picture_that_cannot_be_read_is_named(dataset: Dataset, paint: Paint) 
         evaluate(broken, FakeEncoder())
     with pytest.raises(EvaluationError, match="depth must be at least 1"):
         evaluate(dataset, FakeEncoder(), depth=0)
+
+
+@pytest.mark.parametrize("depth", [1, 30, 100])
+def test_ties_keep_the_order_of_retrieval_and_that_the_order_of_the_dataset(
+    monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    """Thirty of sixty pictures fit each caption alike: retrieval counts all ties against us, reranking moves none."""
+    states = np.eye(8, dtype=np.float32)[[i % 2 for i in range(60)]]  # their products are exact
+    images, texts = ImageFeatures(states, states[:, None]), TextFeatures(states, tuple(states[:, None]))
+    ranks: list[list[int]] = []
+    of = Recalls.of
+
+    def noted(each: Ranks) -> Recalls:
+        ranks.append(each.tolist())
+        return of(each)
+
+    monkeypatch.setattr(Recalls, "of", noted)
+    measure(FakeEncoder(), images, texts, np.arange(60), depth=depth)
+    behind_all, in_order = [29] * 60, [i // 2 for i in range(60)]
+    assert ranks == [behind_all, in_order, behind_all, in_order]

@@ -37,12 +37,16 @@ def test_words_to_take_away_can_be_given_apart() -> None:
 @pytest.mark.parametrize(
     ("typed", "without", "words"),
     [
-        ("-people", (), "only takes words away"),
+        ("-people", (), "only excludes words"),
         ("", (), "the query is empty"),
-        ("a beach", (" ",), "what is taken away is empty"),
-        ("a beach", ("\udcff",), "what is taken away holds bytes that are not UTF-8"),
-        ("a beach", ("dog " * MAX_WORDS, "cat"), f"takes {MAX_WORDS + 1} words away"),
-        ("a beach " * MAX_WORDS, (), f"at most {MAX_WORDS} are read"),
+        ("a beach", (" ",), "an excluded phrase is empty"),
+        ("a beach", ("\udcff",), "an excluded phrase contains bytes that are not UTF-8"),
+        (
+            "a beach",
+            ("dog " * MAX_WORDS, "cat"),
+            rf"^The query excludes {MAX_WORDS + 1} words; the limit is {MAX_WORDS}\.$",
+        ),
+        ("a beach " * MAX_WORDS, (), f"the limit is {MAX_WORDS}"),
     ],
 )
 def test_what_cannot_be_looked_for_is_told(typed: str, without: tuple[str, ...], words: str) -> None:

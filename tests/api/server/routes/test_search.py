@@ -86,7 +86,7 @@ def test_a_model_of_the_index_may_be_named(client: TestClient, engine: SearchEng
     for model in ("fake", "ffffff"):
         assert client.post("/v1/search", json={"text": "red", "model": model}).json()["hits"] == plain
     add_model(engine.catalog, FakeEncoder(name="turned", fingerprint="e" * 64, turn=1))
-    for model, words in (("nobody", "it has: fake"), ("turned", "alone")):
+    for model, words in (("nobody", "its models: fake"), ("turned", "only answers with model")):
         response = client.post("/v1/search", json={"text": "red", "model": model})
         assert words in problem(response, 422)
         assert response.json()["type"] == "urn:crosslook:problem:model-not-found"
@@ -121,7 +121,7 @@ def test_images_like_an_upload(client: TestClient, folder: Path) -> None:
         ({"min_probability": "0.5"}, "needs 'text'"),
         ({"text": "red", "min_probability": "0.5", "rerank": "false"}, "needs reranking"),
         ({"where": ["colour = red"]}, "no field 'colour'"),
-        ({"without": [" "]}, "what is taken away is empty"),
+        ({"without": [" "]}, "an excluded phrase is empty"),
     ],
 )
 def test_uploads_that_cannot_be_answered_are_problems(client: TestClient, data: dict[str, Any], words: str) -> None:

@@ -14,9 +14,10 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from api.server import Settings, create_app
-from api.server.work.jobs import REMEMBERED, Job, Jobs, Progress
+from api.server.work.jobs import REMEMBERED, Job, JobProgress, Jobs
 from encoders.features import ImageFeatures, Pixels
 from indexer import Catalog
+from indexer.catalog.contents import count_items
 from indexer.ingest.lock import indexing_lock
 from search import SearchEngine
 from tests.api.server.test_app import problem
@@ -249,7 +250,7 @@ def test_shutting_down_cancels_at_a_commit_and_waits(indexed: Catalog, folder: P
             assert slow.inside.wait(LONG)
         assert job.report is not None
         assert (job.state, job.report.added) == ("cancelled", 32)
-    assert indexed.counts()["image"] == 37
+    assert count_items(indexed)["image"] == 37
 
 
 def test_another_process_that_indexes_is_a_failure_with_its_number(
@@ -286,7 +287,7 @@ def test_an_unforeseen_error_ends_a_job_and_tells_nothing_inside(
         patch.setattr("api.server.work.jobs.index_paths", fail)
         job = ended(client, started(client))
     assert job["state"] == "failed"
-    assert "did not foresee" in job["reason"]
+    assert "Internal error. Search the server log for this job id." in job["reason"]
     assert "secret" not in job["reason"]
     assert ended(client, started(client))["state"] == "done"
 
@@ -317,7 +318,7 @@ def test_an_index_without_a_model_yet_is_filled_by_a_job(
     tmp_path: Path, folder: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gets the model that the engine has, and is searched at once."""
-    monkeypatch.setattr("search.engine.load_encoder", lambda *_, **__: encoder)
+    monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: encoder)
     Catalog.open(tmp_path / "empty", create=True).close()
     with SearchEngine.open(tmp_path / "empty") as engine:
         app = create_app(engine, Settings(roots=[folder]))
@@ -331,7 +332,7 @@ def test_the_rate_is_that_of_the_phase_and_so_is_the_time_left() -> None:
     times = iter([10.0, 12.0, 14.0, 20.0, 21.0])
     job = Job((), prune=False, clock=lambda: next(times))
     job.begin()
-    assert job.progress == Progress("scan")
+    assert job.progress == JobProgress("scan")
     steps = [("images", 0, 100), ("images", 20, 100), ("images", 60, 100), ("captions", 5, 10), ("captions", 8, 10)]
     told = []
     for step in steps:

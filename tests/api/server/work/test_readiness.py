@@ -120,7 +120,7 @@ def test_alive_touches_nothing(client: TestClient, monkeypatch: pytest.MonkeyPat
 
     for target in (
         "api.server.work.worker_pool.run_sync",
-        "indexer.catalog.catalog.Catalog._rows",
+        "indexer.catalog.catalog.Catalog.rows",
         "anyio.to_thread.run_sync",
     ):
         monkeypatch.setattr(target, fail)

@@ -1,7 +1,7 @@
 /* What an answer comes to, in words. */
 
 import { filtered, NOTHING } from "./address.js";
-import { isNoMatch, likely } from "./likely.js";
+import { isNoMatch, likely } from "./probability-words.js";
 
 /** Whether words were looked for and no picture is likely to show them. Hits come likeliest first. */
 export function matchesNothing(asked, found) {
@@ -9,7 +9,7 @@ export function matchesNothing(asked, found) {
 }
 
 /** What screen readers say of an answer. */
-export function spoken(asked, found) {
+export function announcement(asked, found) {
   const [first] = found.items;
   if (!first) return "No pictures";
   if (matchesNothing(asked, found)) return `No good match for ${found.query}. The nearest pictures follow.`;
@@ -21,7 +21,7 @@ export function spoken(asked, found) {
 }
 
 /** What stands there where nothing was found, and what can be done about it; `go` changes what is asked for. */
-export function nothing(asked, go) {
+export function emptyState(asked, go) {
   const text = asked.q.trim();
   if (filtered(asked)) {
     const { q, like, upload } = asked;
@@ -49,7 +49,7 @@ export function nothing(asked, go) {
 }
 
 /** What stands there where nothing could be asked. */
-export function failure({ status, message, offline }) {
+export function failureState({ status, message, offline }) {
   if (offline) {
     return {
       picture: "offline",

@@ -1,12 +1,12 @@
 /* The picture that is looked for: what it looks like, and what it shows in words. */
 
-import { uploads } from "./answers.js";
 import * as api from "./api.js";
 import { el, icon } from "./dom.js";
-import { likely, percent } from "./likely.js";
+import { likely, percent } from "./probability-words.js";
+import { uploads } from "./result-pages.js";
 
 /** `search(text)` is called where one of the captions is chosen, `remove()` where the picture is taken away. */
-export function queried(host, { search, remove }) {
+export function queryPicture(host, { search, remove }) {
   let shown = null;
   let stop = new AbortController();
   let url = null;

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from encoders import Floats
-from search.evaluation.metrics import Ranks, image_to_text_ranks, recall_at, text_to_image_ranks
+from encoders.recall import Ranks, Recalls, first_correct, image_to_text_ranks, recall_at, text_to_image_ranks
 
 
 def oracle(similarities: Floats, image_of: Ranks) -> tuple[list[int], list[int]]:
@@ -47,3 +47,13 @@ def test_recall_is_a_percentage_of_ranks_below_k() -> None:
     """Ranks 0, 4, 5 and 20: one in the first place, two in the first five."""
     ranks = np.array([0, 4, 5, 20])
     assert [recall_at(ranks, k) for k in (1, 5, 10)] == pytest.approx([25, 50, 75])
+    assert Recalls.of(ranks) == pytest.approx((25, 50, 75))
+    assert Recalls.of(np.array([0, 1, 1])).rounded() == (33.33, 100.0, 100.0)
+
+
+def test_a_list_without_a_correct_item_counts_as_a_miss_at_every_k() -> None:
+    """Even where the list is shorter than K."""
+    correct = np.array([[False, True, True], [True, False, False], [False, False, False]])
+    ranks = first_correct(correct)
+    assert ranks[:2].tolist() == [1, 0]
+    assert Recalls.of(ranks) == pytest.approx((100 / 3, 200 / 3, 200 / 3))

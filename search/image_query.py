@@ -1,0 +1,103 @@
+"""The image of a query: a file, the id of an indexed image, or a picture in memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from encoders import Floats
+from indexer import Catalog, open_image
+from indexer.catalog.embeddings import stored_features
+from indexer.catalog.images import image_id_at, images_by_id
+from indexer.catalog.records import Kind
+from indexer.errors import DecodeError, ReadError
+
+from .errors import ImageNotFoundError, QueryError
+from .model_index import ModelIndex
+
+ImageQuery = Path | int | Image.Image
+"""A file, the id of an indexed image, or a picture in memory."""
+
+READ_PIXELS = 1024
+"""The longer side that a file is decoded to at least."""
+
+
+@dataclass(frozen=True)
+class QueryImage:
+    """The features of a query's image, and its id if it is indexed.
+
+    Shape:
+        - vector: (D,).
+        - regions: (P, C).
+    """
+
+    vector: Floats
+    regions: Floats
+    image_id: int | None
+
+
+def query_features(model: ModelIndex, image: ImageQuery) -> QueryImage:
+    """The features of an image: stored ones if it is indexed and unchanged, else computed from the picture.
+
+    Raises:
+        QueryError: no such image, or not an image.
+    """
+    catalog = model.catalog
+    image_id = _indexed(catalog, image) if isinstance(image, Path) else image if isinstance(image, int) else None
+    if image_id is not None and catalog.active_encoder() is not None:
+        ids, vectors, regions = stored_features(catalog, Kind.IMAGE, [image_id])
+        if ids:  # else it is gone, or this model has not embedded it
+            return QueryImage(vectors[0], regions[0], image_id)
+    encoder = model.encoder
+    features = encoder.encode_images(encoder.prepare(read_picture(catalog, image))[None])
+    return QueryImage(features.vectors[0], features.regions[0], None)
+
+
+def read_picture(catalog: Catalog, image: ImageQuery) -> Image.Image:
+    """The picture itself, in RGB.
+
+    Raises:
+        QueryError: no such image, or not an image.
+    """
+    if isinstance(image, Image.Image):
+        return image if image.mode == "RGB" else image.convert("RGB")
+    path = image_path(catalog, image) if isinstance(image, int) else image
+    try:
+        return open_image(path, at_least=READ_PIXELS)
+    except DecodeError as exc:
+        if isinstance(image, int) and isinstance(exc, ReadError):
+            raise ImageNotFoundError(f"the file of image {image} is gone; index its folder again") from exc
+        raise QueryError(f"image {image}: {exc}" if isinstance(image, int) else f"{path}: {exc}") from exc
+
+
+def image_path(catalog: Catalog, image_id: int) -> Path:
+    """The file of an indexed image.
+
+    Raises:
+        ImageNotFoundError: no such image, or all its files are gone.
+    """
+    record = images_by_id(catalog, [image_id]).get(image_id)
+    if record is None:
+        raise ImageNotFoundError(f"no image has the id {image_id}")
+    if record.path is None:
+        raise ImageNotFoundError(
+            f"the files of image {image_id} are missing; index their folder again when they are back"
+        )
+    return record.path
+
+
+def describe(image: ImageQuery) -> str:
+    """What an answer calls the image of its query."""
+    return "picture" if isinstance(image, Image.Image) else str(image)
+
+
+def _indexed(catalog: Catalog, path: Path) -> int | None:
+    """The id of the image in a file, if the file is unchanged since it was indexed."""
+    try:
+        status = path.stat()
+    except OSError as exc:
+        raise ImageNotFoundError(f"no such image: {path}") from exc
+    return image_id_at(catalog, Path(os.path.abspath(path)), size=status.st_size, mtime_ns=status.st_mtime_ns)

@@ -1,0 +1,184 @@
+"""Searches for images with one model: by a sentence, and by an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from encoders import Floats, ImageFeatures, TextFeatures
+from indexer import Catalog
+from indexer.catalog.embeddings import stored_features
+from indexer.catalog.images import images_by_id
+from indexer.catalog.records import Kind
+
+from .answers import Answer, Hit, PageStart
+from .image_query import ImageQuery, describe, query_features
+from .model_index import ModelIndex
+from .stages.keywords import Keywords, find_keywords
+from .stages.negate import away_from
+from .stages.query import EXCLUDED, Query, check_numbers, check_text, parse
+from .stages.rerank import Candidate, match, reorder, retrieved
+from .stages.retrieve import retrieve
+from .timing import Stopwatch
+
+PAGED = 1024
+"""Nearest images that pages beyond the reranked depth are cut from, unless they reach further."""
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """What a query is compared by.
+
+    `sentence` is the sentence alone, which gives the match probability; `order` has the vector of sentence and picture
+    together, which decides the order; `excluded` are the excluded words, one row each.
+    """
+
+    sentence: TextFeatures
+    order: TextFeatures
+    excluded: TextFeatures
+
+
+@dataclass(frozen=True)
+class ImageSearch:
+    """A search for images by a sentence; the fields are the arguments of `SearchEngine.search_images`."""
+
+    text: str
+    image: ImageQuery | None
+    without: Sequence[str]
+    k: int
+    depth: int
+    rerank: bool
+    keywords: bool
+    where: Sequence[str]
+    min_probability: float | None
+    after: PageStart | None
+
+    def run(self, model: ModelIndex) -> Answer:
+        """Answer it with a model."""
+        watch = Stopwatch()
+        query = parse(self.text, self.without)
+        check_numbers(self.k, self.depth, self.min_probability, rerank=self.rerank)
+        with watch.stage("load"):
+            encoder, index = model.encoder, model.vectors(Kind.IMAGE)
+        with watch.stage("encode"):
+            vectors = self._encode(model, query)
+        page = self.after or PageStart((), index.stamp.top, encoder.fingerprint)
+        with watch.stage("retrieve"):
+            keywords = Keywords()
+            if self.keywords:
+                keywords = find_keywords(model.catalog, query, encoder.strangeness, len(index))
+            vector = away_from(vectors.order.vectors, vectors.excluded.vectors)
+            selection = model.select(self.where, None if self.after is None else page.top)
+            count = self.depth if self.min_probability else _count(len(page.shown) + self.k, self.depth)
+            candidates, reranked = retrieve(index, vector, keywords, selection, depth=self.depth, count=count)
+        ranks = _ranks(candidates)
+        if self.rerank:
+            with watch.stage("rerank"):
+                candidates = _rerank(model, candidates, reranked, vectors)
+        if self.min_probability is not None:
+            candidates = [c for c in candidates if (c.match_probability or 0.0) >= self.min_probability]
+        shown = set(page.shown)
+        candidates = [c for c in candidates if c.key not in shown]
+        hits = _hits(model.catalog, candidates, self.k, ranks, keywords, len(shown))
+        following = None
+        if len(hits) == self.k < len(candidates):
+            following = replace(page, shown=(*page.shown, *(hit.image_id for hit in hits)))
+        return Answer(query.text, hits, watch.milliseconds(), query.without, following)
+
+    def _encode(self, model: ModelIndex, query: Query) -> _Vectors:
+        features = model.encoder.query(model.encoder.encode_texts([query.text, *query.without]))
+        sentence, excluded = features.take([0]), features.take(list(range(1, len(features.tokens))))
+        if self.image is None:
+            return _Vectors(sentence, sentence, excluded)
+        joined = _unit(sentence.vectors[0] + query_features(model, self.image).vector)
+        return _Vectors(sentence, replace(sentence, vectors=joined[None]), excluded)
+
+
+def search_similar(
+    model: ModelIndex, image: ImageQuery, *, without: Sequence[str], k: int, where: Sequence[str]
+) -> Answer:
+    """Find images like an image; the arguments are those of `SearchEngine.similar_images`."""
+    watch = Stopwatch()
+    check_numbers(k, 1, None, rerank=False)
+    excluded = tuple(dict.fromkeys(check_text(words, EXCLUDED) for words in without))
+    with watch.stage("encode"):
+        asked = query_features(model, image)
+        vector = asked.vector[None]
+        if excluded:
+            vector = away_from(vector, model.encoder.query(model.encoder.encode_texts(excluded)).vectors)
+    with watch.stage("load"):
+        index = model.vectors(Kind.IMAGE)
+    with watch.stage("retrieve"):
+        selection = model.select(where)
+        scores, ids = index.search(vector, k + 1, allowed=selection.allowed, hidden=selection.hidden)
+        candidates = [c for c in retrieved(ids[0], scores[0]) if c.key != asked.image_id]
+    hits = _hits(model.catalog, candidates, k, _ranks(candidates))
+    return Answer(describe(image), hits, watch.milliseconds(), excluded)
+
+
+def _rerank(model: ModelIndex, candidates: list[Candidate[int]], depth: int, vectors: _Vectors) -> list[Candidate[int]]:
+    """Reorder the first `depth` candidates, without those that an indexer has removed since they were retrieved."""
+    ids, image_vectors, regions = stored_features(model.catalog, Kind.IMAGE, [c.key for c in candidates[:depth]])
+    if not ids:
+        return candidates[depth:]
+    present = set(ids)
+    first = [c for c in candidates[:depth] if c.key in present]
+    images = ImageFeatures(image_vectors, np.asarray(regions))
+    evidence = np.array([c.evidence for c in first], np.float32)
+    matches = match(model.encoder, images, evidence, vectors.sentence, vectors.order, vectors.excluded)
+    return reorder(first + candidates[depth:], matches)
+
+
+def _hits(
+    catalog: Catalog,
+    candidates: Sequence[Candidate[int]],
+    k: int,
+    ranks: dict[int, int],
+    keywords: Keywords | None = None,
+    shown: int = 0,
+) -> tuple[Hit, ...]:
+    """The first k candidates that still have a file.
+
+    Args:
+        catalog: where their files are looked up.
+        candidates: best first.
+        k: how many hits at most.
+        ranks: the candidates' ranks before reranking.
+        keywords: what they were found by beside their vectors.
+        shown: hits on the pages before.
+    """
+    hits: list[Hit] = []
+    words = keywords or Keywords()
+    for start in range(0, len(candidates), k):
+        batch = candidates[start : start + k]
+        records = images_by_id(catalog, [c.key for c in batch])
+        for c in batch:
+            record = records.get(c.key)
+            if record is not None and record.path is not None and len(hits) < k:
+                scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)
+                sources = ("vector",) * c.nearest + words.sources(c.key)
+                origin = (sources, words.matched(c.key), ranks[c.key])
+                rank = shown + len(hits) + 1
+                hits.append(Hit(rank, c.key, record.path, *scores, *origin, record.width, record.height))
+        if len(hits) == k:
+            break
+    return tuple(hits)
+
+
+def _ranks(candidates: Sequence[Candidate[int]]) -> dict[int, int]:
+    """The ranks of candidates as retrieved, from 1."""
+    return {c.key: rank for rank, c in enumerate(candidates, 1)}
+
+
+def _count(reach: int, depth: int) -> int:
+    """How many nearest images to retrieve in order to show `reach` of them and to know whether there are more.
+
+    Beyond `depth` it is the same number for all pages, because an approximate index may find others with each number.
+    """
+    return depth if reach < depth else max(reach + 1, PAGED)
+
+
+def _unit(vector: Floats) -> Floats:
+    return (vector / max(float(np.linalg.norm(vector)), 1e-8)).astype(np.float32)
