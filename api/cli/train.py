@@ -127,7 +127,7 @@ def train(
     start = replace(start, name=out.resolve().name)  # a model is called as its folder is
     with progress(quiet=quiet) as advance:
         result = run(
-            start, training, held_out, out, config=config, open_picture=open_picture, resume=resume, report=advance
+            start, training, held_out, out, config=config, open_picture=open_picture, resume=resume, progress=advance
         )
     if quiet:
         return

@@ -56,7 +56,7 @@ def train(
     config: TrainConfig,
     open_picture: OpenPicture,
     resume: bool = False,
-    report: Progress = no_progress,
+    progress: Progress = no_progress,
 ) -> TrainResult:
     """Train both towers and the reranker together, and keep the epoch that validates best.
 
@@ -71,7 +71,7 @@ def train(
         open_picture: how a file becomes an upright RGB picture, the same way as when the model is used.
         config: settings; a resumed run takes them from `out` and refuses others.
         resume: go on after the last finished epoch, exactly as if never stopped.
-        report: progress.
+        progress: called as work goes on.
 
     Raises:
         TrainingError: nothing to resume, other settings, too little to train on, a picture that the frozen stages
@@ -81,7 +81,8 @@ def train(
     with assemble_team(device) as team:
         _check_out(out, resume=resume)
         _check_data(training, validation, team.size, config.batch_size)
-        run = _Run(start, training, validation, out, config, open_picture, report if team.rank == 0 else _silent, team)
+        progress = progress if team.rank == 0 else no_progress  # one process of several reports
+        run = _Run(start, training, validation, out, config, open_picture, progress, team)
         first = run.restore() if resume else run.begin()
         for epoch in range(first, config.epochs):
             if run.exhausted:
@@ -89,10 +90,6 @@ def train(
             run.train_epoch(epoch)
             run.finish_epoch(epoch)
         return run.result()
-
-
-def _silent(_what: str, _done: int, _total: int) -> None:
-    """Report nothing: one process of several is enough to hear from."""
 
 
 def _check_out(out: Path, *, resume: bool) -> None:
@@ -163,11 +160,11 @@ class _Run:
         out: Path,
         config: TrainConfig,
         open_picture: OpenPicture,
-        report: Progress,
+        progress: Progress,
         team: Team,
     ) -> None:
         self.open_picture, self.team = open_picture, team
-        self.start, self.out, self.config, self.report = start, out, config, report
+        self.start, self.out, self.config, self.progress = start, out, config, progress
         self.device = torch.device(pick_device(config.device))
         keep_freed_memory()
         self.model = start.model.to(self.device)
@@ -181,12 +178,12 @@ class _Run:
         self.pairs = self._prepare(training, "training pictures", config.views)
         self.held_out = self._prepare(validation, "validation pictures", 1)
         self._freeze()
-        self.report("reading captions", 0, 1)
+        self.progress("reading captions", 0, 1)
         sentences, self.neighbours = None, None
         if config.soft_targets or config.group_size > 1:
             sentences = sentence_means(self.model.text.tower, self.pairs)
             if config.group_size > 1:
-                self.neighbours = team.tell(lambda: self.pairs.neighbours(sentences))
+                self.neighbours = team.broadcast(lambda: self.pairs.neighbours(sentences))
         like = sentences if config.soft_targets else None
         self.objective = Objective(self.model, like, start.tokenizer, config, team)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
@@ -194,14 +191,7 @@ class _Run:
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._one_cycle)
 
-    def _prepare(self, dataset: Dataset, what: str, views: int) -> PairSet:
-        done = 0
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            self.report(what, done, len(dataset.examples))
-
+    def _prepare(self, dataset: Dataset, phase: str, views: int) -> PairSet:
         def prepare() -> PairSet:
             return prepare_pairs(
                 dataset,
@@ -211,11 +201,12 @@ class _Run:
                 self.out / "cache",
                 cut=self.config.image_cut,
                 views=views,
-                advance=advance,
+                phase=phase,
+                progress=self.progress,
             )
 
         prepared: list[PairSet] = []
-        self.team.tell(lambda: prepared.append(prepare()))
+        self.team.broadcast(lambda: prepared.append(prepare()))
         return prepared[0] if prepared else prepare()  # by now all of it is cached
 
     def _freeze(self) -> None:
@@ -252,7 +243,7 @@ class _Run:
 
     def begin(self) -> int:
         """Start afresh; what is trained already is validated as epoch 0, and kept until an epoch beats it."""
-        self.history = self.team.tell(self._epoch_zero)
+        self.history = self.team.broadcast(self._epoch_zero)
         if not self.config.train_towers:
             self._fit(self.model)  # once for all epochs: what it follows from stays as it is
         return 0
@@ -261,10 +252,10 @@ class _Run:
         (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
         if "training" not in self.start.metadata:
             return []
-        self.report("validation", 0, 1)
+        self.progress("validation", 0, 1)
         result = validate(self.model, encode_pairs(self.model, self.held_out, cut=self.config.image_cut))
         write_checkpoint(self.start, self.out / "model")
-        self.report("validation", 1, 1)
+        self.progress("validation", 1, 1)
         return [{"epoch": 0, **_row(result)}]
 
     def restore(self) -> int:
@@ -314,7 +305,7 @@ class _Run:
             count += 1
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
-            self.report(f"epoch {epoch + 1}/{self.config.epochs}", count, self.steps_per_epoch)
+            self.progress(f"epoch {epoch + 1}/{self.config.epochs}", count, self.steps_per_epoch)
         self.history.append({"epoch": epoch + 1, **{name: value / count for name, value in sums.items()}})
 
     def _check(self, value: Tensor, what: str, epoch: int, count: int) -> None:
@@ -333,11 +324,11 @@ class _Run:
 
     def finish_epoch(self, epoch: int) -> None:
         """Validate the averaged model, keep it if it is the best, and write everything down."""
-        self.history[-1] |= self.team.tell(lambda: self._validate(epoch))
+        self.history[-1] |= self.team.broadcast(lambda: self._validate(epoch))
 
     def _validate(self, epoch: int) -> dict[str, float]:
         averaged = self._averaged()
-        self.report("validation", 0, 1)
+        self.progress("validation", 0, 1)
         if self.config.train_towers:
             self._fit(averaged)
         held_out = encode_pairs(averaged, self.held_out, cut=self.config.image_cut)
@@ -359,7 +350,7 @@ class _Run:
         }
         torch.save(state, self.out / "last.pt.tmp")
         publish(self.out / "last.pt.tmp", self.out / "last.pt")
-        self.report("validation", 1, 1)
+        self.progress("validation", 1, 1)
         return row
 
     def _origin_digest(self) -> str:
@@ -422,7 +413,7 @@ class _Run:
 
     def result(self) -> TrainResult:
         """What came of it."""
-        metrics = self._best | self.team.tell(self._calibrate)
+        metrics = self._best | self.team.broadcast(self._calibrate)
         return TrainResult(self.out / "model", self.epochs, self.best_epoch, metrics, self.epochs < self.config.epochs)
 
     def _calibrate(self) -> dict[str, float]:
@@ -432,14 +423,14 @@ class _Run:
         """
         best = read_checkpoint(self.out / "model")
         model = best.model.to(self.device)
-        self.report("calibration", 0, 1)
+        self.progress("calibration", 0, 1)
         pairs = encode_pairs(model, self.held_out, cut=self.config.image_cut)
         given = None if self.best_epoch else best.calibration
         result = validate(model, pairs, depth=CALIBRATION_DEPTH, calibration=given, weights=self.weights)
         if given is None:
             metadata = best.metadata | {"metrics": best.metadata["metrics"] | _row(result)}
             write_checkpoint(replace(best, calibration=result.calibration, metadata=metadata), self.out / "model")
-        self.report("calibration", 1, 1)
+        self.progress("calibration", 1, 1)
         return _row(result)
 
 

@@ -24,9 +24,9 @@ from ..errors import TrainingError
 from ..features import Pixels
 from ..network.image_tower import ImageTower
 from ..preprocess import to_square
+from ..progress import Progress, no_progress
 
 Halves = npt.NDArray[np.float16]
-Advance = Callable[[int], None]
 OpenPicture = Callable[[Path], Image.Image]
 """Gives a file's picture, upright and RGB, as it will be seen in use; or raises an error that names the file."""
 
@@ -73,7 +73,8 @@ def cached_activations(
     views: int,
     seed: int = 0,
     batch_size: int = 32,
-    advance: Advance = lambda _: None,
+    phase: str = "pictures",
+    progress: Progress = no_progress,
 ) -> Halves:
     """Activations after the first `cut` stages for every view of every picture, computed at most once.
 
@@ -99,8 +100,8 @@ def cached_activations(
         stamps[:] = 0
     current = np.array([_stamp(path) for path in paths], np.int64)
     missing = np.flatnonzero((stamps != current).any(1))
-    if len(missing) < len(paths):
-        advance(len(paths) - len(missing))
+    done = len(paths) - len(missing)
+    progress(phase, done, len(paths))
     tower.eval()
     with ThreadPoolExecutor(2) as pool, torch.inference_mode():
         step = max(1, batch_size // views)
@@ -119,7 +120,8 @@ def cached_activations(
                 computed = missing[: start + len(part)]
                 stamps[computed] = current[computed]
                 stamps.flush()
-            advance(len(part))
+            done += len(part)
+            progress(phase, done, len(paths))
     return array
 
 

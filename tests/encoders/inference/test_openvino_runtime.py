@@ -345,7 +345,7 @@ def test_nothing_is_sent_anywhere(tmp_path: Path, cache: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_small_batches_count_together(model: Path) -> None:
+def test_small_batches_count_workers(model: Path) -> None:
     """An indexer that works in tens gets it too."""
     encoder = TorchEncoder(model, device="cpu")
     for _ in range(MANY // 8 - 1):

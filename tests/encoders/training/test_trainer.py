@@ -64,6 +64,19 @@ def run(pictures: Dataset, out: Path, config: TrainConfig = CONFIG, *, resume: b
         return list(csv.DictReader(file))
 
 
+PlainRun = tuple[Path, list[dict[str, str]]]
+"""The folder of a finished run, and its curve."""
+
+
+@pytest.fixture(scope="module")
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> PlainRun:
+    """A run of four epochs, to read and to compare with."""
+    folder = tmp_path_factory.mktemp("plain")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_backbone(monkeypatch)
+        return folder / "run", run(painted_pictures(folder), folder / "run")
+
+
 class Interrupted(Exception):  # noqa: N818  not an error, a simulated kill
     """Stands for `kill -9`."""
 
@@ -80,10 +93,9 @@ def test_it_learns(pictures: Dataset, tmp_path: Path) -> None:
     )
 
 
-def test_a_run_leaves_a_model_that_loads_and_the_curves(pictures: Dataset, tmp_path: Path) -> None:
+def test_a_run_leaves_a_model_that_loads_and_the_curves(plain_run: PlainRun) -> None:
     """The checkpoint tells what it was trained on and what it reached; curves come as CSV and PNG."""
-    curve = run(pictures, tmp_path / "run")
-    out = tmp_path / "run"
+    out, curve = plain_run
     assert [row["epoch"] for row in curve] == ["1", "2", "3", "4"]
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((out / "config.json").read_text())["epochs"] == 4
@@ -94,9 +106,9 @@ def test_a_run_leaves_a_model_that_loads_and_the_curves(pictures: Dataset, tmp_p
     assert load_encoder(out / "model", device="cpu").encode_texts(["red over blue"]).vectors.shape == (1, 16)
 
 
-def test_a_resumed_run_follows_exactly_the_same_curve(pictures: Dataset, tmp_path: Path) -> None:
+def test_a_resumed_run_follows_exactly_the_same_curve(plain_run: PlainRun, pictures: Dataset, tmp_path: Path) -> None:
     """Killed in the third epoch and resumed: every figure of every epoch, and the weights, are the same."""
-    whole = run(pictures, tmp_path / "whole")
+    folder, uninterrupted = plain_run
 
     def report(what: str, done: int, _total: int) -> None:
         if what.startswith("epoch 3") and done == 2:
@@ -104,11 +116,10 @@ def test_a_resumed_run_follows_exactly_the_same_curve(pictures: Dataset, tmp_pat
 
     start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
     with pytest.raises(Interrupted):
-        train(start, training, validation, tmp_path / "b", config=CONFIG, open_picture=open_picture, report=report)
-    assert run(pictures, tmp_path / "b", resume=True) == whole
-    assert (tmp_path / "b/model/model.safetensors").read_bytes() == (
-        tmp_path / "whole/model/model.safetensors"
-    ).read_bytes()
+        train(start, training, validation, tmp_path / "b", config=CONFIG, open_picture=open_picture, progress=report)
+    assert run(pictures, tmp_path / "b", resume=True) == uninterrupted
+    model = "model/model.safetensors"
+    assert (tmp_path / "b" / model).read_bytes() == (folder / model).read_bytes()
 
 
 def test_it_stops_early_and_keeps_the_best(pictures: Dataset, tmp_path: Path) -> None:
@@ -161,7 +172,7 @@ def test_what_was_best_before_a_divergence_stays_usable(
 
     start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
     with pytest.raises(TrainingError, match=r"the gradient became inf in epoch 2, step 4; .*, of epoch 1, is kept"):
-        train(start, training, validation, tmp_path, config=CONFIG, open_picture=open_picture, report=report)
+        train(start, training, validation, tmp_path, config=CONFIG, open_picture=open_picture, progress=report)
     assert read_description(tmp_path / "model").metadata["training"]["epoch"] == 1
     assert np.isfinite(load_encoder(tmp_path / "model", device="cpu").encode_texts(["red"]).vectors).all()
 
@@ -278,7 +289,7 @@ def test_fine_tuning_resumes_exactly_after_epoch_zero(pictures: Dataset, tmp_pat
             config=replace(CONFIG, epochs=2),
             open_picture=open_picture,
             resume=resume,
-            report=report if interrupt else lambda *_: None,
+            progress=report if interrupt else lambda *_: None,
         )
 
     whole = tune(tmp_path / "whole")
@@ -352,9 +363,9 @@ def test_a_picture_that_cannot_be_read_ends_the_run(pictures: Dataset, tmp_path:
         run(pictures, tmp_path / "run")
 
 
-def test_bf16_trains_as_well(pictures: Dataset, tmp_path: Path) -> None:
+def test_bf16_trains_as_well(plain_run: PlainRun, pictures: Dataset, tmp_path: Path) -> None:
     """Mixed precision, forced here, keeps the curve near the plain one."""
-    plain = run(pictures, tmp_path / "plain")
+    _, plain = plain_run
     mixed = run(pictures, tmp_path / "mixed", replace(CONFIG, precision="bfloat16"))
     assert float(mixed[-1]["loss"]) == pytest.approx(float(plain[-1]["loss"]), rel=0.15)
 
@@ -364,8 +375,7 @@ def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tm
     start = tiny_checkpoint()
     tower = start.model.image.tower.eval()
     paths = [e.image for e in pictures.examples[:5]]
-    told: list[int] = []
-    array = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3, advance=told.append)
+    array = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3)
     assert array.shape[:2] == (5, 3)
     view = read_views(paths[4], open_picture, 32, 3, 0)[2:]
     pixels = torch.from_numpy(view).permute(0, 3, 1, 2).float() / 255
