@@ -21,10 +21,10 @@ from encoders import Floats
 from encoders.durable import publish
 from indexer import Catalog, VectorIndex, index_paths
 from indexer.catalog.records import Kind
-from indexer.vectors.files import vector_choice
+from indexer.vectors.files import stored_structure
 from indexer.vectors.rebuild import refresh
 from indexer.vectors.segment import gpu_count
-from indexer.vectors.structure import build, choose
+from indexer.vectors.structure import build, structure_for
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
@@ -117,7 +117,7 @@ def test_files_of_the_right_length_with_wrong_content_are_made_anew(
     assert not VectorIndex.is_current(catalog, Kind.IMAGE)
     refresh(catalog, threading.Event())
     assert VectorIndex.is_current(catalog, Kind.IMAGE)
-    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+    assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "HNSW"
 
 
 def test_files_without_digests_are_searched_until_the_next_run(
@@ -132,7 +132,7 @@ def test_files_without_digests_are_searched_until_the_next_run(
     assert len(description.pop("digests")) == 2
     path.write_text(json.dumps(description))
     index = VectorIndex.open(catalog, Kind.IMAGE)
-    assert index.choice.structure == "HNSW"
+    assert index.structure.structure == "HNSW"
     assert index.search(vectors[:1], 1)[1].tolist() == [[1]]
     refresh(catalog, threading.Event())
     assert len(json.loads(path.read_text())["digests"]) == 2
@@ -266,7 +266,7 @@ def test_files_of_an_earlier_version_are_made_anew(indexed: Catalog) -> None:
     for newest in (None, [1, 2], "x", {"one": "ab"}):
         said = json.loads(whole) | {"newest": newest}
         path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
-        assert vector_choice(indexed, Kind.IMAGE) is None
+        assert stored_structure(indexed, Kind.IMAGE) is None
         refresh(indexed, threading.Event())
         assert path.read_text() == whole
 
@@ -344,16 +344,16 @@ def test_every_structure_finds_what_exact_search_finds(
 ) -> None:
     """To the recall that is asked for, which is measured; among a chosen few exactly; nothing hidden or gone."""
     catalog, vectors = many
-    monkeypatch.setattr("indexer.vectors.index.choose", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.index.structure_for", lambda *_, **__: structure)
     monkeypatch.setattr("indexer.vectors.index.EXACT_UNTIL", 500)
     monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", 500)
-    built = VectorIndex.rebuild(catalog, Kind.IMAGE, asked=0.95)
+    built = VectorIndex.rebuild(catalog, Kind.IMAGE, target=0.95)
     queries = unit(np.random.default_rng(1).normal(size=(20, 16)))
     for index in (built, VectorIndex.open(catalog, Kind.IMAGE)):
-        assert index.choice.structure == structure
-        assert index.choice.recall is not None
-        assert index.choice.recall >= 0.95
-        assert index.choice.breadth > 0
+        assert index.structure.structure == structure
+        assert index.structure.recall is not None
+        assert index.structure.recall >= 0.95
+        assert index.structure.breadth > 0
         assert share_found(index, queries, vectors, np.arange(1, 3001)) >= 0.9
         for step in (10, 2):  # a tenth is few, a half is many
             allowed = np.arange(step, 3001, step)
@@ -362,7 +362,7 @@ def test_every_structure_finds_what_exact_search_finds(
         hidden = np.arange(1, 2901)
         assert share_found(index, queries, vectors, np.arange(2901, 3001), hidden=hidden) >= 0.9
         assert not np.isin(index.search(queries, 200, hidden=hidden)[1], hidden).any()
-    assert vector_choice(catalog, Kind.IMAGE) == built.choice
+    assert stored_structure(catalog, Kind.IMAGE) == built.structure
 
 
 def share_found(index: VectorIndex, queries: Floats, vectors: Floats, among: Any, **options: Any) -> float:
@@ -381,22 +381,22 @@ def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypa
     monkeypatch.setattr("indexer.vectors.index.EXACT_UNTIL", 500)
     monkeypatch.setattr("indexer.vectors.structure.EXACT_UNTIL", 500)
     opened = VectorIndex.open(catalog, Kind.IMAGE)
-    assert (opened.choice.structure, len(opened)) == ("exact", 3000)
+    assert (opened.structure.structure, len(opened)) == ("exact", 3000)
     assert share_found(opened, vectors[:5], vectors, np.arange(1, 3001)) == 1.0
-    assert vector_choice(catalog, Kind.IMAGE) is None
+    assert stored_structure(catalog, Kind.IMAGE) is None
     refresh(catalog, threading.Event())
     assert opened.refreshed() is opened
-    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+    assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "HNSW"
 
 
 def test_the_structure_follows_from_the_size_and_the_device() -> None:
     """Exact while that is quick; a graph while it fits into memory, but not on a GPU; then compressed."""
-    assert [choose(n, gpu=False) for n in (0, 50_000, 50_001, 4_000_000, 4_000_001)] == [
+    assert [structure_for(n, gpu=False) for n in (0, 50_000, 50_001, 4_000_000, 4_000_001)] == [
         *["exact"] * 2,
         *["HNSW"] * 2,
         "IVF-PQ",
     ]
-    assert [choose(n, gpu=True) for n in (50_000, 50_001, 4_000_001)] == ["exact", "IVF-SQ", "IVF-PQ"]
+    assert [structure_for(n, gpu=True) for n in (50_000, 50_001, 4_000_001)] == ["exact", "IVF-SQ", "IVF-PQ"]
 
 
 @pytest.mark.parametrize("structure", ["exact", "IVF-SQ", "IVF-PQ", "HNSW"])
@@ -423,7 +423,7 @@ def test_where_there_are_gpus_they_search_under_a_lock(
     monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
     monkeypatch.setattr(faiss, "GpuMultipleClonerOptions", SimpleNamespace, raising=False)
     monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_gpus, raising=False)
-    monkeypatch.setattr("indexer.vectors.index.choose", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.index.structure_for", lambda *_, **__: structure)
     assert gpu_count() == 2
     index = VectorIndex.rebuild(catalog, Kind.IMAGE)
     asked.clear()
@@ -482,7 +482,7 @@ def test_a_file_built_while_a_batch_is_committed_can_be_read(
     commit_before_vectors_are_read(monkeypatch, catalog, -vectors[:10])
     VectorIndex.rebuild(catalog, Kind.IMAGE)
     opened = VectorIndex.open(catalog, Kind.IMAGE)
-    assert (opened.choice.structure, len(opened)) == ("HNSW", 3010)
+    assert (opened.structure.structure, len(opened)) == ("HNSW", 3010)
 
 
 def test_what_cannot_be_read_is_built_anew(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -494,9 +494,9 @@ def test_what_cannot_be_read_is_built_anew(many: tuple[Catalog, Floats], monkeyp
     said = json.loads(path.read_text())
     said["stamp"]["count"] -= 10
     path.write_text(json.dumps(said))
-    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "exact"
+    assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "exact"
     refresh(catalog, threading.Event())
-    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+    assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "HNSW"
 
 
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
