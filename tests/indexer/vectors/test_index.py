@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,7 +97,11 @@ def test_a_damaged_file_is_made_anew(indexed: Catalog, encoder: FakeEncoder, dam
 @pytest.mark.parametrize("size", ["small", "large"])
 @pytest.mark.parametrize("damage", ["reversed ids", "zeroed vectors", "shuffled vectors"])
 def test_files_of_the_right_length_with_wrong_content_are_made_anew(
-    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch, damage: str, size: str
+    many: tuple[Catalog, Floats],
+    built_once: Callable[[str, Floats], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    damage: str,
+    size: str,
 ) -> None:
     """Digests tell, of the whole file or, where it is large, of a sample; and the next run writes sound files."""
     catalog, vectors = many
@@ -104,13 +109,14 @@ def test_files_of_the_right_length_with_wrong_content_are_made_anew(
         monkeypatch.setattr("indexer.vectors.files.WHOLE", 1000)
         monkeypatch.setattr("indexer.vectors.files.BLOCKS", 8)
     small(monkeypatch)
+    monkeypatch.setattr("indexer.vectors.segment.build", built_once)
     refresh(catalog, threading.Event())
     sound = file_of(catalog, ".faiss").stat().st_size
     if damage == "reversed ids":
         np.save(file_of(catalog, ".npy"), np.load(file_of(catalog, ".npy"))[::-1].copy())
     else:
         wrong = np.zeros_like(vectors) if damage == "zeroed vectors" else vectors[::-1]
-        faiss.write_index(build("HNSW", wrong), str(file_of(catalog, ".faiss")))
+        faiss.write_index(built_once("HNSW", wrong), str(file_of(catalog, ".faiss")))
         with file_of(catalog, ".faiss").open("rb+") as file:
             file.truncate(sound)
     assert VectorIndex.open(catalog, Kind.IMAGE).search(vectors[:9], 1)[1][:, 0].tolist() == [*range(1, 10)]
@@ -307,17 +313,41 @@ def test_an_index_that_cannot_be_written_still_serves(
 # --- the structures ---
 
 
+@pytest.fixture(scope="module")
+def many_stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Floats]:
+    """A closed catalog with 3,000 random vectors of 16 dimensions as images, and 100 as captions."""
+    directory = tmp_path_factory.mktemp("many") / "index"
+    vectors = unit(np.random.default_rng(0).normal(size=(3100, 16)))
+    with Catalog.open(directory, create=True) as catalog:
+        catalog.use_encoder("random", "a" * 64, 16)
+        with catalog.transaction() as connection:
+            for i, vector in enumerate(vectors):
+                kind, item = (Kind.IMAGE, i + 1) if i < 3000 else (Kind.CAPTION, i - 2999)
+                catalog.write_embedding(connection, 1, kind, item, vector, vector[None])
+        return directory, catalog.vectors(Kind.IMAGE)[1]
+
+
 @pytest.fixture
-def many(catalog: Catalog) -> tuple[Catalog, Floats]:
-    """A catalog with 3,000 random vectors of 16 dimensions as images, and 100 as captions."""
-    rng = np.random.default_rng(0)
-    vectors = unit(rng.normal(size=(3100, 16)))
-    catalog.use_encoder("random", "a" * 64, 16)
-    with catalog.transaction() as connection:
-        for i, vector in enumerate(vectors):
-            kind, item = (Kind.IMAGE, i + 1) if i < 3000 else (Kind.CAPTION, i - 2999)
-            catalog.write_embedding(connection, 1, kind, item, vector, vector[None])
-    return catalog, catalog.vectors(Kind.IMAGE)[1]
+def many(many_stored: tuple[Path, Floats], tmp_path: Path) -> Iterator[tuple[Catalog, Floats]]:
+    """A copy of that catalog, which a test may change, and the vectors of its images."""
+    directory, vectors = many_stored
+    shutil.copytree(directory, tmp_path / "many")
+    with Catalog.open(tmp_path / "many") as opened:
+        yield opened, vectors.copy()
+
+
+@pytest.fixture(scope="module")
+def built_once() -> Callable[[str, Floats], Any]:
+    """`build`, which trains each structure over the same vectors only once."""
+    built: dict[tuple[str, bytes], Any] = {}
+
+    def copy(name: str, vectors: Floats) -> Any:
+        key = name, hashlib.sha256(vectors.tobytes()).digest()
+        if key not in built:
+            built[key] = build(name, vectors)
+        return faiss.clone_index(built[key])
+
+    return copy
 
 
 def add(catalog: Catalog, first: int, vectors: Floats) -> None:
@@ -340,11 +370,15 @@ def unit(rows: Any) -> Floats:
 
 @pytest.mark.parametrize("structure", ["HNSW", "IVF-SQ", "IVF-PQ"])
 def test_every_structure_finds_what_exact_search_finds(
-    many: tuple[Catalog, Floats], structure: str, monkeypatch: pytest.MonkeyPatch
+    many: tuple[Catalog, Floats],
+    built_once: Callable[[str, Floats], Any],
+    structure: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """To the recall that is asked for, which is measured; among a chosen few exactly; nothing hidden or gone."""
     catalog, vectors = many
     monkeypatch.setattr("indexer.vectors.index.structure_for", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.segment.build", built_once)
     monkeypatch.setattr("indexer.vectors.index.EXACT_UNTIL", 500)
     monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", 500)
     built = VectorIndex.rebuild(catalog, Kind.IMAGE, target=0.95)
@@ -401,7 +435,10 @@ def test_the_structure_follows_from_the_size_and_the_device() -> None:
 
 @pytest.mark.parametrize("structure", ["exact", "IVF-SQ", "IVF-PQ", "HNSW"])
 def test_where_there_are_gpus_they_search_under_a_lock(
-    many: tuple[Catalog, Floats], structure: str, monkeypatch: pytest.MonkeyPatch
+    many: tuple[Catalog, Floats],
+    built_once: Callable[[str, Floats], Any],
+    structure: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """GPUs are used when FAISS counts some, vectors shared out; a stand-in takes their place, as none is at hand."""
     catalog, vectors = many
@@ -424,6 +461,7 @@ def test_where_there_are_gpus_they_search_under_a_lock(
     monkeypatch.setattr(faiss, "GpuMultipleClonerOptions", SimpleNamespace, raising=False)
     monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_gpus, raising=False)
     monkeypatch.setattr("indexer.vectors.index.structure_for", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.segment.build", built_once)
     assert gpu_count() == 2
     index = VectorIndex.rebuild(catalog, Kind.IMAGE)
     asked.clear()

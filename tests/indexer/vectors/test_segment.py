@@ -89,12 +89,19 @@ def test_items_that_are_left_out_are_not_found_whatever_is_allowed(
     ],
 )
 def test_the_fewer_are_allowed_the_wider_the_search(
-    vectors: Floats, monkeypatch: pytest.MonkeyPatch, *, structure: str, left_out: int, few: bool, expected: int
+    *,
+    segments: dict[str, Segment],
+    vectors: Floats,
+    monkeypatch: pytest.MonkeyPatch,
+    structure: str,
+    left_out: int,
+    few: bool,
+    expected: int,
 ) -> None:
     """`breadth` grows as the share of allowed items shrinks; among few items every list is searched."""
     monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", COUNT - left_out - (not few))
     ids = np.arange(COUNT)
-    segment = Segment(build(structure, vectors), ids, IndexStructure(structure, 50), Stamp())
+    segment = Segment(segments[structure].index, ids, IndexStructure(structure, 50), Stamp())
     segment.index = index = Recording(segment.index)
     segment.search(vectors[:1], 5, lambda items: vectors[items], allowed=None, excluded=ids[:left_out])
     ((k, parameters),) = index.asked
@@ -103,12 +110,14 @@ def test_the_fewer_are_allowed_the_wider_the_search(
     assert k == (50 if structure == "IVF-PQ" else 5)
 
 
-def test_a_graph_is_not_walked_for_few_items(vectors: Floats, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_is_not_walked_for_few_items(
+    segments: dict[str, Segment], vectors: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Up to `EXACT_UNTIL` of them are compared one by one; one more, and the graph serves."""
     ids = np.arange(COUNT)
     for limit, walked in ((99, 1), (100, 0)):
         monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", limit)
-        segment = Segment(build("HNSW", vectors), ids, IndexStructure("HNSW", 50), Stamp())
+        segment = Segment(segments["HNSW"].index, ids, IndexStructure("HNSW", 50), Stamp())
         segment.index = index = Recording(segment.index)
         found = segment.search(vectors[:1], 100, lambda items: vectors[items], allowed=ids[:100], excluded=NOTHING)[1]
         assert len(index.asked) == walked
@@ -116,9 +125,9 @@ def test_a_graph_is_not_walked_for_few_items(vectors: Floats, monkeypatch: pytes
             assert sorted(found[0].tolist()) == list(range(100))
 
 
-def test_a_graph_is_searched_at_least_as_wide_as_hits_are_wanted(vectors: Floats) -> None:
+def test_a_graph_is_searched_at_least_as_wide_as_hits_are_wanted(segments: dict[str, Segment], vectors: Floats) -> None:
     """HNSW finds no more than efSearch."""
-    segment = Segment(build("HNSW", vectors), np.arange(COUNT), IndexStructure("HNSW", 5), Stamp())
+    segment = Segment(segments["HNSW"].index, np.arange(COUNT), IndexStructure("HNSW", 5), Stamp())
     segment.index = index = Recording(segment.index)
     segment.search(vectors[:1], 30, lambda items: vectors[items], allowed=None, excluded=NOTHING)
     assert index.asked[0][1].efSearch == 30
