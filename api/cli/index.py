@@ -23,7 +23,7 @@ from indexer.catalog.records import Kind
 from indexer.errors import ModelError
 from indexer.ingest.lock import indexing_lock
 from indexer.pictures.formats import supported_formats
-from indexer.vectors.files import vector_choice
+from indexer.vectors.files import stored_structure
 from indexer.vectors.segment import gpu_count
 from indexer.vectors.structure import IndexStructure
 
@@ -102,10 +102,10 @@ def stats(
     """What is in the index."""
     with Catalog.open(index) as catalog:
         found, failed = catalog_stats(catalog), recorded_failures(catalog) if failures else []
-        choices = {kind.value: vector_choice(catalog, kind) for kind in Kind}
+        structures = {kind.value: stored_structure(catalog, kind) for kind in Kind}
     each = round(found.bytes_on_disk / found.images) if found.images else 0
     if json:
-        vectors = {kind: None if choice is None else asdict(choice) for kind, choice in choices.items()}
+        vectors = {kind: None if structure is None else asdict(structure) for kind, structure in structures.items()}
         document = asdict(found) | {"vectors": vectors, "bytes_an_image": each}
         print_json(
             document | {"failed": [{"path": f.path, "reason": f.reason} for f in failed]} if failures else document
@@ -123,7 +123,7 @@ def stats(
             "failures": str(found.failures)
             + (" (see them with --failures)" if found.failures and not failures else ""),
             "model": model,
-            "search": _described(choices[Kind.IMAGE.value]),
+            "search": _described(structures[Kind.IMAGE.value]),
             "size": size(found.bytes_on_disk) + (f", {size(each)} an image" if each else ""),
         }
     )

@@ -13,7 +13,7 @@ from indexer.catalog.facets import Counts, facets, facets_state
 from indexer.catalog.records import Kind
 from indexer.duplicates import DuplicateGroup
 from indexer.models import model_states
-from indexer.vectors.files import vector_choice
+from indexer.vectors.files import stored_structure
 
 from ...contract.index import (
     CopyOfImage,
@@ -84,8 +84,8 @@ async def stats(request: Request, service: Served) -> StatsResponse:
     def find() -> StatsResponse:
         catalog = service.engine.catalog
         found = catalog_stats(catalog)
-        choices = {kind.value: vector_choice(catalog, kind) for kind in Kind}
-        vectors = {kind: None if choice is None else asdict(choice) for kind, choice in choices.items()}
+        structures = {kind.value: stored_structure(catalog, kind) for kind in Kind}
+        vectors = {kind: None if structure is None else asdict(structure) for kind, structure in structures.items()}
         each = round(found.bytes_on_disk / found.images) if found.images else 0
         return StatsResponse.model_validate(asdict(found) | {"vectors": vectors, "bytes_an_image": each})
 

@@ -10,7 +10,7 @@ import pytest
 
 from encoders import Floats
 from indexer.catalog.records import Ids, Stamp
-from indexer.vectors.segment import Segment, grown
+from indexer.vectors.segment import Segment, append_block
 from indexer.vectors.structure import IndexStructure, build
 
 COUNT, NOTHING = 400, np.empty(0, np.int64)
@@ -57,7 +57,7 @@ def test_items_that_are_left_out_are_not_found_whatever_is_allowed(
 
     def found(allowed: Ids | None, left_out: Ids) -> set[int]:
         rows = segment.search(
-            vectors[:1], COUNT, lambda items: vectors[items // 2 - 1], allowed=allowed, left_out=left_out
+            vectors[:1], COUNT, lambda items: vectors[items // 2 - 1], allowed=allowed, excluded=left_out
         )[1]
         return set(rows[0].tolist()) - {-1}
 
@@ -89,45 +89,54 @@ def test_items_that_are_left_out_are_not_found_whatever_is_allowed(
     ],
 )
 def test_the_fewer_are_allowed_the_wider_the_search(
-    vectors: Floats, monkeypatch: pytest.MonkeyPatch, *, structure: str, left_out: int, few: bool, expected: int
+    *,
+    segments: dict[str, Segment],
+    vectors: Floats,
+    monkeypatch: pytest.MonkeyPatch,
+    structure: str,
+    left_out: int,
+    few: bool,
+    expected: int,
 ) -> None:
     """`breadth` grows as the share of allowed items shrinks; among few items every list is searched."""
     monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", COUNT - left_out - (not few))
     ids = np.arange(COUNT)
-    segment = Segment(build(structure, vectors), ids, IndexStructure(structure, 50), Stamp())
+    segment = Segment(segments[structure].index, ids, IndexStructure(structure, 50), Stamp())
     segment.index = index = Recording(segment.index)
-    segment.search(vectors[:1], 5, lambda items: vectors[items], allowed=None, left_out=ids[:left_out])
+    segment.search(vectors[:1], 5, lambda items: vectors[items], allowed=None, excluded=ids[:left_out])
     ((k, parameters),) = index.asked
     most = segment.index.nlist if structure != "HNSW" else COUNT
     assert (parameters.efSearch if structure == "HNSW" else parameters.nprobe) == min(expected, most)
     assert k == (50 if structure == "IVF-PQ" else 5)
 
 
-def test_a_graph_is_not_walked_for_few_items(vectors: Floats, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_is_not_walked_for_few_items(
+    segments: dict[str, Segment], vectors: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Up to `EXACT_UNTIL` of them are compared one by one; one more, and the graph serves."""
     ids = np.arange(COUNT)
     for limit, walked in ((99, 1), (100, 0)):
         monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", limit)
-        segment = Segment(build("HNSW", vectors), ids, IndexStructure("HNSW", 50), Stamp())
+        segment = Segment(segments["HNSW"].index, ids, IndexStructure("HNSW", 50), Stamp())
         segment.index = index = Recording(segment.index)
-        found = segment.search(vectors[:1], 100, lambda items: vectors[items], allowed=ids[:100], left_out=NOTHING)[1]
+        found = segment.search(vectors[:1], 100, lambda items: vectors[items], allowed=ids[:100], excluded=NOTHING)[1]
         assert len(index.asked) == walked
         if not walked:
             assert sorted(found[0].tolist()) == list(range(100))
 
 
-def test_a_graph_is_searched_at_least_as_wide_as_hits_are_wanted(vectors: Floats) -> None:
+def test_a_graph_is_searched_at_least_as_wide_as_hits_are_wanted(segments: dict[str, Segment], vectors: Floats) -> None:
     """HNSW finds no more than efSearch."""
-    segment = Segment(build("HNSW", vectors), np.arange(COUNT), IndexStructure("HNSW", 5), Stamp())
+    segment = Segment(segments["HNSW"].index, np.arange(COUNT), IndexStructure("HNSW", 5), Stamp())
     segment.index = index = Recording(segment.index)
-    segment.search(vectors[:1], 30, lambda items: vectors[items], allowed=None, left_out=NOTHING)
+    segment.search(vectors[:1], 30, lambda items: vectors[items], allowed=None, excluded=NOTHING)
     assert index.asked[0][1].efSearch == 30
 
 
 def test_compressed_hits_are_ranked_by_their_stored_vectors(segments: dict[str, Segment], vectors: Floats) -> None:
     """Ten times as many as wanted are compared; the scores are true cosines, and the item itself comes first."""
     scores, ids = segments["IVF-PQ"].search(
-        vectors[:5], 3, lambda items: vectors[items // 2 - 1], allowed=None, left_out=NOTHING
+        vectors[:5], 3, lambda items: vectors[items // 2 - 1], allowed=None, excluded=NOTHING
     )
     assert ids[:, 0].tolist() == [2, 4, 6, 8, 10]
     np.testing.assert_allclose(scores, np.einsum("bd,bkd->bk", vectors[:5], vectors[ids // 2 - 1]), atol=1e-6)
@@ -148,7 +157,7 @@ def test_blocks_join_while_the_last_is_not_twice_as_large(vectors: Floats, monke
         (33, 32): [33, 32],
     }
     for (last, more), expected in sizes.items():
-        blocks = grown((block(0, last),), block(last, more))
+        blocks = append_block((block(0, last),), block(last, more))
         assert [len(each.ids) for each in blocks] == expected
         held = np.concatenate([each.index.reconstruct_n(0, len(each.ids)) for each in blocks])
         np.testing.assert_array_equal(held, vectors[: last + more])
