@@ -131,7 +131,7 @@ def test_scrolling_a_comparison_asks_for_no_more_pictures(visits: Visits, url: s
     for _ in range(8):
         wheel(page, 200)
     assert page.evaluate("scrollY") > 0
-    assert not [request for request in visit.asked if "cursor" in searched(request)]
+    assert not [request for request in visit.requests if "cursor" in searched(request)]
     page.get_by_role("button", name="Back to the pictures").click()
     seen(page)
 

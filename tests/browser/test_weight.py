@@ -25,7 +25,7 @@ def test_what_a_visit_loads_weighs_less_than_200_kb(visits: Visits, url: str) ->
     for view in ("?view=indexing", "?view=compare&q=a+cat"):
         visit.page.goto(f"{url}/{view}")
         visit.page.wait_for_load_state("networkidle")
-    own = {r.url.split("?")[0] for r in visit.asked if "/v1/" not in r.url}
+    own = {r.url.split("?")[0] for r in visit.requests if "/v1/" not in r.url}
     sizes = [len(visit.page.request.get(url).body()) for url in own]
     assert len(own) > 10
     assert sum(sizes) < HEAVIEST
