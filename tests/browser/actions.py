@@ -1,13 +1,86 @@
-"""What the tests read from the page, and what they do with it as people do."""
+"""What the tests read from the page, what they do with it as people do, and what they wait for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Locator, Page, Request, Response, expect
+import pytest
+from playwright.sync_api import Locator, Page, Request, Response, Route, expect
 
 SEARCH_BOX = "Describe a picture"
+PATIENCE = 20.0  # seconds that a condition may take on a loaded machine
+
+
+def wait_until(page: Page, condition: Callable[[], object]) -> None:
+    """Let the page go on until a condition of the test's own holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("what the test waits for did not happen")
+        page.wait_for_timeout(20)
+
+
+def frames(page: Page, count: int = 2) -> None:
+    """Wait until the page has drawn so many frames, and so has done what it put off until the next one."""
+    page.evaluate(
+        """count => new Promise((resolve) => {
+            const step = () => (count-- > 0 ? requestAnimationFrame(step) : resolve());
+            step();
+        })""",
+        count,
+    )
+
+
+def wheel(page: Page, pixels: int) -> float:
+    """Turn the wheel, wait until the page stands still, and return how far down it is."""
+    start = page.evaluate("scrollY")
+    page.mouse.wheel(0, pixels)
+    return float(
+        page.evaluate(
+            """start => new Promise((resolve) => {
+                let last = scrollY, still = 0, left = 120;
+                const step = () => {
+                    const atEnd = scrollY + innerHeight >= document.documentElement.scrollHeight - 1;
+                    still = scrollY === last && (scrollY !== start || atEnd) ? still + 1 : 0;
+                    last = scrollY;
+                    left -= 1;
+                    still > 3 || left === 0 ? resolve(scrollY) : requestAnimationFrame(step);
+                };
+                step();
+            })""",
+            start,
+        )
+    )
+
+
+def animations_over(page: Page) -> None:
+    """Wait until whatever moves or fades in has arrived."""
+    page.wait_for_function(
+        """() => document.getAnimations().every((animation) =>
+            animation.playState !== "running" || animation.effect.getComputedTiming().iterations === Infinity)"""
+    )
+
+
+@contextmanager
+def near_duplicates_known(page: Page) -> Iterator[None]:
+    """Load the page so that its first answer comes after the near-duplicates, so none is shown unfolded.
+
+    The page waits a moment for them by itself, which on a loaded machine is not long enough.
+    """
+    held: list[Route] = []
+    answers = re.compile(r"/v1/(search$|images\?)")
+    page.route(answers, lambda route: held.append(route))  # noqa: PLW0108  Playwright takes no bound method of C
+    with page.expect_response(lambda response: "/v1/duplicates" in response.url and response.ok) as answered:
+        yield
+    answered.value.finished()
+    wait_until(page, lambda: held)
+    for route in held:
+        route.continue_()
+    page.unroute(answers)
 
 
 def box(page: Page) -> Locator:
@@ -22,8 +95,8 @@ def tiles(page: Page) -> Locator:
 
 def ids(page: Page) -> list[int]:
     """Which pictures are drawn, in order."""
-    found: list[int] = tiles(page).evaluate_all("tiles => tiles.map(tile => Number(tile.dataset.id))")
-    return found
+    numbers: list[int] = tiles(page).evaluate_all("tiles => tiles.map(tile => Number(tile.dataset.id))")
+    return numbers
 
 
 def searched(request: Request) -> dict[str, Any]:
@@ -38,11 +111,9 @@ def asks(response: Response, text: str) -> bool:
 
 
 def far_down(page: Page) -> float:
-    """Look for something that is everywhere, and scroll; how far, in pixels."""
+    """Look for something that is everywhere, and scroll; returns how far, in pixels."""
     search(page, "a photograph")
-    page.mouse.wheel(0, 1500)
-    page.wait_for_timeout(300)
-    at = float(page.evaluate("scrollY"))
+    at = wheel(page, 1500)
     assert at > 500
     return at
 
@@ -52,14 +123,21 @@ def search(page: Page, text: str) -> dict[str, Any]:
     with page.expect_response(lambda response: asks(response, text)) as answered:
         box(page).fill(text)
     answer: dict[str, Any] = answered.value.json()
+    drawn(page)
     if answer["hits"]:
         expect(tiles(page).first).to_have_attribute("data-id", str(answer["hits"][0]["image_id"]))
     return answer
 
 
+def drawn(page: Page) -> None:
+    """Wait until the answer to the last question is shown, and not one to the question before."""
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+
+
 def seen(page: Page) -> None:
-    """Wait until every picture in the window is there, and nothing is on its way."""
+    """Wait until every picture in the window is there, and no answer is on its way."""
     expect(tiles(page).first).to_be_visible()
+    drawn(page)
     page.wait_for_function(
         """() => [...document.querySelectorAll(".tile img")].every((image) => {
             const box = image.getBoundingClientRect();
