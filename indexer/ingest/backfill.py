@@ -1,4 +1,4 @@
-"""What a model has not embedded yet: images from their files, captions from the catalog; in batches, each committed.
+"""Backfill: embed the images and captions of an index that a model has not embedded yet, committing batch by batch.
 
 A run that is killed or stopped loses at most the batch in flight; the next one does the rest.
 """
@@ -31,7 +31,7 @@ from .reading import batches, read_ahead
 
 @dataclass(frozen=True)
 class Unread:
-    """An image that cannot be embedded: none of its files is there, unchanged and whole."""
+    """An image that cannot be embedded: none of its files exists, unchanged and readable."""
 
     image_id: int
     path: str
@@ -59,8 +59,8 @@ def complete(
     """Embed every image and caption that a model has not embedded yet.
 
     Args:
-        catalog: the index as that model sees it, from `Catalog.for_model`.
-        encoder: the model; not touched where nothing is to be done.
+        catalog: the index for that model, from `Catalog.for_model`.
+        encoder: the model; not used if nothing is to be done.
         batch_size: pictures in one forward pass and one transaction.
         progress: called as work goes on.
         stop: set it to end after the batch in flight has been committed.
@@ -104,7 +104,7 @@ class _Run:
                 yield record, hashes[image_id]
 
     def _read(self, record: ImageRecord, digest: str) -> tuple[int, Pixels | Unread]:
-        """In a thread: the first of an image's files that still holds it."""
+        """In a thread: decode the first of an image's files that still has its content."""
         paths = sorted(record.paths, key=lambda path: path != record.path)
         where, reason = paths[0] if paths else Path(), "its files are gone"
         for path in paths:

@@ -28,7 +28,7 @@ from ..pictures.safe_read import read_file
 from ..vectors.rebuild import refresh
 from .backfill import complete
 from .captions import index_captions
-from .displaced import settle
+from .displaced import resolve_displaced
 from .lock import locked
 from .reading import batches, read_ahead
 from .roots import Survey, add_roots, check, known_roots, outermost
@@ -50,16 +50,16 @@ def index_paths(
 ) -> IndexReport:
     """Bring the index up to date with the image files below some paths.
 
-    Files whose size and time are as they were are not opened. Content that is known already, under another name, is
-    not encoded again. Sidecar captions (`NAME.txt`) are read when they are new or changed. What was there and is not
-    is hidden until it comes back.
+    Files with the same size and modification time are not opened, and known content under another name is not encoded
+    again. Sidecar captions (`NAME.txt`) are read when they are new or changed. Files that are missing or no longer
+    readable as pictures are hidden until they are back.
 
     Args:
         catalog: an open index; becomes `encoder`'s if it is new.
         encoder: the model.
-        paths: folders and files, which the index remembers as its roots; none: all roots that it knows.
+        paths: folders and files, which become roots of the index; none for all its roots.
         captions: captions from a file, matched by file name or by the end of the path.
-        prune: forget files that are gone for good, instead of hiding them; `roots.py` says which those are.
+        prune: forget such files, instead of hiding them, where they are gone for good: see `roots.py`.
         batch_size: pictures in one forward pass and one transaction.
         progress: called as work goes on.
         stop: set it to end the run after the batch in flight has been committed.
@@ -78,11 +78,11 @@ def index_paths(
         check(catalog, bases, found)
     add_roots(catalog, bases, found)
     run = _Run(catalog, encoder, bases, found, stop or threading.Event())
-    run.take(captions, batch_size, progress, prune=prune)
+    run.execute(captions, batch_size, progress, prune=prune)
     if not run.report.stopped and catalog.active_encoder() is not None:
         caught_up = complete(catalog, encoder, batch_size=batch_size, progress=progress, stop=run.stop)
         run.report.completed, run.report.stopped = caught_up.images + caught_up.captions, caught_up.stopped
-    # Also where nothing is new: an earlier run may have been killed before it came to this.
+    # Even if nothing is new: an earlier run may have been killed before this step.
     run.report.stopped |= not refresh(catalog, run.stop, progress)
     run.report.seconds = time.perf_counter() - began
     return run.report
@@ -98,13 +98,13 @@ def index_changes(
     progress: Progress = no_progress,
     stop: threading.Event | None = None,
 ) -> IndexReport:
-    """Bring the index up to date with some files and folders below its roots; those that are gone are hidden.
+    """Update the index for some files and folders below its roots, and hide those that are gone.
 
     Args:
         catalog: an open index.
         encoder: the model.
-        paths: absolute; what has changed, come or gone.
-        batch_size: as for `index_paths`, and so below.
+        paths: absolute; what was changed, added or removed.
+        batch_size: pictures in one forward pass and one transaction.
         progress: called as work goes on.
         stop: set it to end the run.
     """
@@ -112,7 +112,7 @@ def index_changes(
     catalog.check_encoder(encoder.name, encoder.fingerprint)
     catalog = catalog.for_model(encoder.name, encoder.fingerprint)
     run = _Run(catalog, encoder, paths, scan(outermost(paths)), stop or threading.Event())
-    run.take(None, batch_size, progress, prune=False)
+    run.execute(None, batch_size, progress, prune=False)
     if run.report.added or run.report.updated or run.report.captions_added:
         run.report.stopped |= not refresh(catalog, run.stop, progress)
     run.report.seconds = time.perf_counter() - began
@@ -134,13 +134,13 @@ class _Run:
         self.writer: BatchWriter | None = None
         self.report.failed += [Failure(_shown(item.path), item.reason) for item in found.unreadable]
 
-    def take(self, captions: CaptionFile | None, batch_size: int, progress: Progress, *, prune: bool) -> None:
-        """All of it: pictures, what is displaced or missing, captions."""
-        work = self.choose()
+    def execute(self, captions: CaptionFile | None, batch_size: int, progress: Progress, *, prune: bool) -> None:
+        """Index the pictures, resolve what is displaced or missing, then index the captions."""
+        work = self.select_changed()
         self.index(work, batch_size, lambda done: progress("images", done, len(work)))
         if not self.report.stopped:
-            self.settle_displaced()
-            self.settle_missing(prune=prune)
+            self.resolve_displaced()
+            self.hide_missing(prune=prune)
             sidecars = self.sidecars(known_locations(self.catalog, self.bases) if work else self.known)
             outcome = index_captions(
                 self.catalog, self.encoder, sidecars, captions, self.stop, lambda *done: progress("captions", *done)
@@ -148,8 +148,8 @@ class _Run:
             self.report.captions_added, self.report.captions_unmatched = outcome.added, outcome.unmatched
             self.report.stopped = outcome.stopped
 
-    def choose(self) -> list[Found]:
-        """The files to open; the others are counted, and brought back where they were missing."""
+    def select_changed(self) -> list[Found]:
+        """Return the new and changed files; count the others, and unhide those that were missing."""
         failures = {failure.path: failure for failure in recorded_failures(self.catalog)}
         work, returned, readable = [], [], []
         for found in self.files:
@@ -173,7 +173,7 @@ class _Run:
         return work
 
     def sidecars(self, known: dict[str, LocationRecord]) -> list[Found]:
-        """The files whose sidecar has come, changed or gone, or lies beside another picture than before."""
+        """The files whose sidecar was added, changed or removed, or now lies beside another picture."""
         both = ((found, known.get(found.path)) for found in self.files)
         return [f for f, record in both if record is not None and record.sidecar_mtime_ns != f.sidecar_mtime_ns]
 
@@ -209,23 +209,23 @@ class _Run:
                     return Picture(found, digest, None, None)
                 image, header = read_picture(data, at_least=reading_size(self.encoder.input_size))
             return Picture(found, digest, header, self.encoder.prepare(image))
-        except ReadError as exc:  # not the file's fault: tried again each time, for a drive may be back
+        except ReadError as exc:  # not the file's fault: try again each time
             return found._replace(mtime_ns=NEVER), str(exc)
         except DecodeError as exc:
             return found, str(exc)
 
-    def settle_displaced(self) -> None:
-        """Forget the images whose place others took and that were found nowhere else, now that all has been seen."""
+    def resolve_displaced(self) -> None:
+        """Forget displaced images that were found nowhere else, now that all files have been seen."""
         if is_settled(self.catalog):
             return
         displaced = set() if self.writer is None else self.writer.displaced
         with self.catalog.transaction() as connection:
-            settle(
+            resolve_displaced(
                 connection,
                 lambda image_id, was_at: image_id in displaced or self.survey.saw_all_around(was_at),
             )
 
-    def settle_missing(self, *, prune: bool) -> None:
+    def hide_missing(self, *, prune: bool) -> None:
         """Hide the files that are missing or unreadable; with `prune`, forget those that are gone for good."""
         missing = [record for path, record in self.known.items() if self.survey.is_missing(path)]
         lost = {record.path for record in missing if self.survey.is_lost(record.path)}
@@ -247,7 +247,7 @@ class _Run:
             self._forget(connection, schema.failure, obsolete)
 
     def _unreadable(self, failures: Sequence[FailureRecord]) -> list[LocationRecord]:
-        """Known files whose present content is no picture: they do not hold the images known from them any more.
+        """Known files whose content is no longer a picture, so their images do not lie there any more.
 
         Files that the system refused to read are not among them: their failures have no time.
         """
@@ -265,5 +265,5 @@ class _Run:
 
 
 def _shown(path: str) -> str:
-    """A path as text; bytes that are none become question marks."""
+    """A path as text, with undecodable bytes as question marks."""
     return path.encode("utf-8", "replace").decode()

@@ -26,7 +26,7 @@ NEVER = -1  # a modification time that no file has, so the file is read again
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that could not be indexed, and why."""
+    """A file that could not be indexed, and the reason."""
 
     path: str
     reason: str
@@ -34,11 +34,11 @@ class Failure:
 
 @dataclass
 class IndexReport:
-    """What a run did. Counts are files; `failed` holds this run's and the unchanged earlier failures.
+    """The outcome of a run. Counts are files; `failed` includes earlier failures whose files are unchanged.
 
-    `missing` files are hidden, or with `prune` `removed` counts the images that went with them; `away` are the roots
-    below which nothing is found any more: see `roots.py`.
-    `completed` counts images and captions known before, which the model had not embedded yet.
+    `missing` files are hidden, or with `prune` `removed` counts the images that went with them; `away` are the
+    roots below which nothing is found any more: see `roots.py`.
+    `completed` counts known images and captions that the model had not embedded yet.
     """
 
     seen: int = 0
@@ -84,7 +84,7 @@ class BatchWriter:
         self.displaced: set[int] = set()
 
     def commit(self, batch: Sequence[Picture | tuple[Found, str]]) -> None:
-        """Encode what is new in a batch, and write all of it in one transaction."""
+        """Encode the new images of a batch, and write the batch in one transaction."""
         pictures = [item for item in batch if isinstance(item, Picture)]
         failures = [item for item in batch if not isinstance(item, Picture)]
         fresh = {p.digest: p for p in pictures if p.pixels is not None and p.digest not in self.hashes}
@@ -115,7 +115,7 @@ class BatchWriter:
         return image_id
 
     def _place(self, connection: Connection, picture: Picture, new: set[str]) -> None:
-        """Write a file's location, and count what kind of change it was."""
+        """Write a file's location, and count the kind of change."""
         found, path, image_id = picture.found, picture.found.path, self.hashes[picture.digest]
         previous = self._known.get(path)
         values = {"image_id": image_id, "size": found.size, "mtime_ns": found.mtime_ns, "missing_since": None}
@@ -133,16 +133,16 @@ class BatchWriter:
             self._report.duplicates += 1
 
     def _moved(self, connection: Connection, image_id: int, path: str) -> bool:
-        """Whether an image's other places are all gone or taken: its file was renamed or moved."""
+        """Whether none of an image's other locations exists any more: its file was renamed or moved."""
         c = schema.location.c
         others = connection.execute(select(c.path).where((c.image_id == image_id) & (c.path != path))).all()
         return not any(os.path.lexists(row.path) for row in others)
 
     def _displace(self, connection: Connection, previous: LocationRecord) -> None:
-        """A file is about to hold another image: its sidecar speaks of that one now, and not of the one previous."""
+        """Record that a file holds another image now, to which its sidecar belongs from now on."""
         note_displaced(connection, previous.image_id, previous.path)
         self.displaced.add(previous.image_id)
-        # read again: the sidecar beside this file, and those where the image lies besides
+        # so the sidecars beside this file and the image's other locations are read again
         places = update(schema.location).where(schema.location.c.image_id == previous.image_id)
         connection.execute(places.values(sidecar_mtime_ns=NEVER))
 
