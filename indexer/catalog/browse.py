@@ -1,7 +1,7 @@
 """List images newest first, and look up the details of one.
 
-Pagination is by keyset over the index (taken_at, id): a page begins behind the last image of the page before it. So the
-thousandth page costs what the first one does, and pictures that come or go meanwhile shift nothing.
+Keyset pagination over the index (taken_at, id): a page starts after the last image of the previous one. The thousandth
+page costs as much as the first, and images added or removed in between do not shift later pages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _image, _location = schema.image.c, schema.location.c
 
 @dataclass(frozen=True)
 class Browsed:
-    """An image in browsing order; undated images, whose `taken_at` is None, come last."""
+    """An image of a listing. Undated images, whose `taken_at` is None, come last."""
 
     id: int
     taken_at: str | None
@@ -32,14 +32,14 @@ class Browsed:
 
 @dataclass(frozen=True)
 class FileLocation:
-    """A file of an image; `size` and `mtime_ns` are those it had when it was indexed."""
+    """A file of an image, with the size and modification time it had when it was indexed."""
 
     path: Path
     size: int
     mtime_ns: int
 
     def status(self) -> os.stat_result | None:
-        """The file's present status; None if it is gone or not a regular file."""
+        """Stat the file; None if it does not exist or is not a regular file."""
         try:
             status = self.path.stat()
         except OSError:
@@ -47,13 +47,13 @@ class FileLocation:
         return status if stat.S_ISREG(status.st_mode) else None
 
     def unchanged(self, status: os.stat_result) -> bool:
-        """Whether a status is the one that the file had when it was indexed."""
+        """Whether size and modification time are those at indexing."""
         return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
 
 
 @dataclass(frozen=True)
 class ImageDetails:
-    """Everything stored about an image: width and height in pixels of the upright picture, position in degrees."""
+    """Everything stored about an image: size of the upright picture in pixels, position in degrees."""
 
     id: int
     content_hash: str
@@ -67,18 +67,18 @@ class ImageDetails:
     places: tuple[FileLocation, ...]
 
     def unchanged(self) -> bool:
-        """Whether one of its files is unchanged since it was indexed."""
+        """Whether at least one of its files has not changed since it was indexed."""
         return any((status := place.status()) is not None and place.unchanged(status) for place in self.places)
 
 
 def browse(catalog: Catalog, *, k: int, where: Sequence[str] = (), after: Browsed | None = None) -> list[Browsed]:
-    """Return the next page of images, newest first, then by descending id. Images without a present file are left out.
+    """Return the next page of images, newest first, then by descending id, without images whose files are missing.
 
     Args:
         catalog: an open catalog.
         k: maximum number of images.
         where: filters that must all match.
-        after: the last image of the previous page.
+        after: last image of the previous page; None for the first page.
 
     Raises:
         FilterError: a filter does not parse.
@@ -93,23 +93,23 @@ def browse(catalog: Catalog, *, k: int, where: Sequence[str] = (), after: Browse
 
 
 def image_details(catalog: Catalog, image_id: int) -> ImageDetails | None:
-    """Return everything stored about an image, or None if there is no such id."""
+    """Return everything stored about an image; None if the id does not exist."""
     rows = catalog.rows(select(schema.image).where(_image.id == image_id))
     if not rows:
         return None
     places = catalog.rows(select(schema.location).where(_location.image_id == image_id).order_by(_location.path))
     names = ("id", "content_hash", "width", "height", "format", "taken_at", "camera", "latitude", "longitude")
-    facts = {name: getattr(rows[0], name) for name in names}
-    return ImageDetails(**facts, places=tuple(FileLocation(Path(p.path), p.size, p.mtime_ns) for p in places))
+    values = {name: getattr(rows[0], name) for name in names}
+    return ImageDetails(**values, places=tuple(FileLocation(Path(p.path), p.size, p.mtime_ns) for p in places))
 
 
 def present() -> ColumnElement[bool]:
-    """Condition: at least one file of the image is not missing."""
+    """SQL condition: at least one file of the image is not missing."""
     return _image.id.not_in(hidden_images())
 
 
 def _ranges(query: Select[tuple[int, str | None]], after: Browsed | None) -> list[Select[tuple[int, str | None]]]:
-    """Split what follows an image into dated and undated images: each is one range of the index."""
+    """Split the images after `after` into dated and undated ones: each is one range of the index."""
     undated = _image.taken_at.is_(None)
     if after is None:
         return [query]

@@ -151,7 +151,8 @@ class Catalog:
         faults = [str(row[0]) for row in self.rows(text("PRAGMA quick_check"))]
         if faults != ["ok"]:
             raise CatalogError(
-                f"{self.directory / DATABASE} is damaged ({faults[0]}); restore it, or index again elsewhere"
+                f"{self.directory / DATABASE} is damaged ({faults[0]}); "
+                "restore it from a backup, or index into another directory"
             )
 
     def check_readable(self) -> None:

@@ -17,17 +17,17 @@ from .catalog import Catalog
 from .filters import condition
 
 MAX_FOLDERS = 50
-"""Folders that are listed at most."""
+"""Maximum number of folders listed."""
 
 _image, _location = schema.image.c, schema.location.c
 
 Counts = dict[str | None, int]
-"""Count by value; None counts the images whose value is not known."""
+"""Count by value; the key None counts images whose value is unknown."""
 
 
 @dataclass(frozen=True)
 class Facets:
-    """Counts of images, except `folders`, which counts files: an image can be in several. Missing files never count."""
+    """Counts of images. `folders` counts files instead, as an image can be in several. Missing files do not count."""
 
     images: int
     folders: Counts
@@ -69,9 +69,9 @@ def facets(catalog: Catalog, where: Sequence[str] = ()) -> Facets:
 
 
 def facets_state(catalog: Catalog) -> tuple[object, ...]:
-    """What changes whenever facets may: with every place of an image, and with every embedding of an image or caption.
+    """A value that changes whenever facets may: with every change to a location, an image or a caption.
 
-    A caption is written and removed together with its embedding, so the tallies of all models tell of captions too.
+    A caption is written and removed together with its embedding, so the tallies of all models cover captions too.
     """
     rows = (*catalog.rows(select(schema.edition)), *catalog.rows(select(schema.tally)))
     return tuple(tuple(row) for row in rows)
@@ -80,7 +80,7 @@ def facets_state(catalog: Catalog) -> tuple[object, ...]:
 def _folders(catalog: Catalog, matching: Sequence[ColumnElement[bool]]) -> dict[str, int]:
     """Count the files that are not missing by their folder."""
     path = _location.path
-    folder = func.rtrim(path, func.replace(path, os.sep, ""))  # all letters but separators off the end
+    folder = func.rtrim(path, func.replace(path, os.sep, ""))  # strips trailing characters up to the last separator
     query: Select[tuple[str, int]] = select(folder.label("folder"), func.count().label("n"))
     query = query.where(_location.missing_since.is_(None)).group_by(folder)
     if matching:
@@ -88,19 +88,19 @@ def _folders(catalog: Catalog, matching: Sequence[ColumnElement[bool]]) -> dict[
     return {row.folder: int(row.n) for row in catalog.rows(query)}
 
 
-def _merge_folders(folders: dict[str, int], most: int) -> Counts:
-    """Merge folders at the deepest level with at most `most` of them; if the first has more, keep the fullest."""
+def _merge_folders(folders: dict[str, int], limit: int) -> Counts:
+    """Merge folders at the deepest level with at most `limit` of them; if the top one has more, keep the largest."""
     merged: Counter[str | None] = Counter()
     for depth in itertools.count(2):
         level: Counter[str | None] = Counter()
         for folder, count in folders.items():
             level[str(Path(*Path(folder).parts[:depth]))] += count
-        if level == merged or (merged and len(level) > most):
+        if level == merged or (merged and len(level) > limit):
             break
         merged = level
-    return dict(sorted(merged.most_common(most), key=lambda item: item[0] or ""))
+    return dict(sorted(merged.most_common(limit), key=lambda item: item[0] or ""))
 
 
 def _newest_first(counts: Counts) -> Counts:
-    """Newest first, undated last."""
+    """Sort newest first, undated last."""
     return dict(sorted(counts.items(), key=lambda item: item[0] or "", reverse=True))

@@ -1,7 +1,7 @@
 """Full-text search in captions and in file and folder names (SQLite FTS5).
 
-The user's text reaches FTS5 as one quoted string, so nothing in it is query syntax. The tokenizer splits it as it split
-the indexed texts: `IMG_2034` becomes the phrase of the words img and 2034.
+The user's text is passed to FTS5 as one quoted string, so nothing in it is query syntax. The tokenizer splits it like
+the indexed text: `IMG_2034` becomes the phrase "img 2034".
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from .catalog import Catalog
 from .images import images_by_id
 from .records import Ids
 
-LONGEST_NAME = 255
-"""Characters of a file name; file systems allow no longer ones."""
+MAX_NAME_LENGTH = 255
+"""Maximum characters of a file name; file systems allow no more."""
 
 
 def images_with_term(catalog: Catalog, term: str, *, limit: int) -> tuple[Ids, Ids]:
-    """Find images with a word or phrase in a present file's path or in a caption.
+    """Find images with a word or phrase in the path of a file that is not missing, or in a caption.
 
-    Captions of the bank belong to no image and are not searched. Case, accents and word endings are ignored.
+    The caption bank is not searched. Case, accents and word endings are ignored.
 
     Args:
         catalog: an open catalog.
         term: a word or phrase; any text.
-        limit: maximum number of ids in each result; beyond it the choice is arbitrary.
+        limit: maximum number of ids in each result; which ones are dropped is arbitrary.
 
     Returns:
         Ids of images with a match in a path, and of images with a match in a caption, both ascending.
@@ -41,47 +41,47 @@ def images_with_term(catalog: Catalog, term: str, *, limit: int) -> tuple[Ids, I
 
 
 def images_named(catalog: Catalog, name: str, *, limit: int = 1000) -> Ids:
-    """Find images with a file of exactly this name, with or without its suffix, ignoring case. Ids are ascending."""
+    """Find images with a file of exactly this name, with or without suffix, ignoring case; ids are ascending."""
     name = _storable(name)
-    if len(name) > LONGEST_NAME:
+    if len(name) > MAX_NAME_LENGTH:
         return np.empty(0, np.int64)
-    like = "%" + re.sub(r"([/%_])", r"/\1", os.sep + name)
-    candidates = catalog.ids(_NAMED, term=_quoted(name), ends=like, goes_on=like + ".%", limit=limit)
+    pattern = "%" + re.sub(r"([/%_])", r"/\1", os.sep + name)
+    candidates = catalog.ids(_NAMED, term=_quoted(name), full=pattern, stem=pattern + ".%", limit=limit)
     lowered = name.lower()
     records = images_by_id(catalog, np.sort(candidates).tolist())
-    named = [i for i, r in records.items() if any(lowered in (p.name.lower(), p.stem.lower()) for p in r.paths)]
-    return np.array(sorted(named), np.int64)
+    ids = [i for i, r in records.items() if any(lowered in (p.name.lower(), p.stem.lower()) for p in r.paths)]
+    return np.array(sorted(ids), np.int64)
 
 
 def _quoted(term: str) -> str:
-    """Quote a term for FTS5 as one string."""
+    """Quote a term as one FTS5 string."""
     return f'"{_storable(term).replace(chr(0), " ").replace(chr(34), " ")}"'
 
 
 def _storable(text: str) -> str:
-    """Replace bytes that are not UTF-8, which the catalog never holds."""
+    """Replace surrogate escapes; the catalog only stores UTF-8."""
     return text.encode("utf-8", "replace").decode()
 
 
-def _rows_with(words: str) -> Select[tuple[int]]:
+def _matching_rows(name: str) -> Select[tuple[int]]:
     """Select the rows of a full-text table that match a term."""
-    matching: ColumnElement[bool] = literal_column(words).op("MATCH")(bindparam("term"))
-    return select(literal_column("rowid")).select_from(table(words)).where(matching)
+    matches: ColumnElement[bool] = literal_column(name).op("MATCH")(bindparam("term"))
+    return select(literal_column("rowid")).select_from(table(name)).where(matches)
 
 
-def _some_images(column: Column[int], *where: ColumnElement[bool]) -> Select[Any]:
+def _distinct_ids(column: Column[int], *where: ColumnElement[bool]) -> Select[Any]:
     return select(column).where(*where).distinct().limit(bindparam("limit"))
 
 
-# Built once: building a query takes longer than running it.
+# Built once, because building a query takes longer than running it.
 _location, _caption = schema.location.c, schema.caption.c
-_PRESENT_MATCH = _location.id.in_(_rows_with("location_words")) & _location.missing_since.is_(None)
-_IN_NAMES = _some_images(_location.image_id, _PRESENT_MATCH)
-_IN_CAPTIONS = _some_images(
-    _caption.image_id, _caption.id.in_(_rows_with("caption_words")), _caption.image_id.is_not(None)
+_PRESENT_MATCH = _location.id.in_(_matching_rows("location_words")) & _location.missing_since.is_(None)
+_IN_NAMES = _distinct_ids(_location.image_id, _PRESENT_MATCH)
+_IN_CAPTIONS = _distinct_ids(
+    _caption.image_id, _caption.id.in_(_matching_rows("caption_words")), _caption.image_id.is_not(None)
 )
-_NAMED = _some_images(
+_NAMED = _distinct_ids(
     _location.image_id,
     _PRESENT_MATCH,
-    _location.path.like(bindparam("ends"), escape="/") | _location.path.like(bindparam("goes_on"), escape="/"),
+    _location.path.like(bindparam("full"), escape="/") | _location.path.like(bindparam("stem"), escape="/"),
 )

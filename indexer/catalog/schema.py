@@ -1,7 +1,7 @@
 """The catalog's tables. SQLite is the source of truth of an index; everything else can be rebuilt from it.
 
-Vectors are often read all at once, states (region grids, token states) seldom and by id. They are in separate tables,
-so that reading all vectors touches 512 bytes per item instead of seven thousand.
+Vectors are often read all at once, states (region grids, token states) rarely and by id. Separate tables let a read of
+all vectors touch 512 bytes per item instead of seven thousand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 VERSION = 5
-"""Stored as SQLite's `user_version`; `migrations.py` upgrades a lower one, a higher one is refused."""
+"""Stored as SQLite's `user_version`. `migrations.py` upgrades lower versions; higher ones are rejected."""
 
 metadata = MetaData()
 
@@ -39,7 +39,7 @@ encoder = Table(
 root = Table(
     "root",
     metadata,
-    Column("path", String, primary_key=True),  # a folder or file that was given to `crosslook index`
+    Column("path", String, primary_key=True),  # a folder or file passed to `crosslook index`
 )
 
 image = Table(
@@ -54,9 +54,9 @@ image = Table(
     Column("latitude", Float),
     Column("longitude", Float),
     Column("camera", String),
-    sqlite_autoincrement=True,  # ids are never reused: a stale FAISS file is recognised by them
+    sqlite_autoincrement=True,  # ids are never reused, which reveals a stale FAISS file
 )
-Index("image_taken", image.c.taken_at)  # with the id, which SQLite adds: the order in which pictures are browsed
+Index("image_taken", image.c.taken_at)  # SQLite appends the id, which gives the order of browsing
 
 location = Table(
     "location",
@@ -72,12 +72,12 @@ location = Table(
 _missing = location.c.missing_since.is_not(None)
 location_missing = Index("location_missing", location.c.image_id, sqlite_where=_missing)
 
-unsettled = Table(  # images added or displaced by an indexing run that is not finished: see displaced.py
+unsettled = Table(  # images added or displaced by an unfinished indexing run, see displaced.py
     "unsettled",
     metadata,
     Column("image_id", ForeignKey("image.id", ondelete="CASCADE"), primary_key=True),
     Column("new", Boolean, nullable=False),
-    Column("was_at", String),  # its former path, now taken by another image
+    Column("was_at", String),  # its previous path, now of another image
 )
 
 caption = Table(
@@ -103,7 +103,7 @@ embedding = Table(
     sqlite_with_rowid=False,
 )
 
-tally = Table(  # count of embeddings, and of changes to it; kept by triggers, because counting reads every row
+tally = Table(  # number of embeddings and of changes to it, updated by triggers because counting reads every row
     "tally",
     metadata,
     Column("encoder_id", ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True),
@@ -132,10 +132,10 @@ failure = Table(
 )
 
 edition = Table("edition", metadata, Column("count", Integer, nullable=False))
-"""One row: how many changes the table `location` has had. Kept by triggers."""
+"""One row with the number of changes to `location`, updated by triggers."""
 
 KEYWORDS = {"caption_words": ("caption", "text"), "location_words": ("location", "path")}
-"""Full-text tables: each indexes one column of another table and shares its rowid. Kept in sync by triggers."""
+"""Full-text tables. Each indexes one column of another table, shares its rowid and is kept in sync by triggers."""
 
 
 TALLY_TRIGGERS = (
@@ -159,7 +159,7 @@ EDITION_STATEMENTS = [
 
 
 def derived_statements() -> list[str]:
-    """SQL that creates and fills the full-text tables, and creates their triggers and those of `tally`.
+    """SQL that creates and fills the full-text tables, and creates the triggers of these and of `tally`.
 
     Source: https://sqlite.org/fts5.html, "External Content Tables".
     """

@@ -76,7 +76,7 @@ def test_a_refusal_is_an_error_with_its_type(asked: Client) -> None:
     with pytest.raises(ProblemError, match="no image has the id 999") as told:
         asked.image(999)
     assert told.value.problem.type == "urn:crosslook:problem:image-not-found"
-    with pytest.raises(ProblemError, match="no field 'colour'"):
+    with pytest.raises(ProblemError, match="unknown field 'colour'"):
         asked.search("red", where=["colour = red"])
 
 

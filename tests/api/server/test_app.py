@@ -137,7 +137,7 @@ def test_what_is_gone_is_not_found(client: TestClient, folder: Path) -> None:
         ({"text": "red", "k": 10**30}, "body.k"),
         ({"text": "red", "depth": 10**6}, "body.depth"),
         ({"text": "red", "nonsense": 1}, "nonsense"),
-        ({"text": "red", "where": ["colour = red"]}, "no field 'colour'"),
+        ({"text": "red", "where": ["colour = red"]}, "unknown field 'colour'"),
         ({"text": "red", "min_probability": 0.5, "rerank": False}, "needs reranking"),
         ({"text": ["red"]}, "body.text"),
     ],

@@ -81,7 +81,7 @@ def test_either_part_is_read_from_the_index(dated: Catalog) -> None:
 
 def test_a_filter_that_does_not_parse_is_refused(dated: Catalog) -> None:
     """As everywhere."""
-    with pytest.raises(FilterError, match="no field 'colour'"):
+    with pytest.raises(FilterError, match="unknown field 'colour'"):
         browse(dated, k=1, where=["colour = red"])
 
 

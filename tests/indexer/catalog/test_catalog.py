@@ -53,7 +53,7 @@ def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(catalog: Cata
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     """A stray file named catalog.db is named, and not overwritten."""
     (tmp_path / "catalog.db").write_text("no database at all, but long enough to have a header of its own")
-    with pytest.raises(CatalogError, match=r"catalog\.db cannot be used as a catalog"):
+    with pytest.raises(CatalogError, match=r"catalog\.db is not a catalog"):
         Catalog.open(tmp_path, create=True)
     assert (tmp_path / "catalog.db").read_text().startswith("no database")
 

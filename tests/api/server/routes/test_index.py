@@ -33,7 +33,7 @@ def test_facets_count_what_filters_choose(client: TestClient, folder: Path, engi
     document = client.get("/v1/facets").json()
     assert [count["count"] for count in document["folders"]] == [5, 1]
     assert {"value": "portrait", "count": 1} in document["orientations"]
-    assert "no field" in problem(client.get("/v1/facets", params={"where": "colour = red"}), 422)
+    assert "unknown field" in problem(client.get("/v1/facets", params={"where": "colour = red"}), 422)
 
 
 def test_facets_follow_captions(client: TestClient, engine: SearchEngine, run: Run, folder: Path) -> None:

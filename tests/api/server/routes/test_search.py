@@ -120,7 +120,7 @@ def test_images_like_an_upload(client: TestClient, folder: Path) -> None:
         ({"k": "1001"}, "body.k"),
         ({"min_probability": "0.5"}, "needs 'text'"),
         ({"text": "red", "min_probability": "0.5", "rerank": "false"}, "needs reranking"),
-        ({"where": ["colour = red"]}, "no field 'colour'"),
+        ({"where": ["colour = red"]}, "unknown field 'colour'"),
         ({"without": [" "]}, "an excluded phrase is empty"),
     ],
 )
