@@ -64,7 +64,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "forget": index.forget,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name, cls=serve.ServeCommand if _command is serve.serve else None)(_command)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 
