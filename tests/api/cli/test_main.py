@@ -52,6 +52,15 @@ def test_every_command_of_the_design_is_there_and_explains_itself(run: Run) -> N
         assert run(name, "--help").status == 0
 
 
+def test_help_names_the_model_that_is_used_by_default(run: Run) -> None:
+    """`evaluate` uses no index, so without --model it takes the base model; `search` takes the index's."""
+    for name, default in (
+        ("evaluate", "[default: (the base model)]"),
+        ("search", "(the index's, else the base model)"),
+    ):
+        assert default in " ".join(run(name, "--help").out.replace("│", " ").split())
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -319,7 +328,7 @@ def test_stats_tell_what_is_in_the_index(ready: Run, folder: Path) -> None:
     assert document["bytes_an_image"] > 1000
     assert ready("stats", "--failures", "--json").json["failed"][0]["path"] == str(folder / "bad.jpg")
     people = ready("stats", "--failures").out
-    assert "5 at 5 places" in people
+    assert "5 in 5 files" in people
     assert "bad.jpg" in people
 
 
@@ -365,7 +374,7 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
         ("captions", tmp_path / "none.jpg"): "no such image: ",
         ("captions", tmp_path / "half.png"): "half.png: damaged or cut short",
         ("captions", folder / "red.png", "--bank", tmp_path / "none"): "cannot be read",
-        ("captions", folder / "red.png", "--bank", tmp_path / "empty.txt"): "holds no caption",
+        ("captions", folder / "red.png", "--bank", tmp_path / "empty.txt"): "contains no captions",
         ("similar", tmp_path / "text.jpg"): "text.jpg: not an image",
         ("explain", folder / "red.png", "", "--out", "x.png"): "the query is empty",
         ("index", folder, "--captions", tmp_path / "none.csv"): "no such file: ",

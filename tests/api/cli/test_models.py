@@ -49,9 +49,9 @@ def test_a_model_is_added_compared_switched_to_and_removed(ready: Run, folder: P
     added = ready("models", "add", other.directory)
     assert added.status == 0
     assert "other (000000000000) has embedded 5 of 5 images and 1 of 1 captions; 5 and 1 of them now" in added.err
-    assert "now try: crosslook models compare; then: crosslook models switch other" in added.err
+    assert "Now try: crosslook models compare; then: crosslook models switch other" in added.err
     table = ready("models", "compare").out
-    assert all(words in table for words in ("fake (active)", "other", "text → image R@1 / 5 / 10", "ms a query"))
+    assert all(words in table for words in ("fake (active)", "other", "text → image R@1 / 5 / 10", "ms per query"))
     listed = ready("models", "list").out.splitlines()
     assert [line.split()[0] for line in listed] == ["model", "active", "other"]
     assert "5 of 5" in listed[2]
@@ -88,7 +88,7 @@ def test_the_documents_have_the_documented_keys(ready: Run, folder: Path, other:
     compared = ready("models", "compare", "mine", "fake", "--json")
     assert compared.json["own_captions"] is False
     assert [m["name"] for m in compared.json["models"]] == ["mine", "fake"]
-    assert "none of the images has a caption of its own" in ready("models", "compare").err
+    assert "None of the images has a caption of its own" in ready("models", "compare").err
     switched = ready("models", "switch", "000000", "--json").json
     assert (switched["before"], switched["active"]["name"], switched["active"]["active"]) == ("fake", "mine", True)
     assert ready("models", "switch", "fake", "--json").json["before"] == "mine"

@@ -177,10 +177,10 @@ def test_names_that_are_none_are_refused(keys: KeyStore, name: str) -> None:
 def test_keys_are_added_listed_and_revoked(run: Run, indexed: Catalog) -> None:
     """A key goes to stdout, alone, so that a script can take it; a list tells no secret."""
     where = ("--index", indexed.directory)
-    assert "make one with: crosslook keys add NAME" in run("keys", "list", *where).err
+    assert "Create one with: crosslook keys add NAME" in run("keys", "list", *where).err
     plain = run("keys", "add", "phone", *where)
     assert re.fullmatch(r"cl_[\w-]{43}\n", plain.out)
-    assert "phone may read; this is shown once" in plain.err
+    assert "Key phone (read). Save it now; it is not shown again" in plain.err
     added = run("keys", "add", "robot", "--scope", "write", "--scope", "read", "--json", *where).json
     assert set(added) == {"id", "name", "scopes", "created", "key"}
     assert added["scopes"] == ["read", "write"]
