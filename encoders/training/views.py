@@ -95,7 +95,7 @@ def cached_activations(
         sample = tower.bottom_stages(torch.zeros(1, 3, tower.input_size, tower.input_size, device=device), cut)
     shape = (len(paths), views, *sample.shape[1:])
     array, new = _open_array(directory / f"{key}.npy", np.float16, shape)
-    stamps, _ = _open_array(directory / f"{key}-files.npy", np.int64, (len(paths), 2))
+    stamps, _ = _open_array(directory / f"{key}.stamps", np.int64, (len(paths), 2))
     if new:
         stamps[:] = 0
     current = np.array([_stamp(path) for path in paths], np.int64)

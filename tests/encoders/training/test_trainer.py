@@ -431,8 +431,8 @@ def test_a_damaged_cache_of_activations_is_made_anew(
     tower = tiny_checkpoint().model.image.tower
     paths = [example.image for example in pictures.examples[:4]]
     expected = np.array(cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=1))
-    (stamps,) = tmp_path.glob("*-files.npy")
-    file = stamps if which == "stamps" else stamps.with_name(stamps.name.replace("-files", ""))
+    (stamps,) = tmp_path.glob("*.stamps")
+    file = stamps if which == "stamps" else stamps.with_suffix(".npy")
     content = file.read_bytes()
     if damage == "gone":
         file.unlink()
