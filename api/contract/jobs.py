@@ -58,7 +58,7 @@ class JobFailure(BaseModel):
 
     root: str | None = Field(description="The id of its root.", examples=["2c26b46b68ff"])
     path: str = Field(description="From its root.", examples=["2024/IMG_2034.jpg"])
-    reason: str = Field(description="What is wrong with it.", examples=["damaged or cut short"])
+    reason: str = Field(description="What is wrong with it.", examples=["damaged or truncated"])
 
 
 class JobSummary(BaseModel):
