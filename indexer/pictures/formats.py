@@ -1,4 +1,4 @@
-"""The picture formats that crosslook reads: one row for each."""
+"""The picture formats that crosslook reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 class PictureFormat(NamedTuple):
-    """A media type, and the signature with which files of the format begin."""
+    """The media type of a format, and the signature at the start of its files."""
 
     media_type: str
     signature: re.Pattern[bytes]
@@ -30,16 +30,16 @@ FORMATS = {
     "AVIF": PictureFormat("image/avif", _BRANDS),
     "HEIF": PictureFormat("image/heif", _BRANDS),
 }
-"""Every format by its name in Pillow."""
+"""Formats by their name in Pillow."""
 
 
 @cache
 def supported_formats() -> tuple[str, ...]:
-    """Names of the formats that this installation decodes, sorted."""
+    """Sorted names of the formats that this installation can decode."""
     Image.init()
     return tuple(sorted(FORMATS.keys() & Image.OPEN.keys()))
 
 
 def begins_like_a_picture(data: bytes) -> bool:
-    """Whether a file begins with the signature of one of the formats."""
-    return any(picture.signature.match(data) for picture in FORMATS.values())
+    """Whether data starts with the signature of a supported format."""
+    return any(picture_format.signature.match(data) for picture_format in FORMATS.values())

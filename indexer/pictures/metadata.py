@@ -1,4 +1,4 @@
-"""Metadata in picture files. Broken metadata, which are common, never make a picture unreadable."""
+"""Metadata in picture files. Broken metadata is common, and never makes a picture unreadable."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
-LONGEST_NAME = 200
-"""Characters of a camera's name that are stored."""
+MAX_CAMERA_LENGTH = 200
+"""Maximum characters of a camera's name; the rest is cut off."""
 
 
 @dataclass(frozen=True)
 class PictureMetadata:
-    """Metadata of a picture file; width and height are pixels of the upright picture."""
+    """Metadata of a picture file; width and height are those of the upright picture, in pixels."""
 
     width: int
     height: int
@@ -31,25 +31,24 @@ def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[PictureMet
     """Read the metadata of a picture, and the transposition that makes it upright.
 
     Args:
-        image: a decoded picture; reading the EXIF block of a PNG would decode it and hide its errors.
-        size: width and height as stored, which a drafted JPEG no longer has.
+        image: a decoded picture, because reading the EXIF block of a PNG would decode it and hide its errors.
+        size: width and height as stored; a JPEG decoded in draft mode no longer has them.
     """
-    facts: dict[str, Any] = {}
-    turn = None
+    fields: dict[str, Any] = {}
+    transpose = None
     with suppress(Exception):  # Pillow raises anything on a broken EXIF block
         exif = image.getexif()
-        turn = _turn(image, exif)
+        transpose = _transpose(image, exif)
         with suppress(Exception):
-            facts["taken_at"] = _date(exif)
-        facts["camera"] = _camera(exif)
-        facts |= _position(exif.get_ifd(ExifTags.IFD.GPSInfo))
-    sideways = turn in _SIDEWAYS
-    width, height = reversed(size) if sideways else size
-    kind = "JPEG" if image.format == "MPO" else image.format  # several JPEGs in one file, of which the first counts
-    return PictureMetadata(width, height, kind or "unknown", **facts), turn
+            fields["taken_at"] = _date(exif)
+        fields["camera"] = _camera(exif)
+        fields |= _position(exif.get_ifd(ExifTags.IFD.GPSInfo))
+    width, height = reversed(size) if transpose in _SWAPS_SIDES else size
+    name = "JPEG" if image.format == "MPO" else image.format  # several JPEGs in one file, of which the first is used
+    return PictureMetadata(width, height, name or "unknown", **fields), transpose
 
 
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -58,19 +57,19 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
+_SWAPS_SIDES = {_TRANSPOSES[orientation] for orientation in (5, 6, 7, 8)}
 
 
-def _turn(image: Image.Image, exif: Image.Exif) -> Image.Transpose | None:
-    """The transposition that undoes an EXIF orientation; HEIF and TIFF decoders have done so already."""
-    return None if image.format in ("HEIF", "TIFF") else _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+def _transpose(image: Image.Image, exif: Image.Exif) -> Image.Transpose | None:
+    """The transposition that undoes the EXIF orientation; HEIF and TIFF decoders have undone it already."""
+    return None if image.format in ("HEIF", "TIFF") else _TRANSPOSES.get(exif.get(ExifTags.Base.Orientation, 1))
 
 
 def _camera(exif: Image.Exif) -> str | None:
     maker, model = (_text(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
-    if maker and model.lower().startswith(maker.split()[0].lower()):  # NIKON CORPORATION makes the NIKON D750
+    if maker and model.lower().startswith(maker.split()[0].lower()):  # NIKON CORPORATION, NIKON D750
         maker = ""
-    return f"{maker} {model}".strip()[:LONGEST_NAME] or None
+    return f"{maker} {model}".strip()[:MAX_CAMERA_LENGTH] or None
 
 
 def _text(value: object) -> str:
@@ -80,10 +79,10 @@ def _text(value: object) -> str:
 
 
 def _date(exif: Image.Exif) -> str | None:
-    """The first usable date as ISO 8601, without a time zone, which cameras do not record."""
-    inner = exif.get_ifd(ExifTags.IFD.Exif)
+    """The first valid date as ISO 8601, without a time zone, which cameras do not record."""
+    details = exif.get_ifd(ExifTags.IFD.Exif)
     tags = ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized
-    for candidate in (*(inner.get(tag) for tag in tags), exif.get(ExifTags.Base.DateTime)):
+    for candidate in (*(details.get(tag) for tag in tags), exif.get(ExifTags.Base.DateTime)):
         with suppress(ValueError):
             return datetime.strptime(_text(candidate), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007  see above
     return None

@@ -1,4 +1,4 @@
-"""Read untrusted files: never block on a pipe, and never hold more in memory than a shared budget allows."""
+"""Read untrusted files without blocking on pipes, and within a memory budget that all threads share."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from ..errors import DecodeError, ReadError
 
 MAX_BYTES = 2**30
-"""Larger files are not read; all files in memory at one time, over all threads, add up to no more than this."""
+"""Maximum bytes of a file, and of all files that threads hold in memory at one time."""
 
 
 class MemoryBudget:
-    """A number of bytes that threads share; one that needs more than is left waits, first come, first served."""
+    """A number of bytes that threads share. A thread that needs more than is left waits; first come, first served."""
 
     def __init__(self, total: int) -> None:
         self.total = self.left = total
@@ -25,7 +25,7 @@ class MemoryBudget:
 
     @contextmanager
     def reserve(self, amount: int) -> Iterator[None]:
-        """Hold `amount` bytes, at most all of them, for the duration of the block."""
+        """Hold `amount` bytes, capped at the total, for the duration of the block."""
         amount = min(amount, self.total)
         with self._turn, self._changed:
             self._changed.wait_for(lambda: self.left >= amount)
@@ -38,17 +38,17 @@ class MemoryBudget:
                 self._changed.notify_all()
 
 
-_IN_MEMORY = MemoryBudget(MAX_BYTES)  # one per process, as is its memory
+_IN_MEMORY = MemoryBudget(MAX_BYTES)  # one per process
 
 
 @contextmanager
 def read_file(path: Path, *, limit: int = MAX_BYTES) -> Iterator[bytes]:
-    """Read a file, and count its bytes as memory in use for the duration of the block.
+    """Read a file, and reserve memory for it for the duration of the block.
 
-    No more is read than the file held when it was opened, even if it grows meanwhile.
+    Reads no more bytes than the file had when it was opened, even if it grows meanwhile.
 
     Raises:
-        ReadError: it is gone, or the system refuses to read it.
+        ReadError: the file does not exist, or cannot be read.
         DecodeError: it is not a regular file, is empty, or is larger than `limit`.
     """
     with ExitStack() as resources:
@@ -58,13 +58,13 @@ def read_file(path: Path, *, limit: int = MAX_BYTES) -> Iterator[bytes]:
             if (reason := describe_irregular(status.st_mode)) is not None:
                 raise DecodeError(reason)
             if status.st_size > limit:
-                raise DecodeError(f"its {status.st_size:,} bytes are more than the limit of {limit:,}")
+                raise DecodeError(f"too large ({status.st_size:,} bytes); the limit is {limit:,}")
             resources.enter_context(_IN_MEMORY.reserve(status.st_size))
             data = file.read(status.st_size)
         except OSError as exc:
             raise ReadError(describe_read_error(exc)) from exc
         except MemoryError as exc:
-            raise DecodeError("it does not fit into memory") from exc
+            raise DecodeError("does not fit into memory") from exc
         if not data:
             raise DecodeError("the file is empty")
         yield data
@@ -85,9 +85,9 @@ def describe_irregular(mode: int) -> str | None:
         stat.S_IFBLK: "a device",
     }
     kind = stat.S_IFMT(mode)
-    return None if kind == stat.S_IFREG else f"not a file but {kinds.get(kind, 'something else')}"
+    return None if kind == stat.S_IFREG else f"not a regular file but {kinds.get(kind, 'something else')}"
 
 
 def _open_nonblocking(path: str, flags: int) -> int:
-    """Open without waiting for the other end of a pipe."""
+    """Open a file without waiting for the other end of a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -1,6 +1,6 @@
-"""Upright thumbnails of indexed pictures, cached on disk up to a size limit; the least recently used are evicted.
+"""Upright thumbnails of indexed pictures, cached on disk up to a size limit with LRU eviction.
 
-Damaged cache files are made again. Where the cache cannot be written, every thumbnail is made when it is asked for.
+Damaged cache files are replaced. Where the cache cannot be written, each request creates its thumbnail again.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from ..errors import DecodeError, ReadError
 from .decode import open_image
 
 QUALITY = 80
-KEPT_SHARE = 0.9
-"""Share of the limit that eviction leaves, so that not every further picture triggers one."""
+EVICTION_TARGET = 0.9
+"""Share of the limit that eviction leaves in use, so that not every further picture triggers another one."""
 
-_SUM = 16  # bytes of a checksum behind the picture, which viewers pass over
+_CHECKSUM_BYTES = 16  # appended to the picture; viewers ignore them
 
 
 class Thumbnails:
-    """Thumbnails as WebP in `directory/HASH/SIZE.webp`. Threads, and processes, may share a directory."""
+    """A cache of WebP thumbnails in `directory/HASH/SIZE.webp`, which threads and processes can share."""
 
     def __init__(self, directory: Path, limit: int) -> None:
-        """Cache thumbnails in a directory that nothing else uses; it is created when first needed.
+        """Cache thumbnails in a directory, which is created when first needed.
 
         Args:
-            directory: where thumbnails are kept.
-            limit: bytes of the whole cache; 0 disables it.
+            directory: a directory that nothing else uses.
+            limit: maximum bytes of the whole cache; 0 disables it.
         """
         self.directory, self.limit = directory, limit
-        self._used: int | None = None  # None until it is looked up
+        self._used: int | None = None  # bytes; None until measured
         self._lock = threading.Lock()
 
     @classmethod
     def of_user(cls, limit: int) -> Thumbnails:
-        """Use the user's cache folder; where there is none, for want of a home directory, keep nothing."""
+        """Use the user's cache folder; without a home directory, disable the cache."""
         try:
             directory = platformdirs.user_cache_path("crosslook", appauthor=False) / "thumbnails"
         except RuntimeError:
@@ -50,15 +50,15 @@ class Thumbnails:
         return cls(directory, limit)
 
     def get(self, image: ImageDetails, size: int) -> tuple[bytes, bool]:
-        """Return a thumbnail, and whether it shows the indexed content: the file may have changed since.
+        """Return a thumbnail, and whether it shows the indexed content; the file may have changed since.
 
         Args:
             image: the indexed image.
-            size: maximum pixels of the longer side; a smaller picture is not enlarged.
+            size: maximum pixels of the longer side; smaller pictures are not enlarged.
 
         Raises:
-            ReadError: all its files are gone.
-            DecodeError: none of its files can be decoded any more.
+            ReadError: none of its files exists any more.
+            DecodeError: none of its files can be decoded.
         """
         existing = [(place, status) for place in image.places if (status := place.status()) is not None]
         if not existing:
@@ -67,7 +67,7 @@ class Thumbnails:
         file = self.directory / image.content_hash / f"{size}.webp"
         if unchanged and (cached := self._read(file)) is not None:
             return cached, True
-        error = DecodeError("it cannot be read")
+        error = DecodeError("cannot be read")
         for place in unchanged or [place for place, _ in existing]:
             try:
                 content = thumbnail(place.path, size)
@@ -80,14 +80,14 @@ class Thumbnails:
         raise DecodeError(f"image {image.id}: {error}") from error
 
     def _read(self, file: Path) -> bytes | None:
-        """Read a cached thumbnail and mark it as the most recently used; None if there is none, or it is damaged."""
+        """Read a cached thumbnail and mark it as most recently used; None if it does not exist or is damaged."""
         if not self.limit:
             return None
         try:
             content = file.read_bytes()
         except OSError:
             return None
-        picture, checksum = content[:-_SUM], content[-_SUM:]
+        picture, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
         if not picture or _checksum(picture) != checksum:
             return None
         with suppress(OSError):
@@ -95,8 +95,8 @@ class Thumbnails:
         return picture
 
     def _write(self, file: Path, picture: bytes) -> None:
-        """Write a thumbnail atomically; if the disk refuses, it is just not cached."""
-        if len(picture) + _SUM > self.limit:
+        """Cache a thumbnail atomically; errors of the disk are ignored."""
+        if len(picture) + _CHECKSUM_BYTES > self.limit:
             return
         temporary = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
         try:
@@ -109,7 +109,7 @@ class Thumbnails:
                 temporary.unlink()
             return
         with self._lock:
-            self._used = self._measure() if self._used is None else self._used + len(picture) + _SUM
+            self._used = self._measure() if self._used is None else self._used + len(picture) + _CHECKSUM_BYTES
             if self._used > self.limit:
                 self._used = self._evict()
 
@@ -117,20 +117,20 @@ class Thumbnails:
         return sum(size for _, size, _ in self._files())
 
     def _evict(self) -> int:
-        """Remove the least recently used until there is room; return the bytes that are left."""
+        """Delete the least recently used files until the target is reached; return the bytes left in use."""
         files = sorted(self._files(), key=lambda entry: entry[0])
         used = sum(size for _, size, _ in files)
         for _, size, file in files:
-            if used <= KEPT_SHARE * self.limit:
+            if used <= EVICTION_TARGET * self.limit:
                 break
             with suppress(OSError):
                 file.unlink(missing_ok=True)
                 used -= size
-                file.parent.rmdir()  # refused while it holds others
+                file.parent.rmdir()  # fails unless empty
         return used
 
     def _files(self) -> list[tuple[int, int, Path]]:
-        """Time of last use, bytes and path of every cached file, left-overs of killed processes included."""
+        """Time of last use, bytes and path of every cached file, including leftovers of killed processes."""
         entries = []
         for file in self.directory.glob("*/*"):
             with suppress(OSError):
@@ -143,7 +143,7 @@ def thumbnail(path: Path, size: int) -> bytes:
     """Encode a picture as an upright WebP whose longer side has at most `size` pixels.
 
     Raises:
-        DecodeError: it cannot be read.
+        DecodeError: the picture cannot be read.
     """
     picture = open_image(path, at_least=size)
     picture.thumbnail((size, size), Image.Resampling.LANCZOS)
@@ -153,4 +153,4 @@ def thumbnail(path: Path, size: int) -> bytes:
 
 
 def _checksum(picture: bytes) -> bytes:
-    return hashlib.blake2b(picture, digest_size=_SUM).digest()
+    return hashlib.blake2b(picture, digest_size=_CHECKSUM_BYTES).digest()

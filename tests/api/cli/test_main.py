@@ -98,7 +98,7 @@ def test_index_prints_its_report_as_json(run: Run, folder: Path) -> None:
     assert {"seen", "added", "updated", "unchanged", "duplicates", "failed", "seconds"} <= set(first.json)
     assert (first.json["seen"], first.json["added"]) == (6, 5)
     assert first.json["failed"] == [
-        {"path": str(folder / "bad.jpg"), "reason": "not an image, or of a format that is not known"}
+        {"path": str(folder / "bad.jpg"), "reason": "not an image, or an unsupported format"}
     ]
     second = run("index", folder, "--json").json
     assert (second["unchanged"], second["added"], len(second["failed"])) == (5, 0, 1)
@@ -372,7 +372,7 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
         ("search", "red", "--index", tmp_path / "none"): "make one with: crosslook index",
         ("search", "red", "--image", tmp_path / "text.jpg"): "text.jpg: not an image",
         ("captions", tmp_path / "none.jpg"): "no such image: ",
-        ("captions", tmp_path / "half.png"): "half.png: damaged or cut short",
+        ("captions", tmp_path / "half.png"): "half.png: damaged or truncated",
         ("captions", folder / "red.png", "--bank", tmp_path / "none"): "cannot be read",
         ("captions", folder / "red.png", "--bank", tmp_path / "empty.txt"): "contains no captions",
         ("similar", tmp_path / "text.jpg"): "text.jpg: not an image",

@@ -194,7 +194,7 @@ def test_a_bad_file_is_one_failure_and_costs_no_batch(catalog: Catalog, encoder:
     assert counts(report) == {"added": 5, "failed": 2}
     reasons = {Path(f.path).name: f.reason for f in report.failed}
     assert "not an image" in reasons["text.jpg"]
-    assert "cut short" in reasons["half.png"]
+    assert "truncated" in reasons["half.png"]
     assert [Path(f.path).name for f in recorded_failures(catalog)] == ["half.png", "text.jpg"]
 
 

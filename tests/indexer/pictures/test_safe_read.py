@@ -34,13 +34,13 @@ def terabyte(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (os.mkfifo, "not a file but a pipe"),
-        (lambda path: path.symlink_to("/dev/zero"), "not a file but a device"),
+        (os.mkfifo, "not a regular file but a pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file but a device"),
         (Path.mkdir, "cannot be read: Is a directory"),
         (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
         (lambda _: None, "No such file"),
         (Path.touch, "the file is empty"),
-        (terabyte, "bytes are more than the limit of 1,073,741,824"),
+        (terabyte, "bytes\\); the limit is 1,073,741,824"),
     ],
     ids=["pipe", "device", "folder", "loop", "nothing", "empty", "terabyte"],
 )
