@@ -62,7 +62,7 @@ class JobFailure(BaseModel):
 
     root: str | None = Field(description="Id of its root.", examples=["2c26b46b68ff"])
     path: str = Field(description="Path relative to its root.", examples=["2024/IMG_2034.jpg"])
-    reason: str = Field(description="Why it could not be indexed.", examples=["damaged or cut short"])
+    reason: str = Field(description="Why it could not be indexed.", examples=["damaged or truncated"])
 
 
 class JobSummary(BaseModel):
