@@ -95,9 +95,7 @@ def alike(page: Page, url: str) -> None:
     """Pictures like one, with its captions."""
     page.goto(f"{url}/?like=1")
     seen(page)
-    expect(
-        page.get_by_role("region", name="The picture that is looked for").get_by_role("listitem").first
-    ).to_be_visible()
+    expect(page.get_by_role("region", name="Query picture").get_by_role("listitem").first).to_be_visible()
 
 
 def comparing(page: Page, url: str) -> None:
@@ -121,7 +119,7 @@ def indexing(page: Page, url: str) -> None:
 def filtered_away(page: Page, url: str) -> None:
     """Filters that leave nothing."""
     page.goto(f"{url}/?from=1990&to=1991")
-    expect(page.get_by_role("heading", name="Nothing passes these filters")).to_be_visible()
+    expect(page.get_by_role("heading", name="No pictures match these filters")).to_be_visible()
 
 
 def failed(page: Page, url: str) -> None:

@@ -52,7 +52,7 @@ def test_the_same_query_stands_side_by_side_without_and_with_reranking(compared:
         arrow = "↑" if hit["rank"] < rank[hit["image_id"]] else "↓"
         row = hits(compared, "Right").nth(hit["rank"] - 1)
         expect(row).to_contain_text(f"{arrow} from {rank[hit['image_id']]}")
-    expect(compared.get_by_role("status").filter(has_text="stand elsewhere")).to_contain_text(
+    expect(compared.get_by_role("status").filter(has_text="moved compared")).to_contain_text(
         re.compile(rf"^{sum(rank.get(h['image_id']) != h['rank'] for h in after[:20])} of the first 20")
     )
 
@@ -93,7 +93,7 @@ def test_any_way_can_be_chosen_for_either_side(compared: Page) -> None:
     """The same way on both sides moves nothing."""
     compared.get_by_label("Left", exact=True).select_option("Reranked, second")
     compared.get_by_label("Right", exact=True).select_option("Reranked, second")
-    expect(compared.get_by_role("status").filter(has_text="stand elsewhere")).to_contain_text("0 of the first 20")
+    expect(compared.get_by_role("status").filter(has_text="moved compared")).to_contain_text("0 of the first 20")
     expect(compared.locator(".compare-lines .same")).to_have_count(20)
     expect(compared.get_by_role("button", name="Two models")).to_have_attribute("aria-pressed", "false")
 

@@ -89,7 +89,7 @@ def test_a_job_shows_rate_and_time_left_and_can_be_cancelled(visits: Visits, lon
     cancel = page.get_by_role("button", name="Cancel")
     expect(cancel).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Stopping after the pictures in hand")).to_be_visible()
+    expect(page.get_by_text("Stopping after the current batch")).to_be_visible()
     long_job.encoder.release()
     job = page.locator("#indexing li").first
     expect(job).to_contain_text("Cancelled")
@@ -110,13 +110,13 @@ def test_a_job_that_runs_already_is_shown_and_not_begun_again(visits: Visits, lo
     first.get_by_role("button", name="Index now").click()
     expect(first.get_by_role("progressbar")).to_be_visible()
     second.get_by_role("button", name="Index now").click()
-    expect(second.get_by_text("Indexing runs already")).to_be_visible()
+    expect(second.get_by_text("Indexing is already running")).to_be_visible()
     expect(second.get_by_role("progressbar")).to_be_visible()
     first.get_by_role("button", name="Back to the pictures").click()
     panel(first)
     expect(first.get_by_role("progressbar")).to_be_visible()
     second.get_by_role("button", name="Cancel").click()
-    expect(second.get_by_text("Stopping after the pictures in hand")).to_be_visible()
+    expect(second.get_by_text("Stopping after the current batch")).to_be_visible()
     long_job.encoder.release()
     expect(first.locator("#indexing li").first).to_contain_text("Cancelled")
 
@@ -137,7 +137,7 @@ def test_a_key_that_may_only_read_is_told_what_is_missing(visits: Visits, quick:
     give_key(page, secret)
     panel(page)
     page.get_by_role("button", name="Index now").click()
-    expect(page.get_by_text("Your key may search, but not index.")).to_be_visible()
+    expect(page.get_by_text("Your key can search but not index.")).to_be_visible()
     expect(page.get_by_text("crosslook keys add NAME --scope read --scope write")).to_be_visible()
     expect(page.get_by_role("button", name="Index now")).to_be_enabled()
 
@@ -157,7 +157,7 @@ def test_a_server_that_goes_away_is_told_and_looked_for_again(visits: Visits, lo
     page.context.set_offline(offline=False)
     expect(trouble).to_be_hidden()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("Stopping after the pictures in hand")).to_be_visible()
+    expect(page.get_by_text("Stopping after the current batch")).to_be_visible()
     long_job.encoder.release()
     expect(page.locator("#indexing li").first).to_contain_text("Cancelled")
 

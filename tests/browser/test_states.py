@@ -222,7 +222,7 @@ def test_who_browses_is_not_torn_away_when_indexing_ends(page: Page) -> None:
 def test_filters_that_leave_nothing_can_be_taken_away(visits: Visits, url: str) -> None:
     """With one button."""
     page = visits(f"{url}/?format=JPEG&from=1990&to=1991").page
-    expect(page.get_by_role("heading", name="Nothing passes these filters")).to_be_visible()
+    expect(page.get_by_role("heading", name="No pictures match these filters")).to_be_visible()
     page.locator("#state").get_by_role("button", name="Clear filters").click()
     seen(page)
 
