@@ -165,7 +165,7 @@ def _state_json(state: ModelState) -> dict[str, Any]:
         "dimension": state.dimension,
         "path": state.path,
         "active": state.active,
-        "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.gone},
+        "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.missing},
         "captions": {"embedded": state.captions, "of": state.captions_of},
         "bytes": state.bytes,
     }
@@ -209,8 +209,10 @@ def _option(index: Path) -> str:
 
 def _tell_hidden(state: ModelState) -> None:
     """What a search with a model does not find, and how it comes back."""
-    if state.lacking or state.gone:
-        what = f"{state.images_of - state.images:,} images" + (f" ({state.gone:,} without files)" if state.gone else "")
+    if state.unembedded or state.missing:
+        what = f"{state.images_of - state.images:,} images" + (
+            f" ({state.missing:,} without files)" if state.missing else ""
+        )
         captions = state.captions_of - state.captions
         message(
             f"{what}{f' and {captions:,} captions' if captions else ''} are not embedded by {state.name}; while it is "
