@@ -167,7 +167,7 @@ def _state_json(state: ModelState) -> dict[str, Any]:
         "dimension": state.dimension,
         "path": state.path,
         "active": state.active,
-        "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.gone},
+        "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.missing},
         "captions": {"embedded": state.captions, "of": state.captions_of},
         "bytes": state.bytes,
     }
@@ -211,9 +211,9 @@ def _option(index: Path) -> str:
 
 def _warn_hidden(state: ModelState) -> None:
     """Warn about images and captions that searches with this model cannot find."""
-    if state.lacking or state.gone:
+    if state.unembedded or state.missing:
         images = f"{state.images_of - state.images:,} images" + (
-            f" ({state.gone:,} without files)" if state.gone else ""
+            f" ({state.missing:,} without files)" if state.missing else ""
         )
         captions = state.captions_of - state.captions
         message(

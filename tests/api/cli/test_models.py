@@ -61,7 +61,7 @@ def test_a_model_is_added_compared_switched_to_and_removed(ready: Run, folder: P
     assert "other" in ready("stats").out
     refused = ready("models", "remove", "other")
     assert refused.status == 1
-    assert "is the active model; change to another first" in refused.err
+    assert "is the active model; switch to another one first" in refused.err
     ready("models", "switch", "fake")
     removed = ready("models", "remove", "other", "--vacuum")
     assert "other removed: 5 images, about " in removed.err
@@ -165,7 +165,7 @@ def test_a_model_that_moved_is_told_and_found_again(ready: Run, folder: Path, ot
     for command in (("search", "red"), ("index", folder)):
         done = ready(*command, "--index", "mine")
         assert done.status == 1
-        assert f"model other (000000000000) of the index in mine is not in {there} now" in done.err
+        assert f"model other (000000000000) of the index in mine is no longer in {there};" in done.err
         assert done.err.count("\n") == 1
     faulty = ready("doctor", "--index", "mine", "--json")
     assert (faulty.status, faulty.json["model"]["sound"]) == (1, False)
@@ -196,9 +196,13 @@ def test_an_index_of_version_1_takes_the_base_model(ready: Run, folder: Path, ot
         (("models",), 2, ""),
         (("models", "switch"), 2, "Missing argument"),
         (("models", "compare", "--sample", "0"), 2, "--sample"),
-        (("models", "switch", "none"), 1, "no model is called 'none' in the index in crosslook-index; it has: fake ("),
-        (("models", "remove", "none"), 1, "no model is called"),
-        (("models", "compare", "none"), 1, "no model is called"),
+        (
+            ("models", "switch", "none"),
+            1,
+            "no model matches 'none' in the index in crosslook-index; its models: fake (",
+        ),
+        (("models", "remove", "none"), 1, "no model matches"),
+        (("models", "compare", "none"), 1, "no model matches"),
         (("models", "list", "--index", "nowhere"), 1, "no index in nowhere; make one with: crosslook index"),
         (("models", "add", "base", "--index", "nowhere"), 1, "no index in nowhere"),
     ],
