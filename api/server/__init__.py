@@ -1,7 +1,7 @@
-"""The HTTP service: `create_app` builds the application over an open engine and `Settings`.
+"""The HTTP service: `create_app` builds the application from an open engine and `Settings`.
 
-A request passes `gate/` (access, limits, headers, the log) before a module of `routes/` answers it; `work/` holds what
-routes share: worker threads, caches, jobs, cursors. What goes over the wire is declared in `api/contract/`.
+A request passes `gate/` (access, limits, headers, request log) before a module of `routes/` answers it. `work/` holds
+what routes share: worker threads, caches, jobs, cursors. `api/contract/` declares the request and response documents.
 """
 
 from .app import create_app

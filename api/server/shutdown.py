@@ -1,4 +1,4 @@
-"""A server that stops in time, whatever its threads do, with the exit status that docs/SERVING.md promises."""
+"""Bounded shutdown: the server stops in time, whatever its threads do, with the exit status of docs/SERVING.md."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from types import FrameType
 import uvicorn
 
 GRACE_SECONDS = 5.0
-"""For a job's commit, and for what has to be closed, beyond the time that requests have to end."""
+"""Time for a job's commit and for closing resources, after the time that requests have to finish."""
 
 logger = logging.getLogger("crosslook")
 
 
 def exit_status(number: int) -> int:
-    """The status of a process that a signal ended: 0 after SIGTERM, which is how a server is meant to end, else 130."""
+    """The exit status after a signal: 0 for SIGTERM, the regular way to stop a server, else 128 plus its number."""
     return 0 if number == signal.SIGTERM else 128 + number
 
 
 class Server(uvicorn.Server):
-    """Gives up requests that take too long, as uvicorn does, and does not wait for their threads either."""
+    """A uvicorn server that does not wait for the threads of cancelled requests."""
 
-    _number: int = signal.SIGTERM
+    _signal: int = signal.SIGTERM
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop serving; a second Ctrl-C ends the process at once."""
+        """Stop serving; a second Ctrl-C exits at once."""
         if self.should_exit and sig == signal.SIGINT:
-            _leave(exit_status(sig))
-        self._number = sig
+            _exit_now(exit_status(sig))
+        self._signal = sig
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the process within the time it has, whatever its threads do: what was committed is kept."""
+        """Shut down, and exit after the time limit whatever the threads do; committed work is kept."""
         seconds = (self.config.timeout_graceful_shutdown or 0) + GRACE_SECONDS
-        timer = threading.Timer(seconds, _leave, [exit_status(self._number)])
+        timer = threading.Timer(seconds, _exit_now, [exit_status(self._signal)])
         timer.daemon = True
         timer.start()
         await super().shutdown(sockets)
 
 
-def _leave(status: int) -> None:
-    logger.warning("ended while something was still at work")
+def _exit_now(status: int) -> None:
+    logger.warning("exited while work was still in progress")
     os._exit(status)

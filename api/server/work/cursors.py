@@ -1,6 +1,6 @@
-"""Pagination cursors: where the next page begins, as signed text that clients can neither make nor change.
+"""Pagination cursors: the start of the next page, as signed text that clients can neither forge nor change.
 
-The key belongs to this process: a cursor from before a restart is refused like any other foreign one.
+The signing key belongs to this process, so a cursor from before a restart is refused.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
 
-REFUSAL = "the cursor is not one that this server gave out for this kind of request; start again without it"
+REFUSAL = "Invalid cursor: not issued by this server for this kind of request. Start again without it."
 
 
 class CursorError(Exception):
-    """A cursor was changed, is for another kind of request, or comes from elsewhere."""
+    """A cursor was changed, is for another kind of request, or was not issued by this process."""
 
 
 class Cursors:
-    """Makes cursors, and reads its own again."""
+    """Issues cursors and reads them back."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
 
     def make(self, kind: str, document: dict[str, Any]) -> str:
-        """A cursor for a kind of request."""
+        """Make a cursor for a kind of request."""
         cursor: str = self._serializer(kind).dumps(document)
         return cursor
 
     def read(self, kind: str, cursor: str) -> dict[str, Any]:
-        """What `make` was given.
+        """The document of a cursor.
 
         Raises:
-            CursorError: this is none of its cursors for that kind of request, letter by letter.
+            CursorError: the cursor is not exactly one that `make` returned for this kind of request.
         """
         try:
             document: dict[str, Any] = self._serializer(kind).loads(cursor)

@@ -307,7 +307,7 @@ def test_a_request_that_does_not_end_is_ended(impatient: listening, sent: bytes)
     document = json.loads(answer.rpartition(b"\r\n\r\n")[2])
     assert (document["type"], document["detail"]) == (
         "urn:crosslook:problem:too-slow",
-        "the request took longer than 1 s to arrive",
+        "The request took longer than 1 s to arrive.",
     )
 
 

@@ -140,9 +140,9 @@ def test_what_does_not_end_does_not_keep_the_server(start: Start, number: signal
         assert server.pipe("stdout").readline() == "encoding\n"
         server.process.send_signal(number)
         assert server.process.wait(LONG) == (0 if number == signal.SIGTERM else 130)
-        assert "the server is ending" in problem(answer.result(LONG), 503)
+        assert "The server is shutting down" in problem(answer.result(LONG), 503)
     log = server.pipe("stderr").read()
-    assert "ended while something was still at work" in log
+    assert "exited while work was still in progress" in log
     assert "Traceback" not in log
 
 

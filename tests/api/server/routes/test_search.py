@@ -49,10 +49,10 @@ def test_a_cursor_that_was_changed_is_a_problem(client: TestClient) -> None:
     for place in range(0, len(cursor), 7):
         changed = cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :]
         response = client.post("/v1/search", json={"cursor": changed})
-        assert "start again" in problem(response, 422)
+        assert "Start again" in problem(response, 422)
         assert response.json()["type"] == "urn:crosslook:problem:cursor"
     browsing = client.get("/v1/images", params={"k": 2}).json()["next_cursor"]
-    assert "start again" in problem(client.post("/v1/search", json={"cursor": browsing}), 422)
+    assert "Start again" in problem(client.post("/v1/search", json={"cursor": browsing}), 422)
 
 
 def test_a_long_question_has_pages_too(client: TestClient) -> None:

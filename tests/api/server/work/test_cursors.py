@@ -30,7 +30,7 @@ def test_a_cursor_changed_at_any_place_is_refused() -> None:
         cursor = cursors.make("search", {"at": "x" * size})
         for place, letter in enumerate(cursor):
             for other in (LETTERS + "=+/ \n").replace(letter, ""):
-                with pytest.raises(CursorError, match="start again"):
+                with pytest.raises(CursorError, match="Start again"):
                     cursors.read("search", cursor[:place] + other + cursor[place + 1 :])
             with pytest.raises(CursorError):
                 cursors.read("search", cursor[:place] + cursor[place + 1 :])

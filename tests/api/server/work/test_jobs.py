@@ -175,8 +175,8 @@ def test_failures_are_told_by_root_and_place_below_it(serve: Client, folder: Pat
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({"roots": ["/etc"]}, 422, "no such root"),
-        ({"roots": ["../pictures"]}, 422, "no such root"),
+        ({"roots": ["/etc"]}, 422, "No such root"),
+        ({"roots": ["../pictures"]}, 422, "No such root"),
         ({"roots": []}, 422, "body.roots"),
         ({"roots": "all"}, 422, "body.roots"),
         ({"roots": [1]}, 422, "body.roots"),
@@ -296,7 +296,7 @@ def test_jobs_that_are_not_there_are_not_found(serve: Client) -> None:
     """Neither to look at nor to cancel; what is no id is refused."""
     client = serve()
     for call in (client.get, client.delete):
-        assert "no job has this id" in problem(call("/v1/jobs/" + "0" * 16), 404)
+        assert "No job has this id" in problem(call("/v1/jobs/" + "0" * 16), 404)
         problem(call("/v1/jobs/nonsense"), 422)
         problem(call("/v1/jobs/" + "..%2f" * 3), 404)
 
