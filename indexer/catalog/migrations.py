@@ -95,11 +95,11 @@ def prepare(connection: Connection, file: Path, *, read_only: bool) -> None:
     if current == schema.VERSION:
         return
     if read_only and current == 0:
-        raise IndexNotFoundError(f"the index in {file.parent} is empty, and nothing can be written there")
+        raise IndexNotFoundError(f"the index in {file.parent} is empty and cannot be written")
     if read_only:
         raise CatalogError(
-            f"{file} is of an older version and has to be brought up to date, but nothing can be written there; "
-            "give yourself permission, or copy the index to where you have it"
+            f"{file} has an older version and must be upgraded, but it cannot be written; "
+            "get write permission, or copy the index to a directory where you have it"
         )
     with write_transaction(connection):
         current = version()  # again: another process may have been first
