@@ -65,7 +65,7 @@ STEPS: dict[int, tuple[str, ...]] = {
         UPDATE edition SET count = count + 1; END""",
     ),
 }
-"""The SQL that leads from each version to the next."""
+"""The SQL that upgrades each version to the next."""
 
 
 def upgrade(connection: Connection, version: int) -> None:
@@ -77,36 +77,36 @@ def upgrade(connection: Connection, version: int) -> None:
 
 
 def prepare(connection: Connection, file: Path, *, read_only: bool) -> None:
-    """Make the tables of a new catalog, bring an older one up to date, and refuse a newer one."""
+    """Create the tables of a new catalog, upgrade an older one, and reject a newer one."""
 
     def version() -> int:
-        both = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
-        found, tables = connection.exec_driver_sql(both).one()  # at once: another process may be making the catalog
-        if found > schema.VERSION:
+        query = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+        number, tables = connection.exec_driver_sql(query).one()  # one query: another process may create the catalog
+        if number > schema.VERSION:
             raise CatalogVersionError(
-                f"{file} was written by a newer crosslook (catalog version {found}, this one reads {schema.VERSION}); "
+                f"{file} was written by a newer crosslook (catalog version {number}, this one reads {schema.VERSION}); "
                 "update crosslook"
             )
-        if found == 0 and tables:
-            raise CatalogError(f"{file} is a database, but not a crosslook catalog; give another --index")
-        return int(found)
+        if number == 0 and tables:
+            raise CatalogError(f"{file} is a database, but not a crosslook catalog; choose another --index")
+        return int(number)
 
-    found = version()
-    if found == schema.VERSION:
+    current = version()
+    if current == schema.VERSION:
         return
-    if read_only and found == 0:
-        raise IndexNotFoundError(f"the index in {file.parent} is empty, and nothing can be written there")
+    if read_only and current == 0:
+        raise IndexNotFoundError(f"the index in {file.parent} is empty and cannot be written")
     if read_only:
         raise CatalogError(
-            f"{file} is of an older version and has to be brought up to date, but nothing can be written there; "
-            "give yourself permission, or copy the index to where you have it"
+            f"{file} has an older version and must be upgraded, but it cannot be written; "
+            "get write permission, or copy the index to a directory where you have it"
         )
     with write_transaction(connection):
-        found = version()  # again: another process may have been first
-        if found == 0:
+        current = version()  # again: another process may have been first
+        if current == 0:
             schema.metadata.create_all(connection)
             for statement in schema.derived_statements() + schema.EDITION_STATEMENTS:
                 connection.exec_driver_sql(statement)
             connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
         else:
-            upgrade(connection, found)
+            upgrade(connection, current)

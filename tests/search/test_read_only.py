@@ -187,7 +187,7 @@ def test_a_catalog_that_would_have_to_be_upgraded_says_so(shared: Path) -> None:
         connection.executescript(VERSION_1.read_text(encoding="utf-8"))
         connection.execute("PRAGMA user_version = 1")
     protect(index)
-    assert "is of an older version and has to be brought up to date" in ask_guest(open_alone, index).recv()
+    assert "has an older version and must be upgraded" in ask_guest(open_alone, index).recv()
     index.chmod(0o755)
     (index / "catalog.db").unlink()
     index.chmod(0o555)

@@ -1,4 +1,4 @@
-"""The grammar of `--where`."""
+"""The `--where` grammar."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EMPTY = create_engine("sqlite://", poolclass=StaticPool)
 schema.metadata.create_all(EMPTY)
 
 
-# Year, camera, folder, width, degrees north and east. The first has a caption, the last no camera and no place.
+# Year, camera, folder, width, latitude and longitude. The first has a caption, the last no camera and no position.
 PICTURES: list[tuple[int, str | None, str, int, tuple[float, float] | None]] = [
     (2022, "Nikon", "a", 100, (48.137, 11.575)),
     (2023, "Canon", "a/deep", 200, (-17.8, 179.5)),
@@ -36,13 +36,13 @@ PICTURES: list[tuple[int, str | None, str, int, tuple[float, float] | None]] = [
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pictures lie."""
+    """The folder of the pictures."""
     return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="module")
 def dated(home: Path) -> Iterator[Catalog]:
-    """Four pictures of four years, sizes, cameras, folders and places."""
+    """Four pictures that differ in year, size, camera, folder and position."""
     for year, camera, where, width, place in PICTURES:
         exif = Image.Exif()
         exif[ExifTags.Base.DateTime] = f"{year}:06:15 10:00:00"
@@ -63,7 +63,7 @@ def dated(home: Path) -> Iterator[Catalog]:
 
 
 def years(catalog: Catalog, *expressions: str) -> list[int]:
-    """The years of the pictures that pass."""
+    """The years of the pictures that match."""
     ids = [int(i) for i in image_ids_where(catalog, expressions)]
     return sorted(int(Path(r.path or "").stem) for r in images_by_id(catalog, ids).values())
 
@@ -116,13 +116,13 @@ def years(catalog: Catalog, *expressions: str) -> list[int]:
         ("camera = 'nikon' Or camera = \"canon\"", [2022, 2023, 2024]),
     ],
 )
-def test_expressions_choose_what_they_say(dated: Catalog, expression: str, expected: list[int]) -> None:
-    """Every field and operator."""
+def test_expressions_select_matching_images(dated: Catalog, expression: str, expected: list[int]) -> None:
+    """Every field and operator selects the expected pictures."""
     assert years(dated, expression) == expected
 
 
-def test_folder_means_all_below_it_and_not_its_namesakes(dated: Catalog, home: Path) -> None:
-    """`a` holds `a/deep`, but not `ab`; a trailing slash makes no difference, nor do blanks and `and` in a name."""
+def test_folder_matches_subfolders_but_not_common_prefixes(dated: Catalog, home: Path) -> None:
+    """`a` includes `a/deep` but not `ab`; trailing slashes, and spaces and `and` in a name, make no difference."""
     assert years(dated, f"folder = {home}/a") == [2022, 2023]
     assert years(dated, f"folder = {home}/a/") == [2022, 2023]
     assert years(dated, f"folder != {home}/a") == [2024, 2025]
@@ -131,8 +131,8 @@ def test_folder_means_all_below_it_and_not_its_namesakes(dated: Catalog, home: P
     assert years(dated, "folder = /") == [2022, 2023, 2024, 2025]
 
 
-def test_all_expressions_must_hold(dated: Catalog) -> None:
-    """Several filters narrow each other, and ids come in order, as the vector search wants them."""
+def test_all_expressions_must_match(dated: Catalog) -> None:
+    """Several filters are combined with AND, and ids are ascending int64, as vector search needs them."""
     assert years(dated, "width > 100", "camera = Canon", "taken_at < 2024") == [2023]
     ids = image_ids_where(dated, ["width > 50 or width = 50"])
     assert ids.dtype == np.int64
@@ -172,8 +172,8 @@ def test_all_expressions_must_hold(dated: Catalog) -> None:
         ("caf\udce9 = 1", "expected FIELD OP VALUE"),
     ],
 )
-def test_what_does_not_parse_is_named_with_its_place(expression: str, words: str) -> None:
-    """The message quotes the filter, says where it went wrong and what was expected."""
+def test_errors_give_the_position_and_what_was_expected(expression: str, words: str) -> None:
+    """The message quotes the filter and names the problem."""
     with pytest.raises(FilterError, match=re.escape(words)):
         condition(expression)
 
@@ -181,7 +181,7 @@ def test_what_does_not_parse_is_named_with_its_place(expression: str, words: str
 @settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_parses_or_is_refused(text: str) -> None:
-    """No input makes the grammar fail in another way, nor reaches SQL unquoted."""
+    """No input fails in another way, or reaches SQL unquoted."""
     try:
         compiled = condition(text).compile()
     except FilterError:
@@ -192,24 +192,24 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
 @settings(deadline=None)
 @given(st.sampled_from(FIELDS), st.sampled_from(["=", "!=", "<", ">="]), st.text(max_size=20))
 def test_any_value_of_any_field_runs_or_is_refused(field: str, op: str, value: str) -> None:
-    """SQLite never sees a value as SQL: what parses, runs."""
+    """SQLite never interprets a value as SQL: whatever parses also runs."""
     try:
-        wanted = condition(f"{field} {op} {value}")
+        parsed = condition(f"{field} {op} {value}")
     except FilterError:
         return
     with EMPTY.connect() as connection:
-        assert connection.execute(select(schema.image.c.id).where(wanted)).all() == []
+        assert connection.execute(select(schema.image.c.id).where(parsed)).all() == []
 
 
-def test_the_longest_expressions_and_the_largest_sizes_can_be_asked(dated: Catalog) -> None:
-    """SQLite refuses deep conditions and numbers beyond 64 bits; neither reaches it."""
-    most = " or ".join(["width = 1"] * 50)
-    assert len(image_ids_where(dated, [most] * 20)) == 0
+def test_the_longest_expressions_and_the_largest_sizes_run(dated: Catalog) -> None:
+    """SQLite rejects deeply nested conditions and integers beyond 64 bits, so neither may reach it."""
+    longest = " or ".join(["width = 1"] * 50)
+    assert len(image_ids_where(dated, [longest] * 20)) == 0
     assert len(image_ids_where(dated, ["size < 999999999999999 GB"])) == len(PICTURES)
 
 
-def test_pictures_without_a_date_can_be_chosen(indexed: Catalog) -> None:
-    """Painted ones have none."""
+def test_pictures_without_a_date_can_be_selected(indexed: Catalog) -> None:
+    """The painted pictures have no date."""
     assert len(image_ids_where(indexed, ["has_date = false"])) == 5
     assert len(image_ids_where(indexed, ["has_date != true"])) == 5
     assert len(image_ids_where(indexed, ["has_date = true"])) == 0

@@ -1,4 +1,4 @@
-"""Words of captions and names in the full-text tables."""
+"""Full-text search in captions and names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fakes import FakeEncoder
 
 @pytest.fixture
 def album(catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path) -> Catalog:
-    """Four pictures in folders with names; one has a caption, and so has the bank."""
+    """Four pictures in named folders, one with a caption, and a caption bank."""
     paint("Anna's wedding/IMG_2034.png", "red")
     paint("Anna's wedding/café%.png", "green", seed=1)
     paint("Oslo/IMG_2035.tar.png", "blue", seed=2)
@@ -53,15 +53,15 @@ def names(catalog: Catalog, ids: Ids) -> list[str]:
         ('anna" OR "oslo', [], []),
     ],
 )
-def test_words_are_found_where_they_lie(album: Catalog, term: str, in_names: list[str], in_captions: list[str]) -> None:
-    """In names and in the captions of pictures, never in the bank's, and query syntax is words."""
-    found = images_with_term(album, term, limit=100)
-    assert [names(album, ids) for ids in found] == [in_names, in_captions]
-    assert all(ids.tolist() == sorted(set(ids.tolist())) for ids in found)
+def test_terms_match_names_and_captions(album: Catalog, term: str, in_names: list[str], in_captions: list[str]) -> None:
+    """Terms match names and captions of pictures, but not the bank, and FTS5 syntax has no effect."""
+    matches = images_with_term(album, term, limit=100)
+    assert [names(album, ids) for ids in matches] == [in_names, in_captions]
+    assert all(ids.tolist() == sorted(set(ids.tolist())) for ids in matches)
 
 
-def test_a_limit_bounds_what_is_read(album: Catalog) -> None:
-    """However many images say it."""
+def test_a_limit_bounds_the_result(album: Catalog) -> None:
+    """At most `limit` ids are returned, however many images match."""
     assert len(images_with_term(album, "png", limit=100)[0]) == 4
     assert len(images_with_term(album, "png", limit=3)[0]) == 3
 
@@ -83,15 +83,13 @@ def test_a_limit_bounds_what_is_read(album: Catalog) -> None:
         ("x" * 300, []),
     ],
 )
-def test_an_exact_name_is_the_whole_name_with_or_without_its_ending(
-    album: Catalog, name: str, expected: list[str]
-) -> None:
-    """Neither a part of it nor a folder."""
+def test_an_exact_name_is_the_whole_name_with_or_without_suffix(album: Catalog, name: str, expected: list[str]) -> None:
+    """Parts of a name, and folders, do not match."""
     assert names(album, images_named(album, name)) == expected
 
 
-def test_words_of_what_is_removed_are_forgotten(album: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
-    """The triggers keep the tables in step."""
+def test_words_of_removed_files_are_forgotten(album: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """Triggers keep the full-text tables in sync."""
     (tmp_path / "pictures/Oslo/IMG_2035.tar.png").rename(tmp_path / "pictures/Oslo/fjord.png")
     index_paths(album, encoder, [tmp_path / "pictures"], prune=True)
     assert names(album, images_with_term(album, "fjord", limit=9)[0]) == ["fjord.png"]
@@ -100,14 +98,14 @@ def test_words_of_what_is_removed_are_forgotten(album: Catalog, encoder: FakeEnc
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=30) | st.text('ab"*^()-:{}+\0 ANDORT\udce9', max_size=12))
-def test_any_text_is_looked_up(album: Catalog, text: str) -> None:
-    """Nothing that a person types is query syntax, or fails."""
+def test_any_text_can_be_searched(album: Catalog, text: str) -> None:
+    """No input is query syntax, or fails."""
     for ids in (*images_with_term(album, text, limit=5), images_named(album, text)):
         assert len(ids) <= 5
 
 
-def test_names_count_where_a_picture_lies_now(album: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
-    """Not where it lay before it was moved; neither do filters find it there."""
+def test_moved_pictures_match_only_their_new_path(album: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """Neither words nor filters match the previous path."""
     pictures = tmp_path / "pictures"
     (pictures / "Anna's wedding/IMG_2034.png").rename(pictures / "Oslo/Bert.png")
     index_paths(album, encoder, [pictures])

@@ -1,4 +1,4 @@
-"""From a file to an upright RGB picture."""
+"""Decoding files to upright RGB pictures."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ INVERSE = {
 
 
 def turned(upright: Image.Image, kind: str, orientation: int, **options: object) -> bytes:
-    """A picture as a camera held in one of eight ways stores it."""
+    """Encode a picture as a camera in one of eight orientations stores it."""
     undo = INVERSE[orientation]
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
@@ -82,8 +82,8 @@ def test_every_exif_orientation_is_made_upright(orientation: int, kind: str) -> 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_that_is_made_smaller_is_upright_too(orientation: int, kind: str) -> None:
-    """Reduced while it is decoded or after, a turned picture is what the upright one is."""
+def test_a_reduced_picture_is_upright_too(orientation: int, kind: str) -> None:
+    """Reduced during or after decoding, a turned picture equals the upright one."""
     upright = corners().resize((810, 540), Image.Resampling.NEAREST)
     image, header = read_picture(turned(upright, kind, orientation), at_least=90)
     assert (header.width, header.height) == (810, 540)
@@ -94,7 +94,7 @@ def test_a_picture_that_is_made_smaller_is_upright_too(orientation: int, kind: s
 
 
 def test_alpha_lies_over_white() -> None:
-    """A transparent pixel is white, a half transparent black one grey."""
+    """A transparent pixel becomes white, a half transparent black one grey."""
     image = Image.new("RGBA", (2, 1), (0, 0, 0, 0))
     image.putpixel((1, 0), (0, 0, 0, 128))
     pixels = np.asarray(open_image(encoded(image, "PNG")))
@@ -103,7 +103,7 @@ def test_alpha_lies_over_white() -> None:
 
 
 def test_grey_with_alpha_lies_over_white() -> None:
-    """Mode LA is treated as RGBA is."""
+    """Mode LA is treated like RGBA."""
     assert np.asarray(open_image(encoded(Image.new("LA", (4, 4), (0, 0)), "PNG"))).min() == 255
 
 
@@ -131,8 +131,8 @@ def test_cmyk_becomes_rgb() -> None:
     assert blue < 60
 
 
-def test_sixteen_bits_are_scaled_not_cut() -> None:
-    """A 16-bit ramp keeps its order and range; cutting off the upper byte would leave it white."""
+def test_sixteen_bits_are_scaled_not_clipped() -> None:
+    """A 16-bit ramp keeps its order and range; clipping at 255 would make it white."""
     ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
     pixels = np.asarray(open_image(encoded(Image.fromarray(ramp), "PNG")))[..., 0].ravel()
     assert pixels[0] == 0
@@ -158,7 +158,7 @@ def test_one_bit_is_black_and_white() -> None:
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_the_first_frame_stands_for_an_animation(kind: str) -> None:
-    """Of several frames the first is taken."""
+    """The first of several frames is used."""
     frames = [Image.new("RGB", (20, 20), c) for c in ("red", "blue", "lime")]
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
@@ -168,8 +168,8 @@ def test_the_first_frame_stands_for_an_animation(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
-def test_telephone_formats_are_read(kind: str) -> None:
-    """HEIC and AVIF decode, and say what they are."""
+def test_phone_formats_are_read(kind: str) -> None:
+    """HEIC and AVIF decode and report their format."""
     image, header = read_picture(encoded(Image.new("RGB", (64, 48), "red"), kind, quality=90))
     assert image.size == (64, 48)
     assert header.format == kind
@@ -186,22 +186,22 @@ def test_a_rotated_heic_is_turned_once() -> None:
     assert (header.width, header.height) == (48, 64)
 
 
-def test_a_large_jpeg_is_decoded_smaller_but_described_whole() -> None:
-    """Draft mode saves time; the header still tells the real size."""
+def test_a_jpeg_in_draft_mode_reports_its_full_size() -> None:
+    """Draft mode reduces the pixels, not the size in the metadata."""
     image, header = read_picture(encoded(Image.new("RGB", (1600, 1200), "red"), "JPEG"), at_least=300)
     assert (header.width, header.height) == (1600, 1200)
     assert 300 <= max(image.size) < 1600
 
 
-def test_a_draft_never_falls_below_what_is_asked() -> None:
-    """A panorama's short side must not become too small for the model."""
+def test_a_draft_is_never_smaller_than_requested() -> None:
+    """The short side of a panorama must not become too small for the model."""
     image, _ = read_picture(encoded(Image.new("RGB", (4000, 400), "red"), "JPEG"), at_least=448)
     assert image.width >= 448
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF"])
-def test_every_large_picture_comes_back_smaller(kind: str) -> None:
-    """What a decoder cannot reduce is reduced afterwards, its shape kept and its header told whole."""
+def test_every_large_picture_is_reduced(kind: str) -> None:
+    """Formats without a draft mode are reduced after decoding, with aspect ratio and reported size intact."""
     image, header = read_picture(encoded(Image.new("RGB", (1000, 600), "red"), kind), at_least=100)
     assert image.size == (167, 100)
     assert (header.width, header.height) == (1000, 600)
@@ -212,7 +212,7 @@ def test_every_large_picture_comes_back_smaller(kind: str) -> None:
 
 @pytest.mark.parametrize("size", [(30_000, 2), (2, 30_000), (30_000, 1), (1, 1)])
 def test_an_extreme_shape_takes_no_extreme_memory(size: tuple[int, int]) -> None:
-    """The longer side of a strip is bounded, though the shorter one then falls short."""
+    """The longer side of a narrow picture is bounded, even if the shorter one falls below `at_least`."""
     image = open_image(encoded(Image.new("RGB", size, "red"), "PNG"), at_least=100)
     assert max(image.size) <= 16 * 100
     assert np.asarray(image).reshape(-1, 3).min(axis=0).tolist() == [255, 0, 0]
@@ -220,8 +220,10 @@ def test_an_extreme_shape_takes_no_extreme_memory(size: tuple[int, int]) -> None
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
 @pytest.mark.parametrize("factor", [1, 3])
-def test_strip_by_strip_is_as_all_at_once(mode: str, factor: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Huge pictures are converted in strips; no seam shows, and no strip is scaled by a range of its own."""
+def test_conversion_in_strips_equals_conversion_at_once(
+    mode: str, factor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strips of huge pictures show no seams and share one range of values."""
     ramp = np.linspace(0, 60_000, 37 * 23).reshape(23, 37)
     grey = Image.fromarray((ramp / 256).astype(np.uint8))
     alpha = Image.merge("RGBA", (grey, grey.rotate(180), grey, grey))
@@ -237,15 +239,15 @@ def test_strip_by_strip_is_as_all_at_once(mode: str, factor: int, monkeypatch: p
     assert at_once.size == (-(-37 // factor), -(-23 // factor))
 
 
-def test_what_is_transparent_does_not_colour_its_neighbours() -> None:
-    """A cut-out made smaller has no dark fringe: what is not seen does not count in the average."""
+def test_transparent_pixels_do_not_bleed_into_neighbours() -> None:
+    """A reduced cut-out has no dark fringe, because invisible pixels do not count in the average."""
     image = Image.new("RGBA", (200, 200), (0, 0, 0, 0))
     image.paste((255, 255, 255, 255), (0, 0, 101, 200))
     assert np.asarray(open_image(encoded(image, "PNG"), at_least=20)).min() == 255
 
 
-def test_what_is_no_number_spoils_no_measurement() -> None:
-    """Holes and overflows of an instrument leave the others their range."""
+def test_nan_and_infinity_do_not_change_the_range() -> None:
+    """Missing and overflowing measurements do not affect how the others are scaled."""
     values = np.array([[np.nan, 2, 4, 6, np.inf, -np.inf, 3e38, -3e38]], np.float32)[:, :6]
     pixels = np.asarray(open_image(encoded(Image.fromarray(values), "TIFF")))[0, :, 0].tolist()
     assert pixels == [0, 0, 128, 255, 255, 0]
@@ -255,7 +257,7 @@ def test_what_is_no_number_spoils_no_measurement() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
 def test_a_colour_profile_is_applied(kind: str) -> None:
-    """A colour of Adobe RGB becomes the one of sRGB that looks the same, as colorimetry says."""
+    """An Adobe RGB colour becomes the colorimetrically equal sRGB colour."""
     stored = np.array([100, 150, 100])
     linear = (stored / 255) ** 2.2 @ np.array(ADOBE_RGB) @ np.linalg.inv(np.array(SRGB))
     expected = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clip(0) ** (1 / 2.4) - 0.055) * 255
@@ -266,8 +268,8 @@ def test_a_colour_profile_is_applied(kind: str) -> None:
     np.testing.assert_allclose(pixels[16, 16], expected, atol=4)
 
 
-def test_profiles_of_greys_and_of_inks_are_applied() -> None:
-    """A linear grey is brightened for the screen; what a press makes of its inks, its profile says."""
+def test_grey_and_cmyk_profiles_are_applied() -> None:
+    """A linear grey is brightened for sRGB, and inks get the colour of their profile."""
     grey = encoded(Image.new("L", (9, 9), 128), "PNG", icc_profile=grey_profile(1.0))
     np.testing.assert_allclose(np.asarray(open_image(grey))[4, 4], [188, 188, 188], atol=2)
     inks = Image.new("CMYK", (9, 9), (0, 255, 255, 0))
@@ -287,14 +289,14 @@ def test_profiles_of_greys_and_of_inks_are_applied() -> None:
     ],
     ids=["cut", "garbage", "of greys", "sRGB by name", "huge"],
 )
-def test_a_profile_that_is_broken_or_not_needed_is_passed_over(profile: bytes) -> None:
-    """The pixels are then shown as they are stored."""
+def test_a_broken_or_redundant_profile_is_ignored(profile: bytes) -> None:
+    """The pixels are returned as stored."""
     image = Image.new("RGB", (8, 8), (100, 150, 100))
     assert np.asarray(open_image(encoded(image, "TIFF", icc_profile=profile)))[4, 4].tolist() == [100, 150, 100]
 
 
-def test_of_several_jpegs_in_one_file_the_first_counts() -> None:
-    """Cameras append previews; the picture is a JPEG like others, reduced while it is decoded."""
+def test_the_first_of_several_jpegs_in_a_file_is_used() -> None:
+    """Cameras append previews; such a file is reported and reduced as a JPEG."""
     first, second = Image.new("RGB", (1600, 1200), "red"), Image.new("RGB", (160, 120), "blue")
     data = encoded(first, "MPO", save_all=True, append_images=[second])
     image, header = read_picture(data, at_least=300)
@@ -304,7 +306,7 @@ def test_of_several_jpegs_in_one_file_the_first_counts() -> None:
 
 
 def test_an_adobe_cmyk_jpeg_is_not_a_negative() -> None:
-    """Programs store inks upside down in a JPEG; a marker says so, and may have been stripped with the metadata."""
+    """Programs invert the inks in a JPEG; the marker for this may have been stripped with the metadata."""
     paper = encoded(Image.new("CMYK", (16, 16), (0, 0, 0, 0)), "JPEG", quality=100)
     marker = paper.index(b"\xff\xee\0\x0eAdobe")
     stripped = paper[:marker] + paper[marker + 16 :]
@@ -312,16 +314,16 @@ def test_an_adobe_cmyk_jpeg_is_not_a_negative() -> None:
         assert np.asarray(open_image(data)).min() > 250
 
 
-def test_damage_in_the_middle_of_a_png_is_noticed() -> None:
-    """A stream of pixels that breaks off leaves half a picture, which must not pass for a whole one."""
+def test_damage_in_the_middle_of_a_png_is_detected() -> None:
+    """A pixel stream that breaks off must not pass for a complete picture."""
     data = bytearray(zlib.compress(b"\0" + bytes(range(90)) + (b"\0" + bytes(90)) * 29, level=0))
     data[2] = 7  # no such kind of block
     with pytest.raises(DecodeError, match="damaged or truncated"):
         open_image(png(30, 30, packed=bytes(data)))
 
 
-def test_exif_tells_date_camera_and_place() -> None:
-    """What a camera writes ends in the header."""
+def test_exif_gives_date_camera_and_position() -> None:
+    """Metadata that a camera writes is returned."""
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Leitz"
     exif[ExifTags.Base.Model] = "M3"
@@ -346,7 +348,7 @@ def test_exif_tells_date_camera_and_place() -> None:
     ],
 )
 def test_a_maker_is_not_named_twice(maker: str, model: str, camera: str) -> None:
-    """Many write it into the model as well."""
+    """Many cameras repeat the maker in the model."""
     exif = Image.Exif()
     exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = maker, model
     _, header = read_picture(encoded(Image.new("RGB", (8, 8)), "JPEG", exif=exif))
@@ -354,7 +356,7 @@ def test_a_maker_is_not_named_twice(maker: str, model: str, camera: str) -> None
 
 
 def test_broken_exif_does_not_lose_the_picture() -> None:
-    """Metadata that make no sense are passed over."""
+    """Invalid metadata is ignored."""
     data = encoded(Image.new("RGB", (8, 8), "red"), "JPEG", exif=b"Exif\x00\x00garbage garbage")
     assert open_image(data).size == (8, 8)
 
@@ -368,8 +370,8 @@ def test_broken_exif_does_not_lose_the_picture() -> None:
         (encoded(Image.new("RGB", (64, 64), "red"), "JPEG")[:300], "damaged or truncated"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_a_reason(data: bytes, words: str) -> None:
-    """Empty, foreign and truncated files each say what is wrong."""
+def test_unreadable_data_is_rejected_with_a_reason(data: bytes, words: str) -> None:
+    """Empty, foreign and truncated files each have their message."""
     with pytest.raises(DecodeError, match=words):
         open_image(data)
 
@@ -384,8 +386,8 @@ def test_what_cannot_be_read_is_refused_with_a_reason(data: bytes, words: str) -
     ],
     ids=["beyond the pole", "beyond the date line", "of zero denominators", "of latitude only"],
 )
-def test_a_place_that_makes_no_sense_is_none_and_the_rest_stays(gps: dict[int, object]) -> None:
-    """One broken block costs neither the date nor the camera."""
+def test_an_invalid_position_is_ignored(gps: dict[int, object]) -> None:
+    """Date and camera are still read."""
     exif = Image.Exif()
     exif[ExifTags.Base.Make], exif[ExifTags.Base.DateTime] = "Leitz", "2024:03:01 12:30:00"
     exif.get_ifd(ExifTags.IFD.GPSInfo).update(gps)
@@ -394,8 +396,8 @@ def test_a_place_that_makes_no_sense_is_none_and_the_rest_stays(gps: dict[int, o
     assert (header.camera, header.taken_at) == ("Leitz", "2024-03-01T12:30:00")
 
 
-def test_a_picture_that_would_take_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not pixels alone count, but what a format's decoder needs for each; the message says what helps."""
+def test_a_picture_that_needs_too_much_memory_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit applies to the memory that each format's decoder needs, and the message says what to do."""
     monkeypatch.setattr(module, "MAX_MEMORY", 1_000_000)
     image = Image.new("RGB", (400, 400))
     assert open_image(encoded(image, "PNG"), at_least=100).size == (100, 100)
@@ -408,8 +410,8 @@ def test_a_picture_that_would_take_too_much_memory_is_refused(monkeypatch: pytes
     assert open_image(encoded(Image.new("RGB", (800, 800)), "JPEG"), at_least=100).size == (100, 100)
 
 
-def test_decoding_waits_for_memory_that_others_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several threads together take no more than one may."""
+def test_decoding_waits_for_memory_of_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All threads together stay within one budget."""
     budget = MemoryBudget(1_000_000)
     monkeypatch.setattr(module, "_MEMORY", budget)
     least = budget.total
@@ -429,22 +431,22 @@ def test_decoding_waits_for_memory_that_others_hold(monkeypatch: pytest.MonkeyPa
     assert 0 <= least < budget.total
 
 
-def test_a_missing_file_is_refused_with_a_reason(tmp_path: Path) -> None:
-    """The system's own reason is passed on."""
+def test_a_missing_file_is_rejected_with_a_reason(tmp_path: Path) -> None:
+    """The message contains the reason of the operating system."""
     with pytest.raises(DecodeError, match="No such file"):
         open_image(tmp_path / "none.jpg")
 
 
-def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
-    """A few bytes that promise 40 gigapixels cost nothing."""
+def test_a_decompression_bomb_is_rejected_before_decoding() -> None:
+    """A few bytes that claim 40 gigapixels are rejected by their header."""
     with pytest.raises(DecodeError, match=f"the limit is {module.MAX_PIXELS:,}"):
         open_image(png(200_000, 200_000))
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_damage_is_refused_or_survived_but_never_crashes(data: st.DataObject) -> None:
-    """Bytes changed anywhere in a file give a picture or a DecodeError, nothing else."""
+def test_damage_never_raises_anything_but_a_decode_error(data: st.DataObject) -> None:
+    """Any bytes changed in a file give a picture or a DecodeError."""
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"]))
     whole = bytearray(encoded(corners(), kind))
     for _ in range(data.draw(st.integers(1, 8))):
@@ -455,7 +457,7 @@ def test_damage_is_refused_or_survived_but_never_crashes(data: st.DataObject) ->
 
 
 def test_every_format_begins_with_its_signature() -> None:
-    """One table serves decoding and the server: each format that is written here has the signature it names."""
+    """Every supported format matches its entry in the table that decoding and the server share."""
     assert set(supported_formats()) == FORMATS.keys() - {"MPO"}
     for kind in supported_formats():
         buffer = io.BytesIO()

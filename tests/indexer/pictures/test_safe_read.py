@@ -1,4 +1,4 @@
-"""Reading files that may be anything."""
+"""Reading untrusted files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from indexer.pictures import safe_read
 from indexer.pictures.safe_read import MemoryBudget, read_file
 
 
-def test_a_file_is_read_whole_and_given_back(tmp_path: Path) -> None:
-    """Its bytes count as memory in use only for as long as they are held."""
+def test_memory_of_a_file_is_reserved_and_released(tmp_path: Path) -> None:
+    """Its bytes count against the budget only within the block."""
     path = tmp_path / "a"
     path.write_bytes(b"content")
     free = safe_read._IN_MEMORY.left
@@ -26,7 +26,7 @@ def test_a_file_is_read_whole_and_given_back(tmp_path: Path) -> None:
 
 
 def terabyte(path: Path) -> None:
-    """A file of nothing but a size."""
+    """Create a sparse file of a terabyte."""
     path.touch()
     os.truncate(path, 2**40)
 
@@ -44,23 +44,23 @@ def terabyte(path: Path) -> None:
     ],
     ids=["pipe", "device", "folder", "loop", "nothing", "empty", "terabyte"],
 )
-def test_what_is_no_file_to_read_is_refused_at_once(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
-    """A pipe would be waited for, a device never ends, and a terabyte of nothing takes no room on the disk."""
+def test_unreadable_files_are_rejected_at_once(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
+    """A pipe would block, a device never ends, and a sparse terabyte takes no space on the disk."""
     make(tmp_path / "x")
     with pytest.raises(DecodeError, match=words), read_file(tmp_path / "x"):
         pass
 
 
-def test_a_file_that_grows_while_it_is_read_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more is read than the file held when it was opened."""
+def test_a_file_that_grows_is_read_to_its_size_at_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes appended after opening are not read."""
     path = tmp_path / "a"
     path.write_bytes(b"first")
-    look = os.fstat
+    fstat = os.fstat
 
     def grow(descriptor: int) -> os.stat_result:
-        status = look(descriptor)
-        with path.open("ab") as more:
-            more.write(b" and more")
+        status = fstat(descriptor)
+        with path.open("ab") as file:
+            file.write(b" and more")
         return status
 
     monkeypatch.setattr("indexer.pictures.safe_read.os.fstat", grow)
@@ -68,26 +68,26 @@ def test_a_file_that_grows_while_it_is_read_ends(tmp_path: Path, monkeypatch: py
         assert data == b"first"
 
 
-def test_an_error_of_the_reader_stays_its_own(tmp_path: Path) -> None:
-    """What goes wrong with the bytes is not said to be wrong with the file, and gives back the memory."""
+def test_an_error_within_the_block_is_not_translated(tmp_path: Path) -> None:
+    """An OSError of the caller is not reported as a read error, and the memory is released."""
     (tmp_path / "a").write_bytes(b"content")
     with pytest.raises(OSError, match="elsewhere"), read_file(tmp_path / "a"):
         raise OSError("elsewhere")
     assert safe_read._IN_MEMORY.left == safe_read._IN_MEMORY.total
 
 
-def test_a_budget_is_never_overdrawn_and_no_one_waits_for_ever() -> None:
-    """Many threads that want more than there is take turns; one that wants more than all gets all."""
-    budget, used, most = MemoryBudget(100), 0, 0
+def test_a_budget_is_never_exceeded_and_never_deadlocks() -> None:
+    """Threads that together need more than the total take turns; a request above the total is capped."""
+    budget, used, peak = MemoryBudget(100), 0, 0
     lock = threading.Lock()
 
     def work(amount: int) -> None:
-        nonlocal used, most
+        nonlocal used, peak
         for _ in range(50):
             with budget.reserve(amount):
                 with lock:
                     used += min(amount, 100)
-                    most = max(most, used)
+                    peak = max(peak, used)
                 with lock:
                     used -= min(amount, 100)
 
@@ -96,12 +96,12 @@ def test_a_budget_is_never_overdrawn_and_no_one_waits_for_ever() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0 < most <= 100
+    assert 0 < peak <= 100
     assert budget.left == 100
 
 
-def test_who_wants_much_is_not_overtaken_by_those_who_want_little() -> None:
-    """Else a large picture would wait for as long as small ones come."""
+def test_small_requests_do_not_overtake_a_large_one() -> None:
+    """Otherwise a large picture could wait as long as small ones arrive."""
     budget, order = MemoryBudget(100), []
 
     def work(name: str, amount: int) -> None:
