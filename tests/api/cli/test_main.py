@@ -54,7 +54,10 @@ def test_every_command_of_the_design_is_there_and_explains_itself(run: Run) -> N
 
 def test_help_names_the_model_that_is_used_by_default(run: Run) -> None:
     """`evaluate` uses no index, so without --model it takes the base model; `search` takes the index's."""
-    for name, default in (("evaluate", "[default: (the base model)]"), ("search", "(the index's, else the base model)")):
+    for name, default in (
+        ("evaluate", "[default: (the base model)]"),
+        ("search", "(the index's, else the base model)"),
+    ):
         assert default in " ".join(run(name, "--help").out.replace("│", " ").split())
 
 
