@@ -1,10 +1,10 @@
-"""A small typed client for the HTTP service. Answers are the documents of its OpenAPI description.
+"""A small typed client for the HTTP service. It returns the documents of the service's OpenAPI description.
 
     with Client("http://localhost:8000") as crosslook:
         for hit in crosslook.hits("two dogs running through snow"):
             print(hit.path, hit.match_probability)
 
-Safe to share between threads.
+A client may be shared between threads.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ Document = TypeVar("Document")
 
 
 MOST_SECONDS = 60.0
-"""Nobody waits longer before asking again, whatever a server says."""
+"""Longest wait before a retry, whatever `Retry-After` says."""
 
 
 class UnreachableError(ApiError):
-    """No answer came: nobody listens there, the connection broke, or it took too long."""
+    """No response: connection refused, broken, or timed out."""
 
 
 class ProblemError(ApiError):
-    """The server refused; `problem` says why, in the words of its `detail`."""
+    """The server answered with an error; `problem` is its problem document, the message its `detail`."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
@@ -51,10 +51,10 @@ class ProblemError(ApiError):
 
 
 class Client:
-    """Asks one server. Where it is too busy, waits as it says and asks again.
+    """A client for one server, which retries as `Retry-After` says while the server is busy.
 
-    Every method raises `ProblemError` where the server refuses, `UnreachableError` where no answer comes, and
-    `ApiError`, the root of both, where something else answers.
+    Every method raises `ProblemError` on an error response, `UnreachableError` without a response, and `ApiError`, the
+    root of both, if the response is not from crosslook.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Client:
         retries: int = 3,
         http: httpx2.Client | None = None,
     ) -> None:
-        """Connect when something is asked.
+        """Create a client; it connects with the first request.
 
         Args:
-            address: where the server listens.
-            key: an API key, if it wants one.
-            timeout: seconds for an answer.
-            retries: how often a busy server is asked again.
-            http: a client to ask through, with an address of its own.
+            address: base URL of the server.
+            key: an API key, if the server requires one.
+            timeout: seconds to wait for a response.
+            retries: maximum number of retries while the server is busy.
+            http: an HTTP client to use instead, with its own base URL.
         """
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = http or httpx2.Client(base_url=address, headers=headers, timeout=timeout)
@@ -88,78 +88,78 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         self._http.close()
 
     # --- searching ---
 
     def search(self, text: str, **options: Any) -> SearchResponse:  # noqa: ANN401  fields of SearchRequest
-        """The first page of images for a sentence; options are the fields of `SearchRequest`."""
+        """Search images by text, and return the first page; options are the fields of `SearchRequest`."""
         return self._json(SearchResponse, "POST", "/v1/search", json={"text": text} | options)
 
     def more(self, page: SearchResponse) -> SearchResponse | None:
-        """The next page; None after the last one."""
+        """The next page of a search; None after the last one."""
         if page.next_cursor is None:
             return None
         return self._json(SearchResponse, "POST", "/v1/search", json={"cursor": page.next_cursor})
 
     def hits(self, text: str, **options: Any) -> Iterator[ImageHit]:  # noqa: ANN401  as above
-        """Images for a sentence, page after page; options as of `search`."""
+        """Iterate over the hits of a search, page by page; options as of `search`."""
         page: SearchResponse | None = self.search(text, **options)
         while page is not None:
             yield from page.hits
             page = self.more(page)
 
     def search_by_image(self, image: Picture, text: str | None = None, **options: Any) -> SimilarResponse:  # noqa: ANN401  form fields
-        """Images like a picture, or for it and words together."""
+        """Search images similar to a picture, optionally combined with text."""
         fields = options if text is None else {"text": text} | options
         return self._json(SimilarResponse, "POST", "/v1/search/image", data=fields, files={"image": _file(image)})
 
     def similar(self, image_id: int, *, k: int = 10, where: Sequence[str] = ()) -> SimilarResponse:
-        """Images like one of the index."""
+        """Search images similar to an indexed image."""
         return self._json(
             SimilarResponse, "GET", f"/v1/images/{image_id}/similar", params={"k": k, "where": list(where)}
         )
 
     def captions(self, image: Picture | int, **options: Any) -> CaptionsResponse:  # noqa: ANN401  form fields
-        """Captions for a picture, or for an image of the index by its id."""
+        """Find captions for a picture, or for an indexed image by id."""
         if isinstance(image, int):
             return self._json(CaptionsResponse, "POST", "/v1/captions", data={"image_id": image} | options)
         return self._json(CaptionsResponse, "POST", "/v1/captions", data=options, files={"image": _file(image)})
 
     def explain(self, image_id: int, text: str) -> ExplainResponse:
-        """Where in an image each word is seen."""
+        """The attention of each word over an image."""
         return self._json(ExplainResponse, "POST", "/v1/explain", json={"image_id": image_id, "text": text})
 
     def explain_png(self, image_id: int, text: str) -> bytes:
-        """The same, drawn."""
-        return self._ask("POST", "/v1/explain/png", json={"image_id": image_id, "text": text}).content
+        """The attention of each word as heat maps, PNG."""
+        return self._request("POST", "/v1/explain/png", json={"image_id": image_id, "text": text}).content
 
-    # --- what is in the index ---
+    # --- the index ---
 
     def images(self, *, k: int = 100, where: Sequence[str] = (), cursor: str | None = None) -> ImagesResponse:
-        """A page of all images, the newest first; with a cursor the page that it stands for."""
+        """A page of images, newest first; `cursor` is the `next_cursor` of the previous page."""
         params = {"k": k, "where": list(where)} if cursor is None else {"cursor": cursor}
         return self._json(ImagesResponse, "GET", "/v1/images", params=params)
 
     def image(self, image_id: int) -> ImageResponse:
-        """All that the index knows about an image."""
+        """Everything the index knows about an image."""
         return self._json(ImageResponse, "GET", f"/v1/images/{image_id}")
 
     def file(self, image_id: int) -> bytes:
-        """An image's file."""
-        return self._ask("GET", f"/v1/images/{image_id}/file").content
+        """The content of an image's file."""
+        return self._request("GET", f"/v1/images/{image_id}/file").content
 
     def thumbnail(self, image_id: int, size: int = 256) -> bytes:
-        """A small version of it, WebP; `size` is 128, 256, 512 or 1024 pixels."""
-        return self._ask("GET", f"/v1/images/{image_id}/thumbnail", params={"size": size}).content
+        """A scaled-down image, WebP; `size` is 128, 256, 512 or 1024 pixels."""
+        return self._request("GET", f"/v1/images/{image_id}/thumbnail", params={"size": size}).content
 
     def facets(self, where: Sequence[str] = ()) -> FacetsResponse:
-        """How many images each value of a filter would leave."""
+        """Image counts by folder, camera, format, orientation, year and month."""
         return self._json(FacetsResponse, "GET", "/v1/facets", params={"where": list(where)})
 
     def duplicates(self, k: int = 100) -> DuplicatesResponse:
-        """Groups of files that show one picture."""
+        """Groups of files that show the same picture."""
         return self._json(DuplicatesResponse, "GET", "/v1/duplicates", params={"k": k})
 
     def models(self) -> ModelsResponse:
@@ -167,46 +167,46 @@ class Client:
         return self._json(ModelsResponse, "GET", "/v1/models")
 
     def stats(self) -> StatsResponse:
-        """What is in the index."""
+        """Statistics of the index."""
         return self._json(StatsResponse, "GET", "/v1/stats")
 
     # --- indexing ---
 
     def roots(self) -> list[RootDocument]:
         """Folders that may be indexed."""
-        return _read(TypeAdapter(list[RootDocument]), self._ask("GET", "/v1/roots"))
+        return _read(TypeAdapter(list[RootDocument]), self._request("GET", "/v1/roots"))
 
     def index(self, roots: Sequence[str] | None = None, *, prune: bool = False) -> JobDocument:
-        """Begin to index some of them, or all."""
+        """Start indexing some roots, or all."""
         body = {"roots": None if roots is None else list(roots), "prune": prune}
         return self._json(JobDocument, "POST", "/v1/index", json=body)
 
     def jobs(self) -> list[JobSummary]:
-        """The last jobs, the latest first."""
-        return _read(TypeAdapter(list[JobSummary]), self._ask("GET", "/v1/jobs"))
+        """The last hundred jobs, latest first."""
+        return _read(TypeAdapter(list[JobSummary]), self._request("GET", "/v1/jobs"))
 
     def job(self, job_id: str) -> JobDocument:
-        """How far a job is."""
+        """The state, progress and report of a job."""
         return self._json(JobDocument, "GET", f"/v1/jobs/{job_id}")
 
     def wait(self, job: JobSummary, *, every: float = 1.0) -> JobDocument:
-        """Come back when a job has ended."""
-        while (found := self.job(job.id)).state in ("queued", "running"):
+        """Poll a job every `every` seconds until it has ended."""
+        while (current := self.job(job.id)).state in ("queued", "running"):
             time.sleep(every)
-        return found
+        return current
 
     def cancel(self, job_id: str) -> JobDocument:
-        """Cancel a job at its next commit."""
+        """Cancel a job once its current batch is committed."""
         return self._json(JobDocument, "DELETE", f"/v1/jobs/{job_id}")
 
-    # --- asking ---
+    # --- requests ---
 
-    def _json(self, kind: type[Document], method: str, path: str, **how: Any) -> Document:  # noqa: ANN401  httpx's
-        return _read(TypeAdapter(kind), self._ask(method, path, **how))
+    def _json(self, kind: type[Document], method: str, path: str, **options: Any) -> Document:  # noqa: ANN401  httpx's
+        return _read(TypeAdapter(kind), self._request(method, path, **options))
 
-    def _ask(self, method: str, path: str, **how: Any) -> httpx2.Response:  # noqa: ANN401  as above
+    def _request(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401  as above
         for left in range(self._retries, -1, -1):
-            response = self._once(method, path, **how)
+            response = self._send(method, path, **options)
             if response.status_code not in (429, 503) or not left or "retry-after" not in response.headers:
                 break
             time.sleep(_seconds(response.headers))
@@ -214,9 +214,9 @@ class Client:
             return response
         raise ProblemError(_read(TypeAdapter(Problem), response))
 
-    def _once(self, method: str, path: str, **how: Any) -> httpx2.Response:  # noqa: ANN401  as above
+    def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401  as above
         try:
-            return self._http.request(method, path, **how)
+            return self._http.request(method, path, **options)
         except httpx2.HTTPError as exc:
             raise UnreachableError(f"{method} {path} at {self._http.base_url}: {exc or type(exc).__name__}") from exc
 
@@ -224,8 +224,10 @@ class Client:
 def _read(kind: TypeAdapter[Document], response: httpx2.Response) -> Document:
     try:
         return kind.validate_json(response.content)
-    except ValidationError as exc:  # no crosslook, or something before it
-        raise ApiError(f"{response.url} answered {response.status_code}, and not as crosslook does") from exc
+    except ValidationError as exc:  # another server, or a proxy
+        raise ApiError(
+            f"unexpected response from {response.url} (status {response.status_code}): not a crosslook server?"
+        ) from exc
 
 
 def _seconds(headers: Mapping[str, str]) -> float:

@@ -1,4 +1,4 @@
-"""Where in an image each word of a sentence is seen."""
+"""Word-to-region attention of a sentence over an image, as numbers or as heat maps."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from ..service import Served
 
 router = APIRouter(prefix="/v1/explain", tags=["explain"])
 
-DRAWN = {"description": "The picture, then a panel a word.", "content": {"image/png": {}}}
+DRAWN = {"description": "The image, followed by one heat map per word.", "content": {"image/png": {}}}
 
 
 @router.post("", responses=errors(404, 422))
-async def explain(request: Request, service: Served, asked: Annotated[ExplainRequest, Body()]) -> ExplainResponse:
-    """Where the model looks for each word, as numbers."""
+async def explain(request: Request, service: Served, body: Annotated[ExplainRequest, Body()]) -> ExplainResponse:
+    """Return the attention of each word over the image."""
 
     def find() -> ExplainResponse:
-        record = images_by_id(service.engine.catalog, [asked.image_id]).get(asked.image_id)
+        record = images_by_id(service.engine.catalog, [body.image_id]).get(body.image_id)
         if record is None:
-            raise ImageNotFoundError(f"no image has the id {asked.image_id}")
-        found = service.engine.attention(asked.image_id, asked.text)
+            raise ImageNotFoundError(f"no image has the id {body.image_id}")
+        attention = service.engine.attention(body.image_id, body.text)
         return ExplainResponse(
-            words=list(found.words), weights=found.weights.tolist(), width=record.width, height=record.height
+            words=list(attention.words), weights=attention.weights.tolist(), width=record.width, height=record.height
         )
 
     return await service.work.run(request, find)
 
 
 @router.post("/png", response_class=Response, responses=errors(404, 422) | {200: DRAWN})
-async def explain_png(request: Request, service: Served, asked: Annotated[ExplainRequest, Body()]) -> Response:
-    """Where the model looks for each word, drawn over the picture."""
+async def explain_png(request: Request, service: Served, body: Annotated[ExplainRequest, Body()]) -> Response:
+    """Return the attention of each word as heat maps over the image."""
 
     def draw() -> bytes:
         buffer = io.BytesIO()
-        service.engine.explain(asked.image_id, asked.text).sheet().save(buffer, "PNG")
+        service.engine.explain(body.image_id, body.text).sheet().save(buffer, "PNG")
         return buffer.getvalue()
 
     return Response(await service.work.run(request, draw), media_type="image/png")

@@ -1,4 +1,4 @@
-"""Indexed images by id and one after the other: what is known about them, their files, and thumbnails."""
+"""Indexed images: listing, metadata, files and thumbnails."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PAGE = 50
 
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
 ETAG = header("For `If-None-Match`.", always=False)
-TAGGED = {"ETag": ETAG, "Cache-Control": header("How long it may be kept.")}
-SAME: Responses = {304: {"description": "What the client has, by `If-None-Match`, is still so.", "headers": TAGGED}}
+TAGGED = {"ETag": ETAG, "Cache-Control": header("Caching rules.")}
+SAME: Responses = {304: {"description": "Not modified, by `If-None-Match`.", "headers": TAGGED}}
 RANGE = {"Accept-Ranges": header("`bytes`.")}
-PART = {"Content-Range": header("Which bytes; in the parts where there are several.", always=False)}
+PART = {"Content-Range": header("Byte range; with several ranges, in each part.", always=False)}
 
 
 class Side(IntEnum):
@@ -50,24 +50,25 @@ async def images(
         Query(
             max_length=50_000,
             json_schema_extra={"format": "images-cursor"},
-            description="`next_cursor` of the page before; then nothing else.",
+            description="`next_cursor` of the previous page; excludes other parameters.",
         ),
     ] = None,
     k: Annotated[
-        int | None, Query(ge=1, le=1000, description=f"How many a page has at most; {PAGE} if not said.", examples=[20])
+        int | None,
+        Query(ge=1, le=1000, description=f"Maximum number of images per page; default {PAGE}.", examples=[20]),
     ] = None,
     where: Annotated[Where, Query()] = [],  # noqa: B006  FastAPI copies it
 ) -> ImagesResponse:
-    """Browse: newest first by when they were taken, then by id; those whose files are missing are left out."""
+    """List images by capture time, newest first, then by id; images whose files are missing are left out."""
     if cursor is not None and (k is not None or where):
-        raise QueryError("send the cursor alone: it holds k and where")
+        raise QueryError("send the cursor alone: it already holds k and where")
     return await service.work.run(request, lambda: _page(service, cursor, k or PAGE, where))
 
 
 @router.get("/{image_id}", responses=errors(404, 422))
 async def image(request: Request, service: Served, image_id: ImageId) -> ImageResponse:
-    """All that the index knows about an image, and whether its files are there now."""
-    return await service.work.run(request, lambda: _described(service, image_id))
+    """Return everything the index knows about an image, and which of its files exist now."""
+    return await service.work.run(request, lambda: _image_response(service, image_id))
 
 
 @router.get(
@@ -78,7 +79,7 @@ async def image(request: Request, service: Served, image_id: ImageId) -> ImageRe
     | {
         200: {"description": "The file.", "content": {"image/*": PICTURE}, "headers": TAGGED | RANGE},
         206: {
-            "description": "A range of it.",
+            "description": "A range of the file.",
             "content": {"image/*": PICTURE, "multipart/byteranges": PICTURE},
             "headers": TAGGED | RANGE | PART,
         },
@@ -88,7 +89,7 @@ async def image_file(request: Request, service: Served, image_id: ImageId) -> Re
     """An indexed image's file, as it lies on disk."""
 
     def find() -> tuple[ImageDetails, FileLocation, os.stat_result, str]:
-        details, place, status = _opened(service, image_id)
+        details, place, status = _readable_file(service, image_id)
         return details, place, status, media_type(place.path, details.format, image_id)
 
     details, place, status, kind = await service.work.run(request, find)
@@ -118,11 +119,9 @@ async def thumbnail(
     request: Request,
     service: Served,
     image_id: ImageId,
-    size: Annotated[
-        Side, Query(description="Pixels of the longer side; a smaller picture keeps its size.")
-    ] = Side.SMALL,
+    size: Annotated[Side, Query(description="Longer side in pixels; smaller images are not enlarged.")] = Side.SMALL,
 ) -> Response:
-    """A small version of an image, upright, its proportions kept."""
+    """Return a scaled-down version of an image, upright, with its aspect ratio."""
 
     def make() -> Response:
         details = _details(service, image_id)
@@ -139,23 +138,23 @@ async def thumbnail(
 
 
 def _details(service: Service, image_id: int) -> ImageDetails:
-    found = image_details(service.engine.catalog, image_id)
-    if found is None:
+    details = image_details(service.engine.catalog, image_id)
+    if details is None:
         raise ImageNotFoundError(f"no image has the id {image_id}")
-    return found
+    return details
 
 
-def _opened(service: Service, image_id: int) -> tuple[ImageDetails, FileLocation, os.stat_result]:
-    """The first file of an image that can be read, rather one that is as it was when it was indexed."""
+def _readable_file(service: Service, image_id: int) -> tuple[ImageDetails, FileLocation, os.stat_result]:
+    """The first readable file of an image; files that are unchanged since indexing come first."""
     details = _details(service, image_id)
-    there = [(place, status) for place in details.places if (status := place.status()) is not None]
-    for place, status in sorted(there, key=lambda found: not found[0].unchanged(found[1])):
+    existing = [(place, status) for place in details.places if (status := place.status()) is not None]
+    for place, status in sorted(existing, key=lambda file: not file[0].unchanged(file[1])):
         if os.access(place.path, os.R_OK):
             return details, place, status
     raise ImageNotFoundError(f"the file of image {image_id} is gone; index its folder again")
 
 
-def _described(service: Service, image_id: int) -> ImageResponse:
+def _image_response(service: Service, image_id: int) -> ImageResponse:
     details = _details(service, image_id)
     present = [place for place in details.places if place.status() is not None]
     first = present[0] if present else None
@@ -179,13 +178,13 @@ def _page(service: Service, cursor: str | None, k: int, where: list[str]) -> Ima
     if cursor is not None:
         document = service.cursors.read("images", cursor)
         k, where, after = document["k"], document["where"], Browsed(**document["after"])
-    found = browse(catalog, k=k + 1, where=where, after=after)
+    rows = browse(catalog, k=k + 1, where=where, after=after)
     following = None
-    if len(found) > k:
-        last = {"id": found[k - 1].id, "taken_at": found[k - 1].taken_at}
+    if len(rows) > k:
+        last = {"id": rows[k - 1].id, "taken_at": rows[k - 1].taken_at}
         following = service.cursors.make("images", {"k": k, "where": where, "after": last})
-    records = images_by_id(catalog, [browsed.id for browsed in found[:k]])
-    shown = [records[browsed.id] for browsed in found[:k] if browsed.id in records]
+    records = images_by_id(catalog, [row.id for row in rows[:k]])
+    shown = [records[row.id] for row in rows[:k] if row.id in records]
     return ImagesResponse(
         images=[
             BrowsedImage(

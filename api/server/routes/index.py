@@ -1,4 +1,4 @@
-"""The index as a whole: counts, duplicates, models."""
+"""The index as a whole: facets, duplicates, models, statistics."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ async def counts(
     service: Served,
     where: Annotated[Where, Query()] = [],  # noqa: B006  FastAPI copies it
 ) -> FacetsResponse:
-    """Count images by folder, camera, format, orientation, year and month: what filters can choose among."""
+    """Count images by folder, camera, format, orientation, year and month, for use in filters."""
 
     def find() -> FacetsResponse:
         catalog = service.engine.catalog
-        found = service.facets.get(tuple(where), facets_state(catalog), lambda: facets(catalog, where))
-        document = {name: _counts(value) for name, value in vars(found).items() if name != "images"}
-        return FacetsResponse(images=found.images, **document)
+        totals = service.facets.get(tuple(where), facets_state(catalog), lambda: facets(catalog, where))
+        document = {name: _counts(value) for name, value in vars(totals).items() if name != "images"}
+        return FacetsResponse(images=totals.images, **document)
 
     return await service.work.run(request, find)
 
@@ -53,25 +53,25 @@ async def counts(
 async def duplicates(
     request: Request,
     service: Served,
-    k: Annotated[int, Query(ge=1, le=1000, description="How many groups at most.", examples=[20])] = 100,
+    k: Annotated[int, Query(ge=1, le=1000, description="Maximum number of groups.", examples=[20])] = 100,
 ) -> DuplicatesResponse:
-    """List files that show one picture.
+    """List groups of files that show the same picture.
 
-    Finding them takes minutes where there are very many images. It is done once, and again when the index has changed;
-    who asks while it is being done is asked to come back.
+    Takes minutes for very large collections. The result is cached until the index changes; requests during the
+    computation get status 503 with `Retry-After`.
     """
 
     def find() -> DuplicatesResponse:
         catalog = service.engine.catalog
-        found = service.duplicates.get(None, catalog_state(catalog), lambda: find_duplicates(catalog))
-        return DuplicatesResponse(groups=[_group(group) for group in found[:k]], total=len(found))
+        groups = service.duplicates.get(None, catalog_state(catalog), lambda: find_duplicates(catalog))
+        return DuplicatesResponse(groups=[_group(group) for group in groups[:k]], total=len(groups))
 
     return await service.work.run(request, find)
 
 
 @router.get("/models", responses=errors(422))
 async def models(request: Request, service: Served) -> ModelsResponse:
-    """Which models have embedded the index, how completely, and which one is active."""
+    """List the models of the index, how much each has embedded, and which one is active."""
     states = await service.work.run(request, lambda: model_states(service.engine.catalog))
     names = ModelOfIndex.model_fields
     return ModelsResponse(models=[ModelOfIndex(**{name: getattr(state, name) for name in names}) for state in states])
@@ -79,21 +79,21 @@ async def models(request: Request, service: Served) -> ModelsResponse:
 
 @router.get("/stats", responses=errors(422))
 async def stats(request: Request, service: Served) -> StatsResponse:
-    """What the index holds."""
+    """Return statistics of the index."""
 
     def find() -> StatsResponse:
         catalog = service.engine.catalog
-        found = catalog_stats(catalog)
+        totals = catalog_stats(catalog)
         structures = {kind.value: stored_structure(catalog, kind) for kind in Kind}
         vectors = {kind: None if structure is None else asdict(structure) for kind, structure in structures.items()}
-        each = round(found.bytes_on_disk / found.images) if found.images else 0
-        return StatsResponse.model_validate(asdict(found) | {"vectors": vectors, "bytes_an_image": each})
+        per_image = round(totals.bytes_on_disk / totals.images) if totals.images else 0
+        return StatsResponse.model_validate(asdict(totals) | {"vectors": vectors, "bytes_an_image": per_image})
 
     return await service.work.run(request, find)
 
 
-def _counts(found: Counts) -> list[Count]:
-    return [Count(value=value, count=count) for value, count in found.items()]
+def _counts(counts: Counts) -> list[Count]:
+    return [Count(value=value, count=count) for value, count in counts.items()]
 
 
 def _group(group: DuplicateGroup) -> Duplicates:

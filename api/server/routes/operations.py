@@ -1,4 +1,4 @@
-"""For those who run the server, and the programs that watch it."""
+"""Health, readiness and metrics endpoints."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from ..service import Served
 
 router = APIRouter(tags=["operations"])
 
-TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "In Prometheus's own format."}
+TEXT = {
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+    "description": "Metrics in the Prometheus text format.",
+}
 
 
 @router.get("/healthz", responses=errors())
 async def alive() -> Status:
-    """The server runs. Looks at nothing."""
+    """Report that the process is alive; checks nothing else."""
     return Status(status="ok")
 
 
 @router.get("/readyz", response_model=Status, responses=errors())
 def ready(service: Served) -> Status | Response:
-    """Model and index are loaded, and the catalog can be read. Does not wait where searches do."""
-    fault = service.readiness.fault()
-    return Status(status="ready") if fault is None else problem(503, fault, name="not-ready")
+    """Report whether model and index are loaded and the catalog is readable; never waits for searches."""
+    reason = service.readiness.fault()
+    return Status(status="ready") if reason is None else problem(503, reason, name="not-ready")
 
 
 @router.get("/metrics", response_class=Response, responses=errors() | {200: TEXT})
 def metrics(service: Served) -> Response:
-    """Counts and times for Prometheus."""
+    """Return metrics for Prometheus."""
     return Response(service.metrics.text(), media_type=CONTENT_TYPE)

@@ -1,7 +1,7 @@
-"""Pictures as responses: their media types, what a browser may cache, byte ranges.
+"""Image file responses: media type, caching, byte ranges.
 
-A file is served as the format it had when it was indexed, not as its name says, and only while it still begins like
-one: since then somebody may have put a web page, or a link to a private file, in its place.
+A file is served with the media type of its format at indexing time, whatever its name, and only while its first bytes
+still match that format: it may since have been replaced by a web page or a link to a private file.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from search.errors import ImageNotFoundError
 from ..gate.head import ONLY
 
 KEPT = "private, no-cache"
-"""Cached by this client alone and revalidated each time: an image id means another image in another index, and two
-indexes may be served at one address, one after the other.
+"""Cached by this client only and revalidated each time: another index, served later at the same address, has other
+images under the same ids.
 """
 
 
 def known(request: Request, etag: str) -> bool:
-    """Whether the client has it, by its `If-None-Match`. Source: RFC 9110, section 13.1.2."""
-    given = request.headers.get("if-none-match", "")
-    tags = [tag.strip().removeprefix("W/") for tag in given.split(",")]
+    """Whether `If-None-Match` lists this ETag. Source: RFC 9110, section 13.1.2."""
+    value = request.headers.get("if-none-match", "")
+    tags = [tag.strip().removeprefix("W/") for tag in value.split(",")]
     return "*" in tags or etag in tags
 
 
 def not_modified(headers: dict[str, str]) -> Response:
-    """Status 304: what the client has is still so."""
+    """A 304 response."""
     return Response(status_code=304, headers=headers)
 
 
 class PictureFile(FileResponse):
-    """A file whose ranges may be asked for; one that makes no sense is passed over, as RFC 9110 has it (14.2)."""
+    """A file response with byte ranges; a malformed `Range` is ignored (RFC 9110, section 14.2)."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; to HEAD the headers alone, and the file is not read."""
+        """Send the file; for HEAD only the headers, without reading the file."""
         await super().__call__({**scope, "method": "HEAD"} if scope.get(ONLY) else scope, receive, send)
 
     @classmethod
@@ -51,29 +51,29 @@ class PictureFile(FileResponse):
         except MalformedRangeHeader:
             return []
         except RangeNotSatisfiable as exc:
-            told = {"Content-Range": f"bytes */{exc.max_size}"}
-            raise HTTPException(416, f"the file has {exc.max_size} bytes; ask for some of those", told) from exc
+            headers = {"Content-Range": f"bytes */{exc.max_size}"}
+            raise HTTPException(416, f"Range not satisfiable; the file has {exc.max_size} bytes.", headers) from exc
 
 
 def media_type(path: Path, kind: str, image_id: int) -> str:
-    """What to serve an indexed image's file as.
+    """The media type of an indexed image's file.
 
     Args:
         path: the file.
-        kind: the format it was indexed with.
-        image_id: for the message, which tells no path.
+        kind: its format at indexing time.
+        image_id: for the error message, which must not contain the path.
 
     Raises:
-        ImageNotFoundError: the file is gone, or no longer such a picture.
+        ImageNotFoundError: the file is gone, or no longer of this format.
     """
-    if not path.is_file():  # a pipe would never end
+    if not path.is_file():  # reading a pipe would never end
         raise ImageNotFoundError(f"the file of image {image_id} is gone; index its folder again")
     picture = FORMATS[kind]
     try:
         with path.open("rb") as file:
-            begins = file.read(16)
+            first_bytes = file.read(16)
     except OSError as exc:
         raise ImageNotFoundError(f"the file of image {image_id} cannot be read") from exc
-    if picture.signature.match(begins) is None:
-        raise ImageNotFoundError(f"the file of image {image_id} is another by now; index its folder again")
+    if picture.signature.match(first_bytes) is None:
+        raise ImageNotFoundError(f"the file of image {image_id} was replaced; index its folder again")
     return picture.media_type

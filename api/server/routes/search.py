@@ -1,4 +1,4 @@
-"""Images for a sentence, a picture or both, and images like an indexed one; captions for an image."""
+"""Search images by text, by example image or both; find captions for an image."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ..openapi import errors
 from ..service import ImageId, Served, Service
 from ..work.cursors import REFUSAL, CursorError
 
-UPRIGHT_PIXELS = 1024  # the longest side that is needed of an upload
+UPRIGHT_PIXELS = 1024  # longest side to which an upload is decoded at least
 
 router = APIRouter(prefix="/v1", tags=["search"])
 
@@ -38,64 +38,63 @@ Picture = Annotated[UploadFile, File(description="An image file.")]
 
 
 def _form(**rules: object) -> dict[str, Any]:
-    """What OpenAPI says of a form with a picture: the type of that part, and what holds between parts."""
+    """The OpenAPI description of an image upload form: the file's media type, and rules between fields."""
     form = {"schema": rules, "encoding": {"image": {"contentType": "image/*"}}}
     return {"requestBody": {"content": {"multipart/form-data": form}}}
 
 
-PROBABLE = _form(
+PROBABILITY_RULES = _form(
     dependentRequired={"min_probability": ["text"]},
     **{"not": {"required": ["min_probability", "rerank"], "properties": {"rerank": {"const": False}}}},
 )
-ONE_IMAGE = _form(oneOf=[{"required": ["image"]}, {"required": ["image_id"]}])
+ONE_IMAGE_RULE = _form(oneOf=[{"required": ["image"]}, {"required": ["image_id"]}])
 
 
 @router.post("/search", response_model_exclude_unset=True, responses=errors(404, 422))
 async def search(request: Request, service: Served, query: Annotated[SearchBody, Body()]) -> SearchResponse:
-    """Find images for a sentence, a page at a time.
+    """Search images by text, a page at a time.
 
-    The next page is asked for with the cursor of the one before. Pages hold what one long answer would, no image twice;
-    pictures that are added meanwhile are left out.
+    Request the next page with the cursor of the previous one. Pages together equal one long answer without repeats;
+    images added in between are left out.
     """
-    return await service.work.run(request, lambda: _page(service, *_begun(service, query)))
+    return await service.work.run(request, lambda: _page(service, *_page_request(service, query)))
 
 
-@router.post("/search/image", response_model_exclude_unset=True, responses=errors(422), openapi_extra=PROBABLE)
+@router.post("/search/image", response_model_exclude_unset=True, responses=errors(422), openapi_extra=PROBABILITY_RULES)
 async def search_by_image(
     request: Request,
     service: Served,
     image: Picture,
-    text: Annotated[Words | None, Form(description="Words to look for as well.", examples=["at night"])] = None,
-    without: Annotated[
-        list[Words] | None, Form(max_length=20, description="Words to take away; may be given again.")
-    ] = None,
-    k: Annotated[int, Form(ge=1, le=DEEPEST, description="How many hits at most; there are no further pages.")] = 10,
-    depth: Annotated[int, Form(ge=1, le=1000, description="As in a search; counts with `text` alone.")] = 100,
-    rerank: Annotated[bool, Form(description="As in a search; counts with `text` alone.")] = True,
-    keywords: Annotated[bool, Form(description="As in a search; counts with `text` alone.")] = True,
+    text: Annotated[Words | None, Form(description="Text to search for as well.", examples=["at night"])] = None,
+    without: Annotated[list[Words] | None, Form(max_length=20, description="Texts to exclude; repeatable.")] = None,
+    k: Annotated[int, Form(ge=1, le=DEEPEST, description="Maximum number of hits; there are no further pages.")] = 10,
+    depth: Annotated[int, Form(ge=1, le=1000, description="As in a text search; used only with `text`.")] = 100,
+    rerank: Annotated[bool, Form(description="As in a text search; used only with `text`.")] = True,
+    keywords: Annotated[bool, Form(description="As in a text search; used only with `text`.")] = True,
     where: Annotated[
         list[Expression] | None,
-        Form(max_length=20, description="Filters, all of which must hold; may be given again."),
+        Form(max_length=20, description="Filter expressions, all of which must match; repeatable."),
     ] = None,
     min_probability: Annotated[
-        float | None, Form(ge=0, le=1, description="Leave out less likely hits; needs `text` and `rerank`.")
+        float | None,
+        Form(ge=0, le=1, description="Drop hits with a lower match probability; needs `text` and `rerank`."),
     ] = None,
 ) -> SimilarResponse:
-    """Find images like a picture that is sent, or for it and words together.
+    """Search images similar to an uploaded image, optionally combined with text.
 
-    Nothing of the picture is stored, so there is no cursor: ask for up to 1,000 hits at once.
+    The upload is not stored, so there is no cursor; request up to 1,000 hits at once.
     """
 
     def find() -> SimilarResponse:
-        picture, filters, away = upload(service, image), where or (), without or ()
+        picture, filters, exclusions = upload(service, image), where or (), without or ()
         if text:
-            how: dict[str, Any] = {"depth": depth, "rerank": rerank, "keywords": keywords}
-            how |= {"min_probability": min_probability, "without": away, "where": filters}
-            answer = service.engine.search_images(text, image=picture, k=k, **how)
+            options: dict[str, Any] = {"depth": depth, "rerank": rerank, "keywords": keywords}
+            options |= {"min_probability": min_probability, "without": exclusions, "where": filters}
+            answer = service.engine.search_images(text, image=picture, k=k, **options)
         elif min_probability is not None:
-            raise QueryError("a least probability needs 'text', for it says how well a picture fits a sentence")
+            raise QueryError("min_probability needs 'text': it is the probability that an image matches it")
         else:
-            answer = service.engine.similar_images(picture, without=away, k=k, where=filters)
+            answer = service.engine.similar_images(picture, without=exclusions, k=k, where=filters)
         return SimilarResponse.model_validate(answer.as_dict())
 
     return await service.work.run(request, find)
@@ -106,27 +105,27 @@ async def similar(
     request: Request,
     service: Served,
     image_id: ImageId,
-    k: Annotated[int, Query(ge=1, le=DEEPEST, description="How many hits at most.")] = 10,
+    k: Annotated[int, Query(ge=1, le=DEEPEST, description="Maximum number of hits.")] = 10,
     where: Annotated[Where, Query()] = [],  # noqa: B006  FastAPI copies it
 ) -> SimilarResponse:
-    """Find images like an image of the index, itself left out."""
+    """Find images similar to an indexed image, which is left out itself."""
     answer = await service.work.run(request, lambda: service.engine.similar_images(image_id, k=k, where=where))
     return SimilarResponse.model_validate(answer.as_dict())
 
 
-@router.post("/captions", responses=errors(404, 422), openapi_extra=ONE_IMAGE)
+@router.post("/captions", responses=errors(404, 422), openapi_extra=ONE_IMAGE_RULE)
 async def captions(
     request: Request,
     service: Served,
     image: Annotated[UploadFile | None, File(description="An image file.")] = None,
     image_id: Annotated[
-        int | None, Form(ge=1, le=LARGEST_ID, description="Or the id of an indexed image.", examples=[1])
+        int | None, Form(ge=1, le=LARGEST_ID, description="Id of an indexed image, instead of `image`.", examples=[1])
     ] = None,
-    k: Annotated[int, Form(ge=1, le=1000, description="How many captions at most.")] = 5,
-    depth: Annotated[int, Form(ge=1, le=1000, description="How many candidates the reranker looks at.")] = 100,
-    rerank: Annotated[bool, Form(description="Whether the cross-attention model orders them.")] = True,
+    k: Annotated[int, Form(ge=1, le=1000, description="Maximum number of captions.")] = 5,
+    depth: Annotated[int, Form(ge=1, le=1000, description="Number of candidates to rerank.")] = 100,
+    rerank: Annotated[bool, Form(description="Whether to rerank with the cross-attention model.")] = True,
 ) -> CaptionsResponse:
-    """Find captions for an image: an upload, or one of the index."""
+    """Find captions for an uploaded or an indexed image."""
     if (image is None) == (image_id is None):
         raise QueryError("send either an image file as 'image' or the id of an indexed image as 'image_id'")
 
@@ -138,23 +137,23 @@ async def captions(
     return await service.work.run(request, find)
 
 
-def upload(service: Service, sent: UploadFile) -> Image.Image:
-    """The picture that was sent, read in the thread that works on it: until then it lies on disk, unless it is small.
+def upload(service: Service, file: UploadFile) -> Image.Image:
+    """Decode an uploaded image. Call it in a worker thread: large uploads are spooled to disk.
 
     Raises:
-        DecodeError: it is none, or has more pixels than the settings allow.
+        DecodeError: the file is not an image, or has more pixels than the settings allow.
     """
     try:
-        return open_image(sent.file.read(), at_least=UPRIGHT_PIXELS, at_most=service.settings.upload_pixels)
+        return open_image(file.file.read(), at_least=UPRIGHT_PIXELS, at_most=service.settings.upload_pixels)
     except DecodeError as exc:
         raise DecodeError(f"the upload: {exc}") from exc
 
 
-def _begun(service: Service, body: SearchRequest | NextPageRequest) -> tuple[SearchRequest, PageStart | None]:
-    """A search, and where its page begins.
+def _page_request(service: Service, body: SearchRequest | NextPageRequest) -> tuple[SearchRequest, PageStart | None]:
+    """A search and the start of the requested page.
 
     Raises:
-        CursorError: the cursor is none of this server's.
+        CursorError: the cursor was not issued by this server.
     """
     if isinstance(body, SearchRequest):
         return body, None
@@ -165,9 +164,9 @@ def _begun(service: Service, body: SearchRequest | NextPageRequest) -> tuple[Sea
 
 
 def _page(service: Service, query: SearchRequest, after: PageStart | None) -> SearchResponse:
-    asked = query.model if after is None else after.model
+    model = query.model if after is None else after.model
     try:
-        engine = service.engine if asked is None else service.engine.by_model(asked)
+        engine = service.engine if model is None else service.engine.by_model(model)
     except UnknownModelError as exc:
         raise exc if after is None else CursorError(REFUSAL) from exc
     answer: Answer = engine.search_images(
@@ -188,5 +187,5 @@ def _page(service: Service, query: SearchRequest, after: PageStart | None) -> Se
 def _cursor(service: Service, query: SearchRequest, following: PageStart | None) -> str | None:
     if following is None or len(following.shown) >= DEEPEST:
         return None
-    place = {"shown": following.shown, "top": following.top, "model": following.model}
-    return service.cursors.make("search", {"query": query.model_dump(exclude_defaults=True), "after": place})
+    start = {"shown": following.shown, "top": following.top, "model": following.model}
+    return service.cursors.make("search", {"query": query.model_dump(exclude_defaults=True), "after": start})
