@@ -12,8 +12,10 @@ import * as nearDuplicates from "./near-duplicates.js";
 import { picturePage } from "./picture.js";
 import { queryPicture } from "./query-picture.js";
 import { resultPages, uploads } from "./result-pages.js";
+import { shortcuts, themeButton } from "./shortcuts.js";
 import { busy, clearTrouble, notify, say, showState, showSummary, showVerdict } from "./status.js";
 import { timeline } from "./timeline.js";
+import { views } from "./views.js";
 
 const PAUSE = 150; // milliseconds without a key pressed after which a search begins
 const SENTENCE = 2000; // milliseconds after which further typing makes a new entry in the history
@@ -339,57 +341,22 @@ function complete() {
   }
 }
 
-const loaders = {
-  indexing: async (host) => (await import("./indexing.js")).indexing(host, { api, say }),
-  compare: async (host) =>
-    (await import("./compare.js")).compare(host, { api, query: () => ({ text: state.q.trim(), where: where(state) }) }),
-};
-const panels = {}; // promises of the views that were opened
+const panels = views({
+  options: {
+    indexing: { api, say },
+    compare: { api, query: () => ({ text: state.q.trim(), where: where(state) }) },
+  },
+  current: () => state.view,
+  go,
+});
 
 function showViews(before) {
   const isBack = main.hidden && state.view === null;
   main.hidden = state.view !== null;
   if (isBack) window.scrollTo({ top: cache.get(shownQuestion)?.top ?? 0, behavior: "instant" });
-  for (const name of Object.keys(loaders)) {
-    document.getElementById(`open-${name}`).ariaPressed = String(state.view === name);
-    if (state.view === name || panels[name]) toggleView(name, before);
-  }
+  panels.draw((name) => before?.view !== name || question(before) !== question(state));
 }
 
-/** Opens or closes a view. */
-async function toggleView(name, before) {
-  const isNew = before?.view !== name || question(before) !== question(state);
-  let panel;
-  try {
-    panels[name] ??= loaders[name](document.getElementById(name));
-    panel = await panels[name];
-  } catch {
-    delete panels[name];
-    if (state.view !== name) return;
-    go({ view: null }, { replace: true });
-    notify("This view could not be loaded.", {
-      action: ["Try again", () => go({ view: name, picture: null })],
-      seconds: 10,
-    });
-    return;
-  }
-  if (state.view !== name) panel.close();
-  else if (isNew) {
-    window.scrollTo({ top: 0, behavior: "instant" });
-    panel.open();
-  }
-}
-
-for (const name of Object.keys(loaders)) {
-  const host = document.getElementById(name);
-  const button = document.getElementById(`open-${name}`);
-  button.addEventListener("click", () => go({ view: state.view === name ? null : name, picture: null }));
-  host.addEventListener("leave", () => {
-    go({ view: null });
-    button.focus({ preventScroll: true });
-  });
-  host.addEventListener("show", ({ detail }) => go({ view: null, picture: detail.id }, { opened: true }));
-}
 document.getElementById("indexing").addEventListener("indexed", () => {
   nearDuplicates.forget();
   timelineBar.forget();
@@ -457,15 +424,6 @@ document.getElementById("home").addEventListener("click", (event) => {
   event.preventDefault();
   go({ ...NOTHING });
 });
-document.getElementById("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  const isDark = root.dataset.theme
-    ? root.dataset.theme === "dark"
-    : window.matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = isDark ? "light" : "dark";
-  localStorage.setItem("crosslook-theme", root.dataset.theme);
-  say(`${root.dataset.theme} colours`);
-});
 field.addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown" && tiles.enter()) event.preventDefault();
   if (event.key === "Escape" && field.value) {
@@ -474,24 +432,7 @@ field.addEventListener("keydown", (event) => {
   }
 });
 document.getElementById("grid").addEventListener("above", () => field.focus({ preventScroll: true }));
-document.addEventListener("keydown", (event) => {
-  const isWriting = event.target.matches("input, textarea, select");
-  if (
-    event.key === "/" &&
-    (!isWriting || event.target.matches("[type=checkbox]")) &&
-    !event.ctrlKey &&
-    !event.metaKey &&
-    !event.altKey &&
-    !document.querySelector("dialog[open]")
-  ) {
-    event.preventDefault();
-    document.querySelector(":popover-open")?.hidePopover();
-    field.focus({ preventScroll: true });
-    field.select();
-  } else if (/^Arrow(Left|Right)$/.test(event.key) && event.target === document.body && !event.altKey && tiles.enter())
-    event.preventDefault(); // from nowhere into the grid; up and down scroll
-  else if (event.key === "Escape" && !isWriting && !event.defaultPrevented && main.contains(event.target))
-    field.focus({ preventScroll: true });
-});
+shortcuts({ field, main, enterGrid: tiles.enter });
+themeButton(say);
 
 render(null);
