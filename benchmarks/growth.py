@@ -85,8 +85,8 @@ def measure(count: int, folder: Path, answer: Any) -> None:  # noqa: ANN401  a q
         building = time.perf_counter() - began
     answer.put(
         {
-            "structure": built.choice.structure,
-            "recall_at_10": built.choice.recall,
+            "structure": built.structure.structure,
+            "recall_at_10": built.structure.recall,
             "build_seconds": round(building, 1),
             "catalog_bytes_an_image": round(sum(f.stat().st_size for f in folder.glob("catalog.db*")) / count),
             "vector_file_bytes_an_image": round(sum(f.stat().st_size for f in folder.glob("vectors/*")) / count),

@@ -27,7 +27,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ..errors import CatalogError, CatalogWriteError, EncoderMismatchError, IndexNotFoundError
 from . import schema
-from .connection import is_writable, open_engine, refusal, write_transaction
+from .connection import DATABASE, is_writable, open_engine, refusal, write_transaction
 from .migrations import prepare
 from .paths import is_storable
 from .records import (
@@ -35,7 +35,6 @@ from .records import (
     Ids,
 )
 
-DATABASE = "catalog.db"
 VECTORS = "vectors"
 
 
@@ -152,7 +151,8 @@ class Catalog:
         faults = [str(row[0]) for row in self.rows(text("PRAGMA quick_check"))]
         if faults != ["ok"]:
             raise CatalogError(
-                f"{self.directory / DATABASE} is damaged ({faults[0]}); restore it, or index again elsewhere"
+                f"{self.directory / DATABASE} is damaged ({faults[0]}); "
+                "restore it from a backup, or index into another directory"
             )
 
     def check_readable(self) -> None:

@@ -37,7 +37,7 @@ class Survey:
         self._present = {item.path for item in found.files}
         self._owner, self._root = Nearest({*bases, *roots}), Nearest(roots)
         self._dangling = {item.path for item in found.unreadable if item.reason == DANGLING}
-        self._unreadable = Nearest({item.path for item in found.unreadable} - self._dangling)
+        self._unreadable = Nearest({item.path for item in found.unreadable} - self._dangling - found.irregular)
         self._was_looked_at = cache(self._looked_at)
         self._is_alive = cache(self._alive)
 

@@ -115,7 +115,7 @@ def test_a_busy_server_is_asked_again_when_it_said(page: Page) -> None:
     ("status", "detail"),
     [
         (503, "the index cannot be used now; the server's log tells more"),
-        (500, "an error that crosslook did not foresee"),
+        (500, "Internal error. Search the server log for this request id."),
     ],
 )
 def test_an_error_says_what_the_server_said_and_can_be_tried_again(
@@ -152,11 +152,11 @@ def test_what_went_wrong_is_no_longer_told_where_somebody_returned_from_it(page:
     expect(page.locator("#summary")).not_to_have_text(told)
     box(page).fill("a tabby cat")
     expect(page.locator("#summary")).to_have_text(told)
-    page.route("**/v1/search", refuse(500, "an error that crosslook did not foresee"))
+    page.route("**/v1/search", refuse(500, "Internal error. Search the server log for this request id."))
     box(page).fill("a tabby cat asleep")
-    expect(page.get_by_text("did not foresee")).to_be_visible()
+    expect(page.get_by_text("Internal error.")).to_be_visible()
     box(page).fill("a tabby cat")
-    expect(page.get_by_text("did not foresee")).to_be_hidden()
+    expect(page.get_by_text("Internal error.")).to_be_hidden()
     expect(page.locator("#summary")).to_have_text(told)
 
 
@@ -169,7 +169,7 @@ def test_a_next_page_that_failed_is_asked_for_again_when_somebody_says_so(page: 
         nonlocal times
         if "cursor" in searched(route.request):
             times += 1
-            refuse(500, "an error that crosslook did not foresee")(route)
+            refuse(500, "Internal error. Search the server log for this request id.")(route)
         else:
             route.continue_()
 
@@ -177,13 +177,13 @@ def test_a_next_page_that_failed_is_asked_for_again_when_somebody_says_so(page: 
     search(page, "a photograph")
     for _ in range(10):
         wheel(page, 400)
-    expect(page.get_by_text("did not foresee")).to_be_visible()
+    expect(page.get_by_text("Internal error.")).to_be_visible()
     assert times == 1
     at = page.evaluate("scrollY")
     page.unroute("**/v1/search")
     with page.expect_response(lambda response: "cursor" in searched(response.request) and response.ok):
         page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_text("did not foresee")).to_be_hidden()
+    expect(page.get_by_text("Internal error.")).to_be_hidden()
     assert at > 0
     assert page.evaluate("scrollY") == at
 

@@ -23,7 +23,7 @@ from indexer.ingest.lock import indexing_lock
 from indexer.models import find_model, model_directory, model_states
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
-from tests.indexer.catalog.test_migrations import VERSION_1
+from tests.indexer.catalog.test_migrations import load
 
 ROOT = Path(__file__).parent.parent.parent
 OTHER = "0" * 64
@@ -152,12 +152,12 @@ def test_images_whose_files_are_missing_are_told(
     (folder / "red.png").unlink()
     report = add_model(indexed, other)
     assert [(Path(u.path).name, u.reason) for u in report.unread] == [("red.png", "its files are gone")]
-    assert (report.state.lacking, report.state.gone) == (1, 0)
+    assert (report.state.unembedded, report.state.missing) == (1, 0)
     with pytest.raises(ModelError, match="embedded 4 of 5 images"):  # no run of index has seen yet that it is gone
         switch_model(indexed, "other")
     index_paths(indexed, encoder, [folder])
     state = next(state for state in model_states(indexed) if state.name == "other")
-    assert (state.lacking, state.gone) == (0, 1)
+    assert (state.unembedded, state.missing) == (0, 1)
     switch_model(indexed, "other")
     assert len(read_vectors(indexed, Kind.IMAGE)[0]) == 4
     (folder / "red.png").write_bytes(red)
@@ -186,12 +186,14 @@ def test_a_name_that_is_taken_gets_digits_of_the_fingerprint(indexed: Catalog) -
     """A model trained anew in place is called as before; one that is named by hand must be named otherwise."""
     again = FakeEncoder(name="fake", fingerprint="ab" * 32)
     assert add_model(indexed, again).state.name == "fake-ababab"
-    with pytest.raises(ModelError, match=r"another model is called fake in .*; give another --name"):
+    with pytest.raises(
+        ModelError, match=r"the index in .* already has another model named fake; choose a different --name"
+    ):
         add_model(indexed, again, name="fake")
     assert add_model(indexed, again, name="mine").state.name == "mine"
     assert [state.name for state in model_states(indexed)] == ["fake", "mine"]
     for name in ("", "  ", "a\nb"):
-        with pytest.raises(ModelError, match="cannot be a model's name"):
+        with pytest.raises(ModelError, match="is not a valid model name"):
             add_model(indexed, again, name=name)
 
 
@@ -210,7 +212,7 @@ def test_models_are_found_by_name_or_fingerprint(indexed: Catalog, other: FakeEn
     assert find_model(indexed, "other").fingerprint == OTHER
     assert find_model(indexed, "FFFFFF").name == "fake"
     for unknown in ("none", "fff", ""):
-        with pytest.raises(ModelError, match=r"no model is called .* it has: fake \(ffffffffffff\), other \(0000"):
+        with pytest.raises(ModelError, match=r"no model matches .* its models: fake \(ffffffffffff\), other \(0000"):
             find_model(indexed, unknown)
 
 
@@ -221,7 +223,7 @@ def test_an_index_remembers_where_its_model_lies(
     index_paths(catalog, other, [folder])
     assert model_directory(catalog, catalog.active_encoder()) == tmp_path / "other"
     (tmp_path / "other").rename(tmp_path / "moved")
-    with pytest.raises(ModelError, match=r"model other \(000000000000\) .* is not in .*/other now; .*models add"):
+    with pytest.raises(ModelError, match=r"model other \(000000000000\) .* is no longer in .*/other; .*models add"):
         model_directory(catalog, catalog.active_encoder())
     other.directory = tmp_path / "moved"
     assert add_model(catalog, other).images_added == 0
@@ -231,17 +233,14 @@ def test_an_index_remembers_where_its_model_lies(
 
 def test_a_catalog_of_version_1_has_a_model_without_a_place(tmp_path: Path, other: FakeEncoder) -> None:
     """It counts as the base model; a second one is registered beside it."""
-    with sqlite3.connect(tmp_path / "catalog.db") as connection:
-        connection.executescript(VERSION_1.read_text(encoding="utf-8"))
-        connection.execute("PRAGMA user_version = 1")
-    with Catalog.open(tmp_path) as catalog:
+    with Catalog.open(load(1, tmp_path / "old")) as catalog:
         first = catalog.active_encoder()
         assert first is not None
         assert first.path is None
         assert model_directory(catalog, first) is None
         report = add_model(catalog, other)
-        assert len(report.unread) == 5  # the pictures lay on another machine
-        assert [(s.name, s.images, s.captions) for s in model_states(catalog)] == [(first.name, 5, 1), ("other", 0, 1)]
+        assert len(report.unread) == 7  # the pictures lay on another machine
+        assert [(s.name, s.images, s.captions) for s in model_states(catalog)] == [(first.name, 7, 3), ("other", 0, 3)]
 
 
 # --- switching ---
@@ -273,10 +272,10 @@ def test_an_incomplete_model_is_refused_unless_asked_for(
         switch_model(indexed, "other")
     assert indexed.encoders()[0].name == "fake"
     _, state = switch_model(indexed, "other", incomplete=True)
-    assert state.lacking == 3
+    assert state.unembedded == 3
     report = index_paths(indexed, other, [folder])
     assert (report.unchanged, report.completed) == (5, 3)
-    assert model_states(indexed)[0].lacking == 0
+    assert model_states(indexed)[0].unembedded == 0
     assert index_paths(indexed, other, [folder]).completed == 0
     with pytest.raises(EncoderMismatchError, match=r"active model, other .*crosslook models switch fake"):
         index_paths(indexed, encoder, [folder])
@@ -306,7 +305,7 @@ def test_a_run_of_index_keeps_to_its_model(indexed: Catalog, other: FakeEncoder,
 def test_the_active_model_is_not_removed(indexed: Catalog, other: FakeEncoder) -> None:
     """The index would be left without one."""
     add_model(indexed, other)
-    with pytest.raises(ModelError, match=r"fake .* is the active model; change to another first"):
+    with pytest.raises(ModelError, match=r"fake .* is the active model; switch to another one first"):
         remove_model(indexed, "fake")
     assert len(model_states(indexed)) == 2
 

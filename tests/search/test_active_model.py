@@ -211,7 +211,7 @@ def test_a_model_that_is_not_what_it_was_is_told(both: Catalog, other: FakeEncod
         ):
             engine.search_images("red")
         other.directory.rmdir()
-        with pytest.raises(ModelError, match=r"is not in .*/other now; tell where it lies with: crosslook models add"):
+        with pytest.raises(ModelError, match=r"is no longer in .*/other; if it moved, run: crosslook models add"):
             engine.search_images("red")
         switch_model(both, "fake")
         assert first(engine, "red") == "red.png"

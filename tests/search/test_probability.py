@@ -49,20 +49,28 @@ def probabilities(answer: Answer) -> dict[int, float]:
     return {hit.image_id: hit.match_probability for hit in answer.hits if hit.match_probability is not None}
 
 
-@pytest.mark.parametrize("text", ["a violin", "a dog in the grass", "a cat", "a man with a camera", "a zxqwv"])
-@pytest.mark.parametrize("excluded", ["", "people", "cat", '"a brick wall"'])
-@pytest.mark.parametrize("name", [None, "chelsea.png", "brick.png"])
+@pytest.fixture(scope="module", params=["a violin", "a dog in the grass", "a zxqwv"])
+def sentence(engine: SearchEngine, request: pytest.FixtureRequest) -> tuple[str, dict[int, float]]:
+    """A sentence of words that captions taught or did not, and what it says of each photograph alone."""
+    return request.param, probabilities(engine.search_images(request.param, k=COUNT))
+
+
+@pytest.mark.parametrize(
+    ("excluded", "name"),
+    [("", "chelsea.png"), (" -people", None), (' -cat -"a brick wall"', None), (" -people", "brick.png")],
+)
 def test_no_probability_exceeds_that_of_the_sentence_alone(
-    engine: SearchEngine, text: str, excluded: str, name: str | None
+    engine: SearchEngine, sentence: tuple[str, dict[int, float]], excluded: str, name: str | None
 ) -> None:
-    """With a picture it is the same; with an excluded word the same or lower."""
-    alone = probabilities(engine.search_images(text, k=COUNT))
-    image = None if name is None else engine.image_path(NAMES.index(name) + 1)
-    answer = engine.search_images(f"{text} -{excluded}" if excluded else text, image=image, k=COUNT)
-    for image_id, probability in probabilities(answer).items():
-        assert probability <= alone[image_id] + ROUNDING
-        if not excluded:
-            assert probability == pytest.approx(alone[image_id], abs=ROUNDING)
+    """With a picture it is the same; with an excluded word the same or lower, and lower for some."""
+    text, alone = sentence
+    image = None if name is None else NAMES.index(name) + 1
+    found = probabilities(engine.search_images(text + excluded, image=image, k=COUNT))
+    assert all(probability <= alone[image_id] + ROUNDING for image_id, probability in found.items())
+    if excluded:
+        assert any(probability < 0.9 * alone[image_id] for image_id, probability in found.items())
+    else:
+        assert found == pytest.approx(alone, abs=ROUNDING)
 
 
 def test_a_picture_and_excluded_words_still_decide_the_order(engine: SearchEngine) -> None:

@@ -126,7 +126,7 @@ def test_a_bank_that_cannot_be_kept_still_serves(
         raise CatalogWriteError("locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr("search.engine.add_bank", refuse)
+        patch.setattr("search.caption_search.add_bank", refuse)
         hits = engine.find_captions(folder / "red.png").hits
         assert [hit.text for hit in hits] == ["a red thing", "a blue thing"]
         encoded = encoder.texts_encoded
@@ -147,13 +147,13 @@ def test_a_damaged_catalog_is_not_taken_for_one_that_cannot_be_written(
     def refuse(*_: object) -> None:
         raise CatalogError("catalog.db is damaged")
 
-    for method in ("add_bank", "features_there"):
+    for function in ("add_bank", "stored_features"):
         with monkeypatch.context() as patch:
-            patch.setattr(Catalog, method, refuse)
+            patch.setattr(f"search.caption_search.{function}", refuse)
             with pytest.raises(CatalogError, match="damaged"):
                 engine.find_captions(folder / "red.png")
     with monkeypatch.context() as patch:
-        patch.setattr(Catalog, "features_there", refuse)
+        patch.setattr("search.image_query.stored_features", refuse)
         with pytest.raises(CatalogError, match="damaged"):
             engine.similar_images(folder / "red.png")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
-from indexer.catalog.browse import Browsed, ImageDetails, Place, browse, image_details
+from indexer.catalog.browse import Browsed, FileLocation, ImageDetails, browse, image_details
 from indexer.catalog.captions import captions_of_image
 from indexer.catalog.images import images_by_id
 from search.errors import ImageNotFoundError, QueryError
@@ -87,7 +87,7 @@ async def image(request: Request, service: Served, image_id: ImageId) -> ImageRe
 async def image_file(request: Request, service: Served, image_id: ImageId) -> Response:
     """An indexed image's file, as it lies on disk."""
 
-    def find() -> tuple[ImageDetails, Place, os.stat_result, str]:
+    def find() -> tuple[ImageDetails, FileLocation, os.stat_result, str]:
         details, place, status = _opened(service, image_id)
         return details, place, status, media_type(place.path, details.format, image_id)
 
@@ -145,7 +145,7 @@ def _details(service: Service, image_id: int) -> ImageDetails:
     return found
 
 
-def _opened(service: Service, image_id: int) -> tuple[ImageDetails, Place, os.stat_result]:
+def _opened(service: Service, image_id: int) -> tuple[ImageDetails, FileLocation, os.stat_result]:
     """The first file of an image that can be read, rather one that is as it was when it was indexed."""
     details = _details(service, image_id)
     there = [(place, status) for place in details.places if (status := place.status()) is not None]

@@ -1,4 +1,4 @@
-"""The catalog: the one truth of an index."""
+"""The catalog, the source of truth of an index."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from tests.fakes import FakeEncoder
 
 
 def test_a_folder_without_an_index_says_how_to_make_one(tmp_path: Path) -> None:
-    """The message carries the command."""
+    """The message contains the command."""
     with pytest.raises(IndexNotFoundError, match=r"no index in .*; make one with: crosslook index FOLDER --index"):
         Catalog.open(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(catalog: Catalog) -> None:
-    """An older program must not guess at a newer layout."""
+    """An older version must not guess at a newer schema."""
     file = catalog.directory / "catalog.db"
     catalog.close()
     with sqlite3.connect(file) as connection:
@@ -50,31 +50,31 @@ def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(catalog: Cata
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    """A stray file named catalog.db is named, and not overwritten."""
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
+    """The message names a stray catalog.db, which is not overwritten."""
     (tmp_path / "catalog.db").write_text("no database at all, but long enough to have a header of its own")
-    with pytest.raises(CatalogError, match=r"catalog\.db cannot be used as a catalog"):
+    with pytest.raises(CatalogError, match=r"catalog\.db is not a catalog"):
         Catalog.open(tmp_path, create=True)
     assert (tmp_path / "catalog.db").read_text().startswith("no database")
 
 
 def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
-    """Another program's tables are not ours to fill."""
+    """A database of another program is left alone."""
     with sqlite3.connect(tmp_path / "catalog.db") as connection:
         connection.execute("CREATE TABLE theirs (id INTEGER)")
     with pytest.raises(CatalogError, match="not a crosslook catalog"):
         Catalog.open(tmp_path, create=True)
 
 
-def test_a_place_that_cannot_hold_an_index_is_named(tmp_path: Path) -> None:
-    """A file where a folder should be is told in one sentence."""
+def test_a_path_that_cannot_hold_an_index_is_named(tmp_path: Path) -> None:
+    """A file in place of the parent folder is one clear error."""
     (tmp_path / "file").write_text("")
     with pytest.raises(CatalogError, match="cannot make an index in"):
         Catalog.open(tmp_path / "file" / "index", create=True)
 
 
 def test_damage_is_found(indexed: Catalog) -> None:
-    """`check` reads the whole file; overwritten pages do not pass."""
+    """`check` reads the whole file and detects overwritten pages."""
     indexed.check()
     file = indexed.directory / "catalog.db"
     indexed.close()
@@ -96,15 +96,15 @@ def test_a_model_takes_an_empty_index_and_keeps_it(catalog: Catalog) -> None:
 
 
 def test_an_empty_index_has_empty_vectors(catalog: Catalog) -> None:
-    """Nothing indexed is nothing, not an error."""
+    """Reading them is not an error."""
     ids, vectors = read_vectors(catalog, Kind.IMAGE)
     assert (len(ids), len(vectors)) == (0, 0)
     assert vector_stamp(catalog, Kind.IMAGE) == Stamp()
     assert catalog_stats(catalog).images == 0
 
 
-def test_images_tell_size_format_and_places(indexed: Catalog, folder: Path) -> None:
-    """A record holds what a hit shows."""
+def test_image_records_have_size_format_and_paths(indexed: Catalog, folder: Path) -> None:
+    """A record has what a search hit shows; unknown ids are skipped."""
     ids = [int(i) for i in read_vectors(indexed, Kind.IMAGE)[0]]
     records = images_by_id(indexed, [*ids, 10_000])
     assert set(records) == set(ids)
@@ -114,17 +114,17 @@ def test_images_tell_size_format_and_places(indexed: Catalog, folder: Path) -> N
 
 
 def test_a_file_is_known_by_path_size_and_time(indexed: Catalog, folder: Path) -> None:
-    """A file that has changed since is not mistaken for the indexed one."""
+    """A file changed since indexing is not mistaken for the indexed one."""
     path = folder / "red.png"
     status = path.stat()
-    found = image_id_at(indexed, path, size=status.st_size, mtime_ns=status.st_mtime_ns)
-    assert found is not None
-    assert images_by_id(indexed, [found])[found].path == path
+    image_id = image_id_at(indexed, path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    assert image_id is not None
+    assert images_by_id(indexed, [image_id])[image_id].path == path
     assert image_id_at(indexed, path, size=status.st_size + 1, mtime_ns=status.st_mtime_ns) is None
 
 
-def test_the_bank_is_kept_once_and_apart_from_images(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """Captions of no image are a bank; adding them again changes nothing."""
+def test_the_bank_is_stored_once_and_apart_from_images(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """Captions without an image form the bank; adding them again changes nothing."""
     texts = ["a red thing", "a blue thing"]
     for _ in range(2):
         add_bank(indexed, texts, encoder.encode_texts(texts))
@@ -137,17 +137,17 @@ def test_the_bank_is_kept_once_and_apart_from_images(indexed: Catalog, encoder: 
 
 
 def test_a_failed_transaction_leaves_nothing(indexed: Catalog) -> None:
-    """All of it, or none."""
-    before = catalog_stats(indexed).images
+    """Everything is rolled back."""
+    image_count = catalog_stats(indexed).images
     ids = [int(i) for i in read_vectors(indexed, Kind.IMAGE)[0]]
     with pytest.raises(RuntimeError, match="power"), indexed.transaction() as connection:  # noqa: PT012  two steps
         forget_images(connection, ids)
         raise RuntimeError("the power fails")
-    assert catalog_stats(indexed).images == before
+    assert catalog_stats(indexed).images == image_count
 
 
-def test_to_forget_an_image_reads_no_other(indexed: Catalog) -> None:
-    """Every statement of it finds its rows by a key: none goes through a table."""
+def test_forgetting_an_image_reads_no_other(indexed: Catalog) -> None:
+    """Every statement finds its rows by a key, without a table scan."""
     ids = content_hashes(indexed).values()
     plans: list[tuple[str, list[str]]] = []
 
@@ -169,8 +169,8 @@ def test_to_forget_an_image_reads_no_other(indexed: Catalog) -> None:
         assert not any(step.startswith("SCAN") for step in plan), (statement, plan)
 
 
-def test_ids_are_never_used_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """A FAISS file that is out of step can be told by its highest id."""
+def test_ids_are_never_reused(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """The highest id therefore reveals a stale FAISS file."""
     index_paths(catalog, encoder, [folder])
     top = int(read_vectors(catalog, Kind.IMAGE)[0].max())
     (folder / "white.png").unlink()
@@ -180,8 +180,8 @@ def test_ids_are_never_used_again(catalog: Catalog, encoder: FakeEncoder, folder
     assert int(read_vectors(catalog, Kind.IMAGE)[0].max()) > top
 
 
-def test_stats_count_what_is_there(indexed: Catalog) -> None:
-    """Images, places, model and bytes."""
+def test_stats_count_the_contents(indexed: Catalog) -> None:
+    """Stats cover images, files, model and bytes."""
     stats = catalog_stats(indexed)
     assert (stats.images, stats.locations, stats.missing, stats.failures) == (5, 5, 0, 0)
     assert stats.encoder is not None
@@ -190,42 +190,42 @@ def test_stats_count_what_is_there(indexed: Catalog) -> None:
     np.testing.assert_array_equal(image_ids_where(indexed, []), read_vectors(indexed, Kind.IMAGE)[0])
 
 
-def test_a_snapshot_stays_as_it_was(indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
-    """What is read of it fits together, whoever commits meanwhile; the catalog itself has moved on."""
-    with indexed.snapshot() as seen:
-        stamp = vector_stamp(seen, Kind.IMAGE)
+def test_a_snapshot_is_consistent(indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
+    """Commits change the catalog, but nothing that is read from an open snapshot or from one nested in it."""
+    with indexed.snapshot() as view:
+        stamp = vector_stamp(view, Kind.IMAGE)
         paint("yellow.png", "yellow")
         index_paths(indexed, encoder, [folder])
-        assert vector_stamp(seen, Kind.IMAGE) == stamp
-        assert len(read_vectors(seen, Kind.IMAGE)[0]) == len(vector_ids(seen, Kind.IMAGE)) == stamp.count == 5
-        with seen.snapshot() as within:
-            assert vector_stamp(within, Kind.IMAGE) == stamp
+        assert vector_stamp(view, Kind.IMAGE) == stamp
+        assert len(read_vectors(view, Kind.IMAGE)[0]) == len(vector_ids(view, Kind.IMAGE)) == stamp.count == 5
+        with view.snapshot() as nested:
+            assert vector_stamp(nested, Kind.IMAGE) == stamp
         assert vector_stamp(indexed, Kind.IMAGE).count == 6
     assert len(read_vectors(indexed, Kind.IMAGE)[0]) == 6
 
 
-def test_images_are_hidden_by_what_indexes_know(
+def test_hidden_images_are_found_by_indexes_alone(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of whose files none is left, ascending; no row is looked up to see whether others are."""
+    """Images whose files are all missing, by ascending id; the query reads no table rows and does not sort."""
     shutil.copy(folder / "red.png", folder / "crimson.png")
     index_paths(indexed, encoder, [folder])
     for name in ("white", "red", "blue"):
         (folder / f"{name}.png").unlink()
     index_paths(indexed, encoder, [folder])
     records = images_by_id(indexed, vector_ids(indexed, Kind.IMAGE).tolist())
-    asked: list[Any] = []
+    queries: list[Any] = []
     ids = Catalog.ids
 
-    def note(self: Catalog, query: Any) -> Any:
-        asked.append(query)
+    def record_query(self: Catalog, query: Any) -> Any:
+        queries.append(query)
         return ids(self, query)
 
-    monkeypatch.setattr(Catalog, "ids", note)
+    monkeypatch.setattr(Catalog, "ids", record_query)
     hidden = hidden_image_ids(indexed).tolist()
     assert hidden == sorted(i for i, record in records.items() if record.path is None)
     assert len(hidden) == 2
-    sql = str(asked[0].compile(compile_kwargs={"literal_binds": True}))
+    sql = str(queries[0].compile(compile_kwargs={"literal_binds": True}))
     with closing(sqlite3.connect(indexed.directory / "catalog.db")) as connection:
         plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + sql)]
     assert any("INDEX location_missing" in step for step in plan)
@@ -233,10 +233,8 @@ def test_images_are_hidden_by_what_indexes_know(
     assert not any("TEMP B-TREE" in step for step in plan)
 
 
-def test_the_state_tells_of_changes_that_leave_all_counts_as_they_were(
-    indexed: Catalog, folder: Path, encoder: FakeEncoder
-) -> None:
-    """A file renamed, and one lost while another comes back, change what is counted by folder."""
+def test_the_state_reflects_changes_that_keep_all_counts(indexed: Catalog, folder: Path, encoder: FakeEncoder) -> None:
+    """Renaming, losing and restoring a file all change the state; a run that finds nothing new does not."""
     states = [catalog_state(indexed)]
     (folder / "red.png").rename(folder / "sunset.png")
     index_paths(indexed, encoder, [folder], prune=True)
@@ -252,9 +250,9 @@ def test_the_state_tells_of_changes_that_leave_all_counts_as_they_were(
     assert len(set(states)) == len(states)
 
 
-def test_nobody_waits_for_a_connection(indexed: Catalog) -> None:
-    """However many threads read, and however long: a program that watches a server must not queue behind them."""
-    with ExitStack() as held:
+def test_connections_are_not_limited(indexed: Catalog) -> None:
+    """A health probe must not queue behind readers, however many there are."""
+    with ExitStack() as snapshots:
         for _ in range(40):
-            assert count_items(held.enter_context(indexed.snapshot()))["image"] == 5
+            assert count_items(snapshots.enter_context(indexed.snapshot()))["image"] == 5
         assert count_items(indexed)["image"] == 5

@@ -17,9 +17,10 @@ from indexer import Catalog, IndexReport, VectorIndex, index_paths
 from indexer.catalog.captions import caption_texts
 from indexer.catalog.contents import catalog_stats, recorded_failures
 from indexer.catalog.embeddings import features_of, read_vectors
-from indexer.catalog.images import content_hashes, hidden_image_ids, images_by_id
+from indexer.catalog.images import content_hashes, hidden_image_ids, images_by_id, mark_missing
 from indexer.catalog.records import Kind
-from indexer.errors import EncoderMismatchError
+from indexer.errors import EncoderMismatchError, ReadError
+from indexer.ingest.pipeline import index_changes
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
@@ -193,7 +194,7 @@ def test_a_bad_file_is_one_failure_and_costs_no_batch(catalog: Catalog, encoder:
     assert counts(report) == {"added": 5, "failed": 2}
     reasons = {Path(f.path).name: f.reason for f in report.failed}
     assert "not an image" in reasons["text.jpg"]
-    assert "cut short" in reasons["half.png"]
+    assert "truncated" in reasons["half.png"]
     assert [Path(f.path).name for f in recorded_failures(catalog)] == ["half.png", "text.jpg"]
 
 
@@ -217,6 +218,103 @@ def test_a_failure_whose_file_is_gone_is_forgotten(catalog: Catalog, encoder: Fa
     (folder / "bad.png").unlink()
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5}
     assert recorded_failures(catalog) == []
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_picture_overwritten_by_something_unreadable_is_not_found_any_more(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, *, prune: bool
+) -> None:
+    """Its image is hidden, forgotten with `prune`, and the failure reported; a copy elsewhere is still found."""
+    shutil.copy(folder / "blue.png", folder / "copy.png")
+    index_paths(catalog, encoder, [folder])
+    red, blue = (digest(folder / f"{name}.png") for name in ("red", "blue"))
+    for name in ("red.png", "blue.png"):
+        (folder / name).write_text("no picture any more")
+    failed = {"unchanged": 4, "failed": 2} | ({"removed": 1} if prune else {})
+    assert counts(index_paths(catalog, encoder, [folder], prune=prune)) == failed
+    assert {Path(f.path).name for f in recorded_failures(catalog)} == {"red.png", "blue.png"}
+    assert shown(catalog) == content_hashes(catalog).keys() - {red}
+    assert (red in content_hashes(catalog)) != prune
+    blue_id = content_hashes(catalog)[blue]
+    assert images_by_id(catalog, [blue_id])[blue_id].path == folder / "copy.png"
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 4, "failed": 2}
+    assert red not in shown(catalog)
+
+
+@pytest.mark.parametrize("content", ["the same", "another"])
+def test_an_overwritten_picture_is_found_again_when_it_is_readable_again(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, content: str
+) -> None:
+    """Put back with its old time it is not opened; edited, it takes its captions along; no failure remains."""
+    table = folder.parent / "captions.csv"
+    table.write_text("image,caption\nred.png,a red square\n")
+    index_paths(catalog, encoder, [folder], captions=read_captions(table))
+    red = folder / "red.png"
+    whole, status = red.read_bytes(), red.stat()
+    red.write_text("cut short")
+    index_paths(catalog, encoder, [folder])
+    assert len(shown(catalog)) == 4
+    if content == "the same":
+        red.write_bytes(whole)
+        os.utime(red, ns=(status.st_atime_ns, status.st_mtime_ns))
+    else:
+        paint("red.png", "yellow")
+    index_paths(catalog, encoder, [folder])
+    assert digest(red) in shown(catalog)
+    assert catalog_stats(catalog).images == 5
+    assert recorded_failures(catalog) == []
+    assert caption_texts(catalog, "dataset") == {(content_hashes(catalog)[digest(red)], "a red square")}
+    assert encoder.images_encoded == (5 if content == "the same" else 6)
+
+
+def test_a_picture_that_an_earlier_version_left_behind_an_unreadable_file_is_hidden(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path
+) -> None:
+    """Such catalogs have the failure and the location of one path; the next run hides the image, and opens nothing."""
+    index_paths(catalog, encoder, [folder])
+    (folder / "red.png").write_text("no picture any more")
+    index_paths(catalog, encoder, [folder])
+    with catalog.transaction() as connection:
+        mark_missing(connection, [str(folder / "red.png")], None)
+    assert len(shown(catalog)) == 5
+    index_changes(catalog, encoder, [str(folder / "red.png")])
+    assert len(shown(catalog)) == 4
+
+
+def test_a_picture_that_the_system_does_not_let_be_read_stays_findable(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Touched on a drive that fails: reported, tried again each time, and not hidden."""
+    index_paths(catalog, encoder, [folder])
+    touch(folder / "red.png")
+
+    def refuse(*_: object) -> None:
+        raise ReadError("cannot be read: Input/output error")
+
+    monkeypatch.setattr("indexer.ingest.pipeline.read_file", refuse)
+    for _ in range(2):
+        assert counts(index_paths(catalog, encoder, [folder], prune=True)) == {"unchanged": 4, "failed": 1}
+    assert len(shown(catalog)) == 5
+
+
+def test_a_picture_replaced_by_a_pipe_is_hidden(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """What lies at its place is no file, so the image is not there; it is reported."""
+    index_paths(catalog, encoder, [folder])
+    (folder / "red.png").unlink()
+    os.mkfifo(folder / "red.png")
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 4, "missing": 1, "failed": 1}
+    assert len(shown(catalog)) == 4
+
+
+def shown(catalog: Catalog) -> set[str]:
+    """Hashes of the images that searches show."""
+    hidden = set(hidden_image_ids(catalog).tolist())
+    return {content_hash for content_hash, image_id in content_hashes(catalog).items() if image_id not in hidden}
+
+
+def digest(path: Path) -> str:
+    """What the catalog knows a file by."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_sidecars_become_captions_and_follow_their_file(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:

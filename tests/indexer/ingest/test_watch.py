@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from indexer import Catalog, IndexReport, follow
 from indexer.catalog.contents import catalog_stats
 from indexer.catalog.images import hidden_image_ids
 from indexer.errors import SourceError
+from indexer.ingest import watch
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 from tests.indexer.ingest.opens import opened
@@ -97,6 +99,50 @@ def test_drives_come_and_go(
     assert encoder.images_encoded == 2
     paint("drive/three.png", "green")
     until(reports, added=1)
+
+
+@pytest.mark.parametrize("moment", ["between two watches", "in the last scan of a watch", "a watch fails"])
+def test_changes_beside_a_drive_that_comes_and_goes_are_not_lost(
+    catalog: Catalog,
+    encoder: FakeEncoder,
+    paint: Paint,
+    tmp_path: Path,
+    stop: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    """A file copied to one root after the old watch was last read, and before the new one opens, is still indexed."""
+    paint("home/one.png", "red")
+    drive = paint("drive/two.png", "blue").parent
+    reports = follow(catalog, encoder, [tmp_path / "pictures" / "home", drive], stop=stop)
+    until(reports, added=2)
+    bursts, identity = watch._bursts, watch._identity
+    left = [True]
+
+    def copy_once() -> bool:
+        if left and unplugged.is_dir():
+            left.clear()
+            paint("home/three.png", "green")
+            return True
+        return False
+
+    def bursts_after_a_copy(folders: list[str], stop: threading.Event) -> Any:
+        if copy_once() and moment == "a watch fails":
+            folders = [*folders, str(tmp_path / "nowhere")]
+        return bursts(folders, stop)
+
+    def identity_after_a_copy(root: str) -> Any:
+        copy_once()
+        return identity(root)
+
+    if moment == "in the last scan of a watch":
+        monkeypatch.setattr(watch, "_identity", identity_after_a_copy)
+    else:
+        monkeypatch.setattr(watch, "_bursts", bursts_after_a_copy)
+    unplugged = drive.with_name("away")
+    unplug(drive)
+    until(reports, added=1, missing=1)
+    assert not left
 
 
 def test_an_empty_folder_can_be_watched(

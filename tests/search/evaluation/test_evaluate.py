@@ -130,9 +130,9 @@ def test_a_picture_that_cannot_be_read_is_named(dataset: Dataset, paint: Paint) 
         evaluate(dataset, FakeEncoder(), depth=0)
 
 
-@pytest.mark.parametrize("depth", [1, 30, 100])
+@pytest.mark.parametrize(("depth", "reverse"), [(1, False), (30, False), (100, False), (100, True)])
 def test_ties_keep_the_order_of_retrieval_and_that_the_order_of_the_dataset(
-    monkeypatch: pytest.MonkeyPatch, depth: int
+    monkeypatch: pytest.MonkeyPatch, depth: int, *, reverse: bool
 ) -> None:
     """Thirty of sixty pictures fit each caption alike: retrieval counts all ties against us, reranking moves none."""
     states = np.eye(8, dtype=np.float32)[[i % 2 for i in range(60)]]  # their products are exact
@@ -145,6 +145,6 @@ def test_ties_keep_the_order_of_retrieval_and_that_the_order_of_the_dataset(
         return of(each)
 
     monkeypatch.setattr(Recalls, "of", noted)
-    measure(FakeEncoder(), images, texts, np.arange(60), depth=depth)
-    behind_all, in_order = [29] * 60, [i // 2 for i in range(60)]
+    measure(FakeEncoder(reverse_rerank=reverse), images, texts, np.arange(60), depth=depth)
+    behind_all, in_order = [29] * 60, [30 * reverse + i // 2 for i in range(60)]
     assert ranks == [behind_all, in_order, behind_all, in_order]

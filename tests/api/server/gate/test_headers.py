@@ -12,10 +12,9 @@ from httpx2 import Response
 from PIL import Image
 
 from api.server.gate.keys import Access
-from api.server.routes.picture_response import FORMATS
 from indexer import Catalog, index_paths
 from indexer.catalog.images import images_by_id
-from indexer.pictures.decode import supported_formats
+from indexer.pictures.formats import FORMATS, supported_formats
 from search import SearchEngine
 from tests.api.server.conftest import Raw, Serve
 from tests.api.server.test_app import first_id, problem

@@ -60,9 +60,9 @@ def test_a_browsing_cursor_comes_alone_and_unchanged(client: TestClient) -> None
     searching = client.post("/v1/search", json={"text": "red", "k": 2}).json()["next_cursor"]
     for changed in (cursor[:-1], cursor + "A", "", "ä", searching):
         response = client.get("/v1/images", params={"cursor": changed})
-        assert "start again" in problem(response, 422)
+        assert "Start again" in problem(response, 422)
         assert response.json()["type"] == "urn:crosslook:problem:cursor"
-    assert "no field" in problem(client.get("/v1/images", params={"where": "colour = red"}), 422)
+    assert "unknown field" in problem(client.get("/v1/images", params={"where": "colour = red"}), 422)
 
 
 def test_what_is_removed_between_pages_shifts_nothing(client: TestClient, engine: SearchEngine, folder: Path) -> None:
