@@ -28,7 +28,7 @@ from benchmarks import report
 from benchmarks.growth import SEED
 from benchmarks.serving import made, server
 from indexer import Catalog
-from scripts.demo import PHOTOGRAPHS, _photographs
+from scripts.demo import PHOTOGRAPHS, photograph_folder
 
 VISITS, TIMES = 9, 12
 QUERIES = ("dogs in the snow", "a red bicycle", "children at the beach", "a steep rock")
@@ -65,7 +65,7 @@ def link_pictures(index: Path, folder: Path) -> None:
     sources = []
     for name in PHOTOGRAPHS:
         path = folder / f"{Path(name).stem}.jpg"
-        with Image.open(_photographs() / name) as image:
+        with Image.open(photograph_folder() / name) as image:
             small = image.convert("RGB")
             small.thumbnail((SIDE, SIDE))
             small.save(path)

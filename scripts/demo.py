@@ -1,4 +1,4 @@
-"""The main job on real photographs: index them, search them with words, find captions; one HTML page to look at.
+"""Index real photographs, search them with words, find captions for some, and write one HTML page with the results.
 
 The photographs come with scikit-image, freely licensed, and are indexed where they lie.
 """
@@ -75,11 +75,11 @@ ol { margin: 0; padding-left: 1.2rem; flex: 1; min-width: 260px } li { margin-bo
 
 
 def main() -> int:
-    """Index, ask, and write the page."""
+    """Index and search the photographs, and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("demo-output"))
     out: Path = parser.parse_args().out
-    folder = _photographs()
+    folder = photograph_folder()
     files = [folder / name for name in PHOTOGRAPHS if (folder / name).is_file()]
     try:
         encoder = load_encoder()
@@ -98,7 +98,8 @@ def main() -> int:
     return 0
 
 
-def _photographs() -> Path:
+def photograph_folder() -> Path:
+    """The folder with scikit-image's photographs."""
     import skimage  # noqa: PLC0415  only its folder is wanted
 
     return Path(skimage.__file__).parent / "data"

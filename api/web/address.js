@@ -1,28 +1,28 @@
-/* What the page shows, as it stands in the address: so back, reload and sharing work. */
+/* The page's state, read from and written to the address, so that back, reload and sharing work. */
 
 export const LISTS = ["folder", "camera", "format", "orientation"];
-/** Filters of which several values may be chosen; an empty value is "not known". */
+/** Filters that take several values; an empty value means "not known". */
 
 const VIEWS = ["indexing", "compare"];
 const DAY = /^\d{4}(-\d\d(-\d\d)?)?$/;
 
-/** Nothing asked: all pictures, newest first. */
+/** The default state: all pictures, newest first. */
 export const NOTHING = {
   q: "",
   like: null, // id of an indexed image
-  upload: null, // name of a picture that was dropped; it lives as long as the page
+  upload: null, // name of an uploaded picture; lost when the page is closed
   folder: [],
   camera: [],
   format: [],
   orientation: [],
-  from: "", // year, month or day, first and last included
+  from: "", // year, month or day; both ends inclusive
   to: "",
   undated: false,
   picture: null, // id of the image whose page is open
   view: null,
 };
 
-/** What the address says. */
+/** The state that the address holds. */
 export function read() {
   const params = new URLSearchParams(location.search);
   const view = params.get("view");
@@ -40,7 +40,7 @@ export function read() {
   };
 }
 
-/** The address that says it. */
+/** The address for a state. */
 export function address(state) {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(state)) {
@@ -51,17 +51,17 @@ export function address(state) {
   return params.size ? `/?${params.toString().replace(/=(?=&|$)/g, "")}` : "/";
 }
 
-/** Which pictures it asks for, whatever else the page shows: equal text, equal answer. */
+/** A key for the pictures that a state asks for: equal keys, equal answers. */
 export function question(state) {
   return address({ ...state, q: state.q.trim(), picture: null, view: null });
 }
 
-/** How many filters it holds. */
+/** The number of active filters. */
 export function filtered(state) {
   return LISTS.reduce((sum, name) => sum + state[name].length, 0) + (state.from || state.to || state.undated ? 1 : 0);
 }
 
-/** The filters as the API takes them; `except` is left out. */
+/** The filters in the API's grammar, without the filter `except`. */
 export function where(state, except = null) {
   const clauses = [];
   for (const name of LISTS) {

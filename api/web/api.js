@@ -1,7 +1,7 @@
 /* The only file that talks to the server. Every function answers with the JSON of its route (see /openapi.json) or
    throws a Problem; those that take a `signal` can be aborted. */
 
-/** What went wrong: `status` 0 means that nobody answered. `message` is for people. */
+/** A failed request. `status` 0 means that the server did not answer; `message` is meant for display. */
 export class Problem extends Error {
   constructor(status, detail, type = "") {
     super(detail.charAt(0).toUpperCase() + detail.slice(1));
@@ -15,23 +15,23 @@ export class Problem extends Error {
   }
 }
 
-/** Tells "busy" (detail: seconds until it is asked again) and "offline". */
+/** Dispatches "busy" (detail: seconds until the next attempt) and "offline". */
 export const events = new EventTarget();
 
 const KEY = "crosslook-key";
-const MAX_RETRIES = 5; // times that a busy server is asked again
+const MAX_RETRIES = 5; // of a request to a busy server
 
 let key = sessionStorage.getItem(KEY);
-let pendingKey = null; // promises the key that people are being asked for
-let keyRequests = 0; // that they were asked, and gave one or none
+let pendingKey = null; // promise of the key that the visitor is being asked for
+let keyRequests = 0; // answered or dismissed so far
 let askForKey = () => Promise.reject(new Error("nobody can be asked"));
 
-/** Says who asks people for a key: a function of whether there was one that is wrong, which promises the next. */
+/** Sets the function that asks for a key: it is told whether the last key was wrong, and promises the next one. */
 export function keysFrom(ask) {
   askForKey = ask;
 }
 
-/** Whether pictures must be fetched with a key, which an address cannot carry. */
+/** Whether pictures must be fetched with a key, which an <img> address cannot carry. */
 export function keyed() {
   return key !== null;
 }
@@ -43,17 +43,17 @@ export function search(query, signal) {
   return json("/v1/search", { method: "POST", body: query, signal });
 }
 
-/** The page behind a `next_cursor` of `search`. */
+/** The next page of a search, by its `next_cursor`. */
 export function nextPage(cursor, signal) {
   return json("/v1/search", { method: "POST", body: { cursor }, signal });
 }
 
-/** Images like a picture that is sent, or for it and words: `fields` has text, k, where, … */
+/** Images similar to an uploaded picture, optionally refined by words: `fields` has text, k, where, … */
 export function searchByPicture(file, fields, signal) {
   return json("/v1/search/image", { method: "POST", body: form({ image: file, ...fields }), signal });
 }
 
-/** Images like one of the index. */
+/** Images similar to an indexed one. */
 export function similar(id, { k = 60, where = [] } = {}, signal) {
   return json(`/v1/images/${id}/similar${params({ k, where })}`, { signal });
 }
@@ -64,29 +64,29 @@ export function captions(picture, { k = 5 } = {}, signal) {
   return json("/v1/captions", { method: "POST", body: form({ ...what, k }), signal });
 }
 
-/** Where in an image each word of a sentence is seen. */
+/** Attention maps of an image for each word of a sentence. */
 export function explain(id, text, signal) {
   return json("/v1/explain", { method: "POST", body: { image_id: id, text }, signal });
 }
 
 // --- the index ---
 
-/** A page of all images, the newest first; with a cursor the page that it stands for. */
+/** A page of all images, newest first; with a cursor, the next page. */
 export function images({ k = 100, where = [], cursor = null } = {}, signal) {
   return json(`/v1/images${params(cursor === null ? { k, where } : { cursor })}`, { signal });
 }
 
-/** All that is known about an image. */
+/** An image's metadata. */
 export function image(id, signal) {
   return json(`/v1/images/${id}`, { signal });
 }
 
-/** How many images each value of a filter would leave. */
+/** Counts of images for each filter value. */
 export function facets(where = [], signal) {
   return json(`/v1/facets${params({ where })}`, { signal });
 }
 
-/** Groups of files that show one picture. */
+/** Groups of near-duplicates. */
 export function duplicates(k = 1000, signal) {
   return json(`/v1/duplicates${params({ k })}`, { signal, isPatient: false });
 }
@@ -103,28 +103,28 @@ export function models(signal) {
 
 // --- pictures ---
 
-/** Where a thumbnail lies; `size` is 128, 256, 512 or 1024, pixels of the longer side. */
+/** The address of a thumbnail; `size` is 128, 256, 512 or 1024, pixels of the longer side. */
 export function thumbnailAddress(id, size) {
   return `/v1/images/${id}/thumbnail?size=${size}`;
 }
 
-/** The least size of thumbnail that fills so many CSS pixels of the longer side. */
+/** The smallest thumbnail size that fills so many CSS pixels of the longer side. */
 export function thumbnailSize(pixels) {
   const needed = pixels * Math.min(window.devicePixelRatio || 1, 2);
   return [128, 256, 512].find((size) => size >= needed * 0.9) ?? 1024;
 }
 
-/** Where the file itself lies. */
+/** The address of the file itself. */
 export function fileAddress(id) {
   return `/v1/images/${id}/file`;
 }
 
-/** A file of the index, as a blob. */
+/** An indexed file, as a blob. */
 export async function file(id, signal) {
   return (await ask(fileAddress(id), { signal })).blob();
 }
 
-/** Shows what lies at an address of this server in an <img>; with a key it is fetched and becomes a blob. */
+/** Shows a picture of this server in an <img>; with a key, it is fetched and shown as a blob. */
 export async function show(img, address, signal) {
   if (!keyed()) {
     img.src = address;
@@ -165,7 +165,7 @@ async function ask(address, { method = "GET", body, signal, isPatient = true } =
     if (response.status !== 401) throw problem;
     signal?.throwIfAborted();
     if (pendingKey !== null || keyRequests === sent.keyRequests) await newKey(problem);
-    else if (key === sent.key) throw problem; // whoever was asked meanwhile had none
+    else if (key === sent.key) throw problem; // the visitor dismissed the dialog meanwhile
     signal?.throwIfAborted();
   }
 }
@@ -203,7 +203,7 @@ async function newKey(problem) {
   try {
     await pendingKey;
   } catch {
-    throw problem; // nobody has one
+    throw problem; // the visitor gave none
   }
 }
 
@@ -251,22 +251,22 @@ export function roots(signal) {
   return json("/v1/roots", { signal });
 }
 
-/** Begin to index folders, by their ids; `prune` forgets images whose files are gone. */
+/** Starts indexing folders by id; `prune` removes images whose files are gone. */
 export function startIndexing({ roots, prune = false }, signal) {
   return json("/v1/index", { method: "POST", body: { roots, prune }, signal });
 }
 
-/** The jobs since the server started, the latest first. */
+/** The jobs since the server started, latest first. */
 export function jobs(signal) {
   return json("/v1/jobs", { signal });
 }
 
-/** How far a job is, and which files failed. */
+/** A job's progress and failed files. */
 export function job(id, signal) {
   return json(`/v1/jobs/${id}`, { signal });
 }
 
-/** Tell a job to stop; it ends when the batch in flight is committed. */
+/** Cancels a job, which ends when the batch in flight is committed. */
 export function cancelJob(id, signal) {
   return json(`/v1/jobs/${id}`, { method: "DELETE", signal });
 }

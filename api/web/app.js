@@ -12,13 +12,15 @@ import * as nearDuplicates from "./near-duplicates.js";
 import { picturePage } from "./picture.js";
 import { queryPicture } from "./query-picture.js";
 import { resultPages, uploads } from "./result-pages.js";
+import { shortcuts, themeButton } from "./shortcuts.js";
 import { busy, clearTrouble, notify, say, showState, showSummary, showVerdict } from "./status.js";
 import { timeline } from "./timeline.js";
+import { views } from "./views.js";
 
-const PAUSE = 150; // milliseconds without a key pressed after which a search begins
-const SENTENCE = 2000; // milliseconds after which further typing makes a new entry in the history
-const CACHED = 12; // answers that going back shows at once, and pictures that were dropped
-const RECOVERY = 3000; // milliseconds after which a server that did not answer is asked again
+const PAUSE = 150; // milliseconds of debounce before a search
+const SENTENCE = 2000; // milliseconds after which further typing adds a history entry
+const CACHED = 12; // most answers kept for going back, and most uploads
+const RECOVERY = 3000; // milliseconds until a server that did not answer is tried again
 
 const field = document.getElementById("q");
 const clear = document.getElementById("clear");
@@ -64,10 +66,10 @@ acceptPictures({
 
 // --- the address ---
 
-/** Changes what is asked for. `opened` notes that back leads to where the picture was opened. */
+/** Changes the state. `opened` notes that going back leads to where the picture was opened. */
 function go(changes, { replace = false, opened = history.state?.opened && replace } = {}) {
   const before = state;
-  const unsent = typingTimer && !changes.picture ? { q: field.value } : {}; // words that were just typed
+  const unsent = typingTimer && !changes.picture ? { q: field.value } : {}; // typed within the debounce
   cancelTyping();
   keepShown();
   state = { ...state, ...unsent, ...changes };
@@ -91,20 +93,20 @@ window.addEventListener("popstate", () => {
 
 history.scrollRestoration = "manual";
 
-// --- asking ---
+// --- searching ---
 
 let shownQuestion = null; // the question whose pictures are shown
 let pendingQuestion = null; // the question whose answer is on its way
-let isPresented = false; // what was asked last has been answered, and the page says so
-let hasFailed = false; // to show any
-let nextPage = null; // promises the next page of the answer that is shown
-let groups = new Map(); // of near-duplicates, in its pages
+let isPresented = false; // whether the last question was answered and its answer presented
+let hasFailed = false; // to show any pictures
+let nextPage = null; // loads the next page of the shown answer
+let groups = new Map(); // near-duplicates within the shown answer
 let pending = new AbortController();
 let isLoading = false; // the next page
-let hasPageFailed = false; // the next page failed, and is not asked for again by scrolling
+let hasPageFailed = false; // the next page failed; scrolling does not retry it
 const cache = new Map(); // question → what was shown for it
 
-/** Asks for the pictures of the address; `afresh` even if they were kept. */
+/** Loads the pictures for the current state; `afresh` ignores the cache. */
 async function ask({ afresh = false } = {}) {
   const wantedQuestion = question(state);
   const { signal } = abortPending();
@@ -149,7 +151,7 @@ function askAfresh() {
   ask({ afresh: true });
 }
 
-/** Ends what is under way for another request. */
+/** Aborts the request in flight. */
 function abortPending() {
   pending.abort();
   pending = new AbortController();
@@ -163,13 +165,13 @@ function finishLoading() {
   main.ariaBusy = "false";
 }
 
-/** Near-duplicates became known after their pictures were shown: nothing that is in the window moves. */
+/** Folds near-duplicates that became known late, without moving what is in the window. */
 function foldUnseen() {
   groups = new Map();
   tiles.refold((items, seen) => nearDuplicates.fold(items, groups, seen));
 }
 
-/** The next page, when the end comes near. */
+/** Loads the next page when the end comes near. */
 async function more() {
   if (pendingQuestion !== null || isLoading || nextPage === null || tiles.isLast) return;
   isLoading = true;
@@ -185,12 +187,12 @@ async function more() {
     isLoading = false;
     hasPageFailed = true;
     if (error.type?.endsWith(":cursor"))
-      askAfresh(); // the server was started anew
+      askAfresh(); // the server was restarted
     else fail(error, more);
   }
 }
 
-/** Keeps what is shown, so that going back shows it at once, and where it was. */
+/** Caches what is shown, with its scroll position, for going back. */
 function keepShown() {
   if (shownQuestion === null) return;
   const top = main.hidden ? (cache.get(shownQuestion)?.top ?? 0) : window.scrollY;
@@ -199,7 +201,7 @@ function keepShown() {
   limit(cache);
 }
 
-/** Lets go of the oldest entries of a map. */
+/** Drops the oldest entries of a map. */
 function limit(map) {
   for (const old of map.keys()) if (map.size > CACHED) map.delete(old);
 }
@@ -219,7 +221,7 @@ function restore(wantedQuestion) {
 
 // --- presenting the answer ---
 
-let presented = null; // what was told of the answer that is shown
+let presented = null; // the shown answer
 
 function present(answer) {
   presented = { query: answer.query, milliseconds: answer.milliseconds, items: answer.items, last: answer.last };
@@ -255,10 +257,10 @@ async function total() {
   }
 }
 
-/** Says what went wrong; `retry` is called where somebody wants to try again. */
+/** Shows an error with a button that calls `retry`. */
 function fail(error, retry) {
   if (error.status === 422 && state.q.trim() && tiles.count) {
-    showSummary(error.message); // half a query, such as a lone hyphen: what is shown stays
+    showSummary(error.message); // an unfinished query, such as a lone hyphen: keep the pictures
     return;
   }
   if (tiles.count) {
@@ -286,7 +288,7 @@ window.addEventListener("online", () => {
   recover();
 });
 
-/** Asks again for what nobody answered. */
+/** Repeats the request that got no answer. */
 function recover() {
   if (state.view !== null || pendingQuestion !== null) return;
   if (!isPresented) askAfresh();
@@ -324,14 +326,14 @@ function render(before) {
     return;
   }
   if (pendingQuestion !== null && pendingQuestion !== wantedQuestion) {
-    abortPending(); // nobody waits for that answer any more
+    abortPending(); // its answer is no longer needed
     finishLoading();
   }
   if (wantedQuestion === shownQuestion && !isPresented) present(presented);
   complete();
 }
 
-/** What can wait for the pictures, or needs them. */
+/** Draws what can wait for the pictures, or needs them. */
 function complete() {
   timelineBar.draw(state, state.view === null);
   if (state.picture !== null && state.view === null && pictureDialog.id !== state.picture) {
@@ -339,57 +341,22 @@ function complete() {
   }
 }
 
-const loaders = {
-  indexing: async (host) => (await import("./indexing.js")).indexing(host, { api, say }),
-  compare: async (host) =>
-    (await import("./compare.js")).compare(host, { api, query: () => ({ text: state.q.trim(), where: where(state) }) }),
-};
-const panels = {}; // promises of the views that were opened
+const panels = views({
+  options: {
+    indexing: { api, say },
+    compare: { api, query: () => ({ text: state.q.trim(), where: where(state) }) },
+  },
+  current: () => state.view,
+  go,
+});
 
 function showViews(before) {
   const isBack = main.hidden && state.view === null;
   main.hidden = state.view !== null;
   if (isBack) window.scrollTo({ top: cache.get(shownQuestion)?.top ?? 0, behavior: "instant" });
-  for (const name of Object.keys(loaders)) {
-    document.getElementById(`open-${name}`).ariaPressed = String(state.view === name);
-    if (state.view === name || panels[name]) toggleView(name, before);
-  }
+  panels.draw((name) => before?.view !== name || question(before) !== question(state));
 }
 
-/** Opens or closes a view. */
-async function toggleView(name, before) {
-  const isNew = before?.view !== name || question(before) !== question(state);
-  let panel;
-  try {
-    panels[name] ??= loaders[name](document.getElementById(name));
-    panel = await panels[name];
-  } catch {
-    delete panels[name];
-    if (state.view !== name) return;
-    go({ view: null }, { replace: true });
-    notify("This view could not be loaded.", {
-      action: ["Try again", () => go({ view: name, picture: null })],
-      seconds: 10,
-    });
-    return;
-  }
-  if (state.view !== name) panel.close();
-  else if (isNew) {
-    window.scrollTo({ top: 0, behavior: "instant" });
-    panel.open();
-  }
-}
-
-for (const name of Object.keys(loaders)) {
-  const host = document.getElementById(name);
-  const button = document.getElementById(`open-${name}`);
-  button.addEventListener("click", () => go({ view: state.view === name ? null : name, picture: null }));
-  host.addEventListener("leave", () => {
-    go({ view: null });
-    button.focus({ preventScroll: true });
-  });
-  host.addEventListener("show", ({ detail }) => go({ view: null, picture: detail.id }, { opened: true }));
-}
 document.getElementById("indexing").addEventListener("indexed", () => {
   nearDuplicates.forget();
   timelineBar.forget();
@@ -397,21 +364,21 @@ document.getElementById("indexing").addEventListener("indexed", () => {
   if (state.view !== null) {
     abortPending();
     finishLoading();
-    shownQuestion = null; // whoever comes back sees what is there by then
+    shownQuestion = null; // reload when the pictures are shown again
   } else if (window.scrollY === 0 && state.picture === null) askAfresh();
   else {
     const show = () => {
       go({ view: null, picture: null });
       askAfresh();
     };
-    notify("The index has changed.", { action: ["Show", show] }); // nobody is torn from what is looked at
+    notify("The index has changed.", { action: ["Show", show] }); // do not interrupt browsing
   }
 });
 
 // --- the field and the keyboard ---
 
-let typingTimer = 0; // the timer while somebody types, else 0
-let lastTyped = 0; // when a key was pressed last
+let typingTimer = 0; // 0 unless a debounce is running
+let lastTyped = 0; // time of the last search by typing
 
 function searchFor(text, now = false) {
   clearTimeout(typingTimer);
@@ -429,7 +396,7 @@ function cancelTyping() {
   typingTimer = 0;
 }
 
-/** Puts words in the field; spaces that are being typed stay. */
+/** Puts words in the field, keeping spaces that are being typed. */
 function fillField(text) {
   if (field.value.trim() !== text.trim()) field.value = text;
   updateClearButton();
@@ -457,15 +424,6 @@ document.getElementById("home").addEventListener("click", (event) => {
   event.preventDefault();
   go({ ...NOTHING });
 });
-document.getElementById("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  const isDark = root.dataset.theme
-    ? root.dataset.theme === "dark"
-    : window.matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = isDark ? "light" : "dark";
-  localStorage.setItem("crosslook-theme", root.dataset.theme);
-  say(`${root.dataset.theme} colours`);
-});
 field.addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown" && tiles.enter()) event.preventDefault();
   if (event.key === "Escape" && field.value) {
@@ -474,24 +432,7 @@ field.addEventListener("keydown", (event) => {
   }
 });
 document.getElementById("grid").addEventListener("above", () => field.focus({ preventScroll: true }));
-document.addEventListener("keydown", (event) => {
-  const isWriting = event.target.matches("input, textarea, select");
-  if (
-    event.key === "/" &&
-    (!isWriting || event.target.matches("[type=checkbox]")) &&
-    !event.ctrlKey &&
-    !event.metaKey &&
-    !event.altKey &&
-    !document.querySelector("dialog[open]")
-  ) {
-    event.preventDefault();
-    document.querySelector(":popover-open")?.hidePopover();
-    field.focus({ preventScroll: true });
-    field.select();
-  } else if (/^Arrow(Left|Right)$/.test(event.key) && event.target === document.body && !event.altKey && tiles.enter())
-    event.preventDefault(); // from nowhere into the grid; up and down scroll
-  else if (event.key === "Escape" && !isWriting && !event.defaultPrevented && main.contains(event.target))
-    field.focus({ preventScroll: true });
-});
+shortcuts({ field, main, enterGrid: tiles.enter });
+themeButton(say);
 
 render(null);

@@ -1,4 +1,4 @@
-/* Where the model looked for a word: the picture darkens, and stays light where it looked. */
+/* The attention map of a word: the picture darkens except where the model looked. */
 
 const SIDE = 72; // of the square that is drawn and stretched over the picture
 const DARK = [14, 10, 7];
@@ -48,14 +48,14 @@ export function light(canvas) {
   return { show };
 }
 
-/** Relative to an even look at everything: less than half of its share counts nothing, the most is 1. */
+/** Weights relative to uniform attention: below half of uniform is 0, the maximum is 1. */
 function strengths(grid) {
   const count = grid.length * grid[0].length;
   const most = Math.max(...grid.flat()) * count;
   return grid.map((row) => row.map((value) => Math.max(0, (value * count - 0.5) / Math.max(most - 0.5, 1e-6))));
 }
 
-/** A grid as a smooth surface of SIDE by SIDE, by cubic B-splines, which never overshoot. */
+/** Upsamples a grid to SIDE by SIDE with cubic B-splines, which never overshoot. */
 function smooth(grid) {
   const across = knots(grid[0].length);
   const down = knots(grid.length);
@@ -73,7 +73,7 @@ function smooth(grid) {
   return surface.map((value) => (value / most) ** 1.4);
 }
 
-/** For each of SIDE places, which of `count` values count there, and how much. */
+/** B-spline weights: for each of SIDE positions, pairs of grid index and weight. */
 function knots(count) {
   return Array.from({ length: SIDE }, (_, place) => {
     const at = ((place + 0.5) / SIDE) * count - 0.5;
@@ -84,7 +84,7 @@ function knots(count) {
   });
 }
 
-/** Where a grid is heaviest, for those who cannot see it: "upper left", "centre", … */
+/** The position of a grid's centre of mass in words, for screen readers: "upper left", "centre", … */
 export function whereabouts(grid) {
   let [x, y, sum] = [0, 0, 0];
   const values = strengths(grid);

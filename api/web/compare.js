@@ -15,7 +15,7 @@ const SVG = "http://www.w3.org/2000/svg";
 export function compare(host, { api, query }) {
   let isOpen = false;
   let models = [];
-  let asked = ""; // what the shown answers are for
+  let asked = ""; // the question of the shown answers
   let running = new AbortController();
 
   const title = el("h1", { id: "compare-title", tabIndex: -1 }, "Compare");
@@ -66,14 +66,14 @@ export function compare(host, { api, query }) {
     asked = "";
     try {
       const found = (await api.models()).models.filter((model) => model.images);
-      if (!found.length || names(found) !== names(models)) offer(found); // else what was chosen stays
+      if (!found.length || names(found) !== names(models)) offer(found); // else keep the choice
       await run();
     } catch (error) {
       tellTrouble(error);
     }
   }
 
-  /** Ask both ways at once; an answer that comes after the next question is dropped. */
+  /** Searches both ways at once; answers to an earlier question are dropped. */
   async function run() {
     const { text, where = [] } = query();
     const ways = [left.select.value, right.select.value];
@@ -145,7 +145,7 @@ export function compare(host, { api, query }) {
     run();
   }
 
-  /** Tell which of the two buttons stands for what is chosen. */
+  /** Marks the preset button that matches the choice. */
   function pressed() {
     const [[leftModel, leftRerank], [rightModel, rightRerank]] = [left, right].map(({ select }) =>
       JSON.parse(select.value),

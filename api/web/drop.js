@@ -1,6 +1,6 @@
-/* Pictures that come from outside: dropped anywhere, pasted anywhere, or chosen. */
+/* Query pictures: dropped or pasted anywhere, or chosen from a file dialog. */
 
-/** `take(file)` is called with each; `refuse()` where something came that is no picture. */
+/** Calls `take(file)` with each picture, and `refuse()` for anything else. */
 export function acceptPictures({ take, refuse }) {
   const veil = document.getElementById("drop");
   const choose = document.getElementById("choose");

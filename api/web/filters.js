@@ -7,7 +7,7 @@ const NAMES = { date: "Date", folder: "Folder", camera: "Camera", format: "Forma
 const FACETS = { folder: "folders", camera: "cameras", format: "formats", orientation: "orientations" };
 const count = new Intl.NumberFormat();
 
-/** `facets(where)` promises counts; `change(filters)` is called with what was chosen. Returns `draw(asked)`. */
+/** `facets(where)` promises counts; `change(filters)` is called with the choice. Returns `draw(state)`. */
 export function filters(host, { facets, change }) {
   let state = null;
   const pills = {};
@@ -90,7 +90,7 @@ export function filters(host, { facets, change }) {
     return [el("div", { className: "range" }, ...range), el("ul", {}, ...rows)];
   }
 
-  /** A choice: `is()` tells whether it is chosen, `toggle()` chooses it or takes it away. */
+  /** A checkbox row: `is()` tells whether it is checked, `toggle()` changes that. */
   function row(text, n, { title = "", is, toggle }) {
     const box = el("input", { type: "checkbox" });
     box.update = () => {
@@ -102,7 +102,7 @@ export function filters(host, { facets, change }) {
     return el("li", {}, el("label", { title }, box, el("span", {}, text), counted));
   }
 
-  /** Shows which filters an address holds. */
+  /** Shows the filters of a state. */
   return function draw(now) {
     state = now;
     for (const [name, { button }] of Object.entries(pills)) {
@@ -131,7 +131,7 @@ function dateText({ from, to, undated }) {
   return from && to ? `${from} – ${to}` : from ? `since ${from}` : `until ${to}`;
 }
 
-/** A year or month as the day that a date field takes. */
+/** A year or month as the day that a date input takes. */
 function full(text, end) {
   if (text.length === 4) return end === "from" ? `${text}-01-01` : `${text}-12-31`;
   if (text.length === 7) {
@@ -141,7 +141,7 @@ function full(text, end) {
   return text;
 }
 
-/** How to tell folders without what they all begin with. */
+/** Returns a function that shortens folders by their common prefix. */
 function relative(folders) {
   const parts = folders.map((folder) => folder.split("/"));
   let same = 0;

@@ -6,9 +6,9 @@ import { el, icon } from "./dom.js";
 import { arrange, between, rowHeight } from "./layout.js";
 import { likelihood, percent } from "./probability-words.js";
 
-const NEAR = 1.2; // windows above and below that are drawn
-const AHEAD = 2.5; // windows before the end at which more is asked for
-const TRIES = 3; // of a thumbnail that does not come
+const NEAR = 1.2; // window heights drawn above and below
+const AHEAD = 2.5; // window heights before the end at which the next page is loaded
+const TRIES = 3; // to load a thumbnail
 
 /**
  * Makes the grid in `host`.
@@ -28,7 +28,7 @@ export function grid(host, { link, open, more, pass, say }) {
   let order = []; // { item, row, box } from first to last
   let places = new Map(); // id → index in order
   let current = null; // id of the tile that Tab reaches
-  let wish = null; // pixels from the left that up and down keep to
+  let wish = null; // horizontal position that up and down keep, in pixels
   let width = 0; // that the rows are made for; 0 while the grid is not to be seen
   const drawn = new Map(); // id → its element
 
@@ -48,7 +48,7 @@ export function grid(host, { link, open, more, pass, say }) {
   // --- drawing ---
 
   function draw() {
-    if (host.clientWidth === 0) return; // another view is open, and its scrolling is no business of the pictures
+    if (host.clientWidth === 0) return; // another view is open, and scrolls
     const top = window.scrollY - offset();
     const near = window.innerHeight * NEAR;
     const [first, end] = between(rows, top - near, top + window.innerHeight + near);
@@ -173,7 +173,7 @@ export function grid(host, { link, open, more, pass, say }) {
 
   // --- folding ---
 
-  /** Pictures that are drawn may have got copies since. */
+  /** Updates the badges of drawn pictures. */
   function recount() {
     for (const [id, tile] of drawn) {
       const item = order[places.get(id)]?.item;
@@ -336,7 +336,7 @@ export function grid(host, { link, open, more, pass, say }) {
       lay();
       recount();
     },
-    /** Folds what was not seen yet: `fold(items, seen)` gives what stays, of which the first `seen` pictures must. */
+    /** Folds what was not on screen yet: `fold(items, seen)` gives what stays, of which the first `seen` pictures must. */
     refold(fold) {
       const top = window.scrollY - offset();
       const [, end] = between(rows, top, top + window.innerHeight);
@@ -345,7 +345,7 @@ export function grid(host, { link, open, more, pass, say }) {
       lay();
       recount();
     },
-    /** Tiles without pictures, while the first answer is on its way. */
+    /** Shows placeholder tiles while the first answer is loading. */
     wait() {
       const shapes = [1.5, 0.75, 1.33, 1.5, 1, 1.78, 0.67, 1.5, 1.33, 0.75, 1.5];
       const fakes = Array.from({ length: 40 }, (_, n) => ({
@@ -374,7 +374,7 @@ export function grid(host, { link, open, more, pass, say }) {
       );
     },
     focus,
-    /** The first tile in the window gets the focus. */
+    /** Focuses the first tile in the window. */
     enter() {
       const id = anchor()?.id ?? order[0]?.item.id;
       return id !== undefined && focus(id);

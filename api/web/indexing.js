@@ -1,6 +1,6 @@
 // The indexing panel: choose folders, start, watch, cancel, and see what earlier jobs did.
 //
-// The server indexes; this asks it how far it is, twice a second while a job runs, also while the panel is closed.
+// The server indexes; the panel polls its progress twice a second while a job runs, even while it is closed.
 // `host` is an empty section. Two events tell the page what happened here: "leave" (back to the pictures) and
 // "indexed" (a job has ended, so counts and pictures may have changed).
 
@@ -119,7 +119,7 @@ export function indexing(host, { api, say }) {
     } catch (error) {
       if (current?.id !== id) return;
       if (error.status === 404) {
-        current = null; // the server was started anew, and knows nothing of it
+        current = null; // the server was restarted and has lost the job
         changed();
         load();
         return;
@@ -206,7 +206,7 @@ export function indexing(host, { api, say }) {
   function showJobs(jobs) {
     const active = jobs.find((job) => job.state === "queued" || job.state === "running");
     const known = jobs.find((job) => job.id === current?.id);
-    // What was followed may have ended, which loads all of this again; or have begun since, or be forgotten: that is asked.
+    // The followed job may have ended (which loads all of this again), be newer than this list, or be lost: then ask for it.
     if (known && known !== active) follow(known);
     else if (active) follow(active);
     else if (current) look();
@@ -286,7 +286,7 @@ export function indexing(host, { api, say }) {
     return ids.map((id) => known.get(id) ?? "a folder").join(", ");
   }
 
-  /** Say something above the panel, or nothing. */
+  /** Shows a message above the panel, or null for none. */
   function tell(...what) {
     notice.hidden = what[0] === null;
     notice.classList.remove("trouble");
@@ -347,7 +347,7 @@ function timeLeft(seconds) {
   return `about ${Math.round(seconds / 3600)} hours left`;
 }
 
-/** What a job did, in one sentence; what is zero is left out. */
+/** A job's outcome in one sentence, without the zeros. */
 function outcome(job) {
   if (job.reason) return job.reason;
   const report = job.report;

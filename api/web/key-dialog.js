@@ -1,10 +1,10 @@
-/* Asks for an API key where the server wants one. It is kept as long as this tab. */
+/* Asks for an API key when the server requires one. The key is kept as long as this tab. */
 
 import { el } from "./dom.js";
 
 const dialog = document.getElementById("key");
 
-/** Promises a key; `isWrong` says whether the last one was. Whoever closes the dialog gives none. */
+/** Promises a key; `isWrong` says whether the last one was. Rejects when the dialog is closed without one. */
 export function askForKey(isWrong) {
   const field = el("input", { className: "field", type: "password", autocomplete: "current-password", required: true });
   const message = el("p", { className: "wrong", role: "alert" }, isWrong ? "That key is not valid here." : "");

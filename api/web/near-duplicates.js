@@ -1,4 +1,4 @@
-/* Near-duplicates: which pictures are one and the same, and only the first of them shown. */
+/* Near-duplicates: groups of pictures of which only the first is shown. */
 
 import { filtered, read } from "./address.js";
 import * as api from "./api.js";
@@ -6,20 +6,20 @@ import * as api from "./api.js";
 const MOST = 20_000;
 /* Images up to which pictures are folded: beyond that the server would search for duplicates for minutes, at the cost of
    every search meanwhile, each time that the index has changed. */
-const PATIENCE = 300; // milliseconds that a first page waits for them
-const AGAIN = 10_000; // milliseconds after which a busy server is asked again, as it says itself
+const PATIENCE = 300; // milliseconds that the first page waits for the groups
+const AGAIN = 10_000; // milliseconds until a busy server is tried again, as its Retry-After says
 
 let groups = null; // image id → the files of its group
 let asking = null;
 let patience = null;
-let generation = 0; // goes up with each forgetting, so that groups of before are not taken for those of now
+let generation = 0; // incremented by forget(), so that answers from before it are ignored
 
 /** Whether the groups are known. */
 export function known() {
   return groups !== null;
 }
 
-/** Asks for the groups, and resolves when they are known; also where that failed, and then it can be tried again. */
+/** Loads the groups; resolves when they are known or loading failed, after which it can be tried again. */
 export function arrival() {
   const of = generation;
   asking ??= ask(of).catch(() => {
@@ -28,13 +28,13 @@ export function arrival() {
   return asking;
 }
 
-/** Resolves when the groups are known, and after a moment anyway: pictures should not wait for them, but for once. */
+/** Resolves when the groups are known, or after PATIENCE: the first page waits only briefly. */
 export function ready() {
   patience ??= Promise.race([arrival(), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
   return patience;
 }
 
-/** Forgets them: pictures have come or gone. */
+/** Forgets the groups, because the index has changed. */
 export function forget() {
   groups = null;
   asking = null;
@@ -53,7 +53,7 @@ async function ask(of) {
   }
 }
 
-/** The server finds duplicates for one at a time; others come back. */
+/** The server finds duplicates for one client at a time; the others retry. */
 async function fetchGroups(of) {
   for (;;) {
     try {

@@ -1,4 +1,4 @@
-/* A picture's page: the picture, why it matched, what it shows, what is known about it. */
+/* A picture's page: the picture, why it matched, its captions, and its metadata. */
 
 import * as api from "./api.js";
 import { light, whereabouts } from "./attention.js";
@@ -75,7 +75,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     for (const one of [before, after]) if (one) ahead(one.id);
   }
 
-  /** First what the grid has shown already, then more of it. */
+  /** Shows the grid's thumbnail first, then a larger one. */
   async function draw(item, signal) {
     frame.classList.remove("there");
     frame.hidden = !item;
@@ -85,7 +85,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     if (item?.size !== THUMBNAIL) await see(api.thumbnailAddress(id, THUMBNAIL), signal);
   }
 
-  /** Shows what lies at an address once it is there, in place of what was shown before. */
+  /** Replaces the picture by the one at an address once that is decoded. */
   async function see(address, signal) {
     if (signal.aborted) return;
     const better = el("img", { className: "full", alt: image.alt });
@@ -110,12 +110,12 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     frame.style.setProperty("--natural", `${Math.max(width, 240)}px`);
   }
 
-  /** The next picture is there before it is asked for. */
+  /** Preloads a neighbour. */
   function ahead(other) {
     if (!api.keyed()) new Image().src = api.thumbnailAddress(other, THUMBNAIL);
   }
 
-  /** Where more pixels would be seen than a thumbnail has, the file itself takes its place. */
+  /** Shows the file itself where the screen has more pixels than the thumbnail. */
   async function sharpen({ format, width, height }, signal) {
     const seenPixels = Math.max(frame.clientWidth, frame.clientHeight) * (window.devicePixelRatio || 1);
     if (seenPixels <= THUMBNAIL * 1.1 || Math.max(width, height) <= THUMBNAIL || !SHOWN_AS_THEY_ARE.includes(format))
@@ -158,7 +158,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     }
   }
 
-  /** Only for words there is a second rank: pictures alone are not reranked. */
+  /** Retrieval rank, and with words the rank after reranking: pictures alone are not reranked. */
   function ranks({ rank, retrieval_rank, rerank_score, retrieval_score }, hasWords) {
     const cell = (title, value, note) => el("div", {}, el("dt", {}, title), el("dd", {}, value, el("small", {}, note)));
     const list = el(
@@ -237,7 +237,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     return button;
   }
 
-  /** The grid of the word that was clicked, which stays. */
+  /** The weights of the word that was clicked, which stays lit. */
   function pressed() {
     const at = [...why.querySelectorAll(".words button")].findIndex((button) => button.ariaPressed === "true");
     return at < 0 ? null : seen.weights[at];
@@ -272,7 +272,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     }
   }
 
-  /** They stand below the captions, and so come after them. */
+  /** Waits for the captions, which are shown above, so that nothing moves. */
   async function fetchFacts(captions, signal) {
     try {
       const found = await api.image(id, signal);

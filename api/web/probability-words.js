@@ -4,8 +4,8 @@
  * From this probability on a picture counts as a match.
  *
  * Over the 1,000 photographs of Flickr8k's validation split the first hit lies above it for 98 % of 400 captions, and
- * below it for 85 % of 33 things that no photograph shows (`benchmarks/quality.py` has them). At 0.05 it is 94 % of both,
- * but to deny what is there is the worse fault.
+ * below it for 85 % of 33 things that no photograph shows (see `benchmarks/quality.py`). At 0.05 it is 94 % of both,
+ * but missing a true match is the worse error.
  */
 export const MATCH = 0.03;
 
@@ -19,7 +19,7 @@ const WORDS = [
   [0, "Unlikely"],
 ];
 
-/** What the number means, in a sentence. */
+/** The explanation shown beside the number. */
 export const MEANING =
   "The probability that these words describe this picture in particular. Most descriptions fit many pictures, so it is usually low.";
 
@@ -28,7 +28,7 @@ export const MEANING =
 const MIN_WORDS = 3;
 const ARTICLES = new Set(["a", "an", "the"]);
 
-/** Whether nothing is likely to show what these words say, by the best hit. */
+/** Whether the best hit is too unlikely to count as a match for these words. */
 export function isNoMatch(words, { match_probability }) {
   const count = words.split(/\s+/).filter((word) => word && !ARTICLES.has(word.toLowerCase())).length;
   return count >= MIN_WORDS && (match_probability ?? 0) < MATCH;

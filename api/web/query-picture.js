@@ -5,13 +5,13 @@ import { el, icon } from "./dom.js";
 import { likelihood, percent } from "./probability-words.js";
 import { uploads } from "./result-pages.js";
 
-/** `search(text)` is called where one of the captions is chosen, `remove()` where the picture is taken away. */
+/** Calls `search(text)` when a caption is chosen, and `remove()` when the picture is removed. */
 export function queryPicture(host, { search, remove }) {
   let shown = null;
   let stop = new AbortController();
   let url = null;
 
-  /** Shows what an address asks for, if it asks for a picture. */
+  /** Shows the query picture of a state, if it has one. */
   return function show({ like, upload }) {
     const wanted = upload ?? like;
     if (wanted === shown) return;

@@ -1,21 +1,21 @@
-/* Pictures for a question, page after page: by words, by a picture, by both, or simply all of them. */
+/* Result pages for a query: by words, by a picture, by both, or all pictures. */
 
 import { where } from "./address.js";
 import * as api from "./api.js";
 
 const PAGE = 60;
 const BROWSED = 120;
-const ENOUGH = 10; // pictures that a heading should stand over
-const DEEPEST = 1000; // hits that the server gives for a picture; there it has no pages
+const ENOUGH = 10; // pictures per heading, at least
+const DEEPEST = 1000; // most hits of a picture query, which has no pages
 
-/** Pictures that were dropped here, by the name that the address has for them. */
+/** Uploaded pictures by the name that the address gives them. */
 export const uploads = new Map();
 
 /**
- * Finds out how to go on with a question.
+ * Chooses the requests for a state.
  *
  * Returns a function that promises the next page: `items` (pictures), `last` (nothing comes after), and about the whole
- * answer `query` (the words without what is taken away) and `milliseconds`.
+ * answer `query` (the words without exclusions) and `milliseconds`.
  */
 export function resultPages(state) {
   const text = state.q.trim();
@@ -35,7 +35,7 @@ function byWords(text, like, filters) {
   };
 }
 
-/** Without pages there are two steps: what fits on a screen at once, and then all that there is. */
+/** Without pages, loads in two steps: first what fits on a screen, then everything. */
 function inTwoSteps(ask, words) {
   let k = PAGE;
   let previous = new Set();
@@ -72,7 +72,7 @@ function browsing(filters) {
   };
 }
 
-/** Months, or where they hold few pictures years, or none; as the first page says, so that headings do not change. */
+/** Headings by month, by year where months hold few pictures, or none; decided on the first page, so they do not change. */
 function headings(images) {
   const year = (taken) => (taken === null ? month(null) : taken.slice(0, 4));
   for (const unit of [month, year]) {

@@ -1,4 +1,4 @@
-/* What is said besides the pictures: the line above them, notices, empty states, and what screen readers hear. */
+/* Messages around the pictures: summary, notices, empty states, and announcements to screen readers. */
 
 import { el, icon } from "./dom.js";
 
@@ -11,7 +11,7 @@ const live = document.getElementById("say");
 
 let speaking = 0;
 
-/** Tells screen readers, politely, and only the last of what comes in quick succession. */
+/** Announces text to screen readers, politely; of several in quick succession, only the last. */
 export function say(text) {
   clearTimeout(speaking);
   speaking = setTimeout(() => {
@@ -19,14 +19,14 @@ export function say(text) {
   }, 350);
 }
 
-/** The line beside the filters. */
+/** Sets the line beside the filters. */
 export function showSummary(text) {
   summary.textContent = text;
 }
 
 let delay = 0;
 
-/** Shows that something is on its way, if it takes long enough to be noticed. */
+/** Shows a progress bar if loading takes long enough to be noticed. */
 export function busy(is) {
   clearTimeout(delay);
   if (is) {
@@ -39,7 +39,7 @@ export function busy(is) {
 let leaving = 0;
 let act = null; // what the button of the notice does
 
-/** A notice over the page. `kind` is "bad", "busy" or nothing; `action` is [label, function]; it leaves after `seconds`, if given. */
+/** Shows a notice. `kind` is "bad", "busy" or ""; `action` is [label, function]; hides after `seconds`, if given. */
 export function notify(text, { kind = "", action = null, seconds = 0 } = {}) {
   clearTimeout(leaving);
   toast.className = `toast ${kind}`;
@@ -60,18 +60,18 @@ toast.addEventListener("click", ({ target }) => {
   act();
 });
 
-/** Takes a notice away that tells of trouble, for that is over. */
+/** Hides a notice about trouble that is over. */
 export function clearTrouble() {
   if (toast.classList.contains("bad") || toast.classList.contains("busy")) hideNotice();
 }
 
-/** Takes the notice away. */
+/** Hides the notice. */
 export function hideNotice() {
   clearTimeout(leaving);
   toast.hidden = true;
 }
 
-/** A state instead of pictures; null for none. `buttons` are [label, function], the first is the main one. */
+/** Shows a state instead of pictures, or null for none. `buttons` are [label, function]; the first is the main one. */
 export function showState(shown) {
   state.hidden = shown === null;
   if (shown === null) return;
@@ -85,7 +85,7 @@ export function showState(shown) {
   if (made.length) state.append(el("div", { className: "buttons" }, ...made));
 }
 
-/** What an answer comes to as a whole, above its pictures; null for nothing to say. */
+/** Shows a verdict on the whole answer above its pictures, or null for none. */
 export function showVerdict(title, text) {
   verdict.hidden = title === null;
   if (title !== null) verdict.replaceChildren(el("h2", {}, title), el("p", {}, text));

@@ -7,7 +7,7 @@ import { month } from "./result-pages.js";
 const MOST = 216; // bars of months; a longer time is shown in years
 const count = new Intl.NumberFormat();
 
-/** `facets(where)` promises counts; `change(filters)` is called with what was chosen. Returns { draw(asked) }. */
+/** `facets(where)` promises counts; `change(filters)` is called with the choice. Returns { draw(state), here, forget }. */
 export function timeline(host, { facets, change }) {
   const bars = el("div", {
     className: "bars",
@@ -108,7 +108,7 @@ export function timeline(host, { facets, change }) {
     marker.style.transform = `translateX(${((place + 0.5) / times.length) * bars.clientWidth}px)`;
   }
 
-  /** Which bars lie in what is chosen. */
+  /** Marks the bars within the chosen span. */
   function mark(first = state.from, last = state.to) {
     const has = Boolean(first || last);
     host.classList.toggle("chosen", has || state.undated);
@@ -187,7 +187,7 @@ export function timeline(host, { facets, change }) {
   });
   rest.addEventListener("click", () => change({ undated: !state.undated, from: "", to: "" }));
 
-  /** Where what is chosen begins. */
+  /** The index of the first chosen bar. */
   function anchor() {
     const place = times.findIndex((time) => state.from && time >= state.from.slice(0, time.length));
     return place < 0 ? null : place;
@@ -195,9 +195,9 @@ export function timeline(host, { facets, change }) {
 
   return {
     draw,
-    /** Marks when the picture at the top of the window was taken. */
+    /** Marks the date of the picture at the top of the window. */
     here,
-    /** Pictures have come or gone. */
+    /** Counts anew at the next draw, because the index has changed. */
     forget() {
       counted = null;
     },

@@ -1,7 +1,7 @@
-"""A collection of real photographs, and a second real model, for the tests in the browser.
+"""A collection of real photographs, and a second real model, for the browser tests.
 
-The photographs are the demo's. From each come the picture itself and parts of it, in folders, with dates, cameras,
-formats and shapes that go round in turn, so that every filter has something to choose and its count is known.
+Each of the demo's photographs is written whole and as several crops. Folders, dates, cameras, formats and shapes take
+turns, so that every filter has values to choose from and known counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import ExifTags, Image
 from safetensors.torch import load_file, save_file
 
 from encoders.checkpoint.identity import BASE_MODEL
-from scripts.demo import PHOTOGRAPHS, _photographs
+from scripts.demo import PHOTOGRAPHS, photograph_folder
 
 FOLDERS = {
     "animals": ("chelsea.png", "horse.png"),
@@ -28,24 +28,24 @@ FOLDERS = {
     "ground": ("brick.png", "grass.png", "gravel.png"),
     "medicine": ("cell.png", "ihc.png", "microaneurysms.png", "retina.jpg"),
 }
-"""The rest lies in `things`."""
+"""Every other photograph goes into `things`."""
 
 CAMERAS = (("Canon", "EOS 5D"), ("Apple", "iPhone 12"), None)
 FORMATS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
 SHAPES = {"landscape": (3, 2), "portrait": (2, 3), "square": (1, 1)}
 YEARS = (2021, 2022, 2023, 2024)
-PARTS = 7
-"""Of each photograph: enough for several pages of an endless list."""
+CROPS = 7
+"""Crops of each photograph: enough for several pages of results."""
 SIDE = 420
 RESIZED = ("chelsea.png", "coffee.png", "rocket.jpg")
 COPIED = "astronaut.png"
-TURNED = "text.pool.value.weight"
-"""The matrix, in int8, that is another in the second model."""
+CHANGED = "text.pool.value.weight"
+"""The int8 matrix that differs in the second model."""
 
 
 @dataclass
 class Collection:
-    """Where the pictures lie, and what a filter must count. A picture counts once, a file for each place."""
+    """The folder, and the counts that filters must show. Copies of a picture count once, except by folder."""
 
     path: Path
     images: int = 0
@@ -56,7 +56,7 @@ class Collection:
     years: Counter[str | None] = field(default_factory=Counter)
 
     def add(self, image: Image.Image, folder: str, stem: str, number: int) -> None:
-        """Write a picture with the date, camera and format whose turn it is."""
+        """Write a picture; its number decides date, camera and format."""
         form = list(FORMATS)[number % 3]
         camera = CAMERAS[number // 3 % 3]
         year = YEARS[number % 4]
@@ -72,7 +72,7 @@ class Collection:
         self._count(image, folder, " ".join(camera) if camera else None, form, str(year))
 
     def add_plain(self, image: Image.Image, folder: str, name: str) -> None:
-        """Write a JPEG about which nothing is known."""
+        """Write a JPEG without metadata."""
         path = self.path / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         image.convert("RGB").save(path, "JPEG", quality=80)
@@ -89,50 +89,50 @@ class Collection:
 
 
 def make_collection(path: Path, names: Sequence[str] = PHOTOGRAPHS) -> Collection:
-    """Write the collection, made of some photographs, into a folder."""
-    made, number, source = Collection(path), 0, _photographs()
+    """Write a collection made from some photographs into a folder."""
+    collection, number, source = Collection(path), 0, photograph_folder()
     for name in names:
         folder = next((folder for folder, names in FOLDERS.items() if name in names), "things")
         with Image.open(source / name) as opened:
-            whole = opened.convert("RGB")
-        made.add(whole, folder, Path(name).stem, number)
+            photograph = opened.convert("RGB")
+        collection.add(photograph, folder, Path(name).stem, number)
         number += 1
-        for part in range(PARTS):
-            made.add(_part(whole, part), folder, f"{Path(name).stem}_{part}", number)
+        for crop in range(CROPS):
+            collection.add(_crop(photograph, crop), folder, f"{Path(name).stem}_{crop}", number)
             number += 1
         if name in RESIZED:
-            half = whole.resize((whole.width * 3 // 5, whole.height * 3 // 5), Image.Resampling.LANCZOS)
-            made.add_plain(half, "copies", f"{Path(name).stem}_small.jpg")
+            half = photograph.resize((photograph.width * 3 // 5, photograph.height * 3 // 5), Image.Resampling.LANCZOS)
+            collection.add_plain(half, "copies", f"{Path(name).stem}_small.jpg")
     if COPIED in names:
-        _copy(made)
+        _copy(collection)
     (path / "things" / "broken.jpg").write_bytes((source / "rocket.jpg").read_bytes()[:20_000])
     (path / "things" / "notes.jpg").write_text("these are notes, whatever the name says")
-    return made
+    return collection
 
 
-def _part(whole: Image.Image, number: int) -> Image.Image:
-    """A part of a photograph, in a shape whose turn it is, at a place of its own."""
+def _crop(photograph: Image.Image, number: int) -> Image.Image:
+    """A crop of a photograph; its number decides shape and position."""
     across, down = list(SHAPES.values())[number % 3]
-    unit = min(whole.width / across, whole.height / down) * (0.45 + 0.04 * (number % 3))
+    unit = min(photograph.width / across, photograph.height / down) * (0.45 + 0.04 * (number % 3))
     width, height = int(unit * across), int(unit * down)
-    left = int((whole.width - width) * (number % 4) / 3)
-    top = int((whole.height - height) * (number // 2 % 4) / 3)
-    part = whole.crop((left, top, left + width, top + height))
-    part.thumbnail((SIDE, SIDE))
-    return part
+    left = int((photograph.width - width) * (number % 4) / 3)
+    top = int((photograph.height - height) * (number // 2 % 4) / 3)
+    crop = photograph.crop((left, top, left + width, top + height))
+    crop.thumbnail((SIDE, SIDE))
+    return crop
 
 
-def _copy(made: Collection) -> None:
-    """The same bytes at another place: a file more, and no picture more."""
-    original = next(made.path.rglob(f"{Path(COPIED).stem}.*"))
-    shutil.copy(original, made.path / "copies" / original.name)
-    made.folders["copies"] += 1
+def _copy(collection: Collection) -> None:
+    """Copy a file byte by byte: one more file, but no more pictures."""
+    original = next(collection.path.rglob(f"{Path(COPIED).stem}.*"))
+    shutil.copy(original, collection.path / "copies" / original.name)
+    collection.folders["copies"] += 1
 
 
 def make_copies(path: Path, count: int) -> None:
-    """Many small pictures, no two with the same bytes, and a broken one; they take a while to index."""
+    """Write many small pictures, all different, and a broken one."""
     path.mkdir(parents=True, exist_ok=True)
-    with Image.open(_photographs() / "coffee.png") as opened:
+    with Image.open(photograph_folder() / "coffee.png") as opened:
         image = opened.convert("RGB").resize((160, 120))
     for number in range(count):
         image.putpixel((number % 160, number // 160), (255, number % 256, 0))
@@ -141,13 +141,13 @@ def make_copies(path: Path, count: int) -> None:
 
 
 def make_second_model(path: Path) -> Path:
-    """The base model with weights of its own in one matrix, so that it ranks otherwise, under a name of its own."""
+    """Write the base model with noise in one matrix, so that it ranks differently, under another name."""
     shutil.copytree(BASE_MODEL, path, ignore=shutil.ignore_patterns("*.md", "*.csv"))
     weights = load_file(path / "model.safetensors")
     noise = torch.Generator().manual_seed(6)
-    values = weights[TURNED].float()
+    values = weights[CHANGED].float()
     values += 0.6 * values.std() * torch.randn(values.shape, generator=noise)
-    weights[TURNED] = values.round().clamp(-127, 127).to(weights[TURNED].dtype)
+    weights[CHANGED] = values.round().clamp(-127, 127).to(weights[CHANGED].dtype)
     save_file(weights, path / "model.safetensors")
     document = json.loads((path / "model.json").read_text(encoding="utf-8"))
     document["name"] = "second"

@@ -147,7 +147,7 @@ STATES: tuple[Callable[[Page, str], None], ...] = (
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_a_state_has_no_violations(visits: Visits, url: str, state: Callable[[Page, str], None], theme: str) -> None:
-    """Names, roles, order, contrast, in both themes."""
+    """axe-core finds no fault with names, roles, order or contrast in either theme."""
     visit = visits("about:blank", color_scheme=theme)
     state(visit.page, url)
     assert violations(visit) == []
@@ -156,7 +156,7 @@ def test_a_state_has_no_violations(visits: Visits, url: str, state: Callable[[Pa
 @pytest.mark.troubled
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_phone_has_no_violations(visits: Visits, url: str, theme: str) -> None:
-    """The same page, in a narrow window."""
+    """axe-core finds no fault in a narrow window either."""
     visit = visits("about:blank", color_scheme=theme, viewport={"width": 360, "height": 740}, has_touch=True)
     for state in (browsing, searched, opened, filtering, comparing):
         state(visit.page, url)
@@ -187,14 +187,14 @@ def test_jobs_and_an_empty_index_have_no_violations(visits: Visits, quick: Quick
 @pytest.mark.troubled
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_question_for_a_key_has_no_violations(visits: Visits, keyed: Keyed, theme: str) -> None:
-    """A dialog before anything else."""
+    """axe-core finds no fault with the dialog that asks for a key."""
     visit = visits(keyed.url, color_scheme=theme)
     expect(visit.page.get_by_role("dialog", name="This server asks for a key")).to_be_visible()
     assert violations(visit) == []
 
 
 def test_the_theme_follows_the_system_and_can_be_chosen(visits: Visits, url: str) -> None:
-    """The choice is kept."""
+    """The chosen theme survives a reload."""
     page = visits(url, color_scheme="dark").page
     seen(page)
     ground = "getComputedStyle(document.documentElement).backgroundColor"
@@ -213,8 +213,8 @@ def brightness(colour: str) -> int:
     return sum(map(int, re.findall(r"\d+", colour)))
 
 
-def test_who_wants_no_motion_gets_none(visits: Visits, url: str) -> None:
-    """Nothing on the page takes time to change."""
+def test_reduced_motion_stops_animations(visits: Visits, url: str) -> None:
+    """With reduced motion no animation runs."""
     page = visits(url, reduced_motion="reduce").page
     seen(page)
     moving = page.evaluate("document.getAnimations().filter(a => a.playState === 'running').length")

@@ -40,7 +40,7 @@ def ids(rows: Locator) -> list[int]:
 
 
 def test_the_same_query_stands_side_by_side_without_and_with_reranking(compared: Page, url: str) -> None:
-    """Each side is what the server answers so, and what moved is told by rank, arrow and line."""
+    """Each side shows the server's own order; rank, arrow and line say what moved."""
     before, after = answer(compared, url, rerank=False), answer(compared, url, rerank=True)
     assert ids(hits(compared, "Left")) == [hit["image_id"] for hit in before[:20]]
     assert ids(hits(compared, "Right")) == [hit["image_id"] for hit in after[:20]]
@@ -76,7 +76,7 @@ def test_a_line_joins_the_two_places_of_a_picture(compared: Page) -> None:
 
 
 def test_two_models_answer_side_by_side(compared: Page, url: str) -> None:
-    """Both are models of the index, and they do not answer alike."""
+    """Each side shows its own model's answer, and they differ."""
     compared.get_by_role("button", name="Two models").click()
     expect(compared.get_by_label("Right", exact=True)).to_have_value('["second",true]')
     expect(compared.locator("#compare")).not_to_have_attribute("aria-busy", "true")
@@ -90,7 +90,7 @@ def test_two_models_answer_side_by_side(compared: Page, url: str) -> None:
 
 
 def test_any_way_can_be_chosen_for_either_side(compared: Page) -> None:
-    """The same way on both sides moves nothing."""
+    """With the same choice on both sides nothing moves."""
     compared.get_by_label("Left", exact=True).select_option("Reranked, second")
     compared.get_by_label("Right", exact=True).select_option("Reranked, second")
     expect(compared.get_by_role("status").filter(has_text="moved compared")).to_contain_text("0 of the first 20")
@@ -99,7 +99,7 @@ def test_any_way_can_be_chosen_for_either_side(compared: Page) -> None:
 
 
 def test_arrows_go_through_a_list_and_across_to_the_same_picture(compared: Page) -> None:
-    """And the picture that has the focus is marked on both sides, with its line."""
+    """The focused picture is highlighted on both sides, with its line."""
     left, right = ids(hits(compared, "Left")), ids(hits(compared, "Right"))
     first = next(n for n, number in enumerate(left) if number in right)
     hits(compared, "Left").nth(first).get_by_role("button").focus()
@@ -113,7 +113,7 @@ def test_arrows_go_through_a_list_and_across_to_the_same_picture(compared: Page)
 
 
 def test_a_picture_of_a_comparison_can_be_opened(compared: Page) -> None:
-    """It has its own page, and Escape leads back to the comparison."""
+    """A picture opens its own page, and Escape returns to the comparison."""
     hits(compared, "Right").first.get_by_role("button").click()
     expect(compared.locator("dialog#picture")).to_be_visible()
     compared.keyboard.press("Escape")
@@ -122,7 +122,7 @@ def test_a_picture_of_a_comparison_can_be_opened(compared: Page) -> None:
 
 
 def test_scrolling_a_comparison_asks_for_no_more_pictures(visits: Visits, url: str) -> None:
-    """Those of the grid are out of sight; when they are back, they are all there."""
+    """The hidden grid asks for nothing, and is complete when it is shown again."""
     visit = visits(url, viewport={"width": 1280, "height": 400})
     page = visit.page
     assert search(page, QUERY)["next_cursor"]
@@ -137,7 +137,7 @@ def test_scrolling_a_comparison_asks_for_no_more_pictures(visits: Visits, url: s
 
 
 def test_typing_asks_both_ways_again(compared: Page) -> None:
-    """The address follows, and reloading shows the same comparison."""
+    """The address holds the new query, and a reload shows the same comparison."""
     before = ids(hits(compared, "Right"))
     compared.get_by_role("textbox", name="Describe a picture").fill("a cup of coffee")
     expect(compared.get_by_role("heading", name="Compare: “a cup of coffee”")).to_be_visible()
@@ -152,7 +152,7 @@ def test_typing_asks_both_ways_again(compared: Page) -> None:
 
 
 def test_without_a_query_it_asks_for_one(visits: Visits, url: str) -> None:
-    """And shows no empty columns of nothing."""
+    """Without a query the page asks for one instead of showing empty columns."""
     page = visits(url).page
     page.get_by_role("button", name="Compare orders and models").click()
     expect(page.get_by_text("Type what to look for")).to_be_visible()
@@ -160,7 +160,7 @@ def test_without_a_query_it_asks_for_one(visits: Visits, url: str) -> None:
 
 @pytest.mark.troubled
 def test_a_comparison_that_fails_says_why_and_can_be_tried_again(visits: Visits, url: str) -> None:
-    """What the server said stands there, with a button."""
+    """The server's message is shown, with a button to try again."""
     page = visits(url).page
     detail = '{"type": "x", "title": "x", "status": 422, "detail": "This sentence is too long"}'
 
@@ -178,7 +178,7 @@ def test_a_comparison_that_fails_says_why_and_can_be_tried_again(visits: Visits,
 
 
 def test_both_sides_fit_on_a_phone(visits: Visits, url: str) -> None:
-    """Side by side, without scrolling sideways."""
+    """Both lists fit side by side on a phone."""
     page = visits(f"{url}/?view=compare&q=a+cat", viewport={"width": 360, "height": 740}).page
     expect(hits(page, "Right")).to_have_count(20)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

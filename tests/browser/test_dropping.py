@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from scripts.demo import _photographs
+from scripts.demo import photograph_folder
 from tests.browser.actions import box, tiles
 
 PHOTOGRAPH = "chelsea.png"
@@ -40,9 +40,9 @@ def give(page: Page, how: str, path: Path, kind: str = "image/png") -> None:
 
 @pytest.mark.parametrize("how", ["#grid", "header.bar", "#timeline", "paste", "choose"])
 def test_a_picture_from_anywhere_finds_captions_and_pictures_like_it(page: Page, how: str) -> None:
-    """Dropped on any part of the page, pasted, or chosen with a button."""
+    """A picture can be dropped on any part of the page, pasted, or chosen with a button."""
     expect(tiles(page).first).to_be_visible()
-    path = _photographs() / PHOTOGRAPH
+    path = photograph_folder() / PHOTOGRAPH
     with page.expect_response("**/v1/search/image") as answered, page.expect_response("**/v1/captions") as captioned:
         if how == "choose":
             with page.expect_file_chooser() as chosen:
@@ -62,12 +62,12 @@ def test_a_picture_from_anywhere_finds_captions_and_pictures_like_it(page: Page,
 
 
 def test_words_refine_a_picture(page: Page) -> None:
-    """They are asked together with it; taking it away leaves the words."""
-    give(page, "#grid", _photographs() / "coffee.png")
+    """Words and picture are searched together; removing the picture keeps the words."""
+    give(page, "#grid", photograph_folder() / "coffee.png")
     expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("coffee"))
     box(page).fill("a cat")
     expect(tiles(page).first.locator(".caption")).to_contain_text("%")  # there is a sentence to match
-    data = (_photographs() / "coffee.png").read_bytes()
+    data = (photograph_folder() / "coffee.png").read_bytes()
     given = FilePayload(name="coffee.png", mimeType="image/png", buffer=data)
     asked = page.request.post(
         f"{page.url.split('/?')[0]}/v1/search/image", multipart={"image": given, "text": "a cat", "k": 60}
@@ -80,8 +80,8 @@ def test_words_refine_a_picture(page: Page) -> None:
 
 
 def test_a_caption_of_a_picture_becomes_a_query(page: Page) -> None:
-    """One press, and the words stand in the box."""
-    give(page, "#grid", _photographs() / PHOTOGRAPH)
+    """Clicking a caption puts it into the search field."""
+    give(page, "#grid", photograph_folder() / PHOTOGRAPH)
     caption = page.get_by_role("region", name="Query picture").get_by_role("listitem").first
     text = caption.inner_text()
     caption.get_by_role("button").click()
@@ -90,7 +90,7 @@ def test_a_caption_of_a_picture_becomes_a_query(page: Page) -> None:
 
 
 def test_what_is_no_picture_is_refused(page: Page, tmp_path: Path) -> None:
-    """It says what would be taken, and what was shown stays."""
+    """The page says which files it takes, and keeps what it shows."""
     expect(tiles(page).first).to_be_visible()
     (tmp_path / "letter.txt").write_text("dear reader")
     give(page, "#grid", tmp_path / "letter.txt", "text/plain")
@@ -100,7 +100,7 @@ def test_what_is_no_picture_is_refused(page: Page, tmp_path: Path) -> None:
 
 @pytest.mark.troubled
 def test_a_picture_that_cannot_be_read_says_why(page: Page, tmp_path: Path) -> None:
-    """The server's reason stands there."""
+    """The server's reason is shown."""
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
     with page.expect_response("**/v1/search/image") as answered:
         give(page, "#grid", tmp_path / "broken.png")

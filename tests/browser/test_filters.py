@@ -43,7 +43,7 @@ def counted(rows: Locator) -> Counter[str | None]:
 
 
 def results(page: Page, count: int) -> None:
-    """So many pictures are what is shown."""
+    """Expect the summary to show this many pictures."""
     expect(page.locator("#summary")).to_contain_text(re.compile(rf"\b{count}\b"))
 
 
@@ -57,7 +57,7 @@ def test_a_filter_counts_what_it_would_leave(page: Page, collection: Collection,
 
 @pytest.mark.parametrize(("name", "value"), [("Folder", "space"), ("Camera", "Canon EOS 5D"), ("Format", "WEBP")])
 def test_a_filter_leaves_what_it_counted(page: Page, collection: Collection, name: str, value: str) -> None:
-    """Choosing a value shows so many pictures, all of that kind, and the address holds it."""
+    """Choosing a value shows as many pictures as it counted, all with that value, and the address holds it."""
     expected = getattr(collection, FIELDS[name])[value]
     choices(page, name).filter(has_text=value).get_by_role("checkbox").check()
     results(page, expected)
@@ -85,7 +85,7 @@ def test_shapes_are_told_apart(page: Page, collection: Collection, shape: str) -
 
 
 def test_years_are_counted_and_chosen(page: Page, collection: Collection) -> None:
-    """Also the pictures without a date."""
+    """Years are counted, and so are pictures without a date."""
     rows = choices(page, "Date")
     assert counted(rows) == Counter(collection.years)
     rows.filter(has_text=str(YEARS[1])).get_by_role("checkbox").check()
@@ -94,7 +94,7 @@ def test_years_are_counted_and_chosen(page: Page, collection: Collection) -> Non
 
 
 def test_filters_hold_together_and_each_counts_under_the_others(page: Page, collection: Collection) -> None:
-    """With one chosen, another counts only what it leaves; of one kind several can be chosen."""
+    """A filter counts only what the others leave; several values of one filter can be chosen."""
     rows = choices(page, "Format")
     rows.filter(has_text="WEBP").get_by_role("checkbox").check()
     rows.filter(has_text="PNG").get_by_role("checkbox").check()
@@ -106,7 +106,7 @@ def test_filters_hold_together_and_each_counts_under_the_others(page: Page, coll
 
 
 def test_a_search_keeps_to_the_filters(page: Page) -> None:
-    """Words and filters are asked together."""
+    """A search returns only pictures that match the filters."""
     choices(page, "Folder").filter(has_text="space").get_by_role("checkbox").check()
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile("folder="))
@@ -124,7 +124,7 @@ def timeline(page: Page) -> Locator:
 
 
 def test_the_timeline_shows_each_month_and_leads_to_it(page: Page, collection: Collection) -> None:
-    """A bar a month; pressing one shows so many pictures of that month."""
+    """There is a bar for each month; pressing one shows the pictures of that month."""
     bars = timeline(page)
     names = [name for name in bars.evaluate_all("bars => bars.map(bar => bar.ariaLabel)") if ", 0 " not in name]
     assert sum(int(name.split(", ", 1)[1].split()[0]) for name in names) == sum(
@@ -139,7 +139,7 @@ def test_the_timeline_shows_each_month_and_leads_to_it(page: Page, collection: C
 
 
 def test_the_timeline_takes_a_span_by_dragging(page: Page) -> None:
-    """From one month to another, both included."""
+    """Dragging selects from one month to another, both included."""
     bars = timeline(page)
     first, last = bars.nth(3).bounding_box(), bars.nth(9).bounding_box()
     assert first is not None
@@ -153,7 +153,7 @@ def test_the_timeline_takes_a_span_by_dragging(page: Page) -> None:
 
 
 def test_the_timeline_is_walked_with_arrows(page: Page) -> None:
-    """It is one stop for Tab."""
+    """The timeline is one tab stop; arrows move within it."""
     bars = timeline(page)
     assert bars.evaluate_all("bars => bars.filter(bar => bar.tabIndex === 0).length") == 1
     place = "Number(document.activeElement.dataset.place)"
@@ -202,7 +202,7 @@ def let_go(page: Page, held: list[Route]) -> None:
 
 
 def test_counts_that_come_late_do_not_take_the_place_of_later_ones(page: Page) -> None:
-    """The bars are those of the filters that are chosen now."""
+    """The bars always show the filters chosen last."""
     timeline(page)
     held = late_counts(page)
     rows = choices(page, "Format")
@@ -219,7 +219,7 @@ def test_counts_that_come_late_do_not_take_the_place_of_later_ones(page: Page) -
 
 
 def test_counts_that_come_late_do_not_lay_the_timeline_over_another_view(page: Page) -> None:
-    """It was hidden meanwhile, and stays so."""
+    """The timeline, hidden meanwhile, stays hidden."""
     timeline(page)
     held = late_counts(page)
     choices(page, "Format").filter(has_text="WEBP").get_by_role("checkbox").check()
@@ -234,7 +234,7 @@ def test_counts_that_come_late_do_not_lay_the_timeline_over_another_view(page: P
 
 @pytest.mark.parametrize("name", RESIZED)
 def test_near_duplicates_are_folded_and_unfold(visits: Visits, url: str, name: str) -> None:
-    """One of them stands for all, says how many there are, and shows them below its row."""
+    """One picture stands for its group, shows how many there are, and unfolds them below its row."""
     page = visits("about:blank").page
     groups = page.request.get(f"{url}/v1/duplicates").json()["groups"]
     stem = name.split(".", maxsplit=1)[0]

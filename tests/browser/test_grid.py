@@ -10,7 +10,7 @@ WIDTHS = (320, 1280, 500, 1600, 700, 2000, 400, 1500, 600, 1100, 360, 1900, 900,
 
 
 def test_the_window_may_change_at_the_end_of_what_is_there(page: Page) -> None:
-    """At any width pictures are to be seen, also where those of the last row wait for others to fill it."""
+    """Pictures are visible at any width, even while the last row waits for the next page."""
     held: list[Route] = []
 
     def hold(route: Route) -> None:

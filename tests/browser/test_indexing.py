@@ -42,7 +42,7 @@ def long_job(quick: Quick, archive: Path) -> QuickServer:
 
 
 def panel(page: Page) -> Page:
-    """Open it, as people do."""
+    """Open the indexing panel with its button."""
     page.get_by_role("button", name="Index folders").click()
     expect(page.get_by_role("heading", name="Indexing")).to_be_focused()
     return page
@@ -78,7 +78,7 @@ def test_a_folder_is_indexed_with_progress_and_its_failures_are_listed(
 
 
 def test_a_job_shows_rate_and_time_left_and_can_be_cancelled(visits: Visits, long_job: QuickServer) -> None:
-    """What is finished is kept; the rest is not indexed."""
+    """Cancelling keeps what is finished and indexes no more."""
     page = panel(visits(long_job.url).page)
     page.get_by_role("button", name="Index now").click()
     numbers = page.locator(".indexing-numbers")
@@ -102,7 +102,7 @@ def test_a_job_shows_rate_and_time_left_and_can_be_cancelled(visits: Visits, lon
 
 @pytest.mark.troubled
 def test_a_job_that_runs_already_is_shown_and_not_begun_again(visits: Visits, long_job: QuickServer) -> None:
-    """Two people, one job: the second one watches the first one's; closing the panel does not end it."""
+    """A second visitor watches the first one's job; closing the panel does not end it."""
     url = long_job.url
     first = panel(visits(url).page)
     second = panel(visits(url).page)
@@ -122,7 +122,7 @@ def test_a_job_that_runs_already_is_shown_and_not_begun_again(visits: Visits, lo
 
 
 def test_without_folders_the_page_says_how_to_name_some(visits: Visits, quick: Quick) -> None:
-    """With the command to type, and no form that could do nothing."""
+    """The page shows the command to type instead of a form."""
     page = panel(visits(quick().url).page)
     expect(page.get_by_text("crosslook serve --root ~/Pictures")).to_be_visible()
     expect(page.get_by_role("button", name="Index now")).to_be_hidden()
@@ -130,7 +130,7 @@ def test_without_folders_the_page_says_how_to_name_some(visits: Visits, quick: Q
 
 @pytest.mark.troubled
 def test_a_key_that_may_only_read_is_told_what_is_missing(visits: Visits, quick: Quick, inbox: Path) -> None:
-    """It sees folders and jobs, and the command that makes a key which may write."""
+    """A read-only key sees folders and jobs, and the command that makes a key with more scopes."""
     server = quick(inbox, require_keys=True)
     secret = KeyStore(server.index).add("reader", ["read"])[1]
     page = visits(server.url).page
@@ -165,7 +165,7 @@ def test_a_server_that_goes_away_is_told_and_looked_for_again(visits: Visits, lo
 @pytest.mark.troubled
 @pytest.mark.parametrize("lost", ["**/v1/jobs/*", "**/v1/**"])
 def test_the_end_of_a_job_is_not_missed(visits: Visits, quick: Quick, inbox: Path, lost: str) -> None:
-    """It is told once, whether the list of jobs shows it first or the job itself, after the list could not be had."""
+    """The end is announced exactly once, whichever of the two requests notices it."""
     page = panel(visits(quick(inbox).url).page)
     page.evaluate("window.ends = 0; addEventListener('indexed', () => { ends += 1; })")
     page.route("**/v1/jobs/*", lambda route: route.abort())

@@ -13,7 +13,7 @@ FOCUSED = "document.activeElement.closest('.tile')?.dataset.id"
 
 
 def test_an_arrow_leads_from_nowhere_into_the_pictures(page: Page) -> None:
-    """On a page that was just opened nothing has the focus."""
+    """From a page without focus, an arrow key enters the grid."""
     seen(page)
     page.keyboard.press("ArrowRight")
     expect(tiles(page).first.get_by_role("link")).to_be_focused()
@@ -106,7 +106,7 @@ def test_the_focus_goes_through_the_page_in_the_order_it_is_read(page: Page) -> 
 
 
 def test_the_skip_link_leads_past_the_tools(page: Page) -> None:
-    """One Tab and Enter, and the next Tab is among the filters and pictures."""
+    """Tab and Enter skip the tools; the next Tab is among filters and pictures."""
     seen(page)
     page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="Skip to the pictures")
@@ -118,7 +118,7 @@ def test_the_skip_link_leads_past_the_tools(page: Page) -> None:
 
 
 def test_tab_stays_in_an_open_picture(page: Page) -> None:
-    """It is a dialog: what lies behind is out of reach."""
+    """Tab stays within the dialog."""
     search(page, "a tabby cat")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")

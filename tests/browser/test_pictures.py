@@ -86,7 +86,7 @@ def test_a_word_lights_up_the_regions_that_it_attended_to(opened: tuple[Locator,
 
 
 def test_each_word_says_where_it_was_seen(opened: tuple[Locator, dict[str, Any]]) -> None:
-    """For those who cannot see the light."""
+    """Each word's accessible name says where the model looked."""
     dialog, _ = opened
     word = dialog.get_by_role(
         "button", name=re.compile(r"^coffee: (the centre|(upper|middle|lower) (left|centre|right))$")
@@ -95,7 +95,7 @@ def test_each_word_says_where_it_was_seen(opened: tuple[Locator, dict[str, Any]]
 
 
 def test_the_match_is_stated_in_words_with_the_number_behind_them(opened: tuple[Locator, dict[str, Any]]) -> None:
-    """The statement follows from the probability that the server gives."""
+    """The statement follows from the server's probability."""
     dialog, answer = opened
     probability = answer["hits"][0]["match_probability"]
     statement = dialog.locator(".statement")
@@ -105,7 +105,7 @@ def test_the_match_is_stated_in_words_with_the_number_behind_them(opened: tuple[
 
 
 def test_both_ranks_stand_side_by_side(page: Page) -> None:
-    """That of retrieval and that after reranking, for a picture that the reranker moved."""
+    """A picture moved by reranking shows both its ranks."""
     answer = search(page, "a tabby cat")
     hit = next(h for h in answer["hits"] if h["retrieval_rank"] != h["rank"] and h["rank"] < 20)
     page.goto(f"{page.url}&picture={hit['image_id']}")
@@ -121,7 +121,7 @@ def test_both_ranks_stand_side_by_side(page: Page) -> None:
 
 
 def test_no_good_match_is_said_with_the_nearest_pictures_below(page: Page) -> None:
-    """A sentence that no photograph shows."""
+    """A sentence that no photograph shows gets a heading above the nearest pictures."""
     answer = search(page, "an elephant playing the piano under water")
     assert answer["hits"][0]["match_probability"] < 0.03
     expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_visible()
@@ -136,7 +136,7 @@ def test_no_good_match_is_said_with_the_nearest_pictures_below(page: Page) -> No
 
 
 def test_a_shared_picture_opens_by_itself(visits: Visits, url: str) -> None:
-    """Its address is enough; Escape leads to the pictures behind it."""
+    """The address alone opens the picture; Escape leads to the grid."""
     page = visits(f"{url}/?picture=1").page
     dialog = page.locator("dialog#picture")
     expect(dialog.get_by_role("heading").first).to_contain_text(re.compile(r"\.(jpg|png|webp)$"))
@@ -147,7 +147,7 @@ def test_a_shared_picture_opens_by_itself(visits: Visits, url: str) -> None:
 
 
 def test_more_like_this_leads_on(page: Page) -> None:
-    """Captions of the picture and pictures like it, itself left out."""
+    """It shows captions and similar pictures, without the picture itself."""
     search(page, "a tabby cat")
     dialog = open_first(page)
     number = int(page.url.rsplit("picture=", maxsplit=1)[1])

@@ -118,7 +118,7 @@ def test_who_returns_to_the_question_that_is_shown_waits_for_nothing(page: Page,
 
 
 def test_a_picture_opens_while_another_answer_is_on_its_way(page: Page) -> None:
-    """At once, and the search is not begun again."""
+    """The picture opens at once, and the search is not sent again."""
     search(page, "a tabby cat")
     seen(page)
     held: list[Route] = []
@@ -135,7 +135,7 @@ def test_a_picture_opens_while_another_answer_is_on_its_way(page: Page) -> None:
 
 @pytest.mark.parametrize("how", ["Escape", "Clear the search"])
 def test_words_that_were_not_asked_for_yet_can_be_taken_back(visits: Visits, url: str, how: str) -> None:
-    """Before the pause after the last key is over; they are never searched for."""
+    """Words removed before the debounce ends are never searched for."""
     visit = visits(url)
     page = visit.page
     seen(page)
@@ -157,7 +157,7 @@ def test_words_that_were_not_asked_for_yet_can_be_taken_back(visits: Visits, url
 
 
 def test_a_key_just_pressed_does_not_close_what_is_opened_next(page: Page) -> None:
-    """A picture stays open, and a view too, which then has the words."""
+    """The picture stays open; so does a view, which takes over the words."""
     seen(page)
     script = """(next) => {
         const field = document.getElementById("q");
@@ -177,7 +177,7 @@ def test_a_key_just_pressed_does_not_close_what_is_opened_next(page: Page) -> No
 
 
 def test_slash_leads_to_the_field_from_a_filter_too(page: Page) -> None:
-    """A box that is ticked takes no text."""
+    """The shortcut works from a checkbox, which takes no text."""
     seen(page)
     page.get_by_role("button", name=re.compile("^Format")).click()
     panel = page.get_by_role("group", name="Format", exact=True)
@@ -189,7 +189,7 @@ def test_slash_leads_to_the_field_from_a_filter_too(page: Page) -> None:
 
 
 def test_the_address_holds_the_query_so_that_back_reload_and_sharing_work(page: Page, visits: Visits, url: str) -> None:
-    """Each of them shows the same pictures again."""
+    """Back, reload and a shared address show the same pictures."""
     search(page, "a tabby cat")
     expect(page).to_have_url(re.compile(r"/\?q=a\+tabby\+cat$"))
     cats = ids(page)
@@ -214,7 +214,7 @@ def test_the_address_holds_the_query_so_that_back_reload_and_sharing_work(page: 
 
 
 def test_pictures_keep_their_proportions_and_rows_fill_the_width(page: Page) -> None:
-    """As a photographer hung them: nothing is cropped, rows are of one height and end at one edge."""
+    """Nothing is cropped; each row has one height, and full rows end at the same edge."""
     seen(page)
     found = tiles(page).evaluate_all(
         """tiles => tiles.map(tile => {
@@ -257,7 +257,7 @@ def test_nothing_jumps(page: Page, url: str) -> None:
 
 
 def test_thumbnails_are_loaded_where_somebody_looks(visits: Visits, url: str, collection: Collection) -> None:
-    """Not those far below; they come when they are scrolled to."""
+    """Thumbnails far below load only when scrolled to."""
     visit = visits(f"{url}/?q=a+photograph")
     seen(visit.page)
     visit.page.wait_for_load_state("networkidle")
@@ -270,7 +270,7 @@ def test_thumbnails_are_loaded_where_somebody_looks(visits: Visits, url: str, co
 
 @pytest.mark.parametrize("address", ["/", "/?q=a+photograph"])
 def test_scrolling_leads_to_every_picture(visits: Visits, url: str, collection: Collection, address: str) -> None:
-    """Without a button for more, each picture once, and the document stays small."""
+    """Scrolling meets each picture once, and the document stays small."""
     page = visits("about:blank").page
     with near_duplicates_known(page):
         page.goto(url + address)
@@ -305,7 +305,7 @@ def test_one_page_of_a_long_answer_follows_the_other(visits: Visits, url: str) -
 
 
 def test_coming_back_from_a_picture_leaves_the_grid_where_it_was(page: Page) -> None:
-    """Scroll position and focus are those of before."""
+    """Scroll position and focus are restored."""
     search(page, "a photograph")
     wheel(page, 1500)
     seen(page)
@@ -327,7 +327,7 @@ def test_coming_back_from_a_picture_leaves_the_grid_where_it_was(page: Page) -> 
 
 
 def test_going_to_the_field_leaves_the_grid_where_it_was(page: Page) -> None:
-    """The bar is always in the window."""
+    """Focusing the field does not scroll."""
     at = far_down(page)
     page.locator("#results").evaluate("main => main.focus({preventScroll: true})")
     page.keyboard.press("/")
@@ -338,7 +338,7 @@ def test_going_to_the_field_leaves_the_grid_where_it_was(page: Page) -> None:
 
 @pytest.mark.parametrize("view", ["Compare orders and models", "Index folders"])
 def test_coming_back_from_a_view_leaves_the_grid_where_it_was(page: Page, view: str) -> None:
-    """By its button and by back."""
+    """Leaving a view by its button or by back restores the scroll position."""
     search(page, "a photograph")
     wheel(page, 1500)
     seen(page)

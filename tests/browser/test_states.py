@@ -63,7 +63,7 @@ def test_without_the_server_it_says_so_and_comes_back_by_itself(visits: Visits, 
 
 @pytest.mark.troubled
 def test_a_first_visit_to_a_server_that_has_gone_waits_for_it(visits: Visits, url: str) -> None:
-    """No pictures yet, so a state of its own; it asks again by itself."""
+    """Without pictures the page shows a state, and keeps trying."""
     page = visits("about:blank").page
     page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
     page.goto(url)
@@ -74,7 +74,7 @@ def test_a_first_visit_to_a_server_that_has_gone_waits_for_it(visits: Visits, ur
 
 @pytest.mark.troubled
 def test_a_machine_that_is_offline_is_told_so(page: Page) -> None:
-    """And searches when it is online again."""
+    """The notice goes when the machine is online again, and searches work."""
     seen(page)
     page.context.set_offline(offline=True)
     expect(page.get_by_text("This machine is offline")).to_be_visible()
@@ -134,7 +134,7 @@ def test_an_error_says_what_the_server_said_and_can_be_tried_again(
 
 @pytest.mark.troubled
 def test_half_a_query_changes_nothing_but_a_line_of_text(page: Page) -> None:
-    """A lone hyphen takes nothing away yet: the pictures stay, the reason stands above them."""
+    """With a lone hyphen the pictures stay, and the reason is shown above them."""
     search(page, "a tabby cat")
     with page.expect_response(lambda r: r.url.endswith("/v1/search") and r.status == 422) as answered:
         box(page).fill("-cat")
@@ -162,7 +162,7 @@ def test_what_went_wrong_is_no_longer_told_where_somebody_returned_from_it(page:
 
 @pytest.mark.troubled
 def test_a_next_page_that_failed_is_asked_for_again_when_somebody_says_so(page: Page) -> None:
-    """Not by each turn of the wheel; then it comes, and the place in the grid is the same."""
+    """Scrolling does not retry; the button does, and the scroll position stays."""
     times = 0
 
     def fail(route: Route) -> None:
@@ -207,7 +207,7 @@ def test_a_view_that_did_not_come_can_be_opened_later(page: Page, view: str) -> 
     expect(page.get_by_role("button", name="Back to the pictures")).to_be_visible()
 
 
-def test_who_browses_is_not_torn_away_when_indexing_ends(page: Page) -> None:
+def test_browsing_is_not_interrupted_when_indexing_ends(page: Page) -> None:
     """A notice offers the new pictures; without it nothing moves."""
     at = far_down(page)
     page.evaluate("document.getElementById('indexing').dispatchEvent(new Event('indexed'))")
@@ -220,7 +220,7 @@ def test_who_browses_is_not_torn_away_when_indexing_ends(page: Page) -> None:
 
 
 def test_filters_that_leave_nothing_can_be_taken_away(visits: Visits, url: str) -> None:
-    """With one button."""
+    """One button clears all filters."""
     page = visits(f"{url}/?format=JPEG&from=1990&to=1991").page
     expect(page.get_by_role("heading", name="No pictures match these filters")).to_be_visible()
     page.locator("#state").get_by_role("button", name="Clear filters").click()
