@@ -28,7 +28,7 @@ from indexer.catalog.captions import captions_of_image
 from indexer.catalog.embeddings import read_vectors
 from indexer.catalog.images import content_hashes
 from indexer.catalog.records import Kind
-from indexer.ingest import captions, displaced, pipeline
+from indexer.ingest import captions, displaced, pipeline, writing
 from indexer.vectors import index as vector_index
 from tests.fakes import FakeEncoder
 
@@ -60,7 +60,7 @@ POINTS = {
     "scanned": Point("changed", pipeline, "scan", when="after"),
     "decoding, in a thread": Point("new", pipeline, "read_picture", nth=5),
     "encoding": Point("new", FakeEncoder, "encode_images", nth=2),
-    "one image of a batch written": Point("new", pipeline, "write_embedding", nth=5, when="after"),
+    "one image of a batch written": Point("new", writing, "write_embedding", nth=5, when="after"),
     "a batch about to be committed": Point("new", sqlalchemy.Connection, "commit", nth=4),
     "a batch committed": Point("new", sqlalchemy.Connection, "commit", nth=4, when="after"),
     "a replaced image forgotten": Point("changed", displaced, "forget_images", when="after"),
