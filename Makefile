@@ -40,7 +40,7 @@ types: setup ## mypy --strict
 check: lint types test ## all of the above
 
 bench: setup ## time the stages on this machine, JSON out
-	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python -m benchmarks.stages
 
 model: setup ## rebuild the base model: make model DATASET=path/to/flickr8k
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'

@@ -1,25 +1,25 @@
-"""Everything this room raises on purpose.
+"""Errors of this package.
 
 ApiError
-├── InputError      what the command line was given cannot be used
-├── KeysError       the file of API keys cannot be read or written
-└── SettingsError   a server would not be safe, or cannot start, with these settings
+├── InputError      an invalid command-line argument
+├── KeysError       the API key file cannot be read or written
+└── SettingsError   settings with which a server is unsafe or cannot start
 """
 
 from __future__ import annotations
 
 
 class ApiError(Exception):
-    """Root of this room's errors; the message names the thing and the way out."""
+    """Root of this package's errors; the message says what is wrong and what to do."""
 
 
 class InputError(ApiError):
-    """What the command line was given cannot be used."""
+    """A command-line argument is invalid."""
 
 
 class KeysError(ApiError):
-    """The file of API keys cannot be read or written."""
+    """The API key file cannot be read or written."""
 
 
 class SettingsError(ApiError):
-    """A server would not be safe, or cannot start, with these settings."""
+    """A server is unsafe or cannot start with these settings."""

@@ -7,9 +7,7 @@ Each run is a process of its own, from its start to its end; the disk's cache is
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,19 +15,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.growth import SENTENCES, fill
+from benchmarks import report
+from benchmarks.growth import SEED, SENTENCES, fill
 from encoders import load_encoder
-from encoders.device import machine
 from indexer import Catalog, VectorIndex
 from indexer.catalog.records import Kind
 
 
 def main() -> None:
     """Measure and write the document."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     encoder = load_encoder()
     seconds = []
@@ -49,16 +46,13 @@ def main() -> None:
             answer = subprocess.run(command, capture_output=True, check=True)  # noqa: S603  ours
             seconds.append(time.perf_counter() - began)
             assert len(json.loads(answer.stdout)["hits"]) == 10  # noqa: S101  a wrong figure is worse than none
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
     result = {
         "images": options.count,
         "median_seconds": round(statistics.median(seconds), 2),
         "slowest_seconds": round(max(seconds), 2),
-        "on": {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine(),
+        "on": report.provenance(SEED),
     }
-    print(json.dumps(result, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=2) + "\n")
+    report.write(result, options.out)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ cropped and brightened.
 
 from __future__ import annotations
 
-import argparse
 import io
 import itertools
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +16,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from benchmarks import report
 from encoders import Encoder, ImageFeatures, load_encoder
 from indexer import open_image
 from indexer.duplicates import AGREEMENT, COSINE, LIKENESS, agreement, likeness, thumbnails
 
 BATCH = 16
+SEED = 0
 
 
 def recompressed(image: Image.Image, quality: int) -> Image.Image:
@@ -95,7 +95,7 @@ def summary(found: np.ndarray) -> dict[str, object]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pairs", type=int, default=800)
     parser.add_argument("--originals", type=int, default=200)
@@ -110,13 +110,13 @@ def main() -> None:
     document["closest neighbours"] = [
         [pairs[i][0].name, pairs[i][1].name, *found[:, i].round(3).tolist()] for i in np.argsort(-found[2])[:15]
     ]
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(SEED)
     chosen = sorted(rng.choice(len(pairs), min(options.originals, len(pairs)), replace=False).tolist())
     originals = [ones[i] for i in chosen]
     for name, change in VARIANTS.items():
         changed = [change(image) for image in originals]
         document[name] = summary(measures(one.take(chosen), encode(encoder, changed), originals, changed))
-    print(json.dumps(document, indent=2))
+    report.write(document | {"on": report.provenance(SEED)}, options.out)
 
 
 if __name__ == "__main__":

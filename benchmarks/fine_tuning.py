@@ -7,7 +7,6 @@ Flickr8k's validation split for what is forgotten. Prints one JSON document.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import subprocess
@@ -19,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import report
 from benchmarks.named_pictures import find
 from indexer import open_image
 from indexer.errors import DecodeError
 
 TRAINED_ON = 500
+SEED = 0
 
 
 def write_table(path: Path, rows: Sequence[tuple[Path, str]]) -> Path:
@@ -63,7 +64,7 @@ def recalls(model: object, held_out: Path, flickr8k: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("flickr8k", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="gets the tables and the model; must be new")
@@ -72,12 +73,12 @@ def main() -> None:
     options.work.mkdir(parents=True)
     named = find(options.folder)
     rows = [row for row in zip(named.files, named.called, strict=True) if readable(row[0])]
-    order = np.random.default_rng(0).permutation(len(rows))
+    order = np.random.default_rng(SEED).permutation(len(rows))
     training = write_table(options.work / "training.csv", [rows[i] for i in order[:TRAINED_ON]])
     held_out = write_table(options.work / "held_out.csv", [rows[i] for i in order[TRAINED_ON:]])
-    out = options.work / "run"
+    run = options.work / "run"
     began = time.perf_counter()
-    trained = crosslook("train", training, "--out", out, "--init", options.init)
+    trained = crosslook("train", training, "--out", run, "--init", options.init)
     figures = {
         "trained_on": TRAINED_ON,
         "held_out": len(rows) - TRAINED_ON,
@@ -85,9 +86,9 @@ def main() -> None:
         "epochs": trained["epochs"],
         "best_epoch": trained["best_epoch"],
         "before": recalls(options.init, held_out, options.flickr8k),
-        "after": recalls(out / "model", held_out, options.flickr8k),
+        "after": recalls(run / "model", held_out, options.flickr8k),
     }
-    print(json.dumps(figures, indent=1))
+    report.write(figures | {"on": report.provenance(SEED)}, options.out)
 
 
 if __name__ == "__main__":

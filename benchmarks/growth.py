@@ -9,13 +9,9 @@ base model, and a search of the 100 nearest with reranking. Each size runs in a 
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
-import platform
 import resource
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import report
 from benchmarks.vectors import embeddings
 from encoders import Encoder, load_encoder
-from encoders.device import machine
 from encoders.features import pack_states
 from indexer import Catalog, VectorIndex
 from indexer.catalog.records import Kind
@@ -39,6 +35,7 @@ SENTENCES = (
     "a woman reading a newspaper on a bench",
     "a climber on a steep rock",
 )
+SEED = 3
 REPEATS = 5
 PATTERNS = 64
 """Different region grids; their content does not change what they cost."""
@@ -46,7 +43,7 @@ PATTERNS = 64
 
 def fill(catalog: Catalog, count: int, encoder: Encoder, encoder_id: int) -> None:
     """Write the rows that so many pictures have."""
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(SEED)
     channels = encoder.encode_texts(SENTENCES[:1]).tokens[0].shape[1]
     grids = [pack_states(_unit(rng.normal(size=(49, channels)))) for _ in range(PATTERNS)]
     vectors = embeddings(count, encoder.dimension, seed=1).astype("<f2")
@@ -88,8 +85,8 @@ def measure(count: int, folder: Path, answer: Any) -> None:  # noqa: ANN401  a q
         building = time.perf_counter() - began
     answer.put(
         {
-            "structure": built.choice.structure,
-            "recall_at_10": built.choice.recall,
+            "structure": built.structure.structure,
+            "recall_at_10": built.structure.recall,
             "build_seconds": round(building, 1),
             "catalog_bytes_an_image": round(sum(f.stat().st_size for f in folder.glob("catalog.db*")) / count),
             "vector_file_bytes_an_image": round(sum(f.stat().st_size for f in folder.glob("vectors/*")) / count),
@@ -119,13 +116,11 @@ def searched(folder: Path, answer: Any) -> None:  # noqa: ANN401  a queue
 
 def main() -> None:
     """Measure every size and write the document."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("--counts", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
-    parser.add_argument("--out", type=Path, help="a JSON file; results of other sizes in it stay")
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    about = {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine()
-    document = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
+    about = report.provenance(SEED)
+    document = report.previous(options.out)
     context = multiprocessing.get_context("spawn")
     for count in options.counts:
         result: dict[str, Any] = {}
@@ -141,10 +136,7 @@ def main() -> None:
                 result |= answer.get()
                 process.join()
         document[str(count)] = result | {"on": about}
-        print(count, json.dumps(result))
-        if options.out:
-            options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(json.dumps(document, indent=2) + "\n")
+        report.write(document, options.out)
 
 
 if __name__ == "__main__":

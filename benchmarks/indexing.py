@@ -13,11 +13,7 @@ pictures are first blown up to JPEGs of that size, so that decoding dominates as
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -28,9 +24,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks import report
 from encoders import Encoder, load_encoder
 from encoders.datasets import IMAGE_SUFFIXES
-from encoders.device import machine
 from indexer import Catalog, index_paths, open_image
 
 BATCH = 32
@@ -86,12 +82,11 @@ def alone(encoder: Encoder, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> None
 
 def main() -> None:
     """Measure and write the document."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--megapixels", type=float)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="a JSON file; results of other sizes in it stay")
     options = parser.parse_args()
     encoder = load_encoder()
     with tempfile.TemporaryDirectory() as name:
@@ -112,22 +107,16 @@ def main() -> None:
                 run()
                 times[what].append(1000 * (time.perf_counter() - began) / len(paths))
     each = {what: round(statistics.median(found), 2) for what, found in times.items()}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
     result = {
         "milliseconds_a_picture": each,
         "times_faster_than_open_clip": round(each["open_clip"] / each["crosslook"], 2),
         "times_faster_than_its_batches": round(each["open_clip_in_batches"] / each["crosslook"], 2),
         "times_the_cnn_alone": round(each["crosslook"] / each["cnn_alone"], 2),
         "pictures": len(paths),
-        "on": {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine(),
+        "on": report.provenance(),
     }
     key = f"{options.megapixels:g} megapixels" if options.megapixels else "as they are"
-    document = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
-    document[key] = result
-    print(json.dumps({key: result}, indent=2))
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(document, indent=2) + "\n")
+    report.write(report.previous(options.out) | {key: result}, options.out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Words that captions never say: `python benchmarks/named_pictures.py FOLDER`.
+"""Words that captions never say: `python -m benchmarks.named_pictures FOLDER`.
 
 FOLDER holds pictures with `NAME.txt` beside `NAME.png`, its first line the name of what is shown; Debian's
 `tuxpaint-stamps-default` has some at /usr/share/tuxpaint/stamps. Each name is a query, any picture of that name is
@@ -8,8 +8,6 @@ words training captions said. Prints one JSON document.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import report
 from encoders import BASE_MODEL, Encoder, ImageFeatures, load_encoder
 from encoders.checkpoint.files import read_checkpoint, write_checkpoint
 from encoders.datasets import IMAGE_SUFFIXES
@@ -108,7 +107,7 @@ def measure(named: Named, encoder: Encoder, depth: int) -> dict[str, dict[str, f
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", type=Path, default=BASE_MODEL)
     parser.add_argument("--depth", type=int, default=100)
@@ -122,7 +121,7 @@ def main() -> None:
             "without_class_channel": measure(named, plain, options.depth),
             "with_class_channel": measure(named, load_encoder(options.model), options.depth),
         }
-    print(json.dumps(figures, indent=1))
+    report.write(figures | {"on": report.provenance()}, options.out)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,9 @@ pictures that it led to, waiting for further keys included. All are medians.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import shutil
 import statistics
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +24,9 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks import report
+from benchmarks.growth import SEED
 from benchmarks.serving import made, server
-from encoders.device import machine
 from indexer import Catalog
 from scripts.demo import PHOTOGRAPHS, _photographs
 
@@ -180,10 +177,9 @@ def measure(index: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and write the document."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--index", type=Path, help="an index that is there already")
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         index = options.index
@@ -192,11 +188,8 @@ def main() -> None:
             (Path(name) / "pictures").mkdir()
             link_pictures(index, Path(name) / "pictures")
         result = {"images": options.count if options.index is None else None} | measure(index)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    result["on"] = {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine()
-    print(json.dumps(result, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=2) + "\n")
+    result["on"] = report.provenance(SEED)
+    report.write(result, options.out)
 
 
 if __name__ == "__main__":

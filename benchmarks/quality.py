@@ -1,4 +1,4 @@
-"""How good a model's judgement is, beyond recall: `python benchmarks/quality.py PATH/TO/flickr8k --split dev`.
+"""How good a model's judgement is, beyond recall: `python -m benchmarks.quality PATH/TO/flickr8k --split dev`.
 
 Three figures on one split of a captioned dataset, and a picture of the second:
 
@@ -10,8 +10,6 @@ Three figures on one split of a captioned dataset, and a picture of the second:
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from benchmarks import report
 from encoders import Encoder, Floats, ImageFeatures, TextFeatures, load_encoder
 from encoders.datasets import Dataset, read_dataset
 from search.evaluation.evaluate import encode_dataset
@@ -223,7 +222,7 @@ def best_probabilities(split: Split, queries: Sequence[str], depth: int) -> Floa
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--split", default="dev")
     parser.add_argument("--model", type=Path, help="default: the base model")
@@ -245,7 +244,7 @@ def main() -> None:
             "roc_auc": round(roc_auc(best, best_probabilities(split, absent, options.depth)), 3),
         },
     }
-    print(json.dumps(figures, indent=1))
+    report.write(figures | {"on": report.provenance()}, options.out)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,9 @@ asks with 16 clients for so many seconds, has pictures indexed meanwhile, and wa
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -31,9 +29,9 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from benchmarks.growth import fill
+from benchmarks import report
+from benchmarks.growth import SEED, fill
 from encoders import load_encoder
-from encoders.device import machine
 from indexer import Catalog, VectorIndex
 from indexer.catalog.records import Kind
 
@@ -212,13 +210,12 @@ def made(folder: Path, count: int) -> Path:
 
 def main() -> None:
     """Measure and write the document."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--index", type=Path, help="an index that is there already")
     parser.add_argument("--seconds", type=float, default=10, help="for each number of clients")
     parser.add_argument("--soak", type=float, help="seconds, instead")
     parser.add_argument("--roots", type=Path, help="pictures to index during a soak")
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         index = options.index or made(Path(name), options.count)
@@ -233,11 +230,8 @@ def main() -> None:
                 "without_batching": alone,
                 "throughput_of_32_clients_to_1": round(rates["32"] / rates["1"], 2),
             }
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    result["on"] = {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine()
-    print(json.dumps(result, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=2) + "\n")
+    result["on"] = report.provenance(SEED)
+    report.write(result, options.out)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,8 @@ Times are medians in milliseconds. Machines differ and are shared, so compare ra
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,14 +14,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks import report
 from encoders import ImageFeatures, load_encoder
-from encoders.device import machine
 from encoders.features import pack_states, unpack_states
 from indexer import open_image
 from indexer.pictures.decode import reading_size
 from search import SearchEngine
 
 BATCH, CANDIDATES, REPEATS = 32, 100, 7
+SEED = 0
 SENTENCE = "two dogs running through deep snow under a blue sky"
 
 
@@ -50,7 +47,7 @@ def photograph(rng: np.random.Generator) -> bytes:
 
 def measure() -> dict[str, float]:
     """Every stage, in milliseconds."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(SEED)
     began = time.perf_counter()
     encoder = load_encoder()
     encoder.encode_texts([SENTENCE])
@@ -85,23 +82,17 @@ def warm_search(index: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("--index", type=Path, help="an index to search, for the times of a warm search")
-    parser.add_argument("--out", type=Path, help="a JSON file")
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
     stages = measure()
     document: dict[str, object] = {
-        "commit": commit.stdout.strip(),
-        "machine": {"processor": platform.machine(), "python": platform.python_version()} | machine(),
         "milliseconds": stages,
         "rerank_100_over_encode_100": round(stages["rerank_100"] / (100 * stages["encode_image"]), 4),
     }
     if options.index:
         document["warm_search_ms"] = warm_search(options.index)
-    print(json.dumps(document, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(document, indent=2) + "\n")
+    report.write(document | {"on": report.provenance(SEED)}, options.out)
 
 
 if __name__ == "__main__":

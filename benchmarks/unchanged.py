@@ -5,10 +5,8 @@ The files are made and the catalog is filled by SQL: what is measured is finding
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection, insert
 
+from benchmarks import report
 from encoders import load_encoder
 from indexer import Catalog, VectorIndex
 from indexer.catalog import schema
@@ -28,6 +27,7 @@ from indexer.catalog.records import Kind
 ROOT = Path(__file__).parent.parent
 FOLDER = 500  # files in one folder
 BATCH = 10_000
+SEED = 0
 
 
 def make_files(folder: Path, count: int) -> Iterator[tuple[str, int, int]]:
@@ -60,7 +60,7 @@ def fill(connection: Connection, files: list[tuple[str, int, int]], first: int, 
 
 def make_index(folder: Path, directory: Path, count: int) -> None:
     """A tree of files, and an index that knows them all."""
-    model, rng = load_encoder(lazy=True), np.random.default_rng(0)
+    model, rng = load_encoder(lazy=True), np.random.default_rng(SEED)
     files = list(make_files(folder, count))
     with Catalog.open(directory, create=True) as catalog:
         catalog.use_encoder(model.name, model.fingerprint, model.dimension)
@@ -92,29 +92,21 @@ def run(directory: Path, *arguments: str) -> dict[str, object]:
 
 def main() -> None:
     """Make, measure, print, and keep the figures with --out."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="write the document here as well")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder, directory = Path(temporary) / "pictures", Path(temporary) / "index"
         make_index(folder, directory, options.files)
         first = run(directory, str(folder))
         runs = [run(directory) for _ in range(options.repeats)]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
     document = {
-        "commit": commit.stdout.strip(),
-        "machine": {"processor": platform.machine(), "python": platform.python_version(), "cores": os.cpu_count()},
         "load_before": round(os.getloadavg()[2], 1),
         "first_run_with_path": first,
         "runs_without_path": runs,
     }
-    text = json.dumps(document, indent=2)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    report.write(document | {"on": report.provenance(SEED)}, options.out)
 
 
 if __name__ == "__main__":

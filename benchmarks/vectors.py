@@ -10,11 +10,8 @@ a time, and searches as thoroughly as it must to find `--recall` of the ten near
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-import platform
 import resource
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -23,10 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import report
 from benchmarks.peers import PEERS, Peer
-from encoders.device import machine
 
 K = 10
+SEED = 1
 KEPT = 100
 """A filter keeps one row of so many."""
 SLOW, ENOUGH = 30_000, 30
@@ -97,8 +95,8 @@ def tuned(peer: Peer, queries: Floats, truth: Rows, asked: float, allowed: Rows 
 
 def measure(name: str, options: argparse.Namespace, answer: Any) -> None:  # noqa: ANN401  a queue
     """One peer from start to end, in a process of its own."""
-    vectors = embeddings(options.count, options.dimension, seed=1)
-    queries = embeddings(options.queries, options.dimension, seed=2)
+    vectors = embeddings(options.count, options.dimension, seed=SEED)
+    queries = embeddings(options.queries, options.dimension, seed=SEED + 1)
     allowed = np.arange(0, options.count, KEPT)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
@@ -120,21 +118,18 @@ def measure(name: str, options: argparse.Namespace, answer: Any) -> None:  # noq
 
 def main() -> None:
     """Measure every peer and write the document."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = report.parser(__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--dimension", type=int, default=384, help="as the base model's")
     parser.add_argument("--queries", type=int, default=1000, help="half of them to tune with, half of them timed")
     parser.add_argument("--recall", type=float, default=0.98)
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
-    parser.add_argument("--out", type=Path, help="a JSON file; results of other peers in it stay")
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
     asked = {name: getattr(options, name) for name in ("count", "dimension", "queries", "recall")}
     document: dict[str, Any] = {"asked": asked, "peers": {}}
-    if options.out and options.out.exists():
-        there = json.loads(options.out.read_text())
-        if there["asked"] == asked:
-            document["peers"] = there["peers"]
+    earlier = report.previous(options.out)
+    if earlier.get("asked") == asked:
+        document["peers"] = earlier["peers"]
     context = multiprocessing.get_context("spawn")
     for name in options.peers:
         answer = context.Queue()
@@ -144,12 +139,8 @@ def main() -> None:
             process.join(0.5)
         result = answer.get() if not answer.empty() else {"failed": f"ended with status {process.exitcode}"}
         process.join()
-        about = {"commit": commit.stdout.strip(), "python": platform.python_version()} | machine()
-        document["peers"][name] = result | {"on": about}
-        print(name, json.dumps(result))
-        if options.out:
-            options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(json.dumps(document, indent=2) + "\n")
+        document["peers"][name] = result | {"on": report.provenance(SEED)}
+        report.write(document, options.out)
 
 
 if __name__ == "__main__":

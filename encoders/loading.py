@@ -35,5 +35,5 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
 @cache
 def caption_bank() -> tuple[str, ...]:
     """Captions that ship with the base model, for collections that have none of their own."""
-    lines = (BASE_MODEL / "captions.txt").read_text(encoding="utf-8").splitlines()
+    lines = (BASE_MODEL / "captions.txt").read_text(encoding="utf-8").split("\n")
     return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))

@@ -1,4 +1,4 @@
-"""Encoding many sentences: batches of like length, so that little of each batch is padding."""
+"""Encoding many sentences: in batches of like length, which costs the least padding."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from .features import TextFeatures
 from .protocol import Encoder
 
 BATCH = 256
+"""Sentences in one forward pass."""
 
 
 def encode_in_batches(encoder: Encoder, texts: Sequence[str]) -> Iterator[tuple[list[int], TextFeatures]]:
-    """Encode sentences in batches of `BATCH`, the shortest first.
+    """Encode sentences batch by batch, the shortest first.
+
+    Args:
+        encoder: the model.
+        texts: the sentences, in any order.
 
     Yields:
-        The positions in `texts` of one batch, and its features in that order.
+        The positions in `texts` of up to 256 sentences, and their features in that order.
     """
     order = sorted(range(len(texts)), key=lambda position: len(texts[position]))
     for start in range(0, len(order), BATCH):

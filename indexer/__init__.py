@@ -3,9 +3,10 @@
 from .catalog.catalog import Catalog
 from .duplicates import find_duplicates
 from .errors import IndexerError
-from .ingest.pipeline import IndexReport, index_paths
+from .ingest.pipeline import index_paths
 from .ingest.roots import forget
 from .ingest.watch import follow
+from .ingest.writing import IndexReport
 from .models import add_model, remove_model, switch_model
 from .pictures.decode import open_image
 from .vectors.index import VectorIndex

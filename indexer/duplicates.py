@@ -7,8 +7,7 @@ tell those apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,10 +16,14 @@ import numpy as np
 from PIL import Image
 
 from encoders import Floats
+from encoders.progress import Progress, no_progress
 
 from .catalog.catalog import Catalog
+from .catalog.embeddings import read_vectors, stored_features
+from .catalog.images import images_by_id, known_locations
 from .catalog.records import Kind, LocationRecord
 from .errors import DecodeError
+from .ingest.reading import DECODE_THREADS, read_ahead
 from .pictures.decode import open_image
 from .vectors.index import VectorIndex
 
@@ -34,7 +37,9 @@ NEIGHBOURS = 16
 """How many are compared with each image; larger groups hang together through their members."""
 
 QUERIES, PAIRS = 1024, 512  # in one search, and in one reading of grids: memory stays bounded
-THREADS = 4
+HELD = 4 * PAIRS
+"""Images whose thumbnails are in memory at one time, 21.5 kB each; one reading of pairs has at most half as many."""
+
 SIDE = 16  # of a thumbnail
 
 MARGINS = ((0, 0, 0, 0), (0.025,) * 4, (0.05,) * 4, (0.05, 0, 0, 0), (0, 0.05, 0, 0), (0, 0, 0.05, 0), (0, 0, 0, 0.05))
@@ -61,7 +66,7 @@ class DuplicateGroup:
 
 
 def find_duplicates(
-    catalog: Catalog, *, threshold: float = LIKENESS, progress: Callable[[str, int, int], None] = lambda *_: None
+    catalog: Catalog, *, threshold: float = LIKENESS, progress: Progress = no_progress
 ) -> list[DuplicateGroup]:
     """Find all groups of files that show one picture. Missing files are left out, and links, which are no copies.
 
@@ -72,7 +77,7 @@ def find_duplicates(
         progress: called with a phase (`images`, `pairs`), how much is done, and out of how much.
     """
     places: dict[int, list[LocationRecord]] = {}
-    for record in catalog.locations().values():
+    for record in known_locations(catalog).values():
         if not record.missing and not Path(record.path).is_symlink():
             places.setdefault(record.image_id, []).append(record)
     groups = _Groups(places)
@@ -120,11 +125,9 @@ def likeness(one: Floats, two: Floats) -> float:
     return float(max((one[:1] @ two.T).max(), (one @ two[:1].T).max()))
 
 
-def _neighbours(
-    catalog: Catalog, among: Collection[int], progress: Callable[[str, int, int], None]
-) -> list[tuple[int, int]]:
+def _neighbours(catalog: Catalog, among: Collection[int], progress: Progress) -> list[tuple[int, int]]:
     """Pairs of images near each other by their vectors, each once."""
-    ids, vectors = catalog.vectors(Kind.IMAGE)
+    ids, vectors = read_vectors(catalog, Kind.IMAGE)
     index = VectorIndex.open(catalog, Kind.IMAGE)
     pairs: set[tuple[int, int]] = set()
     for start in range(0, len(ids), QUERIES):
@@ -142,7 +145,7 @@ def _at_the_same_places(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -> l
     kept: list[tuple[int, int]] = []
     for start in range(0, len(pairs), PAIRS):
         part = pairs[start : start + PAIRS]
-        ids, _, regions = catalog.features_there(Kind.IMAGE, sorted({image for pair in part for image in pair}))
+        ids, _, regions = stored_features(catalog, Kind.IMAGE, sorted({image for pair in part for image in pair}))
         there, grids = set(ids), np.asarray(regions)
         part = [pair for pair in part if pair[0] in there and pair[1] in there]  # an indexer may be at work
         if not part:
@@ -156,20 +159,31 @@ def _at_the_same_places(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -> l
 def _likenesses(
     pairs: Sequence[tuple[int, int]],
     places: dict[int, list[LocationRecord]],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Iterator[tuple[tuple[int, int], float]]:
-    """How alike the two of each pair are, where both files can be read; each image is read once."""
-    seen: dict[int, Floats | None] = {}
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="thumbnails") as pool:
-        for start in range(0, len(pairs), PAIRS):
-            part = pairs[start : start + PAIRS]
-            ids = sorted({image for pair in part for image in pair} - seen.keys())
-            seen.update(zip(ids, pool.map(partial(_look, places), ids), strict=True))
-            for one, two in part:
-                first, second = seen[one], seen[two]
-                if first is not None and second is not None:
-                    yield (one, two), likeness(first, second)
-            progress("pairs", min(start + PAIRS, len(pairs)), len(pairs))
+    """How alike the two of each pair are, where both files can be read.
+
+    Pairs that hang together follow each other, so an image is read once; again only where so many of them do that
+    their thumbnails do not fit into memory.
+    """
+    joined = _Groups({image for pair in pairs for image in pair})
+    for one, two in pairs:
+        joined.unite(one, two, 1.0)
+    pairs = sorted(pairs, key=lambda pair: (joined.root(pair[0]), pair))
+    held: dict[int, Floats | None] = {}
+    for start in range(0, len(pairs), PAIRS):
+        part = pairs[start : start + PAIRS]
+        ids = {image for pair in part for image in pair}
+        held |= {image: held.pop(image) for image in ids & held.keys()}  # those in use are the youngest
+        missing = sorted(ids - held.keys())
+        held.update(zip(missing, read_ahead(partial(_look, places), missing, 2 * DECODE_THREADS), strict=True))
+        for image in list(held)[:-HELD]:
+            del held[image]
+        for one, two in part:
+            first, second = held[one], held[two]
+            if first is not None and second is not None:
+                yield (one, two), likeness(first, second)
+        progress("pairs", min(start + PAIRS, len(pairs)), len(pairs))
 
 
 def _look(places: dict[int, list[LocationRecord]], image: int) -> Floats | None:
@@ -191,7 +205,7 @@ class _Groups:
 
     def unite(self, one: int, two: int, alike: float) -> None:
         """Put the groups of two images together."""
-        first, second = self._find(one), self._find(two)
+        first, second = self.root(one), self.root(two)
         if first != second:
             self._parent[second] = first
             self._least[first] = min(alike, self._least[first], self._least[second])
@@ -200,10 +214,11 @@ class _Groups:
         """Each group's images, and the least likeness that joined them."""
         members: dict[int, list[int]] = {}
         for image in self._parent:
-            members.setdefault(self._find(image), []).append(image)
+            members.setdefault(self.root(image), []).append(image)
         return ((images, self._least[root]) for root, images in members.items())
 
-    def _find(self, image: int) -> int:
+    def root(self, image: int) -> int:
+        """The image that stands for a group."""
         while self._parent[image] != image:
             self._parent[image] = image = self._parent[self._parent[image]]
         return image
@@ -212,7 +227,7 @@ class _Groups:
 def _described(catalog: Catalog, groups: _Groups, places: dict[int, list[LocationRecord]]) -> list[DuplicateGroup]:
     """The groups of more than one file, by the path of the largest."""
     several = [(images, least) for images, least in groups.all() if sum(len(places[i]) for i in images) > 1]
-    records = catalog.images([image for images, _ in several for image in images])
+    records = images_by_id(catalog, [image for images, _ in several for image in images])
     described = []
     for images, least in several:
         copies = [

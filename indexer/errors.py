@@ -1,29 +1,29 @@
-"""Everything this room raises on purpose.
+"""The errors that `indexer` raises.
 
 IndexerError
-├── SourceError            what should be indexed is not there, or holds no image
+├── SourceError            a path to index does not exist, or holds no images
 ├── DecodeError            a file is not an image, is damaged, or is too large
-│   └── ReadError              the system does not let it be read; it may another time
-├── WatchError             changes below a folder cannot be followed
+│   └── ReadError              the system refuses to read it; a later attempt may succeed
+├── WatchError             a folder cannot be watched
 ├── FilterError            a --where expression does not parse
 └── CatalogError           the catalog cannot be used
-    ├── IndexNotFoundError     there is no index in that folder
-    ├── CatalogVersionError    a newer crosslook wrote it
-    ├── IndexBusyError         another process is indexing there
+    ├── IndexNotFoundError     the folder holds no index
+    ├── CatalogVersionError    written by a newer crosslook
+    ├── IndexBusyError         another process is indexing into it
     ├── CatalogWriteError      the catalog can be read, but not written: read-only, locked, or the disk is full
-    ├── EncoderMismatchError   another model made its embeddings
-    └── ModelError             a model is not where it was, or cannot be added, switched to or removed
+    ├── EncoderMismatchError   its embeddings are from another model
+    └── ModelError             a model has moved, or cannot be added, activated or removed
 """
 
 from __future__ import annotations
 
 
 class IndexerError(Exception):
-    """Root of this room's errors; the message names the thing and the way out."""
+    """Base class; each message names the file or value and says what to do."""
 
 
 class SourceError(IndexerError):
-    """What should be indexed is not there, or holds no image."""
+    """A path to index does not exist, or holds no images."""
 
 
 class DecodeError(IndexerError):
@@ -31,11 +31,11 @@ class DecodeError(IndexerError):
 
 
 class ReadError(DecodeError):
-    """The system does not let a file be read; it may another time."""
+    """The system refuses to read a file; a later attempt may succeed."""
 
 
 class WatchError(IndexerError):
-    """Changes below a folder cannot be followed."""
+    """A folder cannot be watched for changes."""
 
 
 class FilterError(IndexerError):
@@ -47,15 +47,15 @@ class CatalogError(IndexerError):
 
 
 class IndexNotFoundError(CatalogError):
-    """There is no index in that folder."""
+    """The folder holds no index."""
 
 
 class CatalogVersionError(CatalogError):
-    """A newer crosslook wrote the catalog."""
+    """The catalog was written by a newer crosslook."""
 
 
 class IndexBusyError(CatalogError):
-    """Another process is indexing there."""
+    """Another process is indexing into the same index."""
 
 
 class CatalogWriteError(CatalogError):
@@ -63,8 +63,8 @@ class CatalogWriteError(CatalogError):
 
 
 class EncoderMismatchError(CatalogError):
-    """Another model made the embeddings of this index."""
+    """The embeddings of this index are from another model."""
 
 
 class ModelError(CatalogError):
-    """A model is not where it was, or cannot be added, switched to or removed."""
+    """A model has moved, or cannot be added, activated or removed."""

@@ -116,14 +116,8 @@ class Bench:
 
     def pairs(self, dataset: Dataset, what: str) -> PairSet:
         """A dataset's captions and maps, computed if they are not there yet."""
-        done, settings = 0, self.settings(Run())
+        settings = self.settings(Run())
         with progress() as report:
-
-            def advance(count: int) -> None:
-                nonlocal done
-                done += count
-                report(what, done, len(dataset.examples))
-
             return prepare_pairs(
                 dataset,
                 open_picture,
@@ -132,7 +126,8 @@ class Bench:
                 self.work / "cache",
                 cut=settings.image_cut,
                 views=settings.views,
-                advance=advance,
+                phase=what,
+                progress=report,
             )
 
 
@@ -208,7 +203,7 @@ def _run(bench: Bench, name: str, run: Run, held_out: PairSet) -> dict[str, Any]
             config=settings,
             open_picture=open_picture,
             resume=(out / "last.pt").exists(),
-            report=report,
+            progress=report,
         )
         model = _last(variant(bench.start, run).model, out / "last.pt")
         report("measuring", 0, 1)

@@ -180,7 +180,7 @@ def main() -> int:
                 config=config,
                 open_picture=open_picture,
                 resume=options.resume,
-                report=advance,
+                progress=advance,
             )
     except EXPECTED as exc:
         print(exc, file=sys.stderr)

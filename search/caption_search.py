@@ -10,6 +10,8 @@ import numpy as np
 from encoders import Floats, ImageFeatures, TextFeatures, caption_bank
 from encoders.sentences import encode_in_batches
 from indexer import Catalog
+from indexer.catalog.captions import add_bank, bank_ids, captions_by_id, has_captions
+from indexer.catalog.embeddings import stored_features
 from indexer.catalog.records import Ids, Kind
 from indexer.errors import CatalogWriteError
 
@@ -72,7 +74,7 @@ def _rerank(
 ) -> list[Candidate[int | str]]:
     """Reorder the first `depth` candidates, without those that an indexer has removed since they were retrieved."""
     ids = [c.key for c in candidates[:depth] if isinstance(c.key, int)]
-    stored, vectors, tokens = model.catalog.features_there(Kind.CAPTION, ids)
+    stored, vectors, tokens = stored_features(model.catalog, Kind.CAPTION, ids)
     features: dict[int | str, tuple[Floats, Floats]] = dict(extra.items())
     features |= dict(zip(stored, zip(vectors, tokens, strict=True), strict=True))
     first = [c for c in candidates[:depth] if c.key in features]
@@ -88,13 +90,13 @@ def _hidden_captions(model: ModelIndex) -> Ids:
 
     The bank is embedded when it is first needed, and stored unless the catalog cannot be written.
     """
-    if model.catalog.has_captions(FEW):
-        return model.catalog.bank_ids()
+    if has_captions(model.catalog, FEW):
+        return bank_ids(model.catalog)
     bank = set(caption_bank())
     with model.lock:
-        ids = model.catalog.bank_ids()
+        ids = bank_ids(model.catalog)
         if len(ids) < len(bank):  # none yet, or cut short by an earlier version
-            stored = {record.text for record in model.catalog.captions(ids.tolist()).values()}
+            stored = {record.text for record in captions_by_id(model.catalog, ids.tolist()).values()}
             _store_bank(model, model.bank or _encode(model, sorted(bank - stored)))
     return np.empty(0, np.int64)
 
@@ -104,7 +106,7 @@ def _store_bank(model: ModelIndex, bank: Encoded) -> None:
     vectors, tokens = zip(*bank.values(), strict=True)
     try:
         catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension, encoder.directory)
-        catalog.add_bank(list(bank), TextFeatures(np.stack(vectors), tokens))  # all of it, or nothing
+        add_bank(catalog, list(bank), TextFeatures(np.stack(vectors), tokens))  # all of it, or nothing
         model.bank = {}
     except CatalogWriteError:  # read-only, locked or full: the bank stays in memory
         model.bank = bank
@@ -122,7 +124,7 @@ def _encode(model: ModelIndex, captions: Sequence[str]) -> Encoded:
 
 def _hits(catalog: Catalog, candidates: Sequence[Candidate[int | str]], k: int) -> tuple[CaptionHit, ...]:
     """The first k captions with different texts."""
-    records = catalog.captions([c.key for c in candidates if isinstance(c.key, int)])
+    records = captions_by_id(catalog, [c.key for c in candidates if isinstance(c.key, int)])
     hits: dict[str, CaptionHit] = {}
     for c in candidates:
         if isinstance(c.key, int):

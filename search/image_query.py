@@ -10,6 +10,8 @@ from PIL import Image
 
 from encoders import Floats
 from indexer import Catalog, open_image
+from indexer.catalog.embeddings import stored_features
+from indexer.catalog.images import image_id_at, images_by_id
 from indexer.catalog.records import Kind
 from indexer.errors import DecodeError, ReadError
 
@@ -46,7 +48,7 @@ def query_features(model: ModelIndex, image: ImageQuery) -> QueryImage:
     catalog = model.catalog
     image_id = _indexed(catalog, image) if isinstance(image, Path) else image if isinstance(image, int) else None
     if image_id is not None and catalog.active_encoder() is not None:
-        ids, vectors, regions = catalog.features_there(Kind.IMAGE, [image_id])
+        ids, vectors, regions = stored_features(catalog, Kind.IMAGE, [image_id])
         if ids:  # else it is gone, or this model has not embedded it
             return QueryImage(vectors[0], regions[0], image_id)
     encoder = model.encoder
@@ -77,7 +79,7 @@ def image_path(catalog: Catalog, image_id: int) -> Path:
     Raises:
         ImageNotFoundError: no such image, or all its files are gone.
     """
-    record = catalog.images([image_id]).get(image_id)
+    record = images_by_id(catalog, [image_id]).get(image_id)
     if record is None:
         raise ImageNotFoundError(f"no image has the id {image_id}")
     if record.path is None:
@@ -98,4 +100,4 @@ def _indexed(catalog: Catalog, path: Path) -> int | None:
         status = path.stat()
     except OSError as exc:
         raise ImageNotFoundError(f"no such image: {path}") from exc
-    return catalog.image_id_for(Path(os.path.abspath(path)), size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return image_id_at(catalog, Path(os.path.abspath(path)), size=status.st_size, mtime_ns=status.st_mtime_ns)

@@ -9,6 +9,8 @@ import numpy as np
 
 from encoders import Floats, ImageFeatures, TextFeatures
 from indexer import Catalog
+from indexer.catalog.embeddings import stored_features
+from indexer.catalog.images import images_by_id
 from indexer.catalog.records import Kind
 
 from .answers import Answer, Hit, PageStart
@@ -118,7 +120,7 @@ def search_similar(
 
 def _rerank(model: ModelIndex, candidates: list[Candidate[int]], depth: int, vectors: _Vectors) -> list[Candidate[int]]:
     """Reorder the first `depth` candidates, without those that an indexer has removed since they were retrieved."""
-    ids, image_vectors, regions = model.catalog.features_there(Kind.IMAGE, [c.key for c in candidates[:depth]])
+    ids, image_vectors, regions = stored_features(model.catalog, Kind.IMAGE, [c.key for c in candidates[:depth]])
     if not ids:
         return candidates[depth:]
     present = set(ids)
@@ -151,7 +153,7 @@ def _hits(
     words = keywords or Keywords()
     for start in range(0, len(candidates), k):
         batch = candidates[start : start + k]
-        records = catalog.images([c.key for c in batch])
+        records = images_by_id(catalog, [c.key for c in batch])
         for c in batch:
             record = records.get(c.key)
             if record is not None and record.path is not None and len(hits) < k:

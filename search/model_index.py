@@ -9,6 +9,8 @@ import numpy as np
 
 from encoders import Encoder, Floats
 from indexer import Catalog, VectorIndex
+from indexer.catalog.embeddings import vector_ids
+from indexer.catalog.images import hidden_image_ids, image_ids_where
 from indexer.catalog.records import EncoderRow, Kind
 from indexer.errors import ModelError
 from indexer.models import find_model
@@ -86,10 +88,10 @@ class ModelIndex:
         Raises:
             FilterError: a filter does not parse.
         """
-        hidden = self.catalog.hidden_image_ids()
+        hidden = hidden_image_ids(self.catalog)
         if top is not None:
-            hidden = np.union1d(hidden, self.catalog.vector_ids(Kind.IMAGE, above=top))
-        return Selection(self.catalog.image_ids_where(where) if where else None, hidden)
+            hidden = np.union1d(hidden, vector_ids(self.catalog, Kind.IMAGE, above=top))
+        return Selection(image_ids_where(self.catalog, where) if where else None, hidden)
 
 
 def find_row(catalog: Catalog, name: str) -> EncoderRow:

@@ -1,4 +1,4 @@
-"""The command that lists copies of one picture."""
+"""The duplicates command."""
 
 from __future__ import annotations
 
@@ -22,27 +22,29 @@ def duplicates(
             metavar="L",
             min=0,
             max=1,
-            help="How alike two pictures must be; 1: only files with the same bytes.",
+            help="Minimum similarity; 1 lists only identical files.",
         ),
     ] = LIKENESS,
     index: Index = DEFAULT_INDEX,
     json: Json = False,
 ) -> None:
-    """List files that show one picture: copies, and versions resized, recompressed, brightened or slightly cropped."""
+    """List duplicates: identical files, and resized, recompressed, brightened or slightly cropped versions."""
     with Catalog.open(index) as catalog, progress(quiet=json) as advance:
         groups = find_duplicates(catalog, threshold=threshold, progress=advance)
     files = sum(len(group.copies) for group in groups)
     spare = sum(copy.bytes for group in groups for copy in group.copies[1:])
     if json:
-        listed = [
+        document = [
             {"likeness": g.likeness, "largest": g.copies[0].path, "files": [asdict(copy) for copy in g.copies]}
             for g in groups
         ]
-        print_json({"threshold": threshold, "groups": listed, "files": files, "spare_bytes": spare})
+        print_json({"threshold": threshold, "groups": document, "files": files, "spare_bytes": spare})
         return
     print_duplicates(groups)
     if not groups:
-        message("no picture is there twice", style="dim")
+        message("No duplicates found.", style="dim")
         return
     noun = "picture" if len(groups) == 1 else "pictures"
-    message(f"{len(groups)} {noun} in {files} files; all but the largest of each take {size(spare)}", style="dim")
+    message(
+        f"{len(groups)} {noun} in {files} files; keeping only the largest of each would free {size(spare)}", style="dim"
+    )

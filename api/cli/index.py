@@ -1,4 +1,4 @@
-"""Commands about the index itself: index, forget, stats, doctor, rebuild."""
+"""Commands that build and inspect an index: index, forget, stats, doctor, rebuild."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
 from indexer import Catalog, IndexerError, IndexReport, VectorIndex, follow, index_paths
 from indexer import forget as forget_path
+from indexer.catalog.connection import DATABASE
+from indexer.catalog.contents import catalog_stats, recorded_failures
 from indexer.catalog.records import Kind
 from indexer.errors import ModelError
 from indexer.ingest.lock import indexing_lock
-from indexer.pictures.decode import supported_formats
-from indexer.vectors.files import vector_choice
+from indexer.pictures.formats import supported_formats
+from indexer.vectors.files import stored_structure
 from indexer.vectors.segment import gpu_count
 from indexer.vectors.structure import IndexStructure
 
@@ -34,62 +36,67 @@ SHOWN_FAILURES, SHOWN_ROOTS = 10, 5
 
 def index(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="PATH…", help="Folders or image files.", show_default="all known")
+        list[Path] | None,
+        typer.Argument(metavar="PATH…", help="Folders or image files.", show_default="all indexed before"),
     ] = None,
     captions: Annotated[
-        Path | None, typer.Option("--captions", metavar="FILE", help="Captions of the images (.token, .csv, .json, …).")
+        Path | None,
+        typer.Option("--captions", metavar="FILE", help="Captions for the images (.token, .csv, .json, …)."),
     ] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Forget images whose files are gone for good.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow what changes, until Ctrl-C.")] = False,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1024, help="Images in one forward pass.")] = 32,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove images whose files no longer exist.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep running and index changes until Ctrl-C.")] = False,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1024, help="Images per forward pass.")] = 32,
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Index images, or bring the index up to date: unchanged files are not opened again.
+    """Index images or update the index; unchanged files are not opened again.
 
-    Without PATH, all folders that were given before are brought up to date; where nobody looks on, as in a cron job,
-    without a word. Images of a folder that is not there (an unplugged drive) are hidden until it is back.
+    Without PATH, updates all folders indexed before, silently if stdout is not a terminal (as in a cron job).
+    Images in a missing folder (an unplugged drive) are hidden until it is back.
     """
-    new = not (index / "catalog.db").exists()
+    new = not (index / DATABASE).exists()
     if new and not paths:
-        raise typer.BadParameter(f"missing PATH: there is no index in {index} that knows any folder yet")
+        raise typer.BadParameter(f"missing PATH: {index} holds no index yet; name the folders to index")
     file = read_captions(captions) if captions else None
     if file is not None and file.rejected:
-        message(f"{len(file.rejected)} caption rows refused, the first: {file.rejected[0]}", style="yellow")
+        message(f"{len(file.rejected)} caption rows rejected, the first: {file.rejected[0]}", style="yellow")
     encoder = load_encoder(model_for(index, model), device=device, lazy=True)
-    how: dict[str, Any] = {"captions": file, "prune": prune, "batch_size": batch_size}
+    options: dict[str, Any] = {"captions": file, "prune": prune, "batch_size": batch_size}
     quiet = not paths and not sys.stdout.isatty()
     with Catalog.open(index, create=True) as catalog, stop_on_interrupt() as stop:
         if watch:
-            _follow(catalog, encoder, paths or (), stop, how, json=json)
+            _follow(catalog, encoder, paths or (), stop, options, json=json)
             return
         with progress(quiet=quiet) as advance:
-            report = index_paths(catalog, encoder, paths or (), progress=advance, stop=stop, **how)
+            report = index_paths(catalog, encoder, paths or (), progress=advance, stop=stop, **options)
     if json:
         print_json(_report_json(report))
     elif not quiet:
         _print_report(report, index, new=new)
     if report.stopped:
-        message("stopped; what was done is kept, and the same command goes on from here", style="yellow")
+        message("Stopped. Finished work is kept; the same command goes on from here.", style="yellow")
         raise typer.Exit(1)
 
 
 def forget(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder or file, there or not.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder or file; it need not exist any more.")],
     index: Index = DEFAULT_INDEX,
     json: Json = False,
 ) -> None:
-    """Remove a folder, and all below it, from the index; its files stay as they are."""
+    """Remove a folder and everything below it from the index; the files themselves are not touched."""
     with Catalog.open(index) as catalog:
         forgotten = forget_path(catalog, path)
     if json:
         print_json(asdict(forgotten))
         return
-    message(f"{forgotten.files} files forgotten, and {forgotten.images} images that lay nowhere else", style="green")
+    message(
+        f"Removed {forgotten.files} files from the index, and {forgotten.images} images that had no other file.",
+        style="green",
+    )
     if forgotten.below is not None:
-        message(f"{path} is there, below {forgotten.below}: the next run indexes it again", style="yellow")
+        message(f"{path} still exists inside {forgotten.below}: the next run indexes it again.", style="yellow")
 
 
 def stats(
@@ -97,49 +104,49 @@ def stats(
     index: Index = DEFAULT_INDEX,
     json: Json = False,
 ) -> None:
-    """What is in the index."""
+    """Show what the index contains."""
     with Catalog.open(index) as catalog:
-        found, failed = catalog.stats(), catalog.failures() if failures else []
-        choices = {kind.value: vector_choice(catalog, kind) for kind in Kind}
-    each = round(found.bytes_on_disk / found.images) if found.images else 0
+        totals, failed = catalog_stats(catalog), recorded_failures(catalog) if failures else []
+        structures = {kind.value: stored_structure(catalog, kind) for kind in Kind}
+    bytes_per_image = round(totals.bytes_on_disk / totals.images) if totals.images else 0
     if json:
-        vectors = {kind: None if choice is None else asdict(choice) for kind, choice in choices.items()}
-        document = asdict(found) | {"vectors": vectors, "bytes_an_image": each}
+        vectors = {kind: None if structure is None else asdict(structure) for kind, structure in structures.items()}
+        document = asdict(totals) | {"vectors": vectors, "bytes_an_image": bytes_per_image}
         print_json(
             document | {"failed": [{"path": f.path, "reason": f.reason} for f in failed]} if failures else document
         )
         return
-    captions = ", ".join(f"{count} {source}" for source, count in found.captions.items())
-    model = f"{found.encoder.name} ({found.encoder.fingerprint[:12]})" if found.encoder else "none yet"
+    captions = ", ".join(f"{count} {source}" for source, count in totals.captions.items())
+    model = f"{totals.encoder.name} ({totals.encoder.fingerprint[:12]})" if totals.encoder else "none yet"
     print_facts(
         {
             "index": str(index),
-            "images": f"{found.images} at {found.locations} places"
-            + (f", {found.missing} missing" if found.missing else ""),
-            "folders": _first(found.roots) or "none known",
+            "images": f"{totals.images} in {totals.locations} files"
+            + (f", {totals.missing} missing" if totals.missing else ""),
+            "folders": _list_roots(totals.roots) or "none",
             "captions": captions or "none",
-            "failures": str(found.failures)
-            + (" (see them with --failures)" if found.failures and not failures else ""),
+            "failures": str(totals.failures)
+            + (" (list them with --failures)" if totals.failures and not failures else ""),
             "model": model,
-            "search": _described(choices[Kind.IMAGE.value]),
-            "size": size(found.bytes_on_disk) + (f", {size(each)} an image" if each else ""),
+            "search": _describe_structure(structures[Kind.IMAGE.value]),
+            "size": size(totals.bytes_on_disk) + (f", {size(bytes_per_image)} per image" if bytes_per_image else ""),
         }
     )
     if failed:
         print_facts({f.path: f.reason for f in failed})
 
 
-def _described(choice: IndexStructure | None) -> str:
-    """How vectors are searched, and how much of the ten nearest that finds."""
+def _describe_structure(choice: IndexStructure | None) -> str:
+    """The type of the vector index and its measured recall@10."""
     if choice is None:
         return "exact; the FAISS file is not written yet"
     if choice.structure == "exact" or choice.recall is None:
         return choice.structure
-    return f"{choice.structure}, {choice.recall:.1%} of the ten nearest found at breadth {choice.breadth}"
+    return f"{choice.structure}, recall@10 {choice.recall:.1%} at breadth {choice.breadth}"
 
 
 def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False) -> None:
-    """What this machine offers, and whether the model and the index are sound."""
+    """Show what this machine offers, and check the model and the index."""
     from encoders.device import machine  # noqa: PLC0415  brings torch
 
     facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()} | machine()
@@ -149,7 +156,7 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
     facts["model"] = {}
     encoder = None
     try:
-        directory = _model_of(index, model)
+        directory = _model_to_check(index, model)
         facts["model"] |= {"path": str(directory)}
         encoder = load_encoder(directory)
         facts["model"] |= {"name": encoder.name, "fingerprint": encoder.fingerprint, "sound": True}
@@ -157,28 +164,28 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
         facts["model"] |= {"sound": False, "fault": str(exc)}
         sound = False
     facts["index"] = {"path": str(index)}
-    if not (index / "catalog.db").exists():
+    if not (index / DATABASE).exists():
         facts["index"]["state"] = "none yet"
     else:
         try:
             with Catalog.open(index) as catalog:
-                facts["index"] |= {"state": "sound", "images": catalog.stats().images}
+                facts["index"] |= {"state": "sound", "images": catalog_stats(catalog).images}
                 catalog.check()
                 if encoder is not None:
-                    catalog.for_model(encoder.name, encoder.fingerprint).active_encoder()  # raises if it is not there
+                    catalog.for_model(encoder.name, encoder.fingerprint).active_encoder()  # raises if it is missing
         except IndexerError as exc:
             facts["index"] |= {"state": "faulty", "fault": str(exc)}
             sound = False
     if json:
         print_json(facts)
     else:
-        print_facts({name.replace("_", " "): _flat(value) for name, value in facts.items()})
+        print_facts({name.replace("_", " "): _format_value(value) for name, value in facts.items()})
     if not sound:
         raise typer.Exit(1)
 
 
 def rebuild(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
-    """Make the FAISS files anew from the catalog."""
+    """Rebuild the FAISS files from the catalog."""
     with Catalog.open(index) as catalog, indexing_lock(index):
         counts = {kind.value: len(VectorIndex.rebuild(catalog, kind)) for kind in Kind}
     if json:
@@ -188,17 +195,23 @@ def rebuild(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
 
 
 def _follow(
-    catalog: Catalog, encoder: Encoder, paths: Sequence[Path], stop: threading.Event, how: dict[str, Any], *, json: bool
+    catalog: Catalog,
+    encoder: Encoder,
+    paths: Sequence[Path],
+    stop: threading.Event,
+    options: dict[str, Any],
+    *,
+    json: bool,
 ) -> None:
-    """Tell of each run as it ends: a line of JSON, or what happened."""
+    """Index changes until stopped, and print a report after each run (one line with `json`)."""
 
-    def tell(phase: str, done: int, total: int) -> None:
+    def report_progress(phase: str, done: int, total: int) -> None:
         advance(phase, done, total)
 
-    reports = follow(catalog, encoder, paths, progress=tell, stop=stop, **how)
-    told = False
+    reports = follow(catalog, encoder, paths, progress=report_progress, stop=stop, **options)
+    announced = False
     while True:
-        with progress(quiet=json) as advance:  # bars of its own for each run
+        with progress(quiet=json) as advance:  # new bars for each run
             report = next(reports, None)
         if report is None:
             break
@@ -207,10 +220,10 @@ def _follow(
         else:
             _print_report(report, catalog.directory, new=False)
         sys.stdout.flush()
-        if not told and not stop.is_set():
-            message("following changes; Ctrl-C ends it", style="dim")
-        told = True
-    message("no longer following changes; what was done is kept", style="dim")
+        if not announced and not stop.is_set():
+            message("Following changes. Press Ctrl-C to stop.", style="dim")
+        announced = True
+    message("Stopped following changes. Finished work is kept.", style="dim")
 
 
 def _report_json(report: IndexReport) -> dict[str, Any]:
@@ -237,31 +250,34 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
     for failure in report.failed[:SHOWN_FAILURES]:
         message(f"{failure.path}: {failure.reason}", style="yellow")
     if len(report.failed) > SHOWN_FAILURES:
-        message(f"… and {len(report.failed) - SHOWN_FAILURES} more: crosslook stats --failures", style="yellow")
+        message(
+            f"… and {len(report.failed) - SHOWN_FAILURES} more; list them with: crosslook stats --failures",
+            style="yellow",
+        )
     if report.duplicates:
-        message("see the duplicates with: crosslook duplicates", style="dim")
+        message("List the duplicates with: crosslook duplicates", style="dim")
     for root in report.away:
         message(
-            f"{root} is not there, or holds no picture now: what was indexed below it is hidden until it is back; "
-            f"if it is gone for good: crosslook forget {root}",
+            f"{root} is missing or contains no images now. Its images are hidden until it is back. "
+            f"If it is gone for good: crosslook forget {root}",
             style="yellow",
         )
     if report.captions_unmatched:
-        message(f"{report.captions_unmatched} captions belong to no indexed image", style="yellow")
+        message(f"{report.captions_unmatched} captions match no indexed image.", style="yellow")
     message(f"{report.seen} files in {report.seconds:.1f} s → {directory}", style="dim")
     if new and not report.stopped:
         option = "" if directory == DEFAULT_INDEX else f" --index {directory}"
-        message(f'now try: crosslook search "a dog in the snow"{option}', style="dim")
+        message(f'Now try: crosslook search "a dog in the snow"{option}', style="dim")
 
 
-def _first(roots: Sequence[str]) -> str:
-    """Some of the roots: single files are roots too, and there may be very many."""
+def _list_roots(roots: Sequence[str]) -> str:
+    """The first few roots: single files are roots too, so there may be very many."""
     more = f" and {len(roots) - SHOWN_ROOTS} more" if len(roots) > SHOWN_ROOTS else ""
     return ", ".join(roots[:SHOWN_ROOTS]) + more
 
 
-def _model_of(index: Path, model: Path | None) -> Path:
-    """Where the model lies; the base model where the index is too damaged to say, which is told of the index."""
+def _model_to_check(index: Path, model: Path | None) -> Path:
+    """The model folder; the base model if the index is damaged, which is then reported for the index."""
     try:
         return model_for(index, model) or BASE_MODEL
     except ModelError:
@@ -270,7 +286,7 @@ def _model_of(index: Path, model: Path | None) -> Path:
         return BASE_MODEL
 
 
-def _flat(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a run at the next commit."""
+"""Ctrl-C stops a run at the next commit."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .output import message
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[threading.Event]:
-    """The first Ctrl-C asks to stop after the batch in flight; a second one stops at once."""
+    """An event that the first Ctrl-C sets; a second Ctrl-C raises KeyboardInterrupt."""
     stop = threading.Event()
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        message("stopping after this batch; press Ctrl-C again to stop at once", style="yellow")
+        message("Stopping after this batch. Press Ctrl-C again to stop at once.", style="yellow")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Commands about the API keys of an index: add, list, revoke. See docs/SECURITY.md."""
+"""Commands for the API keys of an index: add, list, revoke. See docs/SECURITY.md."""
 
 from __future__ import annotations
 
@@ -23,49 +23,47 @@ if TYPE_CHECKING:
 
 
 class Scope(StrEnum):
-    """What the holder of a key may do."""
+    """What a key allows."""
 
     READ = "read"
     WRITE = "write"
 
 
-app = typer.Typer(help="API keys: who may ask a server that other machines can reach.", no_args_is_help=True)
+app = typer.Typer(help="Manage API keys for a server that other machines can reach.", no_args_is_help=True)
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the key, such as who uses it.")],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(
-            "--scope", help="`read` searches, `write` changes things too; may be given again.", show_default="read"
-        ),
+        typer.Option("--scope", help="`read` allows searching, `write` also changes; repeatable.", show_default="read"),
     ] = None,
     index: Index = DEFAULT_INDEX,
     json: Json = False,
 ) -> None:
-    """Make a key and print it, once: only its digest is stored."""
+    """Create a key and print it once: only its digest is stored."""
     with _store(index) as store:
         key, secret = store.add(name, [each.value for each in scope or (Scope.READ,)])
     if json:
         print_json(_as_json(key) | {"key": secret})
         return
-    message(f"{key.name} may {' and '.join(key.scopes)}; this is shown once, keep it:", style="green")
+    message(f"Key {key.name} ({' and '.join(key.scopes)}). Save it now; it is not shown again:", style="green")
     sys.stdout.write(secret + "\n")
 
 
 @app.command("list")
 def list_keys(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
-    """Which keys there are; not the keys themselves, which nobody can tell."""
+    """List the keys of the index; the secrets themselves are not stored."""
     with _store(index) as store:
         keys = store.all()
     if json:
         print_json({"keys": [_as_json(key) for key in keys]})
         return
     if not keys:
-        message("there is no key; make one with: crosslook keys add NAME", style="yellow")
+        message("No keys. Create one with: crosslook keys add NAME", style="yellow")
         return
-    table = Table("id", "name", "may", "created", box=None)
+    table = Table("id", "name", "scopes", "created", box=None)
     for key in keys:
         table.add_row(key.id, Text(key.name), ", ".join(key.scopes), key.created.isoformat())
     print_table(table)
@@ -73,22 +71,22 @@ def list_keys(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
 
 @app.command()
 def revoke(
-    key: Annotated[str, typer.Argument(metavar="NAME_OR_ID", help="Which key.")],
+    key: Annotated[str, typer.Argument(metavar="NAME_OR_ID", help="Name or id of the key.")],
     index: Index = DEFAULT_INDEX,
     json: Json = False,
 ) -> None:
-    """Refuse a key from now on; running servers take note with their next request."""
+    """Revoke a key; running servers refuse it from their next request on."""
     with _store(index) as store:
-        gone = store.revoke(key)
+        revoked = store.revoke(key)
     if json:
-        print_json({"revoked": _as_json(gone)})
+        print_json({"revoked": _as_json(revoked)})
     else:
-        message(f"the key {gone.name} ({gone.id}) is refused from now on", style="green")
+        message(f"Revoked key {revoked.name} ({revoked.id}).", style="green")
 
 
 @contextmanager
 def _store(index: Path) -> Iterator[KeyStore]:
-    """The keys of an index, which must be there."""
+    """The key store of an existing index."""
     from ..server.gate.keys import KeyStore  # noqa: PLC0415  other commands need no server
 
     with Catalog.open(index):

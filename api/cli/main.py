@@ -1,4 +1,4 @@
-"""The program `crosslook`: one command a function, and every expected error one sentence on stderr."""
+"""The `crosslook` program: one function per command; every expected error is one line on stderr."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .output import message
 
 app = typer.Typer(
     name="crosslook",
-    help="Search your pictures with words, and find words for your pictures.",
+    help="Search your images by text, and find captions for them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001  typer's signature
-    if asked:
+def _print_version(requested: bool) -> None:  # noqa: FBT001  typer's signature
+    if requested:
         try:
             typer.echo(f"crosslook {version('crosslook')}")
         except PackageNotFoundError:
@@ -46,7 +46,7 @@ def _options(
 
 
 EXPECTED = (ApiError, SearchError, IndexerError, EncodersError)
-"""The root error of every room: the user is told these in one sentence, without a traceback."""
+"""The root error of each package: reported in one line, without a traceback."""
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "index": index.index,
@@ -64,19 +64,19 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "forget": index.forget,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name, cls=serve.ServeCommand if _command is serve.serve else None)(_command)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
-    """Run the program; ends with status 0 when done, 1 when it failed, 2 on bad usage."""
+    """Run the program; exits with status 0 on success, 1 on failure, 2 on incorrect usage."""
     try:
         app()
     except EXPECTED as exc:
         message(f"crosslook: {exc}", style="red")
         sys.exit(2 if isinstance(exc, FilterError) else 1)
     except OSError as exc:
-        where = f"{exc.filename}: " if exc.filename else ""
-        message(f"crosslook: {where}{exc.strerror or exc}", style="red")
+        file = f"{exc.filename}: " if exc.filename else ""
+        message(f"crosslook: {file}{exc.strerror or exc}", style="red")
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""Commands about the models of an index: list, add, compare, switch, remove. See docs/MODELS.md."""
+"""Commands for the models of an index: list, add, compare, switch, remove. See docs/MODELS.md."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ STAGES = ("retrieval", "reranked")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model of the index, or the start of its fingerprint.")]
 
-app = typer.Typer(help="Try another model beside the one in use, compare, change over, go back.", no_args_is_help=True)
+app = typer.Typer(help="Add models to an index, compare them, and switch between them.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
-    """Which models have embedded the index, how completely, and which one is active."""
+    """List the models of the index, how much each has embedded, and which one is active."""
     with Catalog.open(index) as catalog:
         states = model_states(catalog)
     if json:
@@ -48,7 +48,7 @@ def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
             f"{state.images:,} of {state.images_of:,}",
             f"{state.captions:,} of {state.captions_of:,}",
             size(state.bytes),
-            Text(state.path or "comes with crosslook"),
+            Text(state.path or "built in"),
         )
     print_table(table)
 
@@ -57,14 +57,15 @@ def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
 def add(
     model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="A trained model; 'base' for the base model.")],
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What to call it.", show_default="its own name")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Name in the index.", show_default="the model's own name"),
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1024, help="Images in one forward pass.")] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1024, help="Images per forward pass.")] = 32,
     index: Index = DEFAULT_INDEX,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Embed the index with a further model, or bring one up to date. Searches go on with the active one."""
+    """Embed the index with another model, or complete one. Searches keep using the active model."""
     with Catalog.open(index) as catalog:
         encoder = load_encoder(model_directory(model), device=device)
         with stop_on_interrupt() as stop, progress() as advance:
@@ -72,25 +73,25 @@ def add(
     if json:
         print_json(_add_json(report))
     else:
-        _tell_added(report, index)
+        _print_added(report, index)
     if report.stopped:
-        message("stopped; what was done is kept, and the same command goes on from here", style="yellow")
+        message("Stopped. Finished work is kept; the same command goes on from here.", style="yellow")
         raise typer.Exit(1)
 
 
 @app.command()
 def compare(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]…", help="Which models.", show_default="all of the index")
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="Models to compare.", show_default="all of the index")
     ] = None,
-    sample: Annotated[int, typer.Option("--sample", min=1, max=5000, help="How many images at most.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Chooses the images.")] = 0,
+    sample: Annotated[int, typer.Option("--sample", min=1, max=5000, help="Maximum number of images.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed for sampling the images.")] = 0,
     depth: Depth = 100,
     index: Index = DEFAULT_INDEX,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Measure models on your own captions: recall both ways, before and after reranking, and speed."""
+    """Compare models on your own captions: recall in both directions, before and after reranking, and speed."""
     with Catalog.open(index) as catalog:
         models = [find_model(catalog, name) for name in names or ()] or catalog.encoders()
         with progress() as advance:
@@ -113,23 +114,24 @@ def compare(
 def switch(
     name: Name,
     incomplete: Annotated[
-        bool, typer.Option("--incomplete", help="Also if it has not embedded everything; the rest is hidden till then.")
+        bool, typer.Option("--incomplete", help="Switch even if it has not embedded everything; the rest stays hidden.")
     ] = False,
     index: Index = DEFAULT_INDEX,
     json: Json = False,
 ) -> None:
-    """Make another model the active one, at once; a running server changes over with its next query."""
+    """Make another model the active one; a running server uses it from its next query on."""
     with Catalog.open(index) as catalog:
-        before, state = switch_model(catalog, name, incomplete=incomplete)
+        previous, state = switch_model(catalog, name, incomplete=incomplete)
     if json:
-        print_json({"before": before.name, "active": _state_json(state)})
+        print_json({"before": previous.name, "active": _state_json(state)})
         return
-    _tell_hidden(state)
-    if before.fingerprint == state.fingerprint:
-        message(f"{state.name} was active already", style="green")
+    _warn_hidden(state)
+    if previous.fingerprint == state.fingerprint:
+        message(f"{state.name} was already active", style="green")
     else:
         message(
-            f"{state.name} is active; to go back: crosslook models switch {before.name}{_option(index)}", style="green"
+            f"{state.name} is active; to go back: crosslook models switch {previous.name}{_option(index)}",
+            style="green",
         )
 
 
@@ -139,23 +141,23 @@ def remove(
     vacuum: Annotated[
         bool,
         typer.Option(
-            "--vacuum", help="Give the space back now; needs as much free space as the index takes, and time."
+            "--vacuum", help="Shrink the catalog file now; slow, and needs as much free space as the index takes."
         ),
     ] = False,
     index: Index = DEFAULT_INDEX,
     json: Json = False,
 ) -> None:
-    """Delete a model's embeddings from the index; the model itself stays where it is."""
+    """Delete a model's embeddings from the index; the model itself is kept."""
     with Catalog.open(index) as catalog:
         state = remove_model(catalog, name)
         if vacuum:
-            message("writing the catalog anew …", style="dim")
+            message("Rewriting the catalog …", style="dim")
             catalog.vacuum()
     if json:
         print_json({"removed": _state_json(state), "vacuumed": vacuum})
         return
-    then = "given back" if vacuum else "free for what is indexed next; --vacuum would have made the file smaller"
-    message(f"{state.name} removed: {state.images:,} images, about {size(state.bytes)} {then}", style="green")
+    effect = "given back" if vacuum else "free for reuse; --vacuum would also have shrunk the file"
+    message(f"{state.name} removed: {state.images:,} images, about {size(state.bytes)} {effect}", style="green")
 
 
 def _state_json(state: ModelState) -> dict[str, Any]:
@@ -165,7 +167,7 @@ def _state_json(state: ModelState) -> dict[str, Any]:
         "dimension": state.dimension,
         "path": state.path,
         "active": state.active,
-        "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.gone},
+        "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.missing},
         "captions": {"embedded": state.captions, "of": state.captions_of},
         "bytes": state.bytes,
     }
@@ -182,53 +184,55 @@ def _add_json(report: AddReport) -> dict[str, Any]:
     }
 
 
-def _tell_added(report: AddReport, index: Path) -> None:
+def _print_added(report: AddReport, index: Path) -> None:
     state, option = report.state, _option(index)
     for unread in report.unread[:SHOWN_FAILURES]:
         message(f"{unread.path}: {unread.reason}", style="yellow")
     if len(report.unread) > SHOWN_FAILURES:
-        message(f"… and {len(report.unread) - SHOWN_FAILURES} more: see them with --json", style="yellow")
+        message(f"… and {len(report.unread) - SHOWN_FAILURES} more; list them with --json", style="yellow")
     message(
         f"{state.name} ({state.fingerprint[:12]}) has embedded {state.images:,} of {state.images_of:,} images and "
         f"{state.captions:,} of {state.captions_of:,} captions; {report.images_added:,} and {report.captions_added:,} "
         f"of them now, in {report.seconds:.1f} s",
         style="green",
     )
-    _tell_hidden(state)
+    _warn_hidden(state)
     if not (report.stopped or state.active):
         message(
-            f"now try: crosslook models compare{option}; then: crosslook models switch {state.name}{option}",
+            f"Now try: crosslook models compare{option}; then: crosslook models switch {state.name}{option}",
             style="dim",
         )
 
 
 def _option(index: Path) -> str:
-    """What a command that is proposed needs to be about the same index."""
+    """The `--index` option for a suggested command, if it needs one."""
     return "" if index == DEFAULT_INDEX else f" --index {index}"
 
 
-def _tell_hidden(state: ModelState) -> None:
-    """What a search with a model does not find, and how it comes back."""
-    if state.lacking or state.gone:
-        what = f"{state.images_of - state.images:,} images" + (f" ({state.gone:,} without files)" if state.gone else "")
+def _warn_hidden(state: ModelState) -> None:
+    """Warn about images and captions that searches with this model cannot find."""
+    if state.unembedded or state.missing:
+        images = f"{state.images_of - state.images:,} images" + (
+            f" ({state.missing:,} without files)" if state.missing else ""
+        )
         captions = state.captions_of - state.captions
         message(
-            f"{what}{f' and {captions:,} captions' if captions else ''} are not embedded by {state.name}; while it is "
-            "active they are hidden, until crosslook index or models add finds their files and embeds them",
+            f"{images}{f' and {captions:,} captions' if captions else ''} are not embedded by {state.name}; while it "
+            "is active they are hidden, until crosslook index or models add finds their files and embeds them",
             style="yellow",
         )
 
 
 def _print_comparison(comparison: Comparison) -> None:
-    what = "captions of their own" if comparison.own_captions else "lines of the caption bank"
+    texts = "of their captions" if comparison.own_captions else "lines of the caption bank"
     message(
-        f"{comparison.n_images:,} images, {comparison.n_texts:,} {what}, the top {comparison.depth} reranked",
+        f"{comparison.n_images:,} images, {comparison.n_texts:,} {texts}, the top {comparison.depth} reranked",
         style="dim",
     )
     if not comparison.own_captions:
         message(
-            "none of the images has a caption of its own, so recall cannot be measured; agreement says how many of the "
-            "first ten images a model shares with the first, not which is better. Captions come from NAME.txt beside "
+            "None of the images has a caption of its own, so recall cannot be measured. Agreement is the share of the "
+            "top 10 that a model has in common with the first one, not a quality. Captions come from NAME.txt beside "
             "NAME.jpg, or from: crosslook index FOLDER --captions FILE",
             style="yellow",
         )
@@ -239,10 +243,10 @@ def _print_comparison(comparison: Comparison) -> None:
         for stage in STAGES:
             table.add_row(label, stage, *(_recalls(model, way, stage) for model in comparison.models))
     for stage in () if comparison.own_captions else STAGES:
-        table.add_row("the same among the first 10", stage, *(_agreement(model, stage) for model in comparison.models))
-    table.add_row("ms a query", "", *(f"{model.ms_per_query:.1f}" for model in comparison.models))
-    table.add_row("images a second", "", *(_rate(model.images_per_second) for model in comparison.models))
-    table.add_row("bytes an image", "", *(f"{model.bytes_per_image:,}" for model in comparison.models))
+        table.add_row("overlap of the top 10", stage, *(_agreement(model, stage) for model in comparison.models))
+    table.add_row("ms per query", "", *(f"{model.ms_per_query:.1f}" for model in comparison.models))
+    table.add_row("images per second", "", *(_rate(model.images_per_second) for model in comparison.models))
+    table.add_row("bytes per image", "", *(f"{model.bytes_per_image:,}" for model in comparison.models))
     print_table(table)
 
 

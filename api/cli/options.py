@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import typer
 
 from encoders import BASE_MODEL
 from indexer import Catalog
-from indexer.models import model_directory as remembered_directory
+from indexer.catalog.connection import DATABASE
+from indexer.models import model_directory as recorded_directory
 
 Index = Annotated[
     Path,
-    typer.Option("--index", envvar="CROSSLOOK_INDEX", metavar="DIR", help="Where the index is."),
+    typer.Option("--index", envvar="CROSSLOOK_INDEX", metavar="DIR", help="The index folder."),
 ]
 DEFAULT_INDEX = Path("crosslook-index")
 
@@ -21,32 +22,36 @@ Model = Annotated[
     Path | None,
     typer.Option("--model", metavar="DIR", help="A trained model.", show_default="the index's, else the base model"),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
+ModelOrBase = Annotated[
+    Path | None, typer.Option("--model", metavar="DIR", help="A trained model.", show_default="the base model")
+]
+"""For commands that use no index."""
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
-Depth = Annotated[int, typer.Option("--depth", min=1, max=10_000, help="How many candidates the reranker looks at.")]
-NoRerank = Annotated[bool, typer.Option("--no-rerank", help="Leave the order of the towers as it is.")]
+Depth = Annotated[int, typer.Option("--depth", min=1, max=10_000, help="Number of candidates to rerank.")]
+NoRerank = Annotated[bool, typer.Option("--no-rerank", help="Keep the retrieval order; do not rerank.")]
 Where = Annotated[
     list[str] | None,
     typer.Option(
         "--where",
         metavar="EXPR",
-        help="A filter such as 'taken_at >= 2024-01-01 and size > 2MB'; may be given again, and all must hold.",
+        help="A filter such as 'taken_at >= 2024-01-01 and size > 2MB'; repeatable, all must match.",
     ),
 ]
 
 
-def model_directory(given: Path | None) -> Path | None:
-    """`--model base` means the base model wherever crosslook is installed."""
-    return BASE_MODEL if given is not None and str(given) == "base" and not given.is_dir() else given
+def model_directory(model: Path | None) -> Path | None:
+    """Resolve `--model base` to the base model, unless a folder named `base` exists."""
+    return BASE_MODEL if model is not None and str(model) == "base" and not model.is_dir() else model
 
 
-def model_for(index: Path, given: Path | None) -> Path | None:
-    """The model that `--model` names, else the one that an index remembers; None for the base model.
+def model_for(index: Path, model: Path | None) -> Path | None:
+    """The model named by `--model`, else the active model of the index; None for the base model.
 
     Raises:
-        ModelError: the index's model is not where it was.
+        ModelError: the model of the index is no longer in its recorded folder.
     """
-    if given is not None or not (index / "catalog.db").exists():
-        return model_directory(given)
+    if model is not None or not (index / DATABASE).exists():
+        return model_directory(model)
     with Catalog.open(index) as catalog:
-        return remembered_directory(catalog, catalog.active_encoder())
+        return recorded_directory(catalog, catalog.active_encoder())

@@ -1,4 +1,4 @@
-"""How answers look on a terminal. Answers go to stdout, everything else to stderr."""
+"""Terminal output: results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from search import CaptionHit, Hit
 BAR_CELLS = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _GOOD, _FAIR = 0.5, 0.2
-PIPE_WIDTH = 1000  # columns; what is piped into another program is never wrapped
+PIPE_WIDTH = 1000  # columns, so that piped output is never wrapped
 
 LINE_SECONDS = 30.0
-"""How often a run whose stderr goes to a file says how far it is."""
+"""Interval of progress lines when stderr is not a terminal."""
 
 
 class Advance(Protocol):
-    """Called with a phase, how much of it is done, and out of how much."""
+    """A progress callback."""
 
     def __call__(self, phase: str, done: int, total: int, /) -> None:
-        """Take note."""
+        """Report that `done` of `total` items of a phase are finished."""
         ...
 
 
 def print_table(table: Table) -> None:
-    """An answer on stdout, as wide as the terminal; in a pipe never wrapped, and without trailing blanks."""
+    """Print a table on stdout, as wide as the terminal; in a pipe unwrapped and without trailing spaces."""
     if sys.stdout.isatty():
         Console(highlight=False).print(table)
         return
@@ -58,26 +58,26 @@ def print_table(table: Table) -> None:
 
 
 def message(text: str, *, style: str = "") -> None:
-    """Say something on stderr, never wrapped or marked up."""
+    """Print a message on stderr, without wrapping or markup."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(text, style=style))
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401  any JSON
-    """The one document on stdout."""
+    """Print a JSON document on stdout."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 class _Rate(ProgressColumn):
-    """How many a second."""
+    """Items per second."""
 
     def render(self, task: Task) -> Text:
-        """Nothing until it is known."""
+        """The rate; empty while unknown."""
         return Text("" if task.speed is None else f"{task.speed:.1f}/s", style="progress.data.speed")
 
 
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[Advance]:
-    """Progress bars on stderr, one a phase; where stderr is no terminal, a line every half a minute of a long run."""
+    """Show a progress bar per phase on stderr; if stderr is not a terminal, a line every `LINE_SECONDS`."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -88,25 +88,25 @@ def progress(*, quiet: bool = False) -> Iterator[Advance]:
         TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
-    said = time.monotonic()
+    last_line = time.monotonic()
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bars:
 
         def advance(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
                 tasks[phase] = bars.add_task(phase, total=total)
             bars.update(tasks[phase], completed=done, total=total)
-            nonlocal said
-            if bars.disable and not quiet and time.monotonic() - said >= LINE_SECONDS:
-                said = time.monotonic()
+            nonlocal last_line
+            if bars.disable and not quiet and time.monotonic() - last_line >= LINE_SECONDS:
+                last_line = time.monotonic()
                 message(f"{phase}: {done:,} of {total:,}")
 
         yield advance
 
 
 def print_hits(hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
-    """A table of images, with paths that terminals can open."""
+    """Print image hits as a table, with paths as terminal links."""
     if not hits:
-        message("no image fits", style="yellow")
+        message("No matching images.", style="yellow")
         return
     table = _table()
     for hit in hits:
@@ -116,9 +116,9 @@ def print_hits(hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
 
 
 def print_captions(hits: Sequence[CaptionHit], timings_ms: dict[str, float]) -> None:
-    """A table of captions."""
+    """Print caption hits as a table."""
     if not hits:
-        message("no caption fits", style="yellow")
+        message("No matching captions.", style="yellow")
         return
     table = _table()
     for hit in hits:
@@ -129,22 +129,22 @@ def print_captions(hits: Sequence[CaptionHit], timings_ms: dict[str, float]) -> 
 
 
 def print_duplicates(groups: Sequence[DuplicateGroup]) -> None:
-    """A table of files that show one picture, a blank line between pictures; the largest file of each comes first."""
+    """Print duplicate groups as a table, separated by blank lines, the largest file of each first."""
     table = _table()
     for number, group in enumerate(groups):
         if number:
             table.add_row()
         largest = group.copies[0]
         for copy in group.copies:
-            same = copy.image_id == largest.image_id
-            kind = "largest" if copy is largest else "same bytes" if same else "version"
+            identical = copy.image_id == largest.image_id
+            kind = "largest" if copy is largest else "same bytes" if identical else "version"
             table.add_row(kind, f"{copy.width}x{copy.height}", size(copy.bytes), _path(Path(copy.path)))
     if groups:
         print_table(table)
 
 
 def print_facts(facts: dict[str, str]) -> None:
-    """A table of names and values."""
+    """Print names and values as a table."""
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         table.add_row(Text(name, style="dim"), Text(value))
@@ -152,14 +152,14 @@ def print_facts(facts: dict[str, str]) -> None:
 
 
 def bar(share: float) -> str:
-    """A bar of `BAR_CELLS` cells for a share in [0, 1], to an eighth of a cell."""
+    """A bar of `BAR_CELLS` cells for a share in [0, 1], in steps of an eighth of a cell."""
     eighths = round(min(max(share, 0.0), 1.0) * BAR_CELLS * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(BAR_CELLS)
 
 
 def size(count: float) -> str:
-    """Bytes for people."""
+    """A human-readable size in bytes, decimal units."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -177,7 +177,7 @@ def _table() -> Table:
 
 
 def _score(score: float, probability: float | None) -> tuple[Text, Text]:
-    """The bar and the figure: the match probability, or without reranking the cosine."""
+    """The bar and the number: the match probability, or the cosine without reranking."""
     if probability is None:
         return Text(bar(score), style="cyan"), Text(f"{score:.3f}")
     style = "green" if probability >= _GOOD else "yellow" if probability >= _FAIR else "red"
@@ -196,13 +196,13 @@ def _path(path: Path | None) -> Text:
 
 
 def _words(hit: Hit) -> Text:
-    """Which words of the query a hit carries, and where."""
-    where = ", ".join(source for source in hit.sources if source != "vector")
-    return Text(f" ({where}: {_printable(', '.join(hit.matched))})" if hit.matched else "", style="dim")
+    """The query words that a hit matched, and where."""
+    sources = ", ".join(source for source in hit.sources if source != "vector")
+    return Text(f" ({sources}: {_printable(', '.join(hit.matched))})" if hit.matched else "", style="dim")
 
 
 def _printable(text: str) -> str:
-    """File names may hold control characters, which a terminal would obey, and bytes that are no text."""
+    """Replace control characters, which a terminal would obey, and undecodable bytes of file names."""
     return "".join(c if c.isprintable() else "�" for c in text)
 
 

@@ -1,8 +1,7 @@
-"""Commands that answer something: search, captions, similar, explain."""
+"""The search commands: search, captions, similar, explain."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
+from platformdirs import user_cache_path
 
 from encoders import load_encoder
 from indexer import Catalog
-from indexer.errors import CatalogError
+from indexer.catalog.connection import DATABASE
 from search import SearchEngine
 from search.model_index import ModelIndex
 
@@ -22,52 +22,55 @@ from .options import DEFAULT_INDEX, Depth, Device, Index, Json, Model, NoRerank,
 from .output import message, print_captions, print_hits, print_json
 
 Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file, indexed or not.")]
-Count = Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many hits.")]
+Count = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Maximum number of hits.")]
 
 
 def search(
     text: Annotated[
         str | None,
         typer.Argument(
-            help='What to look for, in a sentence; -word and -"two words" take away. Put -- before a text '
-            "that begins with a hyphen. With --image it may be left out."
+            help='Query text; -word and -"two words" exclude. Put -- before a text that begins with a hyphen. '
+            "Optional with --image."
         ),
     ] = None,
     image: Annotated[
-        Path | None, typer.Option("--image", metavar="FILE", help="A picture to look for as well.")
+        Path | None, typer.Option("--image", metavar="FILE", help="Also search for images similar to this one.")
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="TEXT", help="Words to take away; may be given again.")
+        list[str] | None, typer.Option("--without", metavar="TEXT", help="Text to exclude; repeatable.")
     ] = None,
     k: Count = 10,
     depth: Depth = 100,
     no_rerank: NoRerank = False,
     no_keywords: Annotated[
-        bool, typer.Option("--no-keywords", help="Leave words of file names, folder names and captions out.")
+        bool, typer.Option("--no-keywords", help="Do not match words in file names, folder names and captions.")
     ] = False,
     where: Where = None,
     min_probability: Annotated[
-        float | None, typer.Option("--min-probability", metavar="P", min=0, max=1, help="Leave out less likely hits.")
+        float | None,
+        typer.Option("--min-probability", metavar="P", min=0, max=1, help="Drop hits with a lower match probability."),
     ] = None,
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Find images for a sentence, for a picture, or for both."""
+    """Find images by text, by example image, or both."""
     if no_rerank and min_probability is not None:
-        raise typer.BadParameter("--min-probability needs reranking, which gives the probabilities")
+        raise typer.BadParameter(
+            "--min-probability needs reranking, which computes the probabilities; leave out --no-rerank"
+        )
     if text is None and image is None:
         raise typer.BadParameter("give TEXT, --image FILE, or both")
     if text is None and min_probability is not None:
-        raise typer.BadParameter("--min-probability needs TEXT: it says how well a picture fits a sentence")
-    away, filters = without or (), where or ()
+        raise typer.BadParameter("--min-probability needs TEXT: it is the probability that an image matches it")
+    exclusions, filters = without or (), where or ()
     with _engine(index, model, device) as engine:
         if text is not None:
             answer = engine.search_images(
                 text,
                 image=image,
-                without=away,
+                without=exclusions,
                 k=k,
                 depth=depth,
                 rerank=not no_rerank,
@@ -76,7 +79,7 @@ def search(
                 min_probability=min_probability,
             )
         else:
-            answer = engine.similar_images(cast(Path, image), without=away, k=k, where=filters)
+            answer = engine.similar_images(cast(Path, image), without=exclusions, k=k, where=filters)
     if json:
         print_json(answer.as_dict())
     else:
@@ -87,7 +90,7 @@ def captions(
     image: Picture,
     k: Count = 5,
     bank: Annotated[
-        Path | None, typer.Option("--bank", metavar="FILE", help="Further captions to choose from, one a line.")
+        Path | None, typer.Option("--bank", metavar="FILE", help="More captions to choose from, one per line.")
     ] = None,
     depth: Depth = 100,
     no_rerank: NoRerank = False,
@@ -96,7 +99,7 @@ def captions(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Find captions for an image: the index's own, else those of the bank that comes with crosslook."""
+    """Find captions for an image, among those of the index or else of the built-in caption bank."""
     lines = _bank(bank) if bank else None
     with _engine_or_bank(index, model, device) as engine:
         answer = engine.find_captions(image, k=k, depth=depth, rerank=not no_rerank, bank=lines)
@@ -115,7 +118,7 @@ def similar(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Find images like an image."""
+    """Find images similar to an image."""
     with _engine(index, model, device) as engine:
         answer = engine.similar_images(image, k=k, where=where or ())
     if json:
@@ -126,15 +129,15 @@ def similar(
 
 def explain(
     image: Picture,
-    text: Annotated[str, typer.Argument(help="A sentence about it.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="Where the heat maps go, one panel a word.")],
+    text: Annotated[str, typer.Argument(help="A sentence about the image.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="Output file: one heat map per word.")],
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",
 ) -> None:
-    """Draw where in an image each word of a sentence is seen."""
+    """Draw a heat map of where each word of a sentence appears in an image."""
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise InputError(f"--out {out}: give a name that ends in .png, .jpg or .webp")
+        raise InputError(f"--out {out}: the file name must end in .png, .jpg or .webp")
     with _engine_or_bank(index, model, device) as engine:
         explanation = engine.explain(image, text)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -150,20 +153,33 @@ def _engine(index: Path, model: Path | None, device: str) -> Iterator[SearchEngi
 
 @contextmanager
 def _engine_or_bank(index: Path, model: Path | None, device: str) -> Iterator[SearchEngine]:
-    """The index; where there is none, one that holds the caption bank alone, kept in the user's cache."""
-    if (index / "catalog.db").exists():
+    """Open the index; if there is none, one that holds only the caption bank, in the user's cache folder."""
+    if (index / DATABASE).exists():
         with _engine(index, model, device) as engine:
             yield engine
         return
     encoder = load_encoder(model_directory(model), device=device)
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    with tempfile.TemporaryDirectory() as temporary:
-        try:
-            catalog = Catalog.open(caches / "crosslook" / encoder.fingerprint[:16], create=True)
-        except CatalogError:  # no cache can be written: the bank is embedded for this once
-            catalog = Catalog.open(Path(temporary), create=True)
-        with SearchEngine(ModelIndex(catalog, lambda: encoder)) as engine:
-            yield engine
+    with (
+        _bank_directory(encoder.fingerprint) as directory,
+        Catalog.open(directory, create=True) as catalog,
+        SearchEngine(ModelIndex(catalog, lambda: encoder)) as engine,
+    ):
+        yield engine
+
+
+@contextmanager
+def _bank_directory(fingerprint: str) -> Iterator[Path]:
+    """The cache folder of the embedded caption bank; a temporary folder if the user's cache is not writable."""
+    try:
+        directory = user_cache_path("crosslook", appauthor=False) / fingerprint[:16]
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except (OSError, RuntimeError):  # platformdirs raises the latter if there is no home directory
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
+    else:
+        yield directory
 
 
 def _bank(path: Path) -> list[str]:
@@ -172,7 +188,7 @@ def _bank(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
         raise InputError(f"--bank {path} cannot be read: {reason}") from exc
-    found = [line.strip() for line in lines if line.strip()]
-    if not found:
-        raise InputError(f"--bank {path} holds no caption; write one a line")
-    return found
+    captions = [line.strip() for line in lines if line.strip()]
+    if not captions:
+        raise InputError(f"--bank {path} contains no captions; write one per line")
+    return captions

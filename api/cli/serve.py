@@ -8,13 +8,15 @@ import socket
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from PIL import Image
+from typer.core import TyperCommand, TyperOption
 
 from encoders import load_encoder
 from indexer import Catalog
+from indexer.catalog.connection import DATABASE
 from search import SearchEngine
 
 from ..errors import SettingsError
@@ -28,109 +30,102 @@ if TYPE_CHECKING:
     from ..server.settings import Settings
 
 
+class ServeCommand(TyperCommand):
+    """`crosslook serve`, whose help describes each flag as `Settings` does."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  typer exports neither type
+        """Write the help. Only here is `Settings` loaded for it: that brings FastAPI."""
+        from ..server.settings import Settings  # noqa: PLC0415  as said above
+
+        for option in self.params:
+            field = Settings.model_fields.get(option.name or "")
+            if field is None or not isinstance(option, TyperOption):
+                continue
+            if isinstance(field.default, list):
+                option.help = f"{field.description} May be repeated."
+            else:
+                option.help = field.description
+                option.show_default = str(field.default)
+        super().format_help(ctx, formatter)
+
+
 def serve(
-    host: Annotated[str | None, typer.Option("--host", help="Address [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port [8000].")] = None,
-    root: Annotated[
-        list[Path] | None, typer.Option("--root", metavar="DIR", help="A folder clients may index; may be given again.")
-    ] = None,
+    host: Annotated[str | None, typer.Option()] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+    roots: Annotated[list[Path] | None, typer.Option("--root", metavar="DIR")] = None,
     config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", help="Settings in TOML [$CROSSLOOK_CONFIG]."),
+        Path | None, typer.Option(metavar="FILE", help="Settings in TOML; by default the file in $CROSSLOOK_CONFIG.")
     ] = None,
-    threads: Annotated[int | None, typer.Option("--threads", help="Requests worked on at the same time [32].")] = None,
-    waiting: Annotated[
-        int | None, typer.Option("--waiting", help="Requests that may wait beyond those; more are refused [64].")
-    ] = None,
-    upload_bytes: Annotated[int | None, typer.Option("--upload-bytes", help="Largest upload [33554432].")] = None,
-    upload_pixels: Annotated[
-        int | None, typer.Option("--upload-pixels", help="Largest picture in an upload [100000000].")
-    ] = None,
-    thumbnail_bytes: Annotated[
-        int | None, typer.Option("--thumbnail-bytes", help="Thumbnails kept in the user's cache [2147483648].")
-    ] = None,
-    receive_seconds: Annotated[
-        int | None, typer.Option("--receive-seconds", help="How long a request may take to arrive [60].")
-    ] = None,
-    rate: Annotated[
-        int | None, typer.Option("--rate", help="Requests a minute from one key or address [0: any].")
-    ] = None,
-    require_keys: Annotated[
-        bool | None, typer.Option("--require-keys/--no-require-keys", help="Ask for API keys locally, too [no].")
-    ] = None,
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option("--proxy", metavar="ADDRESS", help="A proxy to believe about addresses; may be given again."),
-    ] = None,
-    cors_origin: Annotated[
-        list[str] | None,
-        typer.Option("--cors-origin", metavar="ORIGIN", help="A web origin that may call; may be given again."),
-    ] = None,
-    log_format: Annotated[
-        str | None, typer.Option("--log-format", metavar="text|json", help="How the log is written [text].")
-    ] = None,
-    log_level: Annotated[
-        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error [info].")
-    ] = None,
-    shutdown_seconds: Annotated[
-        int | None, typer.Option("--shutdown-seconds", help="How long accepted requests may take to end [30].")
-    ] = None,
+    threads: Annotated[int | None, typer.Option()] = None,
+    waiting: Annotated[int | None, typer.Option()] = None,
+    upload_bytes: Annotated[int | None, typer.Option()] = None,
+    upload_pixels: Annotated[int | None, typer.Option()] = None,
+    thumbnail_bytes: Annotated[int | None, typer.Option()] = None,
+    receive_seconds: Annotated[int | None, typer.Option()] = None,
+    rate: Annotated[int | None, typer.Option()] = None,
+    require_keys: Annotated[bool | None, typer.Option()] = None,
+    proxies: Annotated[list[str] | None, typer.Option("--proxy", metavar="ADDRESS")] = None,
+    cors_origins: Annotated[list[str] | None, typer.Option("--cors-origin", metavar="ORIGIN")] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="text|json")] = None,
+    log_level: Annotated[str | None, typer.Option(metavar="debug|info|warning|error")] = None,
+    shutdown_seconds: Annotated[int | None, typer.Option()] = None,
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",
 ) -> None:
     """Serve the index over HTTP; OpenAPI is at /openapi.json, all settings are in docs/SERVING.md."""
+    flags = {name: None if value == [] else value for name, value in locals().items()}
     from ..server.settings import Settings, read_settings, unknown_names  # noqa: PLC0415  only a server pays for it
 
-    flags = locals() | {"roots": root or None, "proxies": proxy or None, "cors_origins": cors_origin or None}
     settings = read_settings({name: flags[name] for name in Settings.model_fields}, config=config)
     for name in unknown_names():
-        message(f"{name} is no setting, and changes nothing; docs/SERVING.md lists those there are", style="yellow")
+        message(f"{name} is no setting and is ignored; docs/SERVING.md lists the settings", style="yellow")
     _check_keys(settings, index)
     for folder in settings.roots:
         if not folder.is_dir():
-            message(f"{folder} is no folder now; it can be indexed once it is there", style="yellow")
-    if settings.roots and not (index / "catalog.db").exists():
-        Catalog.open(index, create=True).close()  # the first indexing is asked for over HTTP
+            message(f"{folder} is not a folder yet; it can be indexed once it exists", style="yellow")
+    if settings.roots and not (index / DATABASE).exists():
+        Catalog.open(index, create=True).close()  # the first indexing job comes over HTTP
     from ..server.logs import log_to  # noqa: PLC0415  as above
 
-    workers = max(2, os.cpu_count() or 1)  # more than one, even where they share a core: it is a server's model
-    given = None if model is None else load_encoder(model_directory(model), device=device, workers=workers, lazy=True)
+    workers = max(2, os.cpu_count() or 1)  # at least two: requests overlap even on one core
+    encoder = None if model is None else load_encoder(model_directory(model), device=device, workers=workers, lazy=True)
     with (
         _listen(settings.host, settings.port) as listener,
-        SearchEngine.open(index, encoder=given, device=device, workers=workers) as engine,
+        SearchEngine.open(index, encoder=encoder, device=device, workers=workers) as engine,
     ):
-        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"[{settings.host}]" if ":" in settings.host else settings.host
         message(
-            f"serving {index.resolve()} at http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)", style="green"
+            f"serving {index.resolve()} at http://{address}:{listener.getsockname()[1]} (Ctrl-C stops it)",
+            style="green",
         )
         log_to(log_format=settings.log_format, level=settings.log_level)
         run(engine, settings, listener)
 
 
 def run(engine: SearchEngine, settings: Settings, listener: socket.socket) -> None:
-    """Serve until the process is told to end; what was accepted is answered first."""
+    """Serve until SIGINT or SIGTERM; requests already accepted are answered first."""
     from ..server import create_app  # noqa: PLC0415  only a server pays for it
     from ..server.shutdown import Server  # noqa: PLC0415  as above
 
     app = create_app(engine, settings, prepare=lambda: _warm(engine))
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops by itself, and then hands the signal on
-        signal.signal(number, _end)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn shuts down, then raises the signal again
+        signal.signal(number, _exit_on_signal)
     try:
         Server(server_config(app, settings)).run(sockets=[listener])
     except SystemExit as exc:
-        if app.state.service.readiness.loading:  # which may take long, and nothing is lost by leaving it
+        if app.state.service.readiness.loading:  # loading may take long, and leaves nothing to clean up
             os._exit(int(exc.code or 0))
         raise
 
 
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    """Let everything be closed; without this the process would end where it stands."""
+def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
+    """Exit by an exception, so that context managers close the engine; the default handler would kill the process."""
     sys.exit(0 if number == signal.SIGTERM else 128 + number)
 
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """How uvicorn runs: it names nobody, and believes no header about who asks."""
+    """Configure uvicorn: no Server header, no access log, and no trust in forwarded addresses."""
     import uvicorn  # noqa: PLC0415  only a server pays for it
 
     from ..server.gate.receive_timeout import limited  # noqa: PLC0415  as above
@@ -143,45 +138,45 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         http=limited(settings.receive_seconds),
         ws="none",
         server_header=False,
-        proxy_headers=False,  # the setting `proxies` says whom to believe, and the guard listens
+        proxy_headers=False,  # the guard reads them, from the proxies in the settings alone
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
 
 
 def _check_keys(settings: Settings, index: Path) -> None:
-    """Refuse to serve those who would need a key where there is none.
+    """Check that a key exists where requests need one.
 
     Raises:
-        SettingsError: there is none.
-        KeysError: the file of keys is damaged or cannot be read.
+        SettingsError: no key exists yet.
+        KeysError: the key file is damaged or cannot be read.
     """
     from ..server.gate.keys import KeyStore  # noqa: PLC0415  only a server pays for it
 
     if settings.asks_keys and not KeyStore(index).all():
-        where = "require_keys is set" if settings.local else f"other machines can reach {settings.host}"
+        reason = "require_keys is set" if settings.local else f"other machines can reach {settings.host}"
         raise SettingsError(
-            f"{where}, and there is no API key yet; make one with: crosslook keys add NAME --index {index}"
+            f"{reason}, and there is no API key yet; make one with: crosslook keys add NAME --index {index}"
         )
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the address before anything is loaded.
+    """Bind the address before anything is loaded.
 
     Raises:
-        SettingsError: it is taken, or not this machine's.
+        SettingsError: the address is in use, or not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as exc:
         raise SettingsError(f"cannot serve at {host}, port {port}: {exc.strerror or exc}; give another --port") from exc
-    # Connections inherit it. asyncio sets it only where the socket names its protocol, which this one does not; without
-    # it the body of an answer waits 40 ms for the client to acknowledge its headers.
+    # Accepted connections inherit the option. asyncio sets it only on sockets that name their protocol, which this one
+    # does not; without it a response body waits 40 ms until the client acknowledges the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def _warm(engine: SearchEngine) -> None:
-    """Load every part of the model before the first client waits for it."""
+    """Run both directions of search once, so that no client waits for a part of the model to load."""
     engine.search_images("a first look", k=1, depth=1)
     engine.find_captions(Image.new("RGB", (64, 64)), k=1, depth=1)

@@ -1,4 +1,4 @@
-"""Commands about models: train, evaluate."""
+"""The train and evaluate commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from search import Evaluation
 from search import evaluate as measure
 
 from ..errors import InputError
-from .options import Depth, Device, Json, Model, model_directory
+from .options import Depth, Device, Json, ModelOrBase, model_directory
 from .output import message, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 VALIDATION_NAMES = ("dev", "val", "validation", "valid")
 HELD_OUT = 0.1
 FEW = 30
-"""Fewer pictures than these to validate on tell two epochs apart by luck."""
+"""With fewer validation images, differences between epochs are mostly noise."""
 
 Data = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder or file of captioned images.")]
 Images = Annotated[
@@ -39,19 +39,20 @@ Images = Annotated[
 def train(
     dataset: Data,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Gets the model, the curves, and what --resume needs.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Output folder for the model, the curves and the --resume state."),
     ],
     init: Annotated[
         Path | None,
         typer.Option("--init", metavar="CHECKPOINT", help="Fine-tune this model; 'base' for the base model."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue after the last finished epoch.")] = False,
     images: Images = None,
     split: Annotated[
-        str | None, typer.Option("--split", help="What to train on.", show_default="train, or all")
+        str | None, typer.Option("--split", help="Split to train on.", show_default="train, or all")
     ] = None,
     validation: Annotated[
-        str | None, typer.Option("--validation", help="What to validate on.", show_default="dev, or a tenth held out")
+        str | None, typer.Option("--validation", help="Split to validate on.", show_default="dev, or a tenth held out")
     ] = None,
     backbone: Annotated[
         str | None, typer.Option("--backbone", help="Without --init: a timm CNN, torchvision/NAME, open_clip/NAME.")
@@ -62,7 +63,9 @@ def train(
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 15,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 96,
     learning_rate: Annotated[float, typer.Option("--learning-rate", min=0)] = 1e-3,
-    patience: Annotated[int, typer.Option("--patience", min=1, help="Stop after so many epochs without a gain.")] = 5,
+    patience: Annotated[
+        int, typer.Option("--patience", min=1, help="Stop after this many epochs without improvement.")
+    ] = 5,
     image_cut: Annotated[
         int | None,
         typer.Option("--image-cut", min=0, help="Frozen CNN stages.", show_default="with --init all but three, else 0"),
@@ -74,10 +77,14 @@ def train(
     keep: Annotated[
         float | None,
         typer.Option(
-            "--keep", min=0, max=0.99, help="Share of the old weights in the result.", show_default="with --init 0.5"
+            "--keep",
+            min=0,
+            max=0.99,
+            help="Share of the initial weights in the result.",
+            show_default="with --init 0.5",
         ),
     ] = None,
-    views: Annotated[int, typer.Option("--views", min=1, help="Fixed views of each picture.")] = 4,
+    views: Annotated[int, typer.Option("--views", min=1, help="Fixed views of each image.")] = 4,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     precision: Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16.")] = "auto",
     device: Device = "auto",
@@ -85,17 +92,17 @@ def train(
 ) -> None:
     """Train both towers and the reranker together, or fine-tune a model.
 
-    Over several processes: torchrun --nproc-per-node N --no-python crosslook train …
+    With several processes: torchrun --nproc-per-node N --no-python crosslook train …
     """
     if init is not None and (backbone or text_tower):
-        raise typer.BadParameter("--backbone and --text-tower belong to a model that starts afresh, without --init")
+        raise typer.BadParameter("--backbone and --text-tower are for a new model, without --init")
     if init is None and keep:
-        raise typer.BadParameter("--keep is a share of the weights of the model that --init names")
+        raise typer.BadParameter("--keep is a share of the --init model's weights, so it needs --init")
     from encoders.checkpoint.files import read_checkpoint  # noqa: PLC0415  these bring torch
     from encoders.training import TrainConfig, fine_tuning_cuts, fresh_start, is_first_process  # noqa: PLC0415
     from encoders.training import train as run  # noqa: PLC0415
 
-    quiet = not is_first_process()  # under torchrun one of the processes is enough to hear from
+    quiet = not is_first_process()  # under torchrun, only the first process prints
     training, held_out = _splits(_read(dataset, images, quiet=quiet), split, validation, seed)
     if not quiet:
         _announce(training, held_out)
@@ -124,24 +131,24 @@ def train(
         precision=precision,
         device=device,
     )
-    start = replace(start, name=out.resolve().name)  # a model is called as its folder is
+    start = replace(start, name=out.resolve().name)  # a model is named after its folder
     with progress(quiet=quiet) as advance:
         result = run(
-            start, training, held_out, out, config=config, open_picture=open_picture, resume=resume, report=advance
+            start, training, held_out, out, config=config, open_picture=open_picture, resume=resume, progress=advance
         )
     if quiet:
         return
     if result.best_epoch == 0:
         message(
-            f"none of {result.epochs} epochs validated better than the model they started from, "
-            f"which is kept as it was → {result.model}",
+            f"None of {result.epochs} epochs validated better than the starting model, "
+            f"which is the result, unchanged → {result.model}",
             style="yellow",
         )
     if json:
         print_json(_train_json(result))
         return
     if result.best_epoch:
-        message(f"epoch {result.best_epoch} of {result.epochs} validated best → {result.model}", style="green")
+        message(f"Epoch {result.best_epoch} of {result.epochs} validated best → {result.model}", style="green")
     _print_recalls(
         {
             name: {
@@ -155,73 +162,72 @@ def train(
 def evaluate(
     dataset: Data,
     split: Annotated[
-        str | None, typer.Option("--split", help="Which part of it.", show_default="test; all where it has no splits")
+        str | None, typer.Option("--split", help="Split to evaluate.", show_default="test; all if there are no splits")
     ] = None,
     images: Images = None,
     depth: Depth = 100,
-    model: Model = None,
+    model: ModelOrBase = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Measure recall at 1, 5 and 10 both ways, of the towers alone and after reranking."""
-    found = _read(dataset, images)
-    chosen = found.select(split or ("all" if found.splits == ("all",) else "test"))
+    """Measure recall@1, 5 and 10 in both directions, before and after reranking."""
+    data = _read(dataset, images)
+    test = data.select(split or ("all" if data.splits == ("all",) else "test"))
     encoder = load_encoder(model_directory(model), device=device)
     with progress() as advance:
-        evaluation = measure(chosen, encoder, depth=depth, progress=advance)
+        evaluation = measure(test, encoder, depth=depth, progress=advance)
     if json:
         print_json(evaluation.as_dict())
     else:
-        _print_evaluation(chosen, evaluation)
+        _print_evaluation(test, evaluation)
 
 
 def open_picture(path: Path) -> Image.Image:
-    """A training picture, decoded as one that is indexed.
+    """Decode a training image the same way as an indexed one.
 
     Raises:
-        InputError: it cannot be read; the message names it.
+        InputError: the file cannot be read; the message names it.
     """
     try:
         return open_image(path)
     except DecodeError as exc:
-        raise InputError(f"{path}: {exc}; mend it or take it out of the dataset") from exc
+        raise InputError(f"{path}: {exc}; repair it or remove it from the dataset") from exc
 
 
 def _read(path: Path, images: Path | None, *, quiet: bool = False) -> Dataset:
     dataset = read_dataset(path, images=images)
     if dataset.rejected and not quiet:
-        message(f"{len(dataset.rejected)} rows refused, the first: {dataset.rejected[0]}", style="yellow")
+        message(f"{len(dataset.rejected)} rows rejected, the first: {dataset.rejected[0]}", style="yellow")
     return dataset
 
 
 def _splits(dataset: Dataset, split: str | None, validation: str | None, seed: int) -> tuple[Dataset, Dataset]:
-    """What to train on and what to validate on; never the same pictures."""
-    there = next((name for name in VALIDATION_NAMES if name in dataset.splits), None)
-    held_out = validation or there
-    chosen = split or ("train" if "train" in dataset.splits else "all")
+    """The training and validation sets; they never share images."""
+    held_out = validation or next((name for name in VALIDATION_NAMES if name in dataset.splits), None)
+    training = split or ("train" if "train" in dataset.splits else "all")
     if held_out is None:
-        return dataset.select(chosen).hold_out(HELD_OUT, seed)
-    if held_out == chosen or "all" in (held_out, chosen):
+        return dataset.select(training).hold_out(HELD_OUT, seed)
+    if held_out == training or "all" in (held_out, training):
         raise InputError(
-            f"cannot train on {chosen!r} and validate on {held_out!r}: they share pictures; "
+            f"cannot train on {training!r} and validate on {held_out!r}: they share images; "
             f"the dataset has the splits {', '.join(dataset.splits)}"
         )
-    return dataset.select(chosen), dataset.select(held_out)
+    return dataset.select(training), dataset.select(held_out)
 
 
 def _announce(training: Dataset, held_out: Dataset) -> None:
-    """Say what is trained on, and where so few pictures validate that recall tells little."""
-    trained, kept = len(training.examples), len(held_out.examples)
-    message(f"{trained:,} pictures to train on, {kept:,} to validate on", style="dim")
-    if kept < FEW:
+    """Print the number of images, and warn if the validation set is too small to choose an epoch."""
+    n_training, n_validation = len(training.examples), len(held_out.examples)
+    message(f"{n_training:,} images to train on, {n_validation:,} to validate on", style="dim")
+    if n_validation < FEW:
         message(
-            f"by {kept} pictures an epoch is chosen with luck; more of them, or a larger --validation, choose better",
+            f"{n_validation} validation images are too few to choose an epoch reliably; use a larger --validation",
             style="yellow",
         )
 
 
 def _train_json(result: TrainResult) -> dict[str, Any]:
-    """A `best_epoch` of 0 is the model that training started from."""
+    """The result as JSON; a `best_epoch` of 0 means the starting model."""
     return asdict(result) | {"model": str(result.model)}
 
 

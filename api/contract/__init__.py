@@ -1,1 +1,1 @@
-"""The documents that go over the wire, as pydantic models, for both ends. Nothing but pydantic is imported."""
+"""Request and response documents as pydantic models, shared by server and client. Imports nothing but pydantic."""

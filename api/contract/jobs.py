@@ -1,4 +1,4 @@
-"""What requests about indexing ask for and answer."""
+"""Requests and responses of indexing jobs."""
 
 from __future__ import annotations
 
@@ -11,43 +11,47 @@ from .search import Body
 
 
 class RootDocument(BaseModel):
-    """A folder that may be indexed; where it lies is the server's own business."""
+    """A folder that may be indexed; its path on the server is not disclosed."""
 
-    id: str = Field(description="What to name it by.", examples=["2c26b46b68ff"])
-    name: str = Field(description="The last part of its path.", examples=["photos"])
-    images: int = Field(description="Images of the index that lie in it, missing ones left out.", examples=[7000])
+    id: str = Field(description="Id of the root, for `roots` of a job.", examples=["2c26b46b68ff"])
+    name: str = Field(description="Last component of its path.", examples=["photos"])
+    images: int = Field(description="Indexed images in it, without missing ones.", examples=[7000])
 
 
 class IndexRequest(Body):
-    """What to index."""
+    """Which roots to index, and how."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}, {"prune": True}]})
 
     roots: list[Annotated[str, Field(max_length=64, json_schema_extra={"format": "root"})]] | None = Field(
-        None, min_length=1, max_length=1000, description="Ids from `/v1/roots`; null for all.", examples=[None]
+        None,
+        min_length=1,
+        max_length=1000,
+        description="Root ids from `/v1/roots`; null for all roots.",
+        examples=[None],
     )
     prune: bool = Field(
-        default=False, description="Forget images whose files are gone for good.", examples=[False, True]
+        default=False, description="Also remove images whose files no longer exist.", examples=[False, True]
     )
 
 
 class IndexCounts(BaseModel):
-    """What a job did, in files; as `crosslook index --json` counts."""
+    """What a job did; the same counts as `crosslook index --json`."""
 
     model_config = ConfigDict(from_attributes=True)
 
     seen: int = Field(description="Image files found.", examples=[7000])
-    added: int = Field(description="New ones.", examples=[12])
-    updated: int = Field(description="Those whose content changed.", examples=[1])
-    unchanged: int = Field(description="Those that were not opened again.", examples=[6980])
-    duplicates: int = Field(description="Those whose content was there already.", examples=[3])
-    missing: int = Field(description="Those that are not there any more.", examples=[0])
-    removed: int = Field(description="Images that were forgotten.", examples=[0])
+    added: int = Field(description="New files.", examples=[12])
+    updated: int = Field(description="Files whose content changed.", examples=[1])
+    unchanged: int = Field(description="Unchanged files, which are not opened again.", examples=[6980])
+    duplicates: int = Field(description="Files whose content was already indexed.", examples=[3])
+    missing: int = Field(description="Indexed files that no longer exist.", examples=[0])
+    removed: int = Field(description="Images removed from the index.", examples=[0])
     completed: int = Field(
-        description="Images and captions known before that the model had not embedded yet.", examples=[0]
+        description="Previously indexed images and captions that the model had not embedded yet.", examples=[0]
     )
     captions_added: int = Field(description="New captions.", examples=[0])
-    seconds: float = Field(description="How long it took.", examples=[3.2])
+    seconds: float = Field(description="Duration in seconds.", examples=[3.2])
     failed: int = Field(description="Files that could not be indexed.", examples=[4])
 
 
@@ -56,36 +60,40 @@ class JobFailure(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    root: str | None = Field(description="The id of its root.", examples=["2c26b46b68ff"])
-    path: str = Field(description="From its root.", examples=["2024/IMG_2034.jpg"])
-    reason: str = Field(description="What is wrong with it.", examples=["damaged or cut short"])
+    root: str | None = Field(description="Id of its root.", examples=["2c26b46b68ff"])
+    path: str = Field(description="Path relative to its root.", examples=["2024/IMG_2034.jpg"])
+    reason: str = Field(description="Why it could not be indexed.", examples=["damaged or truncated"])
 
 
 class JobSummary(BaseModel):
     """An indexing job. Times are UTC."""
 
-    id: str = Field(description="What to ask `/v1/jobs/{job_id}` for.", examples=["9f86d081884c7d65"])
+    id: str = Field(description="Id of the job, for `/v1/jobs/{job_id}`.", examples=["9f86d081884c7d65"])
     state: Literal["queued", "running", "done", "failed", "cancelled"] = Field(
-        description="How it stands.", examples=["running"]
+        description="State of the job.", examples=["running"]
     )
-    cancelling: bool = Field(description="Whether it was told to stop, and has not yet.", examples=[False])
-    roots: list[str] = Field(description="Ids of the folders.", examples=[["2c26b46b68ff"]])
-    prune: bool = Field(description="Whether images whose files are gone are forgotten.", examples=[False])
+    cancelling: bool = Field(
+        description="Whether cancellation was requested but the job has not stopped yet.", examples=[False]
+    )
+    roots: list[str] = Field(description="Ids of the roots being indexed.", examples=[["2c26b46b68ff"]])
+    prune: bool = Field(description="Whether images whose files no longer exist are removed.", examples=[False])
     phase: str | None = Field(
-        description="`scan`, `images`, `captions`, `vectors` (their index is built), …; null before the start.",
+        description="`scan`, `images`, `captions`, `vectors` (building the vector index), …; null before the start.",
         examples=["images"],
     )
-    done: int = Field(description="Items of this phase.", examples=[320])
-    total: int | None = Field(description="Items of this phase in all, once that is known.", examples=[7000])
-    rate: float | None = Field(description="Items a second in this phase.", examples=[81.5])
-    seconds_left: float | None = Field(description="In this phase, at this rate.", examples=[82.0])
-    started: datetime | None = Field(description="Null while it is queued.", examples=["2026-01-31T10:00:00Z"])
-    ended: datetime | None = Field(description="Null until then.", examples=["2026-01-31T10:01:22Z"])
-    reason: str | None = Field(description="Why it failed.", examples=["the disk is full"])
-    report: IndexCounts | None = Field(description="Null until the job has ended.")
+    done: int = Field(description="Items finished in this phase.", examples=[320])
+    total: int | None = Field(description="All items of this phase; null until known.", examples=[7000])
+    rate: float | None = Field(description="Items per second in this phase.", examples=[81.5])
+    seconds_left: float | None = Field(description="Estimated seconds left in this phase.", examples=[82.0])
+    started: datetime | None = Field(description="Start time; null while queued.", examples=["2026-01-31T10:00:00Z"])
+    ended: datetime | None = Field(
+        description="End time; null until the job has ended.", examples=["2026-01-31T10:01:22Z"]
+    )
+    reason: str | None = Field(description="Why the job failed; else null.", examples=["the disk is full"])
+    report: IndexCounts | None = Field(description="Counts; null until the job has ended.")
 
 
 class JobDocument(JobSummary):
-    """An indexing job with the files that it could not read."""
+    """An indexing job with the files it could not index."""
 
-    failures: list[JobFailure] = Field(description="The first thousand; `report.failed` counts all.")
+    failures: list[JobFailure] = Field(description="The first 1,000 failures; `report.failed` counts all.")

@@ -1,4 +1,4 @@
-"""What searches ask for and answer; OpenAPI is made from these. Every example of a request is one that runs."""
+"""Requests and responses of searches; the OpenAPI document is generated from these. Every request example runs."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic_core import PydanticCustomError
 
 LARGEST_ID = 2**53 - 1
-"""Beyond that, programs that read JSON do not agree on which number it is."""
+"""Largest integer that every JSON parser reads exactly."""
 DEEPEST = 1000
-"""Hits that pages reach at most."""
+"""Most hits that paging can reach."""
 MOST_FIELDS = 100
-"""Of a body; no kind of request has so many."""
+"""Most fields in a request body; more than any request defines."""
 
 Expression = Annotated[str, Field(max_length=4000, json_schema_extra={"format": "filter"})]
 Words = Annotated[str, Field(max_length=2000, json_schema_extra={"format": "words"})]
-"""One to 60 words of at most 200 characters; 60 long ones are no sentence, and would not fit into a cursor."""
+"""1 to 60 words of at most 200 characters each; the total is limited so that a query fits into a cursor."""
 
 
-def _whole(value: object) -> object:
-    """JSON knows one kind of number, so 10.0 is a whole one."""
+def _integral_to_int(value: object) -> object:
+    """Accept 10.0 as an integer: JSON has one number type."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Id = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_whole)]
-Upto1000 = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
+Id = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_integral_to_int)]
+Upto1000 = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_integral_to_int)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"format": "model"})]
 Where = Annotated[
     list[Expression],
     Field(
         max_length=20,
-        description="Filters, all of which must hold, in the grammar of `crosslook search --where`.",
+        description="Filter expressions, all of which must match; same grammar as `crosslook search --where`.",
         examples=[["taken_at >= 2024-01-01 and size > 2MB"], ["within = 48.1,11.4,48.3,11.8", "format = jpeg"]],
     ),
 ]
 
 
 class Body(BaseModel):
-    """What a request's JSON holds: these fields and no others, each of its own type."""
+    """A JSON request body: no unknown fields, no type coercion."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _few(cls, value: object) -> object:
-        """Each unknown field is a fault to be told; those of a body with thousands would keep the server busy."""
+    def _limit_fields(cls, value: object) -> object:
+        """Reject a body with very many fields before an error is built for each unknown one."""
         if isinstance(value, dict) and len(value) > MOST_FIELDS:
             raise PydanticCustomError("fields", "there are more than {most} fields", {"most": MOST_FIELDS})
         return value
 
 
 class SearchRequest(Body):
-    """Images for a sentence."""
+    """A search for images by text."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "not": {  # a least probability without reranking, which gives the probabilities
+            "not": {  # min_probability without reranking, which computes the probabilities
                 "required": ["min_probability", "rerank"],
                 "properties": {"min_probability": {"type": "number"}, "rerank": {"const": False}},
             },
@@ -69,171 +69,175 @@ class SearchRequest(Body):
     )
 
     text: Words = Field(
-        description='What to look for; `-word` and `-"two words"` are taken away.',
+        description='Query text; `-word` and `-"two words"` exclude.',
         examples=["two dogs running through snow", "a beach -people", "IMG_2034.jpg"],
     )
-    image_id: Id | None = Field(None, description="An image of the index to look for as well.", examples=[1])
+    image_id: Id | None = Field(None, description="Also search for images similar to this one.", examples=[1])
     without: list[Words] = Field(
-        [], max_length=20, description="Words to take away, as they stand.", examples=[["people", "a red umbrella"]]
+        [], max_length=20, description="Texts to exclude, taken literally.", examples=[["people", "a red umbrella"]]
     )
-    k: Upto1000 = Field(10, description="How many hits a page has at most.", examples=[10, 100])
-    depth: Upto1000 = Field(100, description="How many candidates the reranker looks at.", examples=[100])
+    k: Upto1000 = Field(10, description="Maximum number of hits per page.", examples=[10, 100])
+    depth: Upto1000 = Field(100, description="Number of candidates to rerank.", examples=[100])
     rerank: bool = Field(
-        default=True, description="Whether the cross-attention model puts the candidates in order.", examples=[True]
+        default=True, description="Whether to rerank candidates with the cross-attention model.", examples=[True]
     )
     keywords: bool = Field(
-        default=True, description="Whether words of file names, folder names and captions count.", examples=[True]
+        default=True, description="Whether to match words in file names, folder names and captions.", examples=[True]
     )
     where: Where = []
     min_probability: float | None = Field(
-        None, ge=0, le=1, description="Leave out hits less likely than this; needs `rerank`.", examples=[0.2]
+        None, ge=0, le=1, description="Drop hits with a lower match probability; needs `rerank`.", examples=[0.2]
     )
     model: ModelName | None = Field(
         None,
-        description="A model of the index, by its name or at least six digits of its fingerprint, as `/v1/models` "
-        "lists them; else the active one.",
+        description="A model from `/v1/models`, by name or by at least six digits of its fingerprint; "
+        "null for the active one.",
     )
 
 
 class NextPageRequest(Body):
-    """The next page of a search: its cursor, and nothing else, for the cursor holds all the rest."""
+    """The next page of a search. The cursor holds the whole search, so no other field is allowed."""
 
     cursor: str = Field(
         max_length=900_000,
         json_schema_extra={"format": "search-cursor"},
-        description="`next_cursor` of the page before.",
+        description="`next_cursor` of the previous page.",
     )
 
 
-def _which(value: object) -> str:
+def _request_tag(value: object) -> str:
     return NEXT if isinstance(value, NextPageRequest) or (isinstance(value, dict) and "cursor" in value) else FIRST
 
 
 FIRST, NEXT = "(search)", "(next page)"
 
 SearchBody = Annotated[
-    Annotated[SearchRequest, Tag(FIRST)] | Annotated[NextPageRequest, Tag(NEXT)], Discriminator(_which)
+    Annotated[SearchRequest, Tag(FIRST)] | Annotated[NextPageRequest, Tag(NEXT)], Discriminator(_request_tag)
 ]
 
 
 class ImageHit(BaseModel):
-    """An image that was found; its picture is at `/v1/images/{image_id}/file`."""
+    """An image hit; its picture is at `/v1/images/{image_id}/file`."""
 
-    rank: int = Field(description="From 1, counted on over pages.", examples=[1])
-    image_id: int = Field(description="What to ask `/v1/images/{image_id}` for.", examples=[1])
-    path: str | None = Field(description="Where its file lies on the server.", examples=["/srv/pictures/IMG_2034.jpg"])
-    score: float = Field(description="Orders the hits: the rerank score where there is one.", examples=[4.31])
-    retrieval_score: float = Field(description="Cosine, [-1, 1].", examples=[0.412])
+    rank: int = Field(description="Rank from 1, continued across pages.", examples=[1])
+    image_id: int = Field(description="Id of the image, for `/v1/images/{image_id}`.", examples=[1])
+    path: str | None = Field(description="Path of its file on the server.", examples=["/srv/pictures/IMG_2034.jpg"])
+    score: float = Field(description="Score that orders the hits: the rerank score if there is one.", examples=[4.31])
+    retrieval_score: float = Field(description="Cosine similarity, [-1, 1].", examples=[0.412])
     rerank_score: float | None = Field(
-        description="Comparable within one answer; null beyond the reranked depth.", examples=[4.31]
+        description="Comparable within one response only; null beyond the reranked depth.", examples=[4.31]
     )
     match_probability: float | None = Field(
-        description="Calibrated, [0, 1]; null where there is no rerank score.", examples=[0.87]
+        description="Calibrated, [0, 1]; null without a rerank score.", examples=[0.87]
     )
     sources: list[Literal["vector", "name", "caption"]] = Field(
-        description="Where the hit comes from: the nearest vectors, a file or folder name, a caption.",
+        description="How the hit was retrieved: by vector, by file or folder name, by caption.",
         examples=[["vector", "name"]],
     )
-    matched: list[str] = Field(
-        description="Words of the query that its names or captions hold.", examples=[["IMG_2034"]]
-    )
-    retrieval_rank: int = Field(description="The rank that it had before reranking, from 1.", examples=[14])
-    width: int = Field(description="Pixels of the upright picture.", examples=[4000])
-    height: int = Field(description="Pixels of the upright picture.", examples=[3000])
+    matched: list[str] = Field(description="Query words that its names or captions contain.", examples=[["IMG_2034"]])
+    retrieval_rank: int = Field(description="Rank before reranking, from 1.", examples=[14])
+    width: int = Field(description="Width in pixels after EXIF rotation.", examples=[4000])
+    height: int = Field(description="Height in pixels after EXIF rotation.", examples=[3000])
 
 
 Timings = Annotated[
     dict[str, float],
     Field(
-        description="Milliseconds of each stage, and in `total`.",
+        description="Milliseconds per stage, and their `total`.",
         examples=[{"load": 0.1, "encode": 9.7, "retrieve": 3.2, "rerank": 21.4, "total": 35.0}],
     ),
 ]
 
 
 class SimilarResponse(BaseModel):
-    """Images, best first."""
+    """Image hits, best first."""
 
-    query: str = Field(description="What was looked for, without what was taken away.", examples=["a beach"])
-    hits: list[ImageHit] = Field(description="Best first.")
+    query: str = Field(description="The query without its exclusions.", examples=["a beach"])
+    hits: list[ImageHit] = Field(description="Image hits, best first.")
     timings_ms: Timings
     without: list[str] = Field(
-        default_factory=list, description="What the query takes away; left out where nothing is.", examples=[["people"]]
+        default_factory=list, description="Texts the query excludes; omitted if none.", examples=[["people"]]
     )
 
 
 class SearchResponse(SimilarResponse):
-    """A page of images, best first."""
+    """A page of image hits, best first."""
 
     next_cursor: str | None = Field(
-        description="Send it as `cursor` for the next page; null at the end, which is after at most 1,000 hits."
+        description="Pass as `cursor` to get the next page; null on the last page, after at most 1,000 hits."
     )
 
 
 class CaptionFound(BaseModel):
-    """A caption that was found; scores as in `ImageHit`."""
+    """A caption hit; scores as in `ImageHit`."""
 
-    rank: int = Field(description="From 1.", examples=[1])
-    caption_id: int | None = Field(description="Null for a line that is not in the index.", examples=[17])
+    rank: int = Field(description="Rank, from 1.", examples=[1])
+    caption_id: int | None = Field(
+        description="Id of the caption; null for a caption outside the index.", examples=[17]
+    )
     text: str = Field(description="The caption.", examples=["two dogs run through deep snow"])
-    source: str = Field(description="Where it came from: a data set, a text file, the bank.", examples=["bank"])
-    score: float = Field(description="Orders the hits: the rerank score where there is one.", examples=[5.02])
-    retrieval_score: float = Field(description="Cosine, [-1, 1].", examples=[0.455])
+    source: str = Field(
+        description="Origin of the caption: a dataset, a text file, the caption bank.", examples=["bank"]
+    )
+    score: float = Field(description="Score that orders the hits: the rerank score if there is one.", examples=[5.02])
+    retrieval_score: float = Field(description="Cosine similarity, [-1, 1].", examples=[0.455])
     rerank_score: float | None = Field(
-        description="Comparable within one answer; null beyond the reranked depth.", examples=[5.02]
+        description="Comparable within one response only; null beyond the reranked depth.", examples=[5.02]
     )
     match_probability: float | None = Field(
-        description="Calibrated, [0, 1]; null where there is no rerank score.", examples=[0.91]
+        description="Calibrated, [0, 1]; null without a rerank score.", examples=[0.91]
     )
 
 
 class CaptionsResponse(BaseModel):
-    """Captions, best first."""
+    """Caption hits, best first."""
 
-    query: str = Field(description="`picture` for an upload, else the image's id.", examples=["picture", "1"])
-    hits: list[CaptionFound] = Field(description="Best first, each text once.")
+    query: str = Field(description="`picture` for an upload, else the image id.", examples=["picture", "1"])
+    hits: list[CaptionFound] = Field(description="Caption hits, best first, each text once.")
     timings_ms: Timings
 
 
 class ExplainRequest(Body):
-    """A sentence about an image."""
+    """An image and a sentence to explain."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"image_id": 1, "text": "a dog in the snow"}]})
 
     image_id: Id = Field(description="An image of the index.", examples=[1])
-    text: Words = Field(description="Words to look for in it.", examples=["a dog in the snow"])
+    text: Words = Field(description="Sentence to locate in the image.", examples=["a dog in the snow"])
 
 
 class ExplainResponse(BaseModel):
-    """Where in an image each word is seen."""
+    """Attention of each word over the image."""
 
     words: list[str] = Field(description="W words, as the model reads them.", examples=[["a", "dog"]])
     weights: list[list[list[float]]] = Field(
-        description="W grids of rows by columns over the whole picture, from its top left; each grid sums to 1.",
+        description="W grids (rows by columns) over the whole image from its top left; each grid sums to 1.",
         examples=[[[[0.25, 0.25], [0.25, 0.25]], [[0.1, 0.1], [0.1, 0.7]]]],
     )
-    width: int = Field(description="Pixels of the upright picture.", examples=[4000])
-    height: int = Field(description="Pixels of the upright picture.", examples=[3000])
+    width: int = Field(description="Width in pixels after EXIF rotation.", examples=[4000])
+    height: int = Field(description="Height in pixels after EXIF rotation.", examples=[3000])
 
 
 class OwnCaption(BaseModel):
-    """A caption that came with an image."""
+    """A caption indexed with an image."""
 
     id: int = Field(description="The caption's id.", examples=[17])
     text: str = Field(description="The caption.", examples=["our dogs in the snow"])
-    source: str = Field(description="Where it came from.", examples=["sidecar"])
+    source: str = Field(description="Origin of the caption.", examples=["sidecar"])
 
 
 class Status(BaseModel):
-    """How the server is; where it is not well, a problem says why."""
+    """The server's status; when it is not healthy, a problem document says why."""
 
-    status: Literal["ok", "ready"] = Field(description="Whether it is alive, or ready to search.", examples=["ok"])
+    status: Literal["ok", "ready"] = Field(
+        description="`ok`: the process runs. `ready`: searches are answered.", examples=["ok"]
+    )
 
 
 class Problem(BaseModel):
     """An error (RFC 9457)."""
 
-    type: str = Field(description="Stable; for programs.", examples=["urn:crosslook:problem:image-not-found"])
-    title: str = Field(description="The status in words.", examples=["Not Found"])
-    status: int = Field(description="The HTTP status.", examples=[404])
-    detail: str = Field(description="What was wrong and what to do; for people.", examples=["no image has the id 999"])
+    type: str = Field(description="Stable identifier for programs.", examples=["urn:crosslook:problem:image-not-found"])
+    title: str = Field(description="Reason phrase of the status.", examples=["Not Found"])
+    status: int = Field(description="HTTP status code.", examples=[404])
+    detail: str = Field(description="What went wrong and what to do, for people.", examples=["no image has the id 999"])

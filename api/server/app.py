@@ -1,4 +1,4 @@
-"""The application. Images are served by id, never by a path from a request; no URL is ever fetched."""
+"""Search images by text or by example. Images are served by id, never by a path; the server fetches no URLs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .gate.headers import SecurityHeaders
 from .gate.keys import KeyStore
 from .gate.request_log import RequestLog
 from .gate.strict_requests import content_type, parameters
-from .metrics import Metrics, Present
+from .metrics import Metrics, StateCollector
 from .openapi import describe, operation_name
 from .routes import explain, images, index, jobs, operations, page, search
 from .service import Service
@@ -31,15 +31,23 @@ from .work.readiness import Readiness
 from .work.worker_pool import WorkerPool
 
 BEARER = HTTPBearer(auto_error=False, description="An API key, made with: crosslook keys add NAME")
-"""Tells OpenAPI that there are keys; the guard asks for them, before any route is looked for."""
+"""Declares API keys in the OpenAPI document; the guard checks them before routing."""
 
-TOLD = ["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
-"""Headers that pages of other origins may read."""
+EXPOSED_HEADERS = [
+    "ETag",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+]
+"""Response headers that pages of other origins may read."""
 
-ZIPPED_FROM = 1000  # bytes; what is less fits into one packet anyway
-ZIP_LEVEL = 4  # of 9: the last tenth of the size would take most of the time, in which nothing else is done
-UNZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
-"""Pictures, and parts of them, are compressed as they are."""
+GZIP_MINIMUM = 1000  # bytes; smaller responses fit into one packet anyway
+GZIP_LEVEL = 4  # of 9: higher levels block the event loop much longer to save another tenth
+NOT_GZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
+"""Images, and ranges of them, are compressed already."""
 
 
 logger = logging.getLogger("crosslook")
@@ -50,27 +58,27 @@ def create_app(
     settings: Settings = Settings(),  # noqa: B008  frozen
     prepare: Callable[[], None] | None = None,
 ) -> FastAPI:
-    """Make the application that answers for one index.
+    """Create the application that serves one index.
 
     Args:
-        engine: an open index; the application does not close it.
+        engine: an open engine; the application does not close it.
         settings: keys and limits.
-        prepare: loads what the first request needs; called in a thread when serving begins, and the application is not
-            ready until it has returned.
+        prepare: loads what the first request needs. Called in a thread when serving begins; the application is ready
+            once it has returned.
     """
-    depends = [Depends(content_type), Depends(parameters), *([Depends(BEARER)] if settings.asks_keys else [])]
+    dependencies = [Depends(content_type), Depends(parameters), *([Depends(BEARER)] if settings.asks_keys else [])]
     app = FastAPI(
         title="crosslook",
         description=__doc__,
         docs_url=None,
         redoc_url=None,
-        dependencies=depends,
+        dependencies=dependencies,
         generate_unique_id_function=operation_name,
         lifespan=_lifespan,
     )
     app.state.service = service = _service(engine, settings, prepare)
     app.add_middleware(
-        GZipMiddleware, minimum_size=ZIPPED_FROM, compresslevel=ZIP_LEVEL, exclude_content_types=UNZIPPED
+        GZipMiddleware, minimum_size=GZIP_MINIMUM, compresslevel=GZIP_LEVEL, exclude_content_types=NOT_GZIPPED
     )
     app.add_middleware(Head)
     _protect(app, service, KeyStore(engine.catalog.directory))
@@ -82,7 +90,7 @@ def create_app(
 
 
 def _protect(app: FastAPI, service: Service, keys: KeyStore) -> None:
-    """Put the guard before the routes; what is added last is outermost."""
+    """Add the middleware before the routes; the last added is outermost."""
     settings = service.settings
     app.add_middleware(Guard, settings=settings, keys=keys)
     if settings.cors_origins:
@@ -91,7 +99,7 @@ def _protect(app: FastAPI, service: Service, keys: KeyStore) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-None-Match", "Range", "X-Request-ID"],
-            expose_headers=TOLD,
+            expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(RequestLog, metrics=service.metrics)
     app.add_middleware(SecurityHeaders)
@@ -107,14 +115,14 @@ def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], Non
             logger.debug("answered", extra={"query": getattr(outcome, "query", None)})
 
     work = WorkerPool(settings.threads, settings.waiting, observe)
-    indexing, readiness = Jobs(engine, settings.roots), Readiness(engine.catalog, prepare)
-    metrics.watch(Present(engine, work, indexing, readiness))
-    return Service(engine, settings, work, indexing, metrics, readiness)
+    jobs, readiness = Jobs(engine, settings.roots), Readiness(engine.catalog, prepare)
+    metrics.watch(StateCollector(engine, work, jobs, readiness))
+    return Service(engine, settings, work, jobs, metrics, readiness)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Load in the background; at the end wait for a job's commit."""
+    """Load in the background; on shutdown, wait for a job's commit."""
     service: Service = app.state.service
     service.readiness.start()
     try:

@@ -1,6 +1,6 @@
-"""The server's log: a line for each request and event on stderr, to read or to collect.
+"""The server log: one line per request and event on stderr, as text or JSON.
 
-Whatever is logged while a request is worked on, in its threads too, carries the request's id.
+Everything logged while a request is handled, also in its threads, carries the request id.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 FACTS = ("method", "route", "status", "ms", "key", "query", "job", "state")
-"""What lines may tell beside the event; other libraries' extras are for their own formatters."""
+"""Extra fields that lines may carry; extras of other libraries are dropped."""
 
 SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -21,16 +21,16 @@ SHARED: tuple[Processor, ...] = (
     structlog.stdlib.ExtraAdder(allow=FACTS),
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
 )
-"""What every line gets, whichever library wrote it."""
+"""Processors for every line, whichever library logged it."""
 
 
 def formatter(log_format: str, *, colours: bool = False) -> logging.Formatter:
-    """A formatter for the standard library's logging: `text` or `json`."""
+    """A formatter for standard library logging, `text` or `json`."""
     last: tuple[Processor, ...]
     if log_format == "json":
         last = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
     else:
-        plain = structlog.dev.plain_traceback  # the colourful one shows local variables, queries among them
+        plain = structlog.dev.plain_traceback  # the rich one shows local variables, including queries
         last = (
             _one_line,
             structlog.dev.ConsoleRenderer(
@@ -42,7 +42,7 @@ def formatter(log_format: str, *, colours: bool = False) -> logging.Formatter:
 
 
 def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Write line ends as such, or a file's name could add a line of its own; with facts the renderer does so."""
+    """Escape unprintable characters in the event, so that a file name cannot inject a log line."""
     text = str(event["event"])
     if not text.isprintable():
         event["event"] = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
@@ -50,10 +50,10 @@ def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 
 
 def log_to(stream: TextIO = sys.stderr, *, log_format: str, level: str) -> logging.Handler:
-    """Send this process's log to a stream: crosslook's from `level` on, of other libraries warnings.
+    """Log to a stream: crosslook's records from `level` on, and warnings of other libraries.
 
     Returns:
-        The handler, for whoever wants to take it away again.
+        The handler, so that it can be removed again.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter(log_format, colours=stream.isatty()))

@@ -1,6 +1,6 @@
-"""What Prometheus reads at `/metrics`: counted as it happens, or looked up when it is asked for.
+"""Prometheus metrics for `/metrics`.
 
-Labels take few values: routes by their template, never a path, and methods and statuses that HTTP knows.
+Labels have few values: route templates, never paths, and only the methods and statuses that HTTP defines.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Inf
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from indexer.catalog.contents import count_items
 from indexer.errors import CatalogError
 from search import SearchEngine
 
@@ -28,7 +29,7 @@ logger = logging.getLogger("crosslook.metrics")
 
 
 class Metrics:
-    """The metrics of one application, in a registry of its own."""
+    """The metrics of one application, in their own registry."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -47,37 +48,37 @@ class Metrics:
         )
 
     def watch(self, collector: Collector) -> None:
-        """Add what is looked up when it is asked for."""
+        """Register a collector, which is queried on each scrape."""
         self._registry.register(collector)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
+        """Count an answered request."""
         self._requests.labels(route, method, str(status)).inc()
         self._latency.labels(route).observe(seconds)
 
     def stages(self, milliseconds: dict[str, float]) -> None:
-        """Count the stages of an answer; their sum is no stage."""
+        """Record the duration of each stage of a search, without their total."""
         for stage, time in milliseconds.items():
             if stage != "total":
                 self._stages.labels(stage).observe(time / 1000)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
 
 
-class Present(Collector):
-    """How the server is at the moment."""
+class StateCollector(Collector):
+    """Gauges of the server's current state."""
 
     def __init__(self, engine: SearchEngine, work: WorkerPool, jobs: Jobs, readiness: Readiness) -> None:
         self._engine, self._work, self._jobs, self._readiness = engine, work, jobs, readiness
 
     def describe(self) -> list[Metric]:
-        """Nothing in advance: it would be collected for that."""
+        """No descriptions in advance, since computing them would collect everything."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Each gauge."""
+        """All gauges; those of model and index only when the server is ready."""
         work = self._work
         yield GaugeMetricFamily("crosslook_requests_running", "Requests in a thread.", work.accepted - work.waiting)
         yield GaugeMetricFamily("crosslook_requests_waiting", "Requests that wait for a thread.", work.waiting)
@@ -85,27 +86,27 @@ class Present(Collector):
         yield GaugeMetricFamily("crosslook_indexing_running", "Whether an indexing job of this server runs.", running)
         ready = float(self._readiness.fault() is None)
         yield GaugeMetricFamily("crosslook_ready", "Whether /readyz says yes.", ready)
-        if ready:  # else the model may be loading, and nobody should wait for that
+        if ready:  # else the scrape might wait for a loading model
             try:
                 yield self._batches()
                 yield from self._index()
             except CatalogError as exc:
-                logger.warning("the index cannot be counted: %s", exc)
+                logger.warning("cannot read the index statistics: %s", exc)
 
     def _batches(self) -> Metric:
-        """Sentences that were encoded together; the model counts them itself."""
+        """Text batch sizes, counted by the encoder, as a histogram."""
         sizes: dict[int, int] = dict(getattr(self._engine.now().loaded, "batch_sizes", {}))
-        below = [(str(float(most)), sum(n for size, n in sizes.items() if size <= most)) for most in BATCHES]
+        buckets = [(str(float(most)), sum(n for size, n in sizes.items() if size <= most)) for most in BATCHES]
         return HistogramMetricFamily(
             "crosslook_text_batch_sentences",
             "Sentences encoded as one batch.",
-            [*below, ("+Inf", sum(sizes.values()))],
+            [*buckets, ("+Inf", sum(sizes.values()))],
             sum(size * n for size, n in sizes.items()),
         )
 
     def _index(self) -> Iterator[Metric]:
         catalog = self._engine.catalog
-        for name, count in catalog.counts().items():
+        for name, count in count_items(catalog).items():
             yield GaugeMetricFamily(f"crosslook_index_{name}s", f"{name.capitalize()}s in the index.", count)
         model = catalog.active_encoder()
         if model is not None:

@@ -1,4 +1,4 @@
-"""Every error as a problem document (RFC 9457), in one table: `type` is stable, `detail` is for people."""
+"""Maps every error to a problem document (RFC 9457), in one table: `type` is stable, `detail` is for people."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (UnknownRootError, 422, "root-not-found"),
     (UnknownJobError, 404, "job-not-found"),
 )
-"""What is raised, its status and its type; the first class that fits says them."""
+"""Exception class, status and problem type; the first class that matches applies."""
 
-INSIDE: dict[type[Exception], str] = {
-    EncoderMismatchError: "the index was made by another model than the one that this server runs",
-    CatalogError: "the index cannot be used now",
-    EncodersError: "the model cannot be used now",
+INTERNAL_DETAILS: dict[type[Exception], str] = {
+    EncoderMismatchError: "The index was built with a different model than this server runs.",
+    CatalogError: "The index is unavailable.",
+    EncodersError: "The model is unavailable.",
 }
-"""What a client is told where the message is for those who run the server, and names its folders."""
+"""Details for clients where the error message names the server's folders and goes to the log only."""
 
-TOLD_FAULTS = 10
-"""A body can have thousands; nobody reads them."""
+MOST_ERRORS = 10
+"""Most validation errors in one detail; a body can have thousands."""
 
-OF_STATUS = {
+TYPE_OF_STATUS = {
     400: "bad-request",
     401: "unauthorized",
     403: "forbidden",
@@ -70,20 +70,20 @@ OF_STATUS = {
     429: "rate-limited",
     503: "busy",
 }
-"""Types of what is refused before anything is looked for."""
+"""Problem types of errors that have no exception class in `TABLE`."""
 
 
 def problem(
     status: int, detail: str, headers: dict[str, str] | None = None, *, name: str | None = None
 ) -> JSONResponse:
-    """A problem document; without a name, of the type that its status has."""
-    kind = TYPES + (name or OF_STATUS.get(status, "internal"))
+    """Build a problem document; `name` defaults to the type of the status."""
+    kind = TYPES + (name or TYPE_OF_STATUS.get(status, "internal"))
     body = {"type": kind, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error that is foreseen with a problem document; `RequestLog` answers the others."""
+    """Register handlers for all expected errors; `RequestLog` handles unexpected ones."""
     for root in (CursorError, SearchError, IndexerError, EncodersError, UnknownRootError, UnknownJobError):
         app.add_exception_handler(root, _expected)
     app.add_exception_handler(IndexingError, _indexing)
@@ -95,15 +95,15 @@ def install(app: FastAPI) -> None:
 
 def _expected(_request: Request, exc: Exception) -> JSONResponse:
     kind, status, name = next(row for row in TABLE if isinstance(exc, row[0]))
-    if kind in INSIDE:
+    if kind in INTERNAL_DETAILS:
         logger.error("%s", exc)
-        return problem(status, f"{INSIDE[kind]}; the server's log tells more", name=name)
+        return problem(status, f"{INTERNAL_DETAILS[kind]} See the server log.", name=name)
     return problem(status, str(exc), name=name)
 
 
 def _indexing(_request: Request, exc: Exception) -> JSONResponse:
-    there = {"Location": f"/v1/jobs/{exc.running.id}"} if isinstance(exc, IndexingError) else None
-    return problem(409, str(exc), there, name="indexing")
+    headers = {"Location": f"/v1/jobs/{exc.running.id}"} if isinstance(exc, IndexingError) else None
+    return problem(409, str(exc), headers, name="indexing")
 
 
 def _busy(_request: Request, exc: Exception) -> JSONResponse:
@@ -111,26 +111,26 @@ def _busy(_request: Request, exc: Exception) -> JSONResponse:
 
 
 def _gone(_request: Request, _exc: Exception) -> Response:
-    return Response(status_code=499)  # nobody reads it; nginx's number, for the log
+    return Response(status_code=499)  # nginx's status for a client that disconnected; only the log sees it
 
 
 def _invalid(_request: Request, exc: Exception) -> JSONResponse:
     errors = exc.errors() if isinstance(exc, RequestValidationError) else ()
-    faults = [f"{_place(error['loc'])}: {_what(error)}" for error in errors[:TOLD_FAULTS]]
-    if len(errors) > TOLD_FAULTS:
-        faults.append(f"and {len(errors) - TOLD_FAULTS} more")
-    return problem(422, "; ".join(faults) or "the request is not as it should be")
+    messages = [f"{_location(error['loc'])}: {_reason(error)}" for error in errors[:MOST_ERRORS]]
+    if len(errors) > MOST_ERRORS:
+        messages.append(f"and {len(errors) - MOST_ERRORS} more")
+    return problem(422, "; ".join(messages) or "The request is invalid.")
 
 
-def _what(error: Mapping[str, Any]) -> str:
-    """What is wrong, in words for whoever sent it."""
+def _reason(error: Mapping[str, Any]) -> str:
+    """The message of a validation error, in terms of the request."""
     if error["type"] == "json_invalid":
-        return f"this is not JSON: {error['ctx']['error']} at this character"
-    return "send a file here" if "UploadFile" in error["msg"] else str(error["msg"])
+        return f"invalid JSON: {error['ctx']['error']} at this character"
+    return "must be a file upload" if "UploadFile" in error["msg"] else str(error["msg"])
 
 
-def _place(parts: Sequence[object]) -> str:
-    """Where in a request, without the names of the shapes that a body may have."""
+def _location(parts: Sequence[object]) -> str:
+    """The location of an error in a request, without the tags of the body's variants."""
     return ".".join(str(part) for part in parts if part not in (FIRST, NEXT))
 
 
@@ -139,26 +139,26 @@ def _http(request: Request, exc: Exception) -> JSONResponse:
     if isinstance(exc, HTTPException):
         status, detail, headers = exc.status_code, exc.detail, dict(exc.headers or {})
     if status == 404 and detail == "Not Found":
-        detail = "there is nothing at this address; /openapi.json tells what there is"
+        detail = "No such route. See /openapi.json."
     if status == 405:
         headers = _allow(request) or headers or {}
-        detail = f"this takes {headers.get('Allow', 'GET')} alone"
+        detail = f"Method not allowed. Use {headers.get('Allow', 'GET')}."
     return problem(status, detail, headers)
 
 
 def _allow(request: Request) -> dict[str, str] | None:
-    """All methods of a path, as OpenAPI has them; Starlette names those of its first route alone."""
+    """An `Allow` header with all methods of a path; Starlette lists only those of the first matching route."""
     route = getattr(request.scope.get("route"), "path", None)
     methods: dict[str, object] = request.app.openapi()["paths"].get(route, {})
     names = {*methods, "head"} if "get" in methods else {*methods}
     return {"Allow": ", ".join(sorted(names)).upper()} if names else None
 
 
-def ending() -> JSONResponse:
-    """What a client learns whose request would take longer than a server that ends may wait."""
-    return problem(503, "the server is ending; ask again in 10 s", {"Retry-After": "10"})
+def shutting_down() -> JSONResponse:
+    """The answer to a request that is cancelled because the server shuts down."""
+    return problem(503, "The server is shutting down. Retry in 10 s.", {"Retry-After": "10"})
 
 
-def unforeseen() -> JSONResponse:
-    """What a client learns of an error that nothing above stands for; the log has the rest."""
-    return problem(500, "an error that crosslook did not foresee; the server's log tells more")
+def internal_error() -> JSONResponse:
+    """The answer to an unexpected exception; the log has its traceback."""
+    return problem(500, "Internal error. Search the server log for this request id.")

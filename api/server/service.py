@@ -1,4 +1,4 @@
-"""What every request may use, and the shorthands by which routes ask for it."""
+"""The objects shared by all requests, and the dependency aliases for routes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .work.jobs import Jobs
 from .work.readiness import Readiness
 from .work.worker_pool import WorkerPool
 
-KEPT_FACETS = 32  # filters whose counts are kept
+CACHED_FACETS = 32  # filters whose counts are cached
 
 
 @dataclass(frozen=True)
 class Service:
-    """One for an application."""
+    """The shared objects of one application."""
 
     engine: SearchEngine
     settings: Settings
@@ -36,16 +36,16 @@ class Service:
     metrics: Metrics
     readiness: Readiness
     cursors: Cursors = field(default_factory=Cursors)
-    facets: AnswerCache[Facets] = field(default_factory=lambda: AnswerCache(KEPT_FACETS))
+    facets: AnswerCache[Facets] = field(default_factory=lambda: AnswerCache(CACHED_FACETS))
     duplicates: AnswerCache[list[DuplicateGroup]] = field(default_factory=lambda: AnswerCache(1, alone=True))
 
     @cached_property
     def thumbnails(self) -> Thumbnails:
-        """Thumbnails, kept in the user's cache."""
+        """The thumbnail cache, in the user's cache folder."""
         return Thumbnails.of_user(self.settings.thumbnail_bytes)
 
 
-async def _service(request: Request) -> Service:  # else FastAPI would take a thread for it
+async def _service(request: Request) -> Service:  # async, so that FastAPI does not run it in a thread
     service: Service = request.app.state.service
     return service
 

@@ -1,7 +1,11 @@
-"""What the server can be told, each by a flag of `crosslook serve`, by the environment, and in a file.
+"""The server's settings: each a flag of `crosslook serve`, a variable in the environment, and a key in a TOML file.
 
-The first that speaks wins: flag, then `CROSSLOOK_NAME` in the environment, then `name` in the TOML file that `--config`
-or `CROSSLOOK_CONFIG` names.
+A flag wins over `CROSSLOOK_NAME` in the environment, which wins over `name` in the file that `--config` or
+`CROSSLOOK_CONFIG` names. `Settings` declares name, type, default and description once; the rest is derived from it.
+
+pydantic-settings is not used: its sources merge before they validate, so that an error cannot say which source held the
+value, and they read `os.environ` in `Settings()` too, pass over a missing file, and cannot tell an emptied list from an
+unset one, so that each would need a subclass longer than the two functions at the end.
 """
 
 from __future__ import annotations
@@ -23,13 +27,13 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 PREFIX = "CROSSLOOK_"
 
 
-def _parts(value: object) -> object:
-    """A list in one string, as the environment has it."""
+def _split(value: object) -> object:
+    """Split a comma-separated string, as the environment holds a list."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _origin(value: str) -> str:
-    """Named origins only: with `*` any page that somebody visits could look at the pictures, or use a key it got."""
+    """Accept named origins only: `*` would let any page that the user visits read pictures or reuse a key."""
     if not re.fullmatch(r"https?://[^/\s*@?#]+", value):
         raise PydanticCustomError("origin", "an origin is https://NAME or https://NAME:PORT, without a path or *")
     return value
@@ -47,45 +51,49 @@ def _absolute(value: Path) -> Path:
 
 
 class Settings(BaseModel):
-    """How the server behaves. Lists are separated by commas in the environment."""
+    """How the server behaves; environment variables separate the items of a list by commas."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = Field("127.0.0.1", description="Address; any but this machine's own wants API keys.")
-    port: int = Field(8000, ge=0, le=65535, description="Port; 0 takes a free one.")
-    roots: Annotated[list[Path], BeforeValidator(_parts)] = Field(
-        [], description="Folders that clients may have indexed; nothing else is read at their wish."
+    host: str = Field("127.0.0.1", description="Address to listen on; any but loopback requires API keys.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    roots: Annotated[list[Path], BeforeValidator(_split)] = Field(
+        [], description="The only folders that clients may index."
     )
-    threads: int = Field(32, ge=1, le=256, description="Requests that are worked on at the same time.")
-    waiting: int = Field(64, ge=0, le=10_000, description="Requests that may wait beyond those; more are refused.")
-    upload_bytes: int = Field(32 * 1024**2, ge=1024, description="Largest upload; any other body may have 1 MiB.")
-    upload_pixels: int = Field(100_000_000, ge=1, description="Largest picture in an upload, by its header.")
-    thumbnail_bytes: int = Field(
-        2 * 1024**3, ge=0, description="Thumbnails kept in the user's cache, in bytes; 0 keeps none."
+    threads: int = Field(32, ge=1, le=256, description="Requests handled at the same time.")
+    waiting: int = Field(64, ge=0, le=10_000, description="Requests that may queue beyond those; more are refused.")
+    upload_bytes: int = Field(
+        32 * 1024**2, ge=1024, description="Largest upload in bytes; any other request body may have 1 MiB."
     )
-    receive_seconds: int = Field(60, ge=1, le=3600, description="How long a request may take to arrive, its body too.")
+    upload_pixels: int = Field(100_000_000, ge=1, description="Largest uploaded picture in pixels, by its header.")
+    thumbnail_bytes: int = Field(2 * 1024**3, ge=0, description="Size of the thumbnail cache in bytes; 0 turns it off.")
+    receive_seconds: int = Field(
+        60, ge=1, le=3600, description="Seconds that a request may take to arrive, body included."
+    )
     rate: int = Field(
         0,
         ge=0,
-        description="Requests a minute from one key, or one address without keys; 0: any. Pictures count, the page's "
-        "files do not.",
+        description="Requests a minute from one key, or from one address without a key; 0 sets no limit. Pictures "
+        "count, the page's files do not.",
     )
     require_keys: bool = Field(
-        default=False, description="Ask for API keys on this machine's own addresses too, as behind a proxy."
+        default=False, description="Require API keys on loopback addresses too, as behind a proxy."
     )
-    proxies: Annotated[list[Annotated[str, AfterValidator(_network)]], BeforeValidator(_parts)] = Field(
-        [], description="Addresses or networks of proxies whose X-Forwarded-For is believed."
+    proxies: Annotated[list[Annotated[str, AfterValidator(_network)]], BeforeValidator(_split)] = Field(
+        [], description="Addresses or networks of proxies whose X-Forwarded-For is trusted."
     )
-    cors_origins: Annotated[list[Annotated[str, AfterValidator(_origin)]], BeforeValidator(_parts)] = Field(
+    cors_origins: Annotated[list[Annotated[str, AfterValidator(_origin)]], BeforeValidator(_split)] = Field(
         [], description="Web origins, such as https://photos.example, whose pages may call the API."
     )
-    log_format: str = Field("text", pattern="^(text|json)$", description="`text` to read, `json` to collect.")
+    log_format: str = Field("text", pattern="^(text|json)$", description="Format of the log: `text` or `json`.")
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",
-        description="Least level that is logged; `debug` logs what is searched for, too.",
+        description="Lowest level that is logged; `debug` includes search queries.",
     )
-    shutdown_seconds: int = Field(30, ge=0, le=3600, description="How long accepted requests may take to end.")
+    shutdown_seconds: int = Field(
+        30, ge=0, le=3600, description="Seconds that accepted requests may take to finish at shutdown."
+    )
 
     @property
     def local(self) -> bool:
@@ -101,41 +109,47 @@ class Settings(BaseModel):
 def read_settings(
     flags: Mapping[str, object], *, config: Path | None = None, environment: Mapping[str, str] = os.environ
 ) -> Settings:
-    """Put together what flags, environment and file say.
+    """Merge flags, environment and file.
 
     Args:
-        flags: what was given on the command line; None where nothing was.
-        config: a TOML file; else the one that the environment names, if any.
-        environment: variables; those of other names are not looked at.
+        flags: settings from the command line; None where a flag was not used.
+        config: a TOML file; by default the one that `CROSSLOOK_CONFIG` names, if any.
+        environment: variables; only those named after a setting count.
 
     Raises:
-        SettingsError: the file cannot be read, or a value is not what its setting takes; the message says which.
+        SettingsError: the file cannot be read, or a source holds an invalid value or an unknown name.
     """
-    named = environment.get(PREFIX + "CONFIG")
-    path = config or (Path(named) if named else None)
-    found: dict[str, Any] = {}
-    said: dict[str, str] = {}
-    for source, values in (
-        (str(path), {} if path is None else _file(path)),
-        ("the environment", _environment(environment)),
+    variable = environment.get(PREFIX + "CONFIG")
+    path = config or (Path(variable) if variable else None)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, source in (
+        (str(path), {} if path is None else _read_file(path)),
+        ("the environment", _read_environment(environment)),
         ("the command line", {name: value for name, value in flags.items() if value is not None}),
     ):
-        found |= values
-        said |= dict.fromkeys(values, source)
+        values |= source
+        origins |= dict.fromkeys(source, origin)
     try:
-        settings = Settings(**found)
+        settings = Settings(**values)
     except ValidationError as exc:
-        fault = exc.errors()[0]
-        name = str(fault["loc"][0])
-        where = said.get(name, "the settings")
-        if fault["type"] == "extra_forbidden":
+        error = exc.errors()[0]
+        name = str(error["loc"][0])
+        origin = origins.get(name, "the settings")
+        if error["type"] == "extra_forbidden":
             known = ", ".join(Settings.model_fields)
-            raise SettingsError(f"{where}: there is no setting {name!r}; there are {known}") from exc
-        raise SettingsError(f"{where}: {name}: {fault['msg']}, not {fault['input']!r}") from exc
+            raise SettingsError(f"{origin}: there is no setting {name!r}; choose from {known}") from exc
+        raise SettingsError(f"{origin}: {name}: {error['msg']}, not {error['input']!r}") from exc
     return settings.model_copy(update={"roots": [_absolute(root) for root in settings.roots]})
 
 
-def _file(path: Path) -> dict[str, Any]:
+def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables with our prefix that are no setting: a misspelt name would be ignored silently."""
+    known = {PREFIX + name.upper() for name in (*Settings.model_fields, "index", "config")}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
@@ -144,12 +158,8 @@ def _file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not TOML: {exc}") from exc
 
 
-def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Variables that look like settings and are none: a name with a fault in it would quietly change nothing."""
-    known = {PREFIX + name.upper() for name in (*Settings.model_fields, "index", "config")}
-    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
-
-
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    names = {name: PREFIX + name.upper() for name in Settings.model_fields}
-    return {name: environment[variable] for name, variable in names.items() if variable in environment}
+def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Settings in the environment. An empty variable counts as not set, except that it empties a list."""
+    values = {name: environment.get(PREFIX + name.upper()) for name in Settings.model_fields}
+    lists = {name for name, field in Settings.model_fields.items() if isinstance(field.default, list)}
+    return {name: value for name, value in values.items() if value or (value == "" and name in lists)}

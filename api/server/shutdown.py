@@ -1,32 +1,48 @@
-"""A server that ends in time, whatever its threads do."""
+"""Bounded shutdown: the server stops in time, whatever its threads do, with the exit status of docs/SERVING.md."""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
+from types import FrameType
 
 import uvicorn
 
 GRACE_SECONDS = 5.0
-"""For a job's commit, and for what has to be closed, beyond the time that requests have to end."""
+"""Time for a job's commit and for closing resources, after the time that requests have to finish."""
 
 logger = logging.getLogger("crosslook")
 
 
+def exit_status(number: int) -> int:
+    """The exit status after a signal: 0 for SIGTERM, the regular way to stop a server, else 128 plus its number."""
+    return 0 if number == signal.SIGTERM else 128 + number
+
+
 class Server(uvicorn.Server):
-    """uvicorn's own gives up requests that take too long, but then waits for their threads, which nobody can stop."""
+    """A uvicorn server that does not wait for the threads of cancelled requests."""
+
+    _signal: int = signal.SIGTERM
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop serving; a second Ctrl-C exits at once."""
+        if self.should_exit and sig == signal.SIGINT:
+            _exit_now(exit_status(sig))
+        self._signal = sig
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the process, if need be, where it stands: what was committed is kept."""
+        """Shut down, and exit after the time limit whatever the threads do; committed work is kept."""
         seconds = (self.config.timeout_graceful_shutdown or 0) + GRACE_SECONDS
-        timer = threading.Timer(seconds, _leave)
+        timer = threading.Timer(seconds, _exit_now, [exit_status(self._signal)])
         timer.daemon = True
         timer.start()
         await super().shutdown(sockets)
 
 
-def _leave() -> None:
-    logger.warning("ended while something was still at work")
-    os._exit(0)
+def _exit_now(status: int) -> None:
+    logger.warning("exited while work was still in progress")
+    os._exit(status)

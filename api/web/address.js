@@ -24,54 +24,55 @@ export const NOTHING = {
 
 /** What the address says. */
 export function read() {
-  const given = new URLSearchParams(location.search);
-  const view = given.get("view");
+  const params = new URLSearchParams(location.search);
+  const view = params.get("view");
   return {
     ...NOTHING,
-    ...Object.fromEntries(LISTS.map((name) => [name, [...new Set(given.getAll(name))]])),
-    q: given.get("q") ?? "",
-    like: id(given.get("like")),
-    upload: given.get("upload"),
-    from: day(given.get("from")),
-    to: day(given.get("to")),
-    undated: given.has("undated"),
-    picture: id(given.get("picture")),
+    ...Object.fromEntries(LISTS.map((name) => [name, [...new Set(params.getAll(name))]])),
+    q: params.get("q") ?? "",
+    like: id(params.get("like")),
+    upload: params.get("upload"),
+    from: day(params.get("from")),
+    to: day(params.get("to")),
+    undated: params.has("undated"),
+    picture: id(params.get("picture")),
     view: VIEWS.includes(view) ? view : null,
   };
 }
 
 /** The address that says it. */
-export function address(asked) {
-  const said = new URLSearchParams();
-  for (const [name, value] of Object.entries(asked)) {
-    if (Array.isArray(value)) for (const one of value) said.append(name, one);
-    else if (value === true) said.set(name, "");
-    else if (value) said.set(name, value);
+export function address(state) {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(state)) {
+    if (Array.isArray(value)) for (const one of value) params.append(name, one);
+    else if (value === true) params.set(name, "");
+    else if (value) params.set(name, value);
   }
-  return said.size ? `/?${said.toString().replace(/=(?=&|$)/g, "")}` : "/";
+  return params.size ? `/?${params.toString().replace(/=(?=&|$)/g, "")}` : "/";
 }
 
 /** Which pictures it asks for, whatever else the page shows: equal text, equal answer. */
-export function question(asked) {
-  return address({ ...asked, q: asked.q.trim(), picture: null, view: null });
+export function question(state) {
+  return address({ ...state, q: state.q.trim(), picture: null, view: null });
 }
 
 /** How many filters it holds. */
-export function filtered(asked) {
-  return LISTS.reduce((sum, name) => sum + asked[name].length, 0) + (asked.from || asked.to || asked.undated ? 1 : 0);
+export function filtered(state) {
+  return LISTS.reduce((sum, name) => sum + state[name].length, 0) + (state.from || state.to || state.undated ? 1 : 0);
 }
 
 /** The filters as the API takes them; `except` is left out. */
-export function where(asked, except = null) {
-  const found = [];
+export function where(state, except = null) {
+  const clauses = [];
   for (const name of LISTS) {
-    if (name !== except && asked[name].length) found.push(asked[name].map((value) => clause(name, value)).join(" or "));
+    if (name !== except && state[name].length)
+      clauses.push(state[name].map((value) => clause(name, value)).join(" or "));
   }
-  if (except === "date") return found;
-  if (asked.undated) return [...found, "has_date = false"];
-  if (asked.from) found.push(`taken_at >= ${asked.from}`);
-  if (asked.to) found.push(`taken_at <= ${asked.to}`);
-  return found;
+  if (except === "date") return clauses;
+  if (state.undated) return [...clauses, "has_date = false"];
+  if (state.from) clauses.push(`taken_at >= ${state.from}`);
+  if (state.to) clauses.push(`taken_at <= ${state.to}`);
+  return clauses;
 }
 
 function clause(name, value) {

@@ -19,11 +19,11 @@ export class Problem extends Error {
 export const events = new EventTarget();
 
 const KEY = "crosslook-key";
-const PATIENCE = 5; // times that a busy server is asked again
+const MAX_RETRIES = 5; // times that a busy server is asked again
 
 let key = sessionStorage.getItem(KEY);
-let wanted = null; // promises the key that people are being asked for
-let times = 0; // that they were asked, and gave one or none
+let pendingKey = null; // promises the key that people are being asked for
+let keyRequests = 0; // that they were asked, and gave one or none
 let askForKey = () => Promise.reject(new Error("nobody can be asked"));
 
 /** Says who asks people for a key: a function of whether there was one that is wrong, which promises the next. */
@@ -150,11 +150,11 @@ async function json(address, options) {
 
 async function ask(address, { method = "GET", body, signal, isPatient = true } = {}) {
   for (let waits = 0; ; ) {
-    const sent = { key, times };
+    const sent = { key, keyRequests };
     const response = await send(address, { method, body, signal });
     if (response.ok) return response;
     const wait = response.headers.get("Retry-After");
-    if ((response.status === 503 || response.status === 429) && wait !== null && isPatient && waits < PATIENCE) {
+    if ((response.status === 503 || response.status === 429) && wait !== null && isPatient && waits < MAX_RETRIES) {
       waits += 1;
       const seconds = Math.min(Number(wait) || 1, 60);
       events.dispatchEvent(new CustomEvent("busy", { detail: seconds }));
@@ -164,7 +164,7 @@ async function ask(address, { method = "GET", body, signal, isPatient = true } =
     const problem = await read(response);
     if (response.status !== 401) throw problem;
     signal?.throwIfAborted();
-    if (wanted !== null || times === sent.times) await newKey(problem);
+    if (pendingKey !== null || keyRequests === sent.keyRequests) await newKey(problem);
     else if (key === sent.key) throw problem; // whoever was asked meanwhile had none
     signal?.throwIfAborted();
   }
@@ -191,17 +191,17 @@ async function send(address, { method, body, signal }) {
 
 /** Asks for a key once, however many requests were refused. */
 async function newKey(problem) {
-  wanted ??= askForKey(key !== null)
-    .then((given) => {
-      key = given;
-      sessionStorage.setItem(KEY, given);
+  pendingKey ??= askForKey(key !== null)
+    .then((newest) => {
+      key = newest;
+      sessionStorage.setItem(KEY, newest);
     })
     .finally(() => {
-      wanted = null;
-      times += 1;
+      pendingKey = null;
+      keyRequests += 1;
     });
   try {
-    await wanted;
+    await pendingKey;
   } catch {
     throw problem; // nobody has one
   }
@@ -231,17 +231,17 @@ function pause(milliseconds, signal) {
 }
 
 function params(values) {
-  const found = new URLSearchParams();
-  for (const [name, value] of Object.entries(values)) for (const one of [value].flat()) found.append(name, one);
-  return found.size ? `?${found}` : "";
+  const entries = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) for (const one of [value].flat()) entries.append(name, one);
+  return entries.size ? `?${entries}` : "";
 }
 
 function form(values) {
-  const found = new FormData();
+  const entries = new FormData();
   for (const [name, value] of Object.entries(values)) {
-    for (const one of [value].flat()) if (one !== undefined && one !== null) found.append(name, one);
+    for (const one of [value].flat()) if (one !== undefined && one !== null) entries.append(name, one);
   }
-  return found;
+  return entries;
 }
 
 // --- indexing (roots, jobs) ---

@@ -2,43 +2,43 @@
    address, and `render` brings the page in line with it. */
 
 import { address, filtered, NOTHING, question, read, where } from "./address.js";
-import { answers, uploads } from "./answers.js";
 import * as api from "./api.js";
-import { pictures } from "./drop.js";
+import { acceptPictures } from "./drop.js";
 import { filters } from "./filters.js";
-import * as folds from "./folds.js";
 import { grid } from "./grid.js";
-import { askForKey } from "./keyask.js";
+import { askForKey } from "./key-dialog.js";
+import { announcement, emptyState, failureState, matchesNothing } from "./messages.js";
+import * as nearDuplicates from "./near-duplicates.js";
 import { picturePage } from "./picture.js";
-import { queried } from "./queried.js";
-import { busy, judge, notify, say, settle, stand, summarise } from "./status.js";
-import { failure, matchesNothing, nothing, spoken } from "./telling.js";
+import { queryPicture } from "./query-picture.js";
+import { resultPages, uploads } from "./result-pages.js";
+import { busy, clearTrouble, notify, say, showState, showSummary, showVerdict } from "./status.js";
 import { timeline } from "./timeline.js";
 
 const PAUSE = 150; // milliseconds without a key pressed after which a search begins
 const SENTENCE = 2000; // milliseconds after which further typing makes a new entry in the history
-const KEPT = 12; // answers that going back shows at once, and pictures that were dropped
+const CACHED = 12; // answers that going back shows at once, and pictures that were dropped
 const RECOVERY = 3000; // milliseconds after which a server that did not answer is asked again
 
 const field = document.getElementById("q");
 const clear = document.getElementById("clear");
 const main = document.getElementById("results");
-const bar = document.getElementById("timeline");
+const timelineHost = document.getElementById("timeline");
 const count = new Intl.NumberFormat();
 const narrow = window.matchMedia("(max-width: 47.5rem)");
 
-let asked = read();
+let state = read();
 
 // --- parts ---
 
 const tiles = grid(document.getElementById("grid"), {
-  link: (item) => address({ ...asked, picture: item.id }),
+  link: (item) => address({ ...state, picture: item.id }),
   open: (item) => go({ picture: item.id }, { opened: true }),
-  more: () => isHeld || more(),
-  pass: (item) => times.here(item?.taken ?? null),
+  more: () => hasPageFailed || more(),
+  pass: (item) => timelineBar.here(item?.taken ?? null),
   say,
 });
-const page = picturePage(document.getElementById("picture"), {
+const pictureDialog = picturePage(document.getElementById("picture"), {
   around: tiles.around,
   go: (id) => go({ picture: id }, { replace: true }),
   leave: () => (history.state?.opened ? history.back() : go({ picture: null }, { replace: true })),
@@ -46,46 +46,46 @@ const page = picturePage(document.getElementById("picture"), {
   search: (text) => go({ ...NOTHING, q: text }),
   say,
 });
-const choose = filters(document.getElementById("filters"), { facets: api.facets, change: go });
-const times = timeline(bar, { facets: api.facets, change: go });
-const showQueried = queried(document.getElementById("asked"), {
+const drawFilters = filters(document.getElementById("filters"), { facets: api.facets, change: go });
+const timelineBar = timeline(timelineHost, { facets: api.facets, change: go });
+const drawQueryPicture = queryPicture(document.getElementById("query-picture"), {
   search: (text) => go({ ...NOTHING, q: text }),
   remove: () => go({ like: null, upload: null }),
 });
-pictures({
+acceptPictures({
   take(file) {
     const name = Math.random().toString(36).slice(2, 10);
     uploads.set(name, file);
     limit(uploads);
     go({ like: null, upload: name, picture: null, view: null });
   },
-  refuse: () => notify("That is no picture. Drop a JPEG, PNG, WebP or HEIC file.", { kind: "bad", seconds: 6 }),
+  refuse: () => notify("That is not a picture. Drop a JPEG, PNG, WebP or HEIC file.", { kind: "bad", seconds: 6 }),
 });
 
 // --- the address ---
 
 /** Changes what is asked for. `opened` notes that back leads to where the picture was opened. */
 function go(changes, { replace = false, opened = history.state?.opened && replace } = {}) {
-  const before = asked;
-  const unsent = pause && !changes.picture ? { q: field.value } : {}; // words that were just typed
-  forgetTyping();
-  remember();
-  asked = { ...asked, ...unsent, ...changes };
-  const state = { opened: Boolean(opened) };
-  if (address(asked) === address(before)) {
-    if ("q" in changes) write(asked.q);
+  const before = state;
+  const unsent = typingTimer && !changes.picture ? { q: field.value } : {}; // words that were just typed
+  cancelTyping();
+  keepShown();
+  state = { ...state, ...unsent, ...changes };
+  const entry = { opened: Boolean(opened) };
+  if (address(state) === address(before)) {
+    if ("q" in changes) fillField(state.q);
     return;
   }
-  if (replace) history.replaceState(state, "", address(asked));
-  else history.pushState(state, "", address(asked));
+  if (replace) history.replaceState(entry, "", address(state));
+  else history.pushState(entry, "", address(state));
   render(before);
 }
 
 window.addEventListener("popstate", () => {
-  const before = asked;
-  forgetTyping();
-  remember();
-  asked = read();
+  const before = state;
+  cancelTyping();
+  keepShown();
+  state = read();
   render(before);
 });
 
@@ -93,72 +93,72 @@ history.scrollRestoration = "manual";
 
 // --- asking ---
 
-let shown = null; // the question whose pictures are shown
-let asking = null; // the question whose answer is on its way
-let isTold = false; // what was asked last has been answered, and the page says so
+let shownQuestion = null; // the question whose pictures are shown
+let pendingQuestion = null; // the question whose answer is on its way
+let isPresented = false; // what was asked last has been answered, and the page says so
 let hasFailed = false; // to show any
-let next = null; // promises the next page of the answer that is shown
+let nextPage = null; // promises the next page of the answer that is shown
 let groups = new Map(); // of near-duplicates, in its pages
-let running = new AbortController();
+let pending = new AbortController();
 let isLoading = false; // the next page
-let isHeld = false; // the next page failed, and is not asked for again by scrolling
-const kept = new Map(); // question → what was shown for it
+let hasPageFailed = false; // the next page failed, and is not asked for again by scrolling
+const cache = new Map(); // question → what was shown for it
 
 /** Asks for the pictures of the address; `afresh` even if they were kept. */
 async function ask({ afresh = false } = {}) {
-  const wanted = question(asked);
-  const { signal } = begin();
+  const wantedQuestion = question(state);
+  const { signal } = abortPending();
   const hadFocus = document.activeElement !== document.body;
-  isHeld = false;
-  isTold = false;
-  if (afresh) kept.delete(wanted);
-  else if (again(wanted)) return;
-  const first = answers(asked);
-  asking = wanted;
+  hasPageFailed = false;
+  isPresented = false;
+  if (afresh) cache.delete(wantedQuestion);
+  else if (restore(wantedQuestion)) return;
+  const loadPage = resultPages(state);
+  pendingQuestion = wantedQuestion;
   busy(true);
   main.ariaBusy = "true";
-  if (shown === null && !hasFailed) {
-    stand(null);
+  if (shownQuestion === null && !hasFailed) {
+    showState(null);
     tiles.wait();
   }
   let isRefused = false;
   try {
-    const [found] = await Promise.all([first(signal), folds.ready()]);
+    const [answer] = await Promise.all([loadPage(signal), nearDuplicates.ready()]);
     signal.throwIfAborted();
-    asking = null;
-    shown = wanted;
-    next = first;
+    pendingQuestion = null;
+    shownQuestion = wantedQuestion;
+    nextPage = loadPage;
     groups = new Map();
-    if (asked.view === null) window.scrollTo({ top: 0, behavior: "instant" });
-    tiles.show(folds.fold(found.items, groups), found.last);
-    tell(found);
-    if (!folds.known()) folds.arrival().then(() => shown === wanted && foldUnseen());
+    if (state.view === null) window.scrollTo({ top: 0, behavior: "instant" });
+    tiles.show(nearDuplicates.fold(answer.items, groups), answer.last);
+    present(answer);
+    if (!nearDuplicates.known()) nearDuplicates.arrival().then(() => shownQuestion === wantedQuestion && foldUnseen());
   } catch (error) {
     if (signal.aborted) return;
-    asking = null;
+    pendingQuestion = null;
     isRefused = error.status === 401;
     fail(error, askAfresh);
   }
-  rest();
+  finishLoading();
   if (hadFocus && document.activeElement === document.body) main.focus({ preventScroll: true }); // a button went away
   if (!isRefused) complete();
 }
 
 function askAfresh() {
-  remember();
+  keepShown();
   ask({ afresh: true });
 }
 
 /** Ends what is under way for another request. */
-function begin() {
-  running.abort();
-  running = new AbortController();
-  asking = null;
+function abortPending() {
+  pending.abort();
+  pending = new AbortController();
+  pendingQuestion = null;
   isLoading = false;
-  return running;
+  return pending;
 }
 
-function rest() {
+function finishLoading() {
   busy(false);
   main.ariaBusy = "false";
 }
@@ -166,24 +166,24 @@ function rest() {
 /** Near-duplicates became known after their pictures were shown: nothing that is in the window moves. */
 function foldUnseen() {
   groups = new Map();
-  tiles.refold((items, seen) => folds.fold(items, groups, seen));
+  tiles.refold((items, seen) => nearDuplicates.fold(items, groups, seen));
 }
 
 /** The next page, when the end comes near. */
 async function more() {
-  if (asking !== null || isLoading || next === null || tiles.isLast) return;
+  if (pendingQuestion !== null || isLoading || nextPage === null || tiles.isLast) return;
   isLoading = true;
-  isHeld = false;
-  const { signal } = running;
+  hasPageFailed = false;
+  const { signal } = pending;
   try {
-    const found = await next(signal);
+    const answer = await nextPage(signal);
     signal.throwIfAborted();
     isLoading = false;
-    tiles.add(folds.fold(found.items, groups), found.last);
+    tiles.add(nearDuplicates.fold(answer.items, groups), answer.last);
   } catch (error) {
     if (signal.aborted) return;
     isLoading = false;
-    isHeld = true;
+    hasPageFailed = true;
     if (error.type?.endsWith(":cursor"))
       askAfresh(); // the server was started anew
     else fail(error, more);
@@ -191,64 +191,65 @@ async function more() {
 }
 
 /** Keeps what is shown, so that going back shows it at once, and where it was. */
-function remember() {
-  if (shown === null) return;
-  const top = main.hidden ? (kept.get(shown)?.top ?? 0) : window.scrollY;
-  kept.delete(shown);
-  kept.set(shown, { items: tiles.all, last: tiles.isLast, next, groups, top, about });
-  limit(kept);
+function keepShown() {
+  if (shownQuestion === null) return;
+  const top = main.hidden ? (cache.get(shownQuestion)?.top ?? 0) : window.scrollY;
+  cache.delete(shownQuestion);
+  cache.set(shownQuestion, { items: tiles.all, last: tiles.isLast, nextPage, groups, top, presented });
+  limit(cache);
 }
 
 /** Lets go of the oldest entries of a map. */
 function limit(map) {
-  for (const old of map.keys()) if (map.size > KEPT) map.delete(old);
+  for (const old of map.keys()) if (map.size > CACHED) map.delete(old);
 }
 
-function again(wanted) {
-  const there = kept.get(wanted);
-  if (there === undefined) return false;
-  ({ next, groups } = there);
-  shown = wanted;
-  tiles.show(there.items, there.last);
-  tell(there.about);
-  window.scrollTo({ top: there.top, behavior: "instant" });
-  rest();
+function restore(wantedQuestion) {
+  const entry = cache.get(wantedQuestion);
+  if (entry === undefined) return false;
+  ({ nextPage, groups } = entry);
+  shownQuestion = wantedQuestion;
+  tiles.show(entry.items, entry.last);
+  present(entry.presented);
+  window.scrollTo({ top: entry.top, behavior: "instant" });
+  finishLoading();
   complete();
   return true;
 }
 
-// --- telling ---
+// --- presenting the answer ---
 
-let about = null; // what was told of the answer that is shown
+let presented = null; // what was told of the answer that is shown
 
-function tell(found) {
-  about = { query: found.query, milliseconds: found.milliseconds, items: found.items, last: found.last };
+function present(answer) {
+  presented = { query: answer.query, milliseconds: answer.milliseconds, items: answer.items, last: answer.last };
   hasFailed = false;
-  isTold = true;
-  const tellAloud = asked.view === null ? say : () => {}; // an open view has more to say than the pictures behind it
-  settle();
-  stand(null);
-  judge(null);
-  tellAloud(spoken(asked, found));
-  if (!found.items.length) {
-    summarise("");
-    stand(nothing(asked, go));
+  isPresented = true;
+  const announce = state.view === null ? say : () => {}; // an open view has more to say than the pictures behind it
+  clearTrouble();
+  showState(null);
+  showVerdict(null);
+  announce(announcement(state, answer));
+  if (!answer.items.length) {
+    showSummary("");
+    showState(emptyState(state, go));
     return;
   }
-  if (matchesNothing(asked, found)) {
-    const text = "Nothing here is likely to show that. Below the line are the nearest pictures.";
-    judge(`No good match for “${found.query}”`, text);
+  if (matchesNothing(state, answer)) {
+    const text = "No picture is likely to show this. The closest ones follow.";
+    showVerdict(`No good match for “${answer.query}”`, text);
   }
-  summarise(found.milliseconds === undefined ? "" : `${Math.max(1, Math.round(found.milliseconds))} ms`);
-  if (found.milliseconds === undefined) total();
+  showSummary(answer.milliseconds === undefined ? "" : `${Math.max(1, Math.round(answer.milliseconds))} ms`);
+  if (answer.milliseconds === undefined) total();
 }
 
 /** How many pictures there are to browse. */
 async function total() {
-  const wanted = shown;
+  const wantedQuestion = shownQuestion;
   try {
-    const { images } = filtered(asked) ? await api.facets(where(asked)) : await api.stats();
-    if (shown === wanted && isTold) summarise(`${count.format(images)} picture${images === 1 ? "" : "s"}`);
+    const { images } = filtered(state) ? await api.facets(where(state)) : await api.stats();
+    if (shownQuestion === wantedQuestion && isPresented)
+      showSummary(`${count.format(images)} picture${images === 1 ? "" : "s"}`);
   } catch {
     // the pictures are there without it
   }
@@ -256,8 +257,8 @@ async function total() {
 
 /** Says what went wrong; `retry` is called where somebody wants to try again. */
 function fail(error, retry) {
-  if (error.status === 422 && asked.q.trim() && tiles.count) {
-    summarise(error.message); // half a query, such as a lone hyphen: what is shown stays
+  if (error.status === 422 && state.q.trim() && tiles.count) {
+    showSummary(error.message); // half a query, such as a lone hyphen: what is shown stays
     return;
   }
   if (tiles.count) {
@@ -266,9 +267,9 @@ function fail(error, retry) {
   }
   hasFailed = true;
   tiles.show([], true);
-  judge(null);
-  stand({ ...failure(error), buttons: [["Try again", retry]] });
-  say(failure(error).title);
+  showVerdict(null);
+  showState({ ...failureState(error), buttons: [["Try again", retry]] });
+  say(failureState(error).title);
 }
 
 api.events.addEventListener("busy", ({ detail }) =>
@@ -281,15 +282,15 @@ api.events.addEventListener("offline", () => {
 });
 window.addEventListener("offline", () => notify("This machine is offline.", { kind: "bad" }));
 window.addEventListener("online", () => {
-  settle();
+  clearTrouble();
   recover();
 });
 
 /** Asks again for what nobody answered. */
 function recover() {
-  if (asked.view !== null || asking !== null) return;
-  if (!isTold) askAfresh();
-  else if (isHeld) more();
+  if (state.view !== null || pendingQuestion !== null) return;
+  if (!isPresented) askAfresh();
+  else if (hasPageFailed) more();
 }
 
 api.keysFrom(askForKey);
@@ -297,92 +298,92 @@ api.keysFrom(askForKey);
 // --- rendering ---
 
 function render(before) {
-  if (asked.upload && !uploads.has(asked.upload)) {
-    asked = { ...asked, upload: null };
-    history.replaceState(history.state, "", address(asked));
-    notify("That picture is not here any more. Drop it again.", { seconds: 8 });
+  if (state.upload && !uploads.has(state.upload)) {
+    state = { ...state, upload: null };
+    history.replaceState(history.state, "", address(state));
+    notify("That picture is no longer available. Drop it again.", { seconds: 8 });
   }
-  write(asked.q);
+  fillField(state.q);
   field.placeholder =
-    asked.like || asked.upload
+    state.like || state.upload
       ? "Add words, such as: at night"
       : narrow.matches
         ? "Describe a picture"
         : "Describe a picture, or drop one here";
-  document.title = asked.q.trim() ? `${asked.q.trim()} · crosslook` : "crosslook";
-  showQueried(asked);
-  choose(asked);
-  views(before);
-  if (asked.picture === null && page.id !== null) {
-    const id = page.hide();
-    if (asked.view === null && !tiles.focus(id, { quietly: true })) field.focus({ preventScroll: true });
+  document.title = state.q.trim() ? `${state.q.trim()} · crosslook` : "crosslook";
+  drawQueryPicture(state);
+  drawFilters(state);
+  showViews(before);
+  if (state.picture === null && pictureDialog.id !== null) {
+    const id = pictureDialog.hide();
+    if (state.view === null && !tiles.focus(id, { quietly: true })) field.focus({ preventScroll: true });
   }
-  const wanted = question(asked);
-  if (asked.view === null && wanted !== shown && wanted !== asking) {
+  const wantedQuestion = question(state);
+  if (state.view === null && wantedQuestion !== shownQuestion && wantedQuestion !== pendingQuestion) {
     ask();
     return;
   }
-  if (asking !== null && asking !== wanted) {
-    begin(); // nobody waits for that answer any more
-    rest();
+  if (pendingQuestion !== null && pendingQuestion !== wantedQuestion) {
+    abortPending(); // nobody waits for that answer any more
+    finishLoading();
   }
-  if (wanted === shown && !isTold) tell(about);
+  if (wantedQuestion === shownQuestion && !isPresented) present(presented);
   complete();
 }
 
 /** What can wait for the pictures, or needs them. */
 function complete() {
-  times.draw(asked, asked.view === null);
-  if (asked.picture !== null && asked.view === null && page.id !== asked.picture) {
-    page.show(asked.picture, asked.q.trim() && (about?.query ?? ""));
+  timelineBar.draw(state, state.view === null);
+  if (state.picture !== null && state.view === null && pictureDialog.id !== state.picture) {
+    pictureDialog.show(state.picture, state.q.trim() && (presented?.query ?? ""));
   }
 }
 
-const made = {
+const loaders = {
   indexing: async (host) => (await import("./indexing.js")).indexing(host, { api, say }),
   compare: async (host) =>
-    (await import("./compare.js")).compare(host, { api, query: () => ({ text: asked.q.trim(), where: where(asked) }) }),
+    (await import("./compare.js")).compare(host, { api, query: () => ({ text: state.q.trim(), where: where(state) }) }),
 };
 const panels = {}; // promises of the views that were opened
 
-function views(before) {
-  const isBack = main.hidden && asked.view === null;
-  main.hidden = asked.view !== null;
-  if (isBack) window.scrollTo({ top: kept.get(shown)?.top ?? 0, behavior: "instant" });
-  for (const name of Object.keys(made)) {
-    document.getElementById(`open-${name}`).ariaPressed = String(asked.view === name);
-    if (asked.view === name || panels[name]) turn(name, before);
+function showViews(before) {
+  const isBack = main.hidden && state.view === null;
+  main.hidden = state.view !== null;
+  if (isBack) window.scrollTo({ top: cache.get(shownQuestion)?.top ?? 0, behavior: "instant" });
+  for (const name of Object.keys(loaders)) {
+    document.getElementById(`open-${name}`).ariaPressed = String(state.view === name);
+    if (state.view === name || panels[name]) toggleView(name, before);
   }
 }
 
 /** Opens or closes a view. */
-async function turn(name, before) {
-  const isNew = before?.view !== name || question(before) !== question(asked);
+async function toggleView(name, before) {
+  const isNew = before?.view !== name || question(before) !== question(state);
   let panel;
   try {
-    panels[name] ??= made[name](document.getElementById(name));
+    panels[name] ??= loaders[name](document.getElementById(name));
     panel = await panels[name];
   } catch {
     delete panels[name];
-    if (asked.view !== name) return;
+    if (state.view !== name) return;
     go({ view: null }, { replace: true });
-    notify("That could not be loaded.", {
+    notify("This view could not be loaded.", {
       action: ["Try again", () => go({ view: name, picture: null })],
       seconds: 10,
     });
     return;
   }
-  if (asked.view !== name) panel.close();
+  if (state.view !== name) panel.close();
   else if (isNew) {
     window.scrollTo({ top: 0, behavior: "instant" });
     panel.open();
   }
 }
 
-for (const name of Object.keys(made)) {
+for (const name of Object.keys(loaders)) {
   const host = document.getElementById(name);
   const button = document.getElementById(`open-${name}`);
-  button.addEventListener("click", () => go({ view: asked.view === name ? null : name, picture: null }));
+  button.addEventListener("click", () => go({ view: state.view === name ? null : name, picture: null }));
   host.addEventListener("leave", () => {
     go({ view: null });
     button.focus({ preventScroll: true });
@@ -390,14 +391,14 @@ for (const name of Object.keys(made)) {
   host.addEventListener("show", ({ detail }) => go({ view: null, picture: detail.id }, { opened: true }));
 }
 document.getElementById("indexing").addEventListener("indexed", () => {
-  folds.forget();
-  times.forget();
-  kept.clear();
-  if (asked.view !== null) {
-    begin();
-    rest();
-    shown = null; // whoever comes back sees what is there by then
-  } else if (window.scrollY === 0 && asked.picture === null) askAfresh();
+  nearDuplicates.forget();
+  timelineBar.forget();
+  cache.clear();
+  if (state.view !== null) {
+    abortPending();
+    finishLoading();
+    shownQuestion = null; // whoever comes back sees what is there by then
+  } else if (window.scrollY === 0 && state.picture === null) askAfresh();
   else {
     const show = () => {
       go({ view: null, picture: null });
@@ -409,42 +410,42 @@ document.getElementById("indexing").addEventListener("indexed", () => {
 
 // --- the field and the keyboard ---
 
-let pause = 0; // the timer while somebody types, else 0
-let typed = 0; // when a key was pressed last
+let typingTimer = 0; // the timer while somebody types, else 0
+let lastTyped = 0; // when a key was pressed last
 
-function type(text, now = false) {
-  clearTimeout(pause);
+function searchFor(text, now = false) {
+  clearTimeout(typingTimer);
   const send = () => {
-    const replace = performance.now() - typed < SENTENCE && !now;
-    typed = performance.now();
-    go({ q: text, picture: null, view: asked.view === "compare" ? "compare" : null }, { replace });
+    const replace = performance.now() - lastTyped < SENTENCE && !now;
+    lastTyped = performance.now();
+    go({ q: text, picture: null, view: state.view === "compare" ? "compare" : null }, { replace });
   };
   if (now) send();
-  else pause = setTimeout(send, PAUSE);
+  else typingTimer = setTimeout(send, PAUSE);
 }
 
-function forgetTyping() {
-  clearTimeout(pause);
-  pause = 0;
+function cancelTyping() {
+  clearTimeout(typingTimer);
+  typingTimer = 0;
 }
 
 /** Puts words in the field; spaces that are being typed stay. */
-function write(text) {
+function fillField(text) {
   if (field.value.trim() !== text.trim()) field.value = text;
-  offerToClear();
+  updateClearButton();
 }
 
-function offerToClear() {
-  clear.hidden = field.value === "" && !asked.like && !asked.upload;
+function updateClearButton() {
+  clear.hidden = field.value === "" && !state.like && !state.upload;
 }
 
 field.addEventListener("input", () => {
-  offerToClear();
-  type(field.value);
+  updateClearButton();
+  searchFor(field.value);
 });
 document.getElementById("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  type(field.value, true);
+  searchFor(field.value, true);
   if (window.matchMedia("(pointer: coarse)").matches) field.blur(); // the keyboard covers the pictures
 });
 clear.addEventListener("click", () => {

@@ -59,18 +59,18 @@ function strengths(grid) {
 function smooth(grid) {
   const across = knots(grid[0].length);
   const down = knots(grid.length);
-  const found = new Float32Array(SIDE * SIDE);
+  const surface = new Float32Array(SIDE * SIDE);
   let most = 1e-6;
   for (let y = 0; y < SIDE; y += 1) {
     for (let x = 0; x < SIDE; x += 1) {
       let sum = 0;
       for (const [row, weight] of down[y])
         for (const [column, share] of across[x]) sum += grid[row][column] * weight * share;
-      found[y * SIDE + x] = sum;
+      surface[y * SIDE + x] = sum;
       most = Math.max(most, sum);
     }
   }
-  return found.map((value) => (value / most) ** 1.4);
+  return surface.map((value) => (value / most) ** 1.4);
 }
 
 /** For each of SIDE places, which of `count` values count there, and how much. */

@@ -6,7 +6,7 @@
 // happened: "leave" (back to the pictures), and "show" with the id of a picture that was chosen.
 
 import { el } from "./dom.js";
-import { percent } from "./likely.js";
+import { percent } from "./probability-words.js";
 
 const ASKED = 100;
 const SHOWN = 20;
@@ -87,7 +87,7 @@ export function compare(host, { api, query }) {
     notice.hidden = true;
     if (!text) {
       clear();
-      tell(models.length ? "Type what to look for; it is then answered in both ways." : "");
+      tell(models.length ? "Type what to look for to compare both answers." : "");
       return;
     }
     host.setAttribute("aria-busy", "true");
@@ -323,7 +323,7 @@ function summary(hits, [before, after]) {
   const risen = shown
     .map((hit) => ({ hit, by: (before.get(hit.image_id) ?? ASKED + 1) - hit.rank }))
     .reduce((best, next) => (next.by > best.by ? next : best));
-  const text = `${moved} of the first ${shown.length} stand elsewhere than on the left.`;
+  const text = `${moved} of the first ${shown.length} moved compared with the left.`;
   if (risen.by < 1) return text;
   const from = before.get(risen.hit.image_id);
   return `${text} Furthest up: ${fileName(risen.hit.path) ?? "a picture"}, ${from ? `from ${from}` : "from beyond the list"} to ${after.get(risen.hit.image_id)}.`;

@@ -1,7 +1,7 @@
 /* Pictures that come from outside: dropped anywhere, pasted anywhere, or chosen. */
 
 /** `take(file)` is called with each; `refuse()` where something came that is no picture. */
-export function pictures({ take, refuse }) {
+export function acceptPictures({ take, refuse }) {
   const veil = document.getElementById("drop");
   const choose = document.getElementById("choose");
   const upload = document.getElementById("upload");

@@ -9,7 +9,7 @@ const count = new Intl.NumberFormat();
 
 /** `facets(where)` promises counts; `change(filters)` is called with what was chosen. Returns `draw(asked)`. */
 export function filters(host, { facets, change }) {
-  let asked = null;
+  let state = null;
   const pills = {};
 
   for (const name of ["date", ...LISTS]) {
@@ -28,7 +28,7 @@ export function filters(host, { facets, change }) {
       stop.abort();
       if (newState === "open") {
         stop = new AbortController();
-        beside(panel, button);
+        placeBelow(panel, button);
         fill(name, panel, stop.signal);
       }
     });
@@ -45,9 +45,9 @@ export function filters(host, { facets, change }) {
   async function fill(name, panel, signal) {
     panel.replaceChildren(el("p", { className: "muted" }, "Counting…"));
     try {
-      const found = await facets(where(asked, name), signal);
+      const counts = await facets(where(state, name), signal);
       if (signal.aborted) return;
-      panel.replaceChildren(...(name === "date" ? dates(found) : choices(name, found[FACETS[name]])));
+      panel.replaceChildren(...(name === "date" ? dates(counts) : choices(name, counts[FACETS[name]])));
     } catch (error) {
       if (signal.aborted) return;
       panel.replaceChildren(el("p", { className: "muted" }, error.message));
@@ -55,12 +55,12 @@ export function filters(host, { facets, change }) {
   }
 
   function choices(name, values) {
-    if (!values.length) return [el("p", { className: "muted" }, "No picture passes the other filters.")];
+    if (!values.length) return [el("p", { className: "muted" }, "No pictures match the other filters.")];
     const shorten = name === "folder" ? relative(values.map(({ value }) => value)) : (value) => value;
     const rows = values.map(({ value, count: n }) => {
-      const is = () => asked[name].includes(value ?? "");
+      const is = () => state[name].includes(value ?? "");
       const toggle = () => {
-        const others = asked[name].filter((one) => one !== (value ?? ""));
+        const others = state[name].filter((one) => one !== (value ?? ""));
         change({ [name]: is() ? others : [...others, value ?? ""] });
       };
       return row(value === null ? "Not known" : shorten(value), n, { title: value ?? "", is, toggle });
@@ -68,19 +68,19 @@ export function filters(host, { facets, change }) {
     return [el("ul", {}, ...rows)];
   }
 
-  function dates(found) {
+  function dates(counts) {
     const range = ["from", "to"].map((end) => {
       const field = el("input", { type: "date", className: "field" });
       field.update = () => {
-        const day = full(asked[end], end);
+        const day = full(state[end], end);
         if (field.value !== day) field.value = day;
       };
       field.update();
       field.addEventListener("change", () => change({ [end]: field.value, undated: false }));
       return el("label", {}, end === "from" ? "From" : "To", field);
     });
-    const rows = found.years.map(({ value, count: n }) => {
-      const is = () => (value === null ? asked.undated : !asked.undated && asked.from === value && asked.to === value);
+    const rows = counts.years.map(({ value, count: n }) => {
+      const is = () => (value === null ? state.undated : !state.undated && state.from === value && state.to === value);
       const toggle = () => {
         const year = value === null || is() ? "" : value;
         change({ undated: value === null && !is(), from: year, to: year });
@@ -104,15 +104,15 @@ export function filters(host, { facets, change }) {
 
   /** Shows which filters an address holds. */
   return function draw(now) {
-    asked = now;
+    state = now;
     for (const [name, { button }] of Object.entries(pills)) {
-      const said = name === "date" ? dateText(asked) : listText(name, asked[name]);
-      button.replaceChildren(el("span", {}, said ?? NAMES[name]), icon("down"));
-      button.classList.toggle("on", said !== null);
-      button.ariaLabel = said === null ? NAMES[name] : `${NAMES[name]}: ${said}`;
+      const label = name === "date" ? dateText(state) : listText(name, state[name]);
+      button.replaceChildren(el("span", {}, label ?? NAMES[name]), icon("down"));
+      button.classList.toggle("on", label !== null);
+      button.ariaLabel = label === null ? NAMES[name] : `${NAMES[name]}: ${label}`;
     }
     for (const input of host.querySelectorAll("input")) input.update(); // in place: the focus stays where it is
-    all.hidden = filtered(asked) === 0;
+    all.hidden = filtered(state) === 0;
   };
 }
 
@@ -150,7 +150,7 @@ function relative(folders) {
 }
 
 /** On wide screens below its button; on narrow ones the style puts it at the bottom. */
-function beside(panel, button) {
+function placeBelow(panel, button) {
   const { left, bottom } = button.getBoundingClientRect();
   panel.style.setProperty("--left", `${Math.max(8, Math.min(left, window.innerWidth - 340))}px`);
   panel.style.setProperty("--top", `${bottom + 8}px`);

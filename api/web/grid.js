@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { el, icon } from "./dom.js";
 import { arrange, between, rowHeight } from "./layout.js";
-import { likely, percent } from "./likely.js";
+import { likelihood, percent } from "./probability-words.js";
 
 const NEAR = 1.2; // windows above and below that are drawn
 const AHEAD = 2.5; // windows before the end at which more is asked for
@@ -115,7 +115,7 @@ export function grid(host, { link, open, more, pass, say }) {
     tile.dataset.id = item.id;
     tile.stop = new AbortController();
     if (item.hit?.match_probability != null) {
-      const words = el("span", { className: "caption" }, likely(item.hit.match_probability), " ");
+      const words = el("span", { className: "caption" }, likelihood(item.hit.match_probability), " ");
       words.append(el("b", {}, percent(item.hit.match_probability)));
       anchor.append(words);
     }
@@ -165,7 +165,7 @@ export function grid(host, { link, open, more, pass, say }) {
   function label(item) {
     const parts = [item.name];
     if (item.hit?.match_probability != null)
-      parts.push(`${likely(item.hit.match_probability)}, ${percent(item.hit.match_probability)}`);
+      parts.push(`${likelihood(item.hit.match_probability)}, ${percent(item.hit.match_probability)}`);
     if (item.taken) parts.push(item.taken.slice(0, 10));
     if (item.copies?.length) parts.push(`and ${item.copies.length} like it; press D to show`);
     return parts.join(", ");

@@ -35,12 +35,7 @@ export function indexing(host, { api, say }) {
     "form",
     { hidden: true },
     el("fieldset", {}, el("legend", {}, "Folders"), choices),
-    el(
-      "label",
-      { className: "indexing-choice" },
-      prune,
-      el("span", {}, "Forget pictures whose files are gone for good"),
-    ),
+    el("label", { className: "indexing-choice" }, prune, el("span", {}, "Remove pictures whose files no longer exist")),
     start,
   );
   const phase = el("p", { id: "indexing-phase", className: "indexing-phase" });
@@ -76,7 +71,7 @@ export function indexing(host, { api, say }) {
 
   async function load() {
     clearTimeout(timer);
-    if (!folders.length) tell("Looking up the folders …");
+    if (!folders.length) tell("Loading the folders …");
     try {
       const [roots, jobs] = await Promise.all([api.roots(), api.jobs()]);
       folders = roots;
@@ -105,7 +100,7 @@ export function indexing(host, { api, say }) {
       start.disabled = false;
       if (error.status === 409) {
         await load();
-        tell("Indexing runs already; this is how far it is. A new job can start when it has ended.");
+        tell("Indexing is already running. A new job can start when it has finished.");
       } else {
         tellTrouble(error);
       }
@@ -184,7 +179,7 @@ export function indexing(host, { api, say }) {
     if (!folders.length) {
       form.hidden = true;
       tell(
-        "This server has no folders that it may index. Whoever runs it can name some:",
+        "No folders are set up for indexing. Whoever runs this server can add some:",
         el("pre", {}, el("code", {}, "crosslook serve --root ~/Pictures")),
         "or with ",
         el("code", {}, "roots"),
@@ -226,7 +221,7 @@ export function indexing(host, { api, say }) {
     start.disabled = Boolean(job);
     if (!job) return;
     phase.textContent = job.cancelling
-      ? "Stopping after the pictures in hand …"
+      ? "Stopping after the current batch …"
       : `${PHASES[job.phase] ?? job.phase ?? "Waiting to start"} in ${names(job.roots)}`;
     if (job.total) {
       bar.max = job.total;
@@ -257,7 +252,7 @@ export function indexing(host, { api, say }) {
 
   /** The files that could not be read, fetched when somebody opens the list. */
   function failuresOf(job) {
-    const body = el("div", {}, "Looking them up …");
+    const body = el("div", {}, "Loading …");
     const details = el(
       "details",
       {},
@@ -302,13 +297,13 @@ export function indexing(host, { api, say }) {
   function tellTrouble(error) {
     if (error.status === 403) {
       tell(
-        "Your key may search, but not index. A key that may is made with ",
+        "Your key can search but not index. Make one that can with ",
         el("code", {}, "crosslook keys add NAME --scope read --scope write"),
       );
     } else {
       const again = el("button", { type: "button", className: "button" }, "Try again");
       again.addEventListener("click", () => (current ? look() : load()));
-      tell(error.message + (error.offline && current ? " If it is, the job goes on. " : " "), again);
+      tell(error.message + (error.offline && current ? " If it is, the job continues. " : " "), again);
     }
     notice.classList.add("trouble");
   }
@@ -356,14 +351,14 @@ function timeLeft(seconds) {
 function outcome(job) {
   if (job.reason) return job.reason;
   const report = job.report;
-  if (!report) return "It ended before it did anything.";
+  if (!report) return "Ended before anything was indexed.";
   const parts = [
     [report.added, "new"],
     [report.updated, "changed"],
-    [report.unchanged, "as before"],
+    [report.unchanged, "unchanged"],
     [report.duplicates, report.duplicates === 1 ? "copy of a known picture" : "copies of known pictures"],
     [report.missing, "missing"],
-    [report.removed, "forgotten"],
+    [report.removed, "removed"],
     [report.completed, "completed"],
     [report.captions_added, report.captions_added === 1 ? "new caption" : "new captions"],
     [report.failed, "failed"],

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { light, whereabouts } from "./attention.js";
 import { el, icon } from "./dom.js";
-import { likely, MEANING, percent } from "./likely.js";
+import { likelihood, MEANING, percent } from "./probability-words.js";
 
 const SHOWN_AS_THEY_ARE = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // what every browser shows
 const THUMBNAIL = 1024;
@@ -139,7 +139,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
         el(
           "p",
           { className: "statement" },
-          el("strong", {}, likely(hit.match_probability)),
+          el("strong", {}, likelihood(hit.match_probability)),
           ` ${percent(hit.match_probability)}`,
           el("span", { className: "muted" }, " match probability"),
         ),
@@ -289,7 +289,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     } catch (error) {
       if (signal.aborted) return;
       if (error.status === 404) {
-        name.textContent = "The index holds no such picture";
+        name.textContent = "No such picture in the index";
         for (const part of [why, actions, words, facts]) part.replaceChildren();
       } else facts.replaceChildren(el("p", { className: "muted" }, error.message));
     }

@@ -20,7 +20,7 @@ export function say(text) {
 }
 
 /** The line beside the filters. */
-export function summarise(text) {
+export function showSummary(text) {
   summary.textContent = text;
 }
 
@@ -51,28 +51,28 @@ export function notify(text, { kind = "", action = null, seconds = 0 } = {}) {
     if (action) toast.append(el("button", { type: "button", className: "button" }, label));
   }
   toast.hidden = false;
-  if (seconds) leaving = setTimeout(unnotify, seconds * 1000);
+  if (seconds) leaving = setTimeout(hideNotice, seconds * 1000);
 }
 
 toast.addEventListener("click", ({ target }) => {
   if (!target.matches("button")) return;
-  unnotify();
+  hideNotice();
   act();
 });
 
 /** Takes a notice away that tells of trouble, for that is over. */
-export function settle() {
-  if (toast.classList.contains("bad") || toast.classList.contains("busy")) unnotify();
+export function clearTrouble() {
+  if (toast.classList.contains("bad") || toast.classList.contains("busy")) hideNotice();
 }
 
 /** Takes the notice away. */
-export function unnotify() {
+export function hideNotice() {
   clearTimeout(leaving);
   toast.hidden = true;
 }
 
 /** A state instead of pictures; null for none. `buttons` are [label, function], the first is the main one. */
-export function stand(shown) {
+export function showState(shown) {
   state.hidden = shown === null;
   if (shown === null) return;
   const { picture, title, text, buttons = [] } = shown;
@@ -86,7 +86,7 @@ export function stand(shown) {
 }
 
 /** What an answer comes to as a whole, above its pictures; null for nothing to say. */
-export function judge(title, text) {
+export function showVerdict(title, text) {
   verdict.hidden = title === null;
   if (title !== null) verdict.replaceChildren(el("h2", {}, title), el("p", {}, text));
 }

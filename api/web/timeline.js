@@ -1,8 +1,8 @@
 /* The timeline at the bottom: a bar a month, as high as there are pictures; click one, or drag over several. */
 
 import { where } from "./address.js";
-import { month } from "./answers.js";
 import { el } from "./dom.js";
+import { month } from "./result-pages.js";
 
 const MOST = 216; // bars of months; a longer time is shown in years
 const count = new Intl.NumberFormat();
@@ -12,7 +12,7 @@ export function timeline(host, { facets, change }) {
   const bars = el("div", {
     className: "bars",
     role: "toolbar",
-    ariaLabel: "Pictures by time; arrows move, Enter chooses, Shift+Enter up to there",
+    ariaLabel: "Pictures by time; arrow keys move, Enter selects, Shift+Enter extends the selection",
   });
   const years = el("div", { className: "years", ariaHidden: "true" });
   const tip = el("p", { className: "tip", ariaHidden: "true", hidden: true });
@@ -20,7 +20,7 @@ export function timeline(host, { facets, change }) {
   const marker = el("i", { className: "here", hidden: true });
   host.append(el("div", { className: "track" }, bars, marker, years, tip), rest);
 
-  let asked = null;
+  let state = null;
   let isVisible = false;
   let counted = null; // the filters that the bars are for
   let times = []; // "2024-06" or "2024", each of the whole time
@@ -28,16 +28,16 @@ export function timeline(host, { facets, change }) {
   let from = null; // place where a drag began
 
   async function draw(now, visible) {
-    asked = now;
+    state = now;
     isVisible = visible;
-    const filters = where(asked, "date");
+    const filters = where(state, "date");
     const key = JSON.stringify(filters);
     if (visible && key !== counted) {
       counted = key;
       try {
-        const found = await facets(filters);
+        const facetCounts = await facets(filters);
         if (counted !== key) return; // other bars were asked for meanwhile
-        make(found);
+        drawBars(facetCounts);
       } catch {
         if (counted !== key) return;
         counted = null; // the next draw asks again
@@ -47,15 +47,17 @@ export function timeline(host, { facets, change }) {
     mark();
   }
 
-  function make(found) {
-    const dated = new Map(found.months.filter(({ value }) => value !== null).map(({ value, count: n }) => [value, n]));
-    const undated = found.months.find(({ value }) => value === null)?.count ?? 0;
+  function drawBars(facetCounts) {
+    const dated = new Map(
+      facetCounts.months.filter(({ value }) => value !== null).map(({ value, count: n }) => [value, n]),
+    );
+    const undated = facetCounts.months.find(({ value }) => value === null)?.count ?? 0;
     const months = [...dated.keys()].sort();
     times = months.length ? span(months[0], months.at(-1)) : [];
     let counts = dated;
     if (times.length > MOST) {
       times = [...new Set(times.map((time) => time.slice(0, 4)))];
-      counts = new Map(found.years.map(({ value, count: n }) => [value, n]));
+      counts = new Map(facetCounts.years.map(({ value, count: n }) => [value, n]));
     }
     const most = Math.max(1, ...counts.values());
     bars.replaceChildren(...times.map((time, place) => bar(time, place, counts.get(time) ?? 0, most)));
@@ -107,22 +109,22 @@ export function timeline(host, { facets, change }) {
   }
 
   /** Which bars lie in what is chosen. */
-  function mark(first = asked.from, last = asked.to) {
+  function mark(first = state.from, last = state.to) {
     const has = Boolean(first || last);
-    host.classList.toggle("chosen", has || asked.undated);
+    host.classList.toggle("chosen", has || state.undated);
     for (const button of bars.children) {
       const time = times[button.dataset.place];
       const is =
         has && (!first || time >= first.slice(0, time.length)) && (!last || time <= last.slice(0, time.length));
       button.ariaPressed = String(is);
     }
-    rest.ariaPressed = String(asked.undated);
-    rest.classList.toggle("on", asked.undated);
+    rest.ariaPressed = String(state.undated);
+    rest.classList.toggle("on", state.undated);
   }
 
   function choose(one, other) {
     const [first, last] = [times[Math.min(one, other)], times[Math.max(one, other)]];
-    const isSame = asked.from === first && asked.to === last;
+    const isSame = state.from === first && state.to === last;
     change({ from: isSame ? "" : first, to: isSame ? "" : last, undated: false });
   }
 
@@ -131,7 +133,7 @@ export function timeline(host, { facets, change }) {
     return Math.min(times.length - 1, Math.max(0, Math.floor(((event.clientX - left) / width) * times.length)));
   };
 
-  function tell(place) {
+  function showTip(place) {
     const button = bars.children[place];
     tip.textContent = button.ariaLabel;
     tip.style.left = `clamp(5rem, ${((place + 0.5) / times.length) * 100}%, 100% - 5rem)`;
@@ -144,7 +146,7 @@ export function timeline(host, { facets, change }) {
   });
   bars.addEventListener("pointermove", (event) => {
     const place = placeOf(event);
-    tell(place);
+    showTip(place);
     if (from !== null && place !== from) mark(times[Math.min(from, place)], times[Math.max(from, place)]);
   });
   bars.addEventListener("pointerup", (event) => {
@@ -157,12 +159,12 @@ export function timeline(host, { facets, change }) {
     from = null;
     mark();
   });
-  const untell = () => {
+  const hideTip = () => {
     tip.hidden = true;
   };
-  bars.addEventListener("pointerleave", untell);
-  bars.addEventListener("focusin", ({ target }) => tell(Number(target.dataset.place)));
-  bars.addEventListener("focusout", untell);
+  bars.addEventListener("pointerleave", hideTip);
+  bars.addEventListener("focusin", ({ target }) => showTip(Number(target.dataset.place)));
+  bars.addEventListener("focusout", hideTip);
   bars.addEventListener("keydown", (event) => {
     const place = Number(event.target.dataset.place);
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -183,11 +185,11 @@ export function timeline(host, { facets, change }) {
     const place = Number(target.dataset.place);
     if (detail === 0 && place >= 0) choose(place, place); // by a screen reader, which points at nothing
   });
-  rest.addEventListener("click", () => change({ undated: !asked.undated, from: "", to: "" }));
+  rest.addEventListener("click", () => change({ undated: !state.undated, from: "", to: "" }));
 
   /** Where what is chosen begins. */
   function anchor() {
-    const place = times.findIndex((time) => asked.from && time >= asked.from.slice(0, time.length));
+    const place = times.findIndex((time) => state.from && time >= state.from.slice(0, time.length));
     return place < 0 ? null : place;
   }
 
@@ -208,12 +210,12 @@ function name(time) {
 
 /** All months from one to another. */
 function span(first, last) {
-  const found = [];
+  const times = [];
   let [year, number] = first.split("-").map(Number);
   for (;;) {
     const time = `${String(year).padStart(4, "0")}-${String(number).padStart(2, "0")}`;
-    found.push(time);
-    if (time >= last) return found;
+    times.push(time);
+    if (time >= last) return times;
     number += 1;
     if (number > 12) [year, number] = [year + 1, 1];
   }

@@ -17,7 +17,7 @@ TRUST = 6
 class Calibration:
     """Measured on validation lists; travels in the checkpoint's JSON.
 
-    learned = match_weight · match logit + whole_weight · whole - hubness_weight · hubness of the candidate;
+    learned = match_weight · match logit + whole_weight · global match - hubness_weight · hubness of the candidate;
     score = similarity_weight · cosine + trust · learned + (1 - trust) · learned_mean;
     probability = sigmoid(slope · score + intercept).
 
@@ -36,10 +36,10 @@ class Calibration:
     unfamiliar: tuple[float, float] | None = None
 
     def scores(
-        self, similarities: Floats, logits: Floats, wholes: Floats, hubness: Floats, familiarity: float = 1.0
+        self, similarities: Floats, logits: Floats, global_matches: Floats, hubness: Floats, familiarity: float = 1.0
     ) -> Floats:
-        """Join cosines, match logits, comparisons of wholes, and hubness, all (K,), into scores (K,)."""
-        learned = self.match_weight * logits + self.whole_weight * wholes - self.hubness_weight * hubness
+        """Join cosines, match logits, global matches and hubness, all (K,), into scores (K,)."""
+        learned = self.match_weight * logits + self.whole_weight * global_matches - self.hubness_weight * hubness
         trust = familiarity**TRUST
         trusted = trust * learned + (1 - trust) * self.learned_mean
         return (self.similarity_weight * similarities + trusted).astype(np.float32)

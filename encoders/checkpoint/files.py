@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..durable import publish
 from ..errors import CheckpointError
 from ..network.model import CrosslookModel, ModelConfig
 from .calibration import Calibration
-from .identity import DESCRIPTION, FORMAT, VERSION, WEIGHTS, checksum, first_line, identify
+from .identity import DESCRIPTION, FORMAT, VERSION, WEIGHTS, WeightsFile, first_line, identify
 from .lexicon import Lexicon
 from .migrations import from_version_1
 from .tokenizer import Tokenizer
@@ -48,9 +49,9 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Description:
-    """What `model.json` says, checked against the weights beside it."""
+    """What `model.json` says, checked against the weights beside it, which are held open."""
 
-    directory: Path
+    weights: WeightsFile
     name: str
     fingerprint: str
     config: ModelConfig
@@ -68,20 +69,22 @@ class Description:
             build: makes the module; its initial weights are never computed.
 
         Raises:
-            CheckpointError: weights and description do not fit together.
+            CheckpointError: weights and description do not fit together, or the weights were overwritten.
         """
-        path = self.directory / WEIGHTS
         try:
-            with safe_open(path, "pt") as file:
+            with safe_open(self.weights.name_for_opening(), "pt") as file:
                 names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  not a dict
                 weights = unpack_weights({name: file.get_tensor(name) for name in names})
+            self.weights.check()
             if self.version == 1:
                 weights = from_version_1(weights, prefix, self.config, self.calibration)
             with torch.device("meta"), _NoInitialValues():
                 module = build()
             module.load_state_dict({name[len(prefix) :]: value for name, value in weights.items()}, assign=True)
         except (SafetensorError, OSError, RuntimeError) as exc:
-            raise CheckpointError(f"{path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
+            raise CheckpointError(
+                f"{self.weights.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})"
+            ) from exc
         return module.eval().requires_grad_(requires_grad=False)
 
 
@@ -122,12 +125,12 @@ def unpack_weights(packed: dict[str, Tensor]) -> dict[str, Tensor]:
         if scale is not None:
             weights[name] = value.float() * scale.reshape(-1, *[1] * (value.ndim - 1))
         elif not name.endswith(ROW_SCALE):
-            weights[name] = value.float() if value.is_floating_point() else value
+            weights[name] = value.float() if value.is_floating_point() else value.clone()  # not a piece of the file
     return weights
 
 
 def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
-    """Write a model, each file first under a temporary name.
+    """Write a model, each file first under a temporary name and flushed to the disk.
 
     Returns:
         The fingerprint: SHA-256 over both files.
@@ -139,7 +142,7 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
         "format": FORMAT,
         "version": VERSION,
         "name": checkpoint.name,
-        "weights_sha256": checksum(weights),
+        "weights_sha256": WeightsFile(weights).digest,
         "architecture": asdict(checkpoint.model.config),
         "preprocessing": "EXIF orientation applied, alpha over white, whole picture resized to a square (bicubic)",
         "calibration": asdict(checkpoint.calibration),
@@ -150,8 +153,8 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
     }
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     description.write_text(text, encoding="utf-8")
-    weights.replace(directory / WEIGHTS)
-    description.replace(directory / DESCRIPTION)
+    publish(weights, directory / WEIGHTS)
+    publish(description, directory / DESCRIPTION)
     return read_description(directory).fingerprint
 
 
@@ -173,7 +176,7 @@ def read_description(directory: Path) -> Description:
         description = directory / DESCRIPTION
         raise CheckpointError(f"{description}: a part is missing or of the wrong form ({first_line(exc)})") from exc
     return Description(
-        directory=directory,
+        weights=identity.weights,
         name=identity.name,
         fingerprint=identity.fingerprint,
         config=config,
@@ -191,6 +194,13 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     Raises:
         CheckpointError: as `read_description`, or weights that do not fit.
     """
-    found = read_description(directory)
-    model = found.load("", lambda: CrosslookModel(found.config)).requires_grad_(requires_grad=True)
-    return Checkpoint(found.name, model, found.tokenizer, found.calibration, found.metadata, found.lexicon)
+    description = read_description(directory)
+    model = description.load("", lambda: CrosslookModel(description.config)).requires_grad_(requires_grad=True)
+    return Checkpoint(
+        description.name,
+        model,
+        description.tokenizer,
+        description.calibration,
+        description.metadata,
+        description.lexicon,
+    )

@@ -1,7 +1,7 @@
 """Models written by earlier versions of crosslook: their weights under today's names.
 
-Version 1 had one head a side, for vectors and states alike, and a reranker that did not compare wholes; that
-comparison is filled in untrained, and such a model's calibration gives it no weight.
+Version 1 had one head a side, for vectors and states alike, and a reranker that had no global match; it is
+filled in untrained, and such a model's calibration gives it no weight.
 """
 
 from __future__ import annotations

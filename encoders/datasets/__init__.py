@@ -14,7 +14,18 @@ from pathlib import Path
 
 from ..errors import DatasetError
 from . import documents, flickr, folder, tables
-from .rows import IMAGE_SUFFIXES, CaptionFile, Dataset, Example, Rejected, Row, assemble, collect, image_folders
+from .rows import (
+    IMAGE_SUFFIXES,
+    CaptionFile,
+    Dataset,
+    Example,
+    Rejected,
+    Row,
+    assemble,
+    collect,
+    image_folders,
+    split_lines,
+)
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
@@ -27,6 +38,7 @@ __all__ = [
     "Row",
     "read_captions",
     "read_dataset",
+    "split_lines",
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DatasetError
-from .rows import Rejected, Row, read_text
+from .rows import Rejected, Row, json_text, parse_json, read_text
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -18,9 +18,11 @@ def read_document(path: Path) -> dict[str, Any]:
         DatasetError: not JSON, or neither layout.
     """
     try:
-        document = json.loads(read_text(path))
+        document = parse_json(read_text(path))
     except json.JSONDecodeError as exc:
         raise DatasetError(f"{path}:{exc.lineno}: not JSON ({exc.msg}); is it cut short?") from exc
+    except ValueError as exc:
+        raise DatasetError(f"{path} cannot be read as JSON: {exc}") from exc
     if not isinstance(document, dict) or not isinstance(document.get("images"), list):
         raise DatasetError(f"{path} has no list 'images': neither Karpathy's layout nor COCO captions")
     return document
@@ -36,12 +38,12 @@ def _karpathy(path: Path, document: dict[str, Any]) -> Iterator[Row | Rejected]:
     """`{"images": [{"filename", "filepath"?, "split", "sentences": [{"raw"}]}]}`; restval counts as train."""
     for number, image in enumerate(document["images"]):
         try:
-            name, split = str(image["filename"]), str(image.get("split", "all"))
-            texts = [str(sentence["raw"]) for sentence in image["sentences"]]
+            name, split = json_text(image["filename"]), json_text(image.get("split", "all"))
+            folder = json_text(image.get("filepath") or "")
+            texts = [json_text(sentence["raw"]) for sentence in image["sentences"]]
         except (KeyError, TypeError, AttributeError) as exc:
             yield Rejected(path, None, f"images[{number}]: {_missing(exc)}")
             continue
-        folder = image.get("filepath")
         for text in texts:
             full = f"{folder}/{name}" if folder else name
             yield Row(full, text, None, "train" if split == "restval" else split)
@@ -53,12 +55,12 @@ def _coco(path: Path, document: dict[str, Any]) -> Iterator[Row | Rejected]:
     names: dict[object, str] = {}
     for number, image in enumerate(document["images"]):
         try:
-            names[image["id"]] = str(image["file_name"])
+            names[image["id"]] = json_text(image["file_name"])
         except (KeyError, TypeError) as exc:
             yield Rejected(path, None, f"images[{number}]: {_missing(exc)}")
     for number, annotation in enumerate(document["annotations"]):
         try:
-            yield Row(names[annotation["image_id"]], str(annotation["caption"]), None, split)
+            yield Row(names[annotation["image_id"]], json_text(annotation["caption"]), None, split)
         except (KeyError, TypeError) as exc:
             yield Rejected(path, None, f"annotations[{number}]: {_missing(exc)}")
 

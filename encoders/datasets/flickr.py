@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from .rows import Rejected, Row, read_text
+from .rows import Rejected, Row, read_text, split_lines
 
 TOKEN_FILES = (
     "Flickr8k.token.txt",
@@ -27,14 +27,14 @@ def read_splits(folder: Path) -> dict[str, str]:
         name = listing.stem.lower()
         split = next((s for s in ("train", "dev", "val", "test") if s in name), None)
         if split:
-            splits.update(dict.fromkeys(filter(None, map(str.strip, read_text(listing).splitlines())), split))
+            splits.update(dict.fromkeys(filter(None, map(str.strip, split_lines(read_text(listing)))), split))
     return splits
 
 
 def rows(path: Path) -> Iterator[Row | Rejected]:
     """`NAME.jpg#K<TAB>caption` (8k, 30k) or `NAME.jpg| K| caption` (30k's results.csv), a caption a line."""
     splits = read_splits(path.parent)
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(split_lines(read_text(path)), start=1):
         if not line.strip() or (number == 1 and line.replace(" ", "").lower().startswith("image_name|")):
             continue
         name, separator, caption = line.partition("\t")

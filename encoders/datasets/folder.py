@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .rows import IMAGE_SUFFIXES, Rejected, Row, fault, read_text
+from .rows import IMAGE_SUFFIXES, Rejected, Row, fault, read_text, split_lines
 
 
 def rows(folder: Path) -> Iterator[Row | Rejected]:
@@ -22,7 +22,7 @@ def rows(folder: Path) -> Iterator[Row | Rejected]:
             if sidecar.name not in names:
                 yield Rejected(path, None, f"no {sidecar.name} beside it")
                 continue
-            lines = [(n, line) for n, line in enumerate(read_text(sidecar).splitlines(), start=1) if line.strip()]
+            lines = [(n, line) for n, line in enumerate(split_lines(read_text(sidecar)), start=1) if line.strip()]
             if not lines:
                 yield Rejected(sidecar, None, "no caption in it")
             for number, line in lines:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from ..errors import DatasetError
 
@@ -114,8 +117,43 @@ def read_text(path: Path) -> str:
     return content.decode("utf-8-sig", errors="surrogateescape")
 
 
+def split_lines(text: str) -> list[str]:
+    r"""Split at `\n`, `\r\n` and `\r` only: `str.splitlines` would cut a caption at U+2028, U+0085, `\v` and others."""
+    return re.split(r"\r\n|\n|\r", text)
+
+
+def parse_json(text: str) -> Any:  # noqa: ANN401  JSON may hold anything
+    """Parse JSON from outside.
+
+    Raises:
+        json.JSONDecodeError: not JSON.
+        ValueError: JSON that Python does not read; the message says why.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
+    except ValueError as exc:  # the limit of int(), 4,300 digits
+        raise ValueError("a number has too many digits") from exc
+
+
+def json_text(value: object) -> str:
+    """A string, or a number as text.
+
+    Raises:
+        TypeError: anything else, such as null or a list.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    raise TypeError(f"expected text, not {type(value).__name__}")
+
+
 def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
-    """Sort rows into usable and refused: no empty names or captions, no bytes that are not UTF-8."""
+    """Sort rows into usable and refused: see `fault`."""
     entries: list[Row] = []
     rejected: list[Rejected] = []
     for row in rows:
@@ -132,13 +170,16 @@ def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
 
 
 def fault(row: Row) -> str | None:
-    """Why a row cannot be used, or None."""
-    if any("\udc80" <= char <= "\udcff" for char in row.image + row.caption):
-        of = "" if row.line else f" in what it says of {row.image!a}"
-        return f"not UTF-8{of}; save the file as UTF-8"
+    """Why a row cannot be used, or None: bytes that are not UTF-8, half a character, no name, no caption."""
+    surrogates = re.findall("[\ud800-\udfff]", row.image + row.caption + row.split)
+    where = "" if row.line else f" in a row of {row.image!a}"
+    if surrogates and all("\udc80" <= char <= "\udcff" for char in surrogates):  # as `read_text` marks such bytes
+        return f"not UTF-8{where}; save the file as UTF-8"
+    if surrogates:
+        return f"half a character ({surrogates[0]!a}, one half of a surrogate pair){where}; write the whole character"
     if "\0" in row.image:
         return f"no image name: {row.image!r}; is the file text, in UTF-8?"
-    if not row.image:
+    if not PurePath(row.image).name:  # also "." and "/"
         return "no image name"
     if not row.caption:
         return f"no caption for {row.image}"

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from .rows import Rejected, Row, read_text
+from .rows import Rejected, Row, json_text, parse_json, read_text
 
 IMAGE_COLUMNS = ("image", "image_name", "filename", "file_name", "file", "path", "filepath", "image_path")
 CAPTION_COLUMNS = ("caption", "text", "sentence", "raw", "comment", "description", "title")
@@ -63,9 +63,12 @@ def _json_lines(path: Path) -> Iterator[Row | Rejected]:
         if not line.strip():
             continue
         try:
-            item = json.loads(line)
+            item = parse_json(line)
         except json.JSONDecodeError as exc:
             yield Rejected(path, number, f"not JSON ({exc.msg})")
+            continue
+        except ValueError as exc:
+            yield Rejected(path, number, f"cannot be read as JSON: {exc}")
             continue
         if not isinstance(item, dict):
             yield Rejected(path, number, "not a JSON object")
@@ -80,5 +83,10 @@ def _json_lines(path: Path) -> Iterator[Row | Rejected]:
         if image is None or not texts or not all(isinstance(text, str) for text in texts):
             yield Rejected(path, number, "expected the keys 'image' and 'caption' (or 'captions')")
             continue
+        try:
+            split = json_text(item.get("split", "all"))
+        except TypeError as exc:
+            yield Rejected(path, number, f"split: {exc}")
+            continue
         for text in texts:
-            yield Row(image, text, number, str(item.get("split", "all")))
+            yield Row(image, text, number, split)

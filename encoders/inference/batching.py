@@ -27,10 +27,13 @@ class BatchingWorkers:
     and go together when one is free.
 
     `sizes` counts batches by the sentences they held.
+
+    Args:
+        encode: encodes a batch of sentences.
+        workers: number of threads.
     """
 
     def __init__(self, encode: Callable[[Sequence[str]], TextFeatures], workers: int = 1) -> None:
-        """Args: what encodes sentences, and in how many threads."""
         self._encode = encode
         self._threads = ThreadPoolExecutor(workers, "model")
         self._lock = threading.Lock()

@@ -1,6 +1,6 @@
-"""A model that is known by name at once and loaded when there is something to encode.
+"""A model that loads on first use.
 
-Most runs over an indexed collection find nothing new; they should not wait for torch.
+Most runs over an indexed collection find nothing new and should not wait for torch.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from ..protocol import Encoder
 
 
 class LazyEncoder:
-    """An `Encoder` whose name and fingerprint are read at once, the rest when it is first asked for. Thread-safe."""
+    """An `Encoder` whose name and fingerprint are read at once, the rest on first use. Thread-safe.
+
+    Args:
+        directory: of the model.
+        load: loads it.
+
+    Raises:
+        CheckpointError: the directory holds no usable model.
+    """
 
     def __init__(self, directory: Path, load: Callable[[], Encoder]) -> None:
-        """Args: where the model lies, and what loads it.
-
-        Raises:
-            CheckpointError: the directory holds no usable model.
-        """
-        found = identify(directory)
-        self.name, self.fingerprint = found.name, found.fingerprint
+        identity = identify(directory)
+        self.name, self.fingerprint = identity.name, identity.fingerprint
         self.directory = place_of(directory)
         self._directory, self._load = directory, load
         self._loaded: Encoder | None = None
@@ -45,52 +48,52 @@ class LazyEncoder:
 
     @property
     def dimension(self) -> int:
-        """D."""
+        """Embedding size D."""
         return self._encoder.dimension
 
     @property
     def input_size(self) -> int:
-        """S, in pixels."""
+        """Side S of the input square, in pixels."""
         return self._encoder.input_size
 
     @property
     def device(self) -> str:
-        """Where it computes."""
+        """Device the model runs on."""
         return self._encoder.device
 
     @property
     def batch_sizes(self) -> Mapping[int, int]:
-        """Sentences encoded as one batch; none before it is loaded."""
+        """Number of batches encoded, by their number of sentences; empty before loading."""
         return getattr(self._loaded, "batch_sizes", {})
 
     def prepare(self, image: Image.Image) -> Pixels:
-        """As the model itself, and so below."""
+        """See `Encoder.prepare`."""
         return self._encoder.prepare(image)
 
     def encode_images(self, pixels: Pixels) -> ImageFeatures:
-        """Pictures."""
+        """See `Encoder.encode_images`."""
         return self._encoder.encode_images(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """Sentences."""
+        """See `Encoder.encode_texts`."""
         return self._encoder.encode_texts(texts)
 
     def query(self, text: TextFeatures) -> TextFeatures:
-        """Sentences that look for something."""
+        """See `Encoder.query`."""
         return self._encoder.query(text)
 
     def strangeness(self, terms: Sequence[str]) -> Sequence[float]:
-        """Words and phrases."""
+        """See `Encoder.strangeness`."""
         return self._encoder.strangeness(terms)
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
-        """A sentence and pictures."""
+        """See `Encoder.match_images`."""
         return self._encoder.match_images(text, images)
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
-        """A picture and sentences."""
+        """See `Encoder.match_captions`."""
         return self._encoder.match_captions(image, texts)
 
     def attend(self, text: str, regions: Floats) -> Attention:
-        """Words and regions."""
+        """See `Encoder.attend`."""
         return self._encoder.attend(text, regions)

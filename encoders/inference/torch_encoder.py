@@ -26,18 +26,18 @@ from ..network.model import create_reranker, weighed
 from ..network.querybank import Querybank
 from ..preprocess import to_square
 from .batching import BatchingWorkers
-from .openvino_runtime import Compiled, Function, Runtime
+from .openvino_runtime import CompiledPart, Function, Runtime
 from .traced_parts import PARTS
 
 MATCH_BATCH = 512
 MANY = 32
-"""So many pictures, in one call or several, are worth the seconds that translating the CNN takes."""
+"""Pictures, in one call or several, from which on translating the CNN pays off."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 class TorchEncoder:
-    """The model in a directory. Safe to share between threads."""
+    """The model in a directory. Thread-safe."""
 
     def __init__(self, directory: Path, *, device: str = "auto", workers: int = 1) -> None:
         self._description = read_description(directory)
@@ -58,7 +58,7 @@ class TorchEncoder:
         self._encoded = 0
         if self._serves:
             torch.set_num_threads(1)
-        self._together = BatchingWorkers(self._encode_texts, workers)
+        self._workers = BatchingWorkers(self._encode_texts, workers)
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Resize an upright picture to the input square: (S, S, 3) uint8."""
@@ -72,7 +72,7 @@ class TorchEncoder:
         """
         if len(pixels) and (run := self._translated("image", len(pixels))) is not None:
             return ImageFeatures(*run.in_chunks(pixels))
-        return self._together.run(lambda: self._encode_images(pixels))
+        return self._workers.run(lambda: self._encode_images(pixels))
 
     def _encode_images(self, pixels: Pixels) -> ImageFeatures:
         with torch.inference_mode(), autocast(self._device, "auto"):
@@ -80,16 +80,16 @@ class TorchEncoder:
         return ImageFeatures(vectors=_array(vectors), regions=_array(regions))
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """Encode sentences; what lies beyond the tower's longest sentence is left out.
+        """Encode sentences, cut to the tower's maximum number of tokens.
 
-        Threads that ask at the same time are answered from one batch.
+        Calls from several threads at the same time share a batch.
         """
-        return self._together.encode(texts)
+        return self._workers.encode(texts)
 
     @property
     def batch_sizes(self) -> Mapping[int, int]:
-        """How many batches of so many sentences were encoded."""
-        return self._together.sizes
+        """Number of batches encoded, by their number of sentences."""
+        return self._workers.sizes
 
     def _encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         tokens = self._description.tokenizer(texts)
@@ -102,11 +102,11 @@ class TorchEncoder:
         )
 
     def query(self, text: TextFeatures) -> TextFeatures:
-        """Let the class part of a sentence's vector count the more, the less familiar its words are."""
+        """Weigh the class part of each vector: the less familiar the words, the higher the weight."""
         if not self._description.config.classes or text.familiarity is None:
             return text
         weights = CAPTION_WEIGHT + UNFAMILIAR_WEIGHT * (1 - text.familiarity[:, None])
-        return replace(text, vectors=self._together.run(lambda: self._weighed(text.vectors, weights)))
+        return replace(text, vectors=self._workers.run(lambda: self._weighed(text.vectors, weights)))
 
     def _weighed(self, vectors: Floats, weights: Floats) -> Floats:
         config = self._description.config
@@ -119,8 +119,8 @@ class TorchEncoder:
         return [self._description.lexicon.strangeness(term) for term in terms]
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
-        """Score K pictures for one sentence: contrastive score, reranker and the pictures' hubness in one sum."""
-        matches, hubness = self._together.run(
+        """Score K pictures for one sentence: the sum of cosine, reranker and hubness."""
+        matches, hubness = self._workers.run(
             lambda: (self._matches(text.tokens, images.regions), self._hubness("captions", images.vectors))
         )
         familiarity = 1.0 if text.familiarity is None else float(text.familiarity[0])
@@ -128,15 +128,15 @@ class TorchEncoder:
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
         """Score K captions for one picture, as `match_images` scores pictures."""
-        matches, hubness = self._together.run(
+        matches, hubness = self._workers.run(
             lambda: (self._matches(texts.tokens, image.regions), self._hubness("images", texts.vectors))
         )
         return self._scores(texts.vectors @ image.vectors[0], matches, hubness)
 
     def _scores(self, similarities: Floats, matches: Floats, hubness: Floats, familiarity: float = 1.0) -> MatchScores:
         calibration = self._description.calibration
-        logits, wholes = matches
-        scores = calibration.scores(similarities, logits, wholes, hubness, familiarity)
+        logits, global_matches = matches
+        scores = calibration.scores(similarities, logits, global_matches, hubness, familiarity)
         slope = max(calibration.curve(familiarity)[0], 1e-3)  # a curve fitted to next to nothing may be flat
         return MatchScores(scores, calibration.probabilities(scores, familiarity), slope)
 
@@ -156,7 +156,7 @@ class TorchEncoder:
         """
         words, owner = self._description.tokenizer.words(text)
         states = self.encode_texts([text]).tokens[0]
-        weights = self._together.run(lambda: self._attention(states, regions))[: len(owner)]
+        weights = self._workers.run(lambda: self._attention(states, regions))[: len(owner)]
         count = owner[len(weights) - 1] + 1 if len(weights) else 0
         grid = np.zeros((count, weights.shape[1]), np.float32)
         np.add.at(grid, np.array(owner[: len(weights)], np.int64), weights)
@@ -175,7 +175,7 @@ class TorchEncoder:
         return _array(found[0])
 
     def _matches(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
-        """Logits and wholes (2, K) of K sentences and K pictures, or of one of either and K of the other."""
+        """Logits and global matches (2, K) of K sentences and K pictures, or of one of either and K of the other."""
         count = 0 if not (len(tokens) and len(regions)) else max(len(tokens), len(regions))
         parts = [
             self._match_part(
@@ -197,7 +197,7 @@ class TorchEncoder:
         return np.stack(self._compute("reranker", inputs))
 
     def _compute(self, name: str, inputs: Sequence[np.ndarray[Any, Any]]) -> list[Floats]:
-        """What a part makes of its inputs, translated where it is worth it."""
+        """Run a part, in OpenVINO where that is worth it."""
         if (run := self._translated(name)) is not None:
             return run(inputs)
         function = self._function(name)
@@ -207,11 +207,11 @@ class TorchEncoder:
     def _tensor(self, array: Floats) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
 
-    def _translated(self, name: str, count: int = 1) -> Compiled | None:
-        """What runs a part instead of torch, if it is at hand; translated for a server, or when many pictures came.
+    def _translated(self, name: str, count: int = 1) -> CompiledPart | None:
+        """The part in OpenVINO, or None to run it in torch; translated for a server, or once there are many pictures.
 
-        A single picture is worth a look into the cache. Sentences and lists that come one after the other are not worth
-        it: torch computes each with all cores, OpenVINO as many as there are cores side by side.
+        A single picture only looks into the cache. Sentences and lists that come one after the other stay in torch,
+        which computes each with all cores; OpenVINO runs one on each core side by side.
         """
         if self.device != "cpu" or not (self._serves or name == "image"):
             return None

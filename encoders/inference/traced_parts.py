@@ -1,4 +1,4 @@
-"""The parts of a model that compute by themselves, as plain functions of tensors, and inputs to translate them with."""
+"""The parts of the model that OpenVINO translates: each as a function of tensors, with example inputs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Inputs = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class TracedPart:
-    """One of them.
+    """One translatable part.
 
     Args:
-        build: makes its module.
-        run: what it computes: the module and its inputs → outputs.
-        examples: inputs of two sizes, which differ in all that may differ.
+        build: makes the module.
+        run: the module and its inputs → outputs.
+        examples: inputs of two sizes, different in every dynamic dimension.
     """
 
     build: Callable[[ModelConfig], nn.Module]
@@ -44,28 +44,28 @@ def _read(side: TextSide, ids: Tensor, mask: Tensor, attended: Tensor) -> tuple[
 
 
 def _match(reranker: Reranker, regions: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, P, C), (N, T, C), (N, T) → logits (N,), wholes (N,)."""
+    """(N, P, C), (N, T, C), (N, T) → logits (N,), global matches (N,)."""
     return tuple(reranker(regions, tokens, mask)[:2])
 
 
-def _pictures(of: Description) -> tuple[Inputs, Inputs]:
-    size = of.config.input_size
+def _pictures(description: Description) -> tuple[Inputs, Inputs]:
+    size = description.config.input_size
     noise = torch.randint(0, 256, (3, size, size, 3), generator=_seeded(), dtype=torch.uint8)
     return (noise[:2],), (noise,)
 
 
-def _sentences(of: Description) -> tuple[Inputs, Inputs]:
-    return _tokens(of, ["a dog", "two"]), _tokens(of, [LONG, "a dog", LONG[: len(LONG) // 2]])
+def _sentences(description: Description) -> tuple[Inputs, Inputs]:
+    return _tokens(description, ["a dog", "two"]), _tokens(description, [LONG, "a dog", LONG[: len(LONG) // 2]])
 
 
-def _tokens(of: Description, texts: list[str]) -> Inputs:
-    tokens = of.tokenizer(texts)
+def _tokens(description: Description, texts: list[str]) -> Inputs:
+    tokens = description.tokenizer(texts)
     return tuple(torch.from_numpy(array) for array in (tokens.ids, tokens.mask, tokens.attended))
 
 
-def _pairs(of: Description) -> tuple[Inputs, Inputs]:
+def _pairs(description: Description) -> tuple[Inputs, Inputs]:
     def some(*shape: int) -> Tensor:
-        return F.normalize(torch.randn(*shape, of.config.channels, generator=_seeded()), dim=-1)
+        return F.normalize(torch.randn(*shape, description.config.channels, generator=_seeded()), dim=-1)
 
     mask = torch.arange(9) < torch.tensor([[9], [5], [2]])
     return (some(2, 4), some(1, 5), torch.ones(1, 5, dtype=torch.bool)), (some(1, 9), some(3, 9), mask)

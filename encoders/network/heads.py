@@ -8,8 +8,12 @@ from torch import Tensor, nn
 
 
 def tanh(x: Tensor) -> Tensor:
-    """The same as torch.tanh to seven digits, and four times as fast on a CPU, where it was a third of reranking."""
-    return ((2 * x).sigmoid_() * 2).sub_(1)
+    """`torch.tanh` to seven digits, four times as fast on a CPU, where it took a third of reranking.
+
+    Computed in float32 whatever the type of `x`: near 0 the sigmoid is near 1/2, and the difference from it loses three
+    of bf16's eight bits.
+    """
+    return ((2 * x.float()).sigmoid_() * 2).sub_(1).to(x.dtype)
 
 
 class Tanh(nn.Module):

@@ -28,7 +28,7 @@ class ModelConfig:
     and the transformer's layers from `text_split` on, exist twice, once for the vector and once for the reranker; None
     shares them all.
 
-    With `classes`, vectors are longer by `class_dimension`: see `classes.py`. That needs an `image_split`.
+    With `classes`, vectors are longer by `class_dimension`: see `class_channel.py`. That needs an `image_split`.
     """
 
     backbone: str = "tf_efficientnet_lite2"

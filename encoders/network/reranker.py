@@ -1,4 +1,4 @@
-"""The reranker: how well a sentence describes a picture, by its parts and as a whole, and where each word looked."""
+"""The reranker: how well a sentence describes a picture, in its parts and as a whole, and where each word looked."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class Match(NamedTuple):
 
     Shape:
         - logit: (N,), what the fusion of words and regions says; higher is a better match.
-        - whole: (N,), the scaled cosine of whole picture and whole sentence.
+        - global_match: (N,), the scaled cosine of the pooled picture and the pooled sentence.
         - attention: (N, T, P) or None, as `Fused.attention`.
     """
 
     logit: Tensor
-    whole: Tensor
+    global_match: Tensor
     attention: Tensor | None
 
 
 class Reranker(nn.Module):
-    """A fusion strategy under a small head, beside a comparison of the whole picture with the whole sentence.
+    """A fusion strategy under a small head, beside a global match of picture and sentence.
 
     The head is a linear layer beside a hidden one: with attention fusion its first input is the plain cosine of
-    words and attended regions, so matching works from the first step on and the rest is learned on top. The whole is
-    pooled from the same states, so nothing more is stored for it. The two learn apart: in one sum the fusion would only
-    learn to correct the comparison of wholes.
+    words and attended regions, so matching works from the first step on and the rest is learned on top. The global
+    match pools the same states, so nothing more is stored for it. The two learn apart: in one sum the fusion would only
+    learn to correct the global match.
 
     Args:
         fusion: a name from `FUSIONS`.

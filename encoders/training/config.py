@@ -1,4 +1,4 @@
-"""What a training run is told; written beside its checkpoints, so that a run can be repeated."""
+"""Settings of a training run; written beside its checkpoints, so that a run can be repeated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TrainConfig:
     text tower is run anew for every sentence, its frozen layers without dropout and without learning. Without
     `train_towers` vectors stay as they are, and only the reranker and its own parts of the towers train.
 
-    The weights are those of the parts of the objective, by name; the comparison of wholes learns fast, and shapes the
+    The weights are those of the parts of the objective, by name; the global match learns fast, and shapes the
     states to its own needs where it is not held back. Pictures come in groups of up to `group_size` with like
     captions. `keep` is the share that the weights the run started from have in what comes out, so that fine-tuning
     forgets less (Wortsman et al., https://arxiv.org/abs/2109.01903); with any of it, a trained start's querybank and

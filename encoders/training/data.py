@@ -16,7 +16,8 @@ from torch import Tensor
 from ..checkpoint.tokenizer import Tokenizer, Tokens
 from ..datasets import Dataset
 from ..network.image_tower import ImageTower
-from .views import Advance, Halves, OpenPicture, cached_activations
+from ..progress import Progress, no_progress
+from .views import Halves, OpenPicture, cached_activations
 
 Order = npt.NDArray[np.int64]
 
@@ -144,11 +145,14 @@ def prepare_pairs(
     *,
     cut: int,
     views: int,
-    advance: Advance = lambda _: None,
+    phase: str = "pictures",
+    progress: Progress = no_progress,
 ) -> PairSet:
     """Tokenise a dataset's captions, and run the frozen stages over its pictures once; `cache` keeps the outcome."""
     paths = [example.image for example in dataset.examples]
-    activations = cached_activations(tower, paths, open_picture, cache, cut=cut, views=views, advance=advance)
+    activations = cached_activations(
+        tower, paths, open_picture, cache, cut=cut, views=views, phase=phase, progress=progress
+    )
     tokens = tokenizer([caption for example in dataset.examples for caption in example.captions])
     image_of = np.repeat(np.arange(len(paths)), [len(e.captions) for e in dataset.examples])
     return PairSet(activations, tokens, image_of)

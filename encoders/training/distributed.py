@@ -82,25 +82,25 @@ class Team:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view(gradient.shape))
 
-    def tell(self, work: Callable[[], T]) -> T:
-        """What the first process works out, told to all; where it fails, all stop.
+    def broadcast(self, work: Callable[[], T]) -> T:
+        """Run `work` in the first process and return its result in all; where it fails, all stop.
 
         Raises:
             TrainingError: in the others, when the first failed; there its own error.
         """
         if self.size == 1:
             return work()
-        said: list[Any] = [None, None]
+        message: list[Any] = [None, None]
         try:
             if self.rank == 0:
-                said[0] = work()
+                message[0] = work()
         except Exception as exc:
             dist.broadcast_object_list([None, str(exc) or type(exc).__name__])
             raise
-        dist.broadcast_object_list(said)
-        if said[1] is not None:
-            raise TrainingError(f"the first process stopped: {said[1]}")
-        return cast(T, said[0])
+        dist.broadcast_object_list(message)
+        if message[1] is not None:
+            raise TrainingError(f"the first process stopped: {message[1]}")
+        return cast(T, message[0])
 
     def agree(self, seed: int) -> None:
         """Make the next random choices the same everywhere."""

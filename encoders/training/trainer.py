@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import pickle
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -18,8 +17,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
+from ..checkpoint.identity import first_line
 from ..datasets import Dataset
 from ..device import keep_freed_memory, pick_device
+from ..durable import publish
 from ..errors import TrainingError
 from ..network.model import CrosslookModel
 from ..progress import Progress, no_progress
@@ -33,8 +34,6 @@ from .validation import Validation, encode_pairs, sentence_means, validate
 from .views import OpenPicture
 
 CALIBRATION_DEPTH = 100
-
-"""Called with what is going on, how much of it is done, and out of how much."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def train(
     config: TrainConfig,
     open_picture: OpenPicture,
     resume: bool = False,
-    report: Progress = no_progress,
+    progress: Progress = no_progress,
 ) -> TrainResult:
     """Train both towers and the reranker together, and keep the epoch that validates best.
 
@@ -72,7 +71,7 @@ def train(
         open_picture: how a file becomes an upright RGB picture, the same way as when the model is used.
         config: settings; a resumed run takes them from `out` and refuses others.
         resume: go on after the last finished epoch, exactly as if never stopped.
-        report: progress.
+        progress: called as work goes on.
 
     Raises:
         TrainingError: nothing to resume, other settings, too little to train on, a picture that the frozen stages
@@ -82,7 +81,8 @@ def train(
     with assemble_team(device) as team:
         _check_out(out, resume=resume)
         _check_data(training, validation, team.size, config.batch_size)
-        run = _Run(start, training, validation, out, config, open_picture, report if team.rank == 0 else _silent, team)
+        progress = progress if team.rank == 0 else no_progress  # one process of several reports
+        run = _Run(start, training, validation, out, config, open_picture, progress, team)
         first = run.restore() if resume else run.begin()
         for epoch in range(first, config.epochs):
             if run.exhausted:
@@ -90,10 +90,6 @@ def train(
             run.train_epoch(epoch)
             run.finish_epoch(epoch)
         return run.result()
-
-
-def _silent(_what: str, _done: int, _total: int) -> None:
-    """Report nothing: one process of several is enough to hear from."""
 
 
 def _check_out(out: Path, *, resume: bool) -> None:
@@ -128,6 +124,31 @@ def _digest(*datasets: Dataset) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+STATE = {"config", "data", "origin", "model", "average", "optimizer", "schedule", "history"}
+
+
+def _read_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read what the last finished epoch left.
+
+    Raises:
+        TrainingError: the file is cut, damaged, or of another form.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as exc:  # of zip, pickle, or torch, each with errors of its own
+        raise _damaged(path, exc) from exc
+    if not (isinstance(state, dict) and state.keys() >= STATE and isinstance(state["config"], dict)):
+        raise _damaged(path, TypeError("it holds something else"))
+    return state
+
+
+def _damaged(path: Path, exc: Exception) -> TrainingError:
+    return TrainingError(
+        f"{path} is damaged ({type(exc).__name__}: {first_line(exc)}); put a whole copy in its place, "
+        "or start again in another --out"
+    )
+
+
 class _Run:
     """The state of one training run."""
 
@@ -139,11 +160,11 @@ class _Run:
         out: Path,
         config: TrainConfig,
         open_picture: OpenPicture,
-        report: Progress,
+        progress: Progress,
         team: Team,
     ) -> None:
         self.open_picture, self.team = open_picture, team
-        self.start, self.out, self.config, self.report = start, out, config, report
+        self.start, self.out, self.config, self.progress = start, out, config, progress
         self.device = torch.device(pick_device(config.device))
         keep_freed_memory()
         self.model = start.model.to(self.device)
@@ -157,12 +178,12 @@ class _Run:
         self.pairs = self._prepare(training, "training pictures", config.views)
         self.held_out = self._prepare(validation, "validation pictures", 1)
         self._freeze()
-        self.report("reading captions", 0, 1)
+        self.progress("reading captions", 0, 1)
         sentences, self.neighbours = None, None
         if config.soft_targets or config.group_size > 1:
             sentences = sentence_means(self.model.text.tower, self.pairs)
             if config.group_size > 1:
-                self.neighbours = team.tell(lambda: self.pairs.neighbours(sentences))
+                self.neighbours = team.broadcast(lambda: self.pairs.neighbours(sentences))
         like = sentences if config.soft_targets else None
         self.objective = Objective(self.model, like, start.tokenizer, config, team)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
@@ -170,14 +191,7 @@ class _Run:
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._one_cycle)
 
-    def _prepare(self, dataset: Dataset, what: str, views: int) -> PairSet:
-        done = 0
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            self.report(what, done, len(dataset.examples))
-
+    def _prepare(self, dataset: Dataset, phase: str, views: int) -> PairSet:
         def prepare() -> PairSet:
             return prepare_pairs(
                 dataset,
@@ -187,11 +201,12 @@ class _Run:
                 self.out / "cache",
                 cut=self.config.image_cut,
                 views=views,
-                advance=advance,
+                phase=phase,
+                progress=self.progress,
             )
 
         prepared: list[PairSet] = []
-        self.team.tell(lambda: prepared.append(prepare()))
+        self.team.broadcast(lambda: prepared.append(prepare()))
         return prepared[0] if prepared else prepare()  # by now all of it is cached
 
     def _freeze(self) -> None:
@@ -228,7 +243,7 @@ class _Run:
 
     def begin(self) -> int:
         """Start afresh; what is trained already is validated as epoch 0, and kept until an epoch beats it."""
-        self.history = self.team.tell(self._epoch_zero)
+        self.history = self.team.broadcast(self._epoch_zero)
         if not self.config.train_towers:
             self._fit(self.model)  # once for all epochs: what it follows from stays as it is
         return 0
@@ -237,19 +252,16 @@ class _Run:
         (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
         if "training" not in self.start.metadata:
             return []
-        self.report("validation", 0, 1)
+        self.progress("validation", 0, 1)
         result = validate(self.model, encode_pairs(self.model, self.held_out, cut=self.config.image_cut))
         write_checkpoint(self.start, self.out / "model")
-        self.report("validation", 1, 1)
+        self.progress("validation", 1, 1)
         return [{"epoch": 0, **_row(result)}]
 
     def restore(self) -> int:
         """Load the last finished epoch."""
         path = self.out / "last.pt"
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as exc:
-            raise TrainingError(f"{path} is damaged ({exc.__class__.__name__}); start again in another --out") from exc
+        state = _read_state(path, self.device)
         if state["config"] != asdict(self.config):
             before, now = state["config"], asdict(self.config)
             changed = ", ".join(f"{k} was {before.get(k)} and is {now[k]}" for k in now if before.get(k) != now[k])
@@ -258,11 +270,16 @@ class _Run:
             raise TrainingError(f"{self.out} was started from another model; resume with the same one")
         if state["data"] != self.data:
             raise TrainingError(f"{self.out} was trained on other pictures or captions; resume with the same dataset")
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.history = state["history"]
+        try:
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.history = state["history"]
+            if not 0 <= self.best_epoch <= self.epochs <= self.config.epochs:
+                raise ValueError("its epochs do not fit together")  # noqa: TRY301  damage like any other
+        except Exception as exc:  # torch checks no more than it stumbles over
+            raise _damaged(path, exc) from exc
         return self.epochs
 
     def train_epoch(self, epoch: int) -> None:
@@ -288,7 +305,7 @@ class _Run:
             count += 1
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
-            self.report(f"epoch {epoch + 1}/{self.config.epochs}", count, self.steps_per_epoch)
+            self.progress(f"epoch {epoch + 1}/{self.config.epochs}", count, self.steps_per_epoch)
         self.history.append({"epoch": epoch + 1, **{name: value / count for name, value in sums.items()}})
 
     def _check(self, value: Tensor, what: str, epoch: int, count: int) -> None:
@@ -307,11 +324,11 @@ class _Run:
 
     def finish_epoch(self, epoch: int) -> None:
         """Validate the averaged model, keep it if it is the best, and write everything down."""
-        self.history[-1] |= self.team.tell(lambda: self._validate(epoch))
+        self.history[-1] |= self.team.broadcast(lambda: self._validate(epoch))
 
     def _validate(self, epoch: int) -> dict[str, float]:
         averaged = self._averaged()
-        self.report("validation", 0, 1)
+        self.progress("validation", 0, 1)
         if self.config.train_towers:
             self._fit(averaged)
         held_out = encode_pairs(averaged, self.held_out, cut=self.config.image_cut)
@@ -332,8 +349,8 @@ class _Run:
             "history": self.history,
         }
         torch.save(state, self.out / "last.pt.tmp")
-        (self.out / "last.pt.tmp").replace(self.out / "last.pt")
-        self.report("validation", 1, 1)
+        publish(self.out / "last.pt.tmp", self.out / "last.pt")
+        self.progress("validation", 1, 1)
         return row
 
     def _origin_digest(self) -> str:
@@ -396,7 +413,7 @@ class _Run:
 
     def result(self) -> TrainResult:
         """What came of it."""
-        metrics = self._best | self.team.tell(self._calibrate)
+        metrics = self._best | self.team.broadcast(self._calibrate)
         return TrainResult(self.out / "model", self.epochs, self.best_epoch, metrics, self.epochs < self.config.epochs)
 
     def _calibrate(self) -> dict[str, float]:
@@ -406,14 +423,14 @@ class _Run:
         """
         best = read_checkpoint(self.out / "model")
         model = best.model.to(self.device)
-        self.report("calibration", 0, 1)
+        self.progress("calibration", 0, 1)
         pairs = encode_pairs(model, self.held_out, cut=self.config.image_cut)
         given = None if self.best_epoch else best.calibration
         result = validate(model, pairs, depth=CALIBRATION_DEPTH, calibration=given, weights=self.weights)
         if given is None:
             metadata = best.metadata | {"metrics": best.metadata["metrics"] | _row(result)}
             write_checkpoint(replace(best, calibration=result.calibration, metadata=metadata), self.out / "model")
-        self.report("calibration", 1, 1)
+        self.progress("calibration", 1, 1)
         return _row(result)
 
 

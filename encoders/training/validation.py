@@ -103,7 +103,7 @@ def _join(parts: list[Encoded]) -> Encoded:
 
 @torch.inference_mode()
 def match_lists(reranker: Reranker, pairs: EncodedPairs, images: Tensor, captions: Tensor) -> tuple[Floats, Floats]:
-    """Match logits, and comparisons of wholes, of pairs given by their rows.
+    """Match logits and global matches of pairs given by their rows.
 
     Shape:
         - images, captions: (L, K), row numbers.
@@ -113,15 +113,15 @@ def match_lists(reranker: Reranker, pairs: EncodedPairs, images: Tensor, caption
     """
     pictures = _in_parts(reranker.picture, pairs.images.states)
     sentences = _in_parts(reranker.sentence, pairs.texts.states, pairs.mask)
-    logits, wholes = [], []
+    logits, global_matches = [], []
     flat_images, flat_captions = images.flatten(), captions.flatten()
     for start in range(0, len(flat_images), 1024):
         i, c = flat_images[start : start + 1024], flat_captions[start : start + 1024]
         longest = int(pairs.mask[c].sum(1).max()) + 1
         regions, tokens = pairs.images.states[i], pairs.texts.states[c][:, :longest]
         logits.append(reranker.compare(regions, tokens, pairs.mask[c][:, :longest])[0])
-        wholes.append(reranker.scale * (pictures[i] * sentences[c]).sum(-1))
-    return _lists_of(logits, images), _lists_of(wholes, images)
+        global_matches.append(reranker.scale * (pictures[i] * sentences[c]).sum(-1))
+    return _lists_of(logits, images), _lists_of(global_matches, images)
 
 
 def _lists_of(parts: list[Tensor], like: Tensor) -> Floats:
@@ -139,13 +139,13 @@ class _Lists:
 
     similarities: Floats
     logits: Floats
-    wholes: Floats
+    global_matches: Floats
     hubness: Floats
     correct: npt.NDArray[np.bool_]
 
     def scores(self, calibration: Calibration) -> Floats:
         """Joined as a search joins them for familiar words."""
-        return calibration.scores(self.similarities, self.logits, self.wholes, self.hubness)
+        return calibration.scores(self.similarities, self.logits, self.global_matches, self.hubness)
 
     def recalls(self, calibration: Calibration) -> Recalls:
         """Recall at 1, 5 and 10 in percent."""
@@ -168,7 +168,7 @@ def validate(
         pairs: a split.
         depth: how many candidates are reranked.
         calibration: to be used as it is, with nothing fitted.
-        weights: whose weights of match logit, wholes and hubness stay; else those that served best are taken.
+        weights: whose weights of match logit, global match and hubness stay; else those that served best are taken.
 
     Raises:
         TrainingError: scores are no finite numbers.

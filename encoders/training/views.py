@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,9 @@ from ..errors import TrainingError
 from ..features import Pixels
 from ..network.image_tower import ImageTower
 from ..preprocess import to_square
+from ..progress import Progress, no_progress
 
 Halves = npt.NDArray[np.float16]
-Advance = Callable[[int], None]
 OpenPicture = Callable[[Path], Image.Image]
 """Gives a file's picture, upright and RGB, as it will be seen in use; or raises an error that names the file."""
 
@@ -72,12 +73,14 @@ def cached_activations(
     views: int,
     seed: int = 0,
     batch_size: int = 32,
-    advance: Advance = lambda _: None,
+    phase: str = "pictures",
+    progress: Progress = no_progress,
 ) -> Halves:
     """Activations after the first `cut` stages for every view of every picture, computed at most once.
 
-    An interrupted run goes on where it stopped. The files are named by what they depend on: frozen weights,
-    pictures, views, seed.
+    The files are named by what they depend on: frozen weights, paths of the pictures, views, seed. Beside each
+    picture's activations its file's size and time of change (`st_mtime_ns`) are kept: an interrupted run goes on where
+    it stopped, and an edited picture is computed anew, unless the edit kept both. A damaged file is made anew.
 
     Returns:
         Memory-mapped array (N, views, c, h, w), float16.
@@ -87,33 +90,59 @@ def cached_activations(
     """
     directory.mkdir(parents=True, exist_ok=True)
     key = _key(tower, paths, cut, views, seed)
-    progress_file, array_file = directory / f"{key}.json", directory / f"{key}.npy"
-    resumable = progress_file.exists() and array_file.exists()
-    done = json.loads(progress_file.read_text())["done"] if resumable else 0
     with torch.inference_mode():
         device = next(tower.parameters()).device
         sample = tower.bottom_stages(torch.zeros(1, 3, tower.input_size, tower.input_size, device=device), cut)
     shape = (len(paths), views, *sample.shape[1:])
-    array: np.memmap[tuple[int, ...], np.dtype[np.float16]] = np.lib.format.open_memmap(
-        array_file, mode="r+" if array_file.exists() else "w+", dtype=np.float16, shape=shape
-    )
-    advance(done)
+    array, new = _open_array(directory / f"{key}.npy", np.float16, shape)
+    stamps, _ = _open_array(directory / f"{key}.stamps", np.int64, (len(paths), 2))
+    if new:
+        stamps[:] = 0
+    current = np.array([_stamp(path) for path in paths], np.int64)
+    missing = np.flatnonzero((stamps != current).any(1))
+    done = len(paths) - len(missing)
+    progress(phase, done, len(paths))
     tower.eval()
     with ThreadPoolExecutor(2) as pool, torch.inference_mode():
         step = max(1, batch_size // views)
-        for start in range(done, len(paths), step):
-            part = paths[start : start + step]
+        for start in range(0, len(missing), step):
+            rows = missing[start : start + step]
+            part = [paths[row] for row in rows]
             jobs = [pool.submit(read_views, p, open_picture, tower.input_size, views, seed) for p in part]
             pixels = np.concatenate([job.result() for job in jobs])
             x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
             maps = tower.bottom_stages(x, cut).half().reshape(len(part), *shape[1:])
             _check_finite(maps, part)
-            array[start : start + len(part)] = maps.cpu().numpy()
-            if (start // step) % 20 == 0 or start + step >= len(paths):
-                array.flush()
-                progress_file.write_text(json.dumps({"done": start + len(part)}))
-            advance(len(part))
+            stamps[rows] = 0  # an interrupted write leaves no row that looks whole
+            array[rows] = maps.cpu().numpy()
+            if (start // step) % 20 == 0 or start + step >= len(missing):
+                array.flush()  # before the stamps that vouch for it
+                computed = missing[: start + len(part)]
+                stamps[computed] = current[computed]
+                stamps.flush()
+            done += len(part)
+            progress(phase, done, len(paths))
     return array
+
+
+def _open_array(path: Path, dtype: type, shape: tuple[int, ...]) -> tuple[np.memmap[Any, Any], bool]:
+    """Map an array on disk, and say whether it is new: where there is none, or one of another form or cut short."""
+    try:
+        present = np.lib.format.open_memmap(path, mode="r")  # "r+" would lengthen a file that is cut short
+        if present.shape == shape and present.dtype == dtype:
+            return np.lib.format.open_memmap(path, mode="r+"), False
+    except (OSError, ValueError, EOFError, SyntaxError):  # whatever its header holds
+        pass
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape), True
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """A file's size and time of change; of one that cannot be reached a stamp that fits nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
 
 
 def _check_finite(maps: Tensor, paths: Sequence[Path]) -> None:

@@ -1,8 +1,8 @@
 """The `--where` grammar: `FIELD OP VALUE`, such as `taken_at >= 2024-01-01 and folder = ~/Pictures/Rome`.
 
-`and` binds closer than `or`; there are no brackets. A value runs to the next `and` or `or` that a field and an operator
-follow, so it may hold blanks; in quotation marks it may hold anything. `!=` is whatever `=` is not, pictures of which
-the field is not known included; no other operator holds for those.
+`and` binds tighter than `or`; there are no parentheses. A value ends at the next `and` or `or` that is followed by a
+field and an operator, so it may contain spaces; a quoted value may contain anything. `!=` is the negation of `=` and
+therefore matches images whose field is unknown; no other operator matches those.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 _START = re.compile(r"\s*(?P<field>[A-Za-z_]+)\s*(?P<op>!=|<=|>=|=|<|>)\s*")
-_JOINT = re.compile(r"\s+(?P<word>and|or)\s+(?=[A-Za-z_]+\s*(?:!=|<=|>=|=|<|>))", re.IGNORECASE)
+_JOIN = re.compile(r"\s+(?P<word>and|or)\s+(?=[A-Za-z_]+\s*(?:!=|<=|>=|=|<|>))", re.IGNORECASE)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _SIZE = re.compile(r"(?P<count>[0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(?P<unit>[a-z]*)")
 _UNITS = {"": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-LARGEST = 2**63 - 1
-"""What SQLite can compare with."""
-MOST_CLAUSES = 50
-"""In one expression: SQLite nests conditions a thousand deep at most."""
+MAX_INTEGER = 2**63 - 1
+"""SQLite's largest integer."""
+MAX_CLAUSES = 50
+"""Maximum comparisons in one expression: SQLite limits the nesting of conditions to 1,000."""
 
 _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 _image, _location, _caption = schema.image.c, schema.location.c, schema.caption.c
@@ -45,101 +45,101 @@ Condition = ColumnElement[bool]
 
 @dataclass(frozen=True)
 class _Clause:
-    """One `FIELD OP VALUE`; `op` is `=` where the expression says `!=`. Positions count from 0."""
+    """One `FIELD OP VALUE`; `op` is `=` for `!=` too. Positions count from 0."""
 
     expression: str
     field: str
     op: str
     value: str
-    field_at: int
-    op_at: int
-    value_at: int
+    field_start: int
+    op_start: int
+    value_start: int
 
-    def wrong(self, what: str) -> FilterError:
-        """The value is not what the field takes."""
-        return _error(self.expression, self.value_at, what)
+    def invalid_value(self, problem: str) -> FilterError:
+        """Create the error for an invalid value."""
+        return _error(self.expression, self.value_start, problem)
 
-    def equality(self) -> None:
-        """Refuse an operator that has no sense here."""
+    def require_equality(self) -> None:
+        """Reject operators other than = and !=."""
         if self.op != "=":
-            raise _error(self.expression, self.op_at, f"{self.field} takes = or !=, not {self.op}")
+            raise _error(self.expression, self.op_start, f"{self.field} supports only = and !=, not {self.op}")
 
 
 def condition(expression: str) -> Condition:
-    """Turn an expression into a condition on `image`.
+    """Translate an expression into an SQL condition on `image`.
 
     Raises:
-        FilterError: the expression does not parse; the message says at which character, and what was expected.
+        FilterError: the expression does not parse; the message gives the character and what was expected.
     """
     alternatives: list[list[Condition]] = [[]]
     for number, (word, clause, negated) in enumerate(_clauses(expression.encode("utf-8", "replace").decode())):
-        if number == MOST_CLAUSES:
-            raise _error(clause.expression, clause.field_at, f"there are more than {MOST_CLAUSES} comparisons")
+        if number == MAX_CLAUSES:
+            raise _error(clause.expression, clause.field_start, f"too many comparisons; the limit is {MAX_CLAUSES}")
         if word == "or":
             alternatives.append([])
-        if clause.field not in _MEANINGS:
-            known = ", ".join(FIELDS)
-            raise _error(clause.expression, clause.field_at, f"there is no field {clause.field!r}; there are {known}")
-        meaning = _MEANINGS[clause.field](clause)
-        alternatives[-1].append(meaning.is_not(true()) if negated else meaning)
+        if clause.field not in _BUILDERS:
+            problem = f"unknown field {clause.field!r}; expected one of: {', '.join(FIELDS)}"
+            raise _error(clause.expression, clause.field_start, problem)
+        comparison = _BUILDERS[clause.field](clause)
+        alternatives[-1].append(comparison.is_not(true()) if negated else comparison)
     return or_(*(and_(*conditions) for conditions in alternatives))
 
 
 def _clauses(text: str) -> Iterator[tuple[str, _Clause, bool]]:
-    """Each clause with the word before it, and whether it says `!=`."""
-    word, at = "", 0
+    """Yield each clause with the `and` or `or` before it, and whether its operator is `!=`."""
+    word, position = "", 0
     while True:
-        start = _START.match(text, at)
+        start = _START.match(text, position)
         if start is None or start.end() == len(text):
-            where = at if start is None else start.end()
-            raise _error(text, where, "expected FIELD OP VALUE, such as taken_at >= 2024-01-01")
+            error_position = position if start is None else start.end()
+            raise _error(text, error_position, "expected FIELD OP VALUE, such as taken_at >= 2024-01-01")
         value, end = _value(text, start.end())
         op, negated = start["op"], start["op"] == "!="
         positions = start.start("field"), start.start("op"), start.end()
         yield word, _Clause(text, start["field"].lower(), "=" if negated else op, value, *positions), negated
-        joint = _JOINT.match(text, end)
-        if joint is None:
+        join = _JOIN.match(text, end)
+        if join is None:
             if text[end:].strip():
-                raise _error(text, end, "expected the end, or and or or and a further FIELD OP VALUE")
+                raise _error(text, end, "expected the end of the filter, or 'and' or 'or' and another FIELD OP VALUE")
             return
-        word, at = joint["word"].lower(), joint.end()
+        word, position = join["word"].lower(), join.end()
 
 
-def _value(text: str, at: int) -> tuple[str, int]:
-    """The value that begins there, without its quotation marks, and where it ends."""
-    if (mark := text[at]) in "'\"":
-        end = text.find(mark, at + 1)
+def _value(text: str, start: int) -> tuple[str, int]:
+    """Read the value at a position, without its quotes; return it and the position of its end."""
+    if (quote := text[start]) in "'\"":
+        end = text.find(quote, start + 1)
         if end < 0:
-            raise _error(text, at, f"the quotation mark {mark} is never closed")
-        return text[at + 1 : end], end + 1
-    joint = _JOINT.search(text, at)
-    end = joint.start() if joint else len(text)
-    return text[at:end].strip(), end
+            raise _error(text, start, f"the quote {quote} is never closed")
+        return text[start + 1 : end], end + 1
+    join = _JOIN.search(text, start)
+    end = join.start() if join else len(text)
+    return text[start:end].strip(), end
 
 
-def _error(expression: str, at: int, what: str) -> FilterError:
-    return FilterError(f"filter {expression!r}: at character {at + 1}, {what}")
+def _error(expression: str, position: int, problem: str) -> FilterError:
+    return FilterError(f"filter {expression!r}: at character {position + 1}, {problem}")
 
 
-# --- what each field means ---
+# --- the condition of each field ---
 
 
 def _pixels(column: ColumnElement[int]) -> Callable[[_Clause], Condition]:
-    def meaning(clause: _Clause) -> Condition:
+    def build(clause: _Clause) -> Condition:
         if not re.fullmatch(r"-?[0-9]{1,9}", clause.value):
-            raise clause.wrong(f"{clause.value!r} is not a whole number of pixels")
+            raise clause.invalid_value(f"{clause.value!r} is not a whole number of pixels")
         return _OPERATORS[clause.op](column, int(clause.value))
 
-    return meaning
+    return build
 
 
 def _decimal(column: ColumnElement[float]) -> Callable[[_Clause], Condition]:
-    def meaning(clause: _Clause) -> Condition:
+    def build(clause: _Clause) -> Condition:
         if not _DECIMAL.fullmatch(clause.value):
-            raise clause.wrong(f"{clause.value!r} is not a number such as 48.137")
+            raise clause.invalid_value(f"{clause.value!r} is not a number such as 48.137")
         return _OPERATORS[clause.op](column, float(clause.value))
 
-    return meaning
+    return build
 
 
 def _orientation(clause: _Clause) -> Condition:
@@ -148,19 +148,19 @@ def _orientation(clause: _Clause) -> Condition:
         "portrait": _image.width < _image.height,
         "square": _image.width == _image.height,
     }
-    clause.equality()
+    clause.require_equality()
     if clause.value.lower() not in shapes:
-        raise clause.wrong(f"orientation is landscape, portrait or square, not {clause.value!r}")
+        raise clause.invalid_value(f"orientation is landscape, portrait or square, not {clause.value!r}")
     return shapes[clause.value.lower()]
 
 
 def _taken_at(clause: _Clause) -> Condition:
-    """ISO dates compare by their beginning: `taken_at = 2024` is the whole year."""
+    """ISO dates compare by their prefix: `taken_at = 2024` matches the whole year."""
     match = re.fullmatch(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ][\d:]+)?)?)?", clause.value, re.ASCII)
     if match is None or not _is_date(*(int(part or 1) for part in match.groups())):
-        raise clause.wrong(f"{clause.value!r} is not a date such as 2024-01-31")
-    begun = func.substr(_image.taken_at, 1, len(clause.value))
-    return _OPERATORS[clause.op](begun, clause.value.replace(" ", "T"))
+        raise clause.invalid_value(f"{clause.value!r} is not a date such as 2024-01-31")
+    prefix = func.substr(_image.taken_at, 1, len(clause.value))
+    return _OPERATORS[clause.op](prefix, clause.value.replace(" ", "T"))
 
 
 def _is_date(year: int, month: int, day: int) -> bool:
@@ -172,82 +172,84 @@ def _is_date(year: int, month: int, day: int) -> bool:
 
 
 def _has_date(clause: _Clause) -> Condition:
-    return _image.taken_at.is_not(None) if _truth(clause) else _image.taken_at.is_(None)
+    return _image.taken_at.is_not(None) if _boolean(clause) else _image.taken_at.is_(None)
 
 
 def _camera(clause: _Clause) -> Condition:
-    clause.equality()
+    clause.require_equality()
     return _like(_image.camera, clause.value)
 
 
 def _format(clause: _Clause) -> Condition:
-    clause.equality()
+    clause.require_equality()
     return _like(_image.format, _FORMATS.get(clause.value.lower(), clause.value))
 
 
 def _within(clause: _Clause) -> Condition:
-    """A box of degrees: south, west, north, east. One whose west lies east of its east spans the date line."""
-    clause.equality()
+    """A bounding box in degrees: south, west, north, east. If west > east, it crosses the antimeridian."""
+    clause.require_equality()
     parts = [part.strip() for part in clause.value.split(",")]
     if len(parts) != 4 or not all(_DECIMAL.fullmatch(part) for part in parts):
-        raise clause.wrong(f"{clause.value!r} is not south,west,north,east in degrees, such as 48.1,11.4,48.3,11.8")
+        raise clause.invalid_value(
+            f"{clause.value!r} is not south,west,north,east in degrees, such as 48.1,11.4,48.3,11.8"
+        )
     south, west, north, east = (float(part) for part in parts)
     if not (-90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
-        raise clause.wrong("latitudes run from -90 to 90, south before north, longitudes from -180 to 180")
-    from_west, to_east = _image.longitude >= west, _image.longitude <= east
-    across = and_(from_west, to_east) if west <= east else or_(from_west, to_east)
-    return and_(_image.latitude.between(south, north), across)
+        raise clause.invalid_value("latitudes run from -90 to 90, south before north, longitudes from -180 to 180")
+    after_west, before_east = _image.longitude >= west, _image.longitude <= east
+    in_longitude = and_(after_west, before_east) if west <= east else or_(after_west, before_east)
+    return and_(_image.latitude.between(south, north), in_longitude)
 
 
 def _size(clause: _Clause) -> Condition:
     match = _SIZE.fullmatch(clause.value.lower())
     if match is None or match["unit"] not in _UNITS:
-        raise clause.wrong(f"{clause.value!r} is not a size such as 2MB, 500 kB, 1.5MiB, or a number of bytes")
-    count = min(round(float(match["count"]) * _UNITS[match["unit"]]), LARGEST)
-    return _lies(_OPERATORS[clause.op](_location.size, count))
+        raise clause.invalid_value(f"{clause.value!r} is not a size such as 2MB, 500 kB, 1.5MiB, or a number of bytes")
+    size = min(round(float(match["count"]) * _UNITS[match["unit"]]), MAX_INTEGER)
+    return _has_file(_OPERATORS[clause.op](_location.size, size))
 
 
 def _folder(clause: _Clause) -> Condition:
-    """All that lies below it, found by the index on paths."""
-    clause.equality()
-    home = os.path.expanduser(clause.value)  # noqa: PTH111  Path.expanduser raises where there is no such user
-    folder = os.path.abspath(home).rstrip(os.sep)
-    return _lies(and_(_location.path > folder + os.sep, _location.path < folder + chr(ord(os.sep) + 1)))
+    """All files below a folder, as a range of the index on paths."""
+    clause.require_equality()
+    expanded = os.path.expanduser(clause.value)  # noqa: PTH111  Path.expanduser raises where there is no such user
+    folder = os.path.abspath(expanded).rstrip(os.sep)
+    return _has_file(and_(_location.path > folder + os.sep, _location.path < folder + chr(ord(os.sep) + 1)))
 
 
 def _name(clause: _Clause) -> Condition:
-    """The last part of the path. Comparing its end first is quick, and lets few through to be taken apart."""
-    clause.equality()
+    """The file name. Comparing the end of the whole path first is fast, and leaves few paths to split."""
+    clause.require_equality()
     path = _location.path
-    folder = func.rtrim(path, func.replace(path, os.sep, ""))  # all letters but separators off the end
+    folder = func.rtrim(path, func.replace(path, os.sep, ""))  # strips trailing characters up to the last separator
     name = func.substr(path, func.length(folder) + 1)
-    return _lies(and_(_like(path, f"*{os.sep}{clause.value}"), _like(name, clause.value)))
+    return _has_file(and_(_like(path, f"*{os.sep}{clause.value}"), _like(name, clause.value)))
 
 
 def _has_caption(clause: _Clause) -> Condition:
     captioned = _image.id.in_(select(_caption.image_id).where(_caption.image_id.is_not(None)))
-    return captioned if _truth(clause) else ~captioned
+    return captioned if _boolean(clause) else ~captioned
 
 
-def _truth(clause: _Clause) -> bool:
-    clause.equality()
+def _boolean(clause: _Clause) -> bool:
+    clause.require_equality()
     if clause.value.lower() not in ("true", "false"):
-        raise clause.wrong(f"{clause.field} is true or false, not {clause.value!r}")
+        raise clause.invalid_value(f"{clause.field} is true or false, not {clause.value!r}")
     return clause.value.lower() == "true"
 
 
-def _lies(where: Condition) -> Condition:
-    """One of the places where the image lies now is so."""
-    return _image.id.in_(select(_location.image_id).where(where, _location.missing_since.is_(None)))
+def _has_file(matches: Condition) -> Condition:
+    """At least one file of the image matches a condition and is not missing."""
+    return _image.id.in_(select(_location.image_id).where(matches, _location.missing_since.is_(None)))
 
 
 def _like(column: ColumnElement[str], value: str) -> Condition:
-    """Equal but for case; `*` stands for any text."""
+    """Equality ignoring case; `*` matches any text."""
     pattern = re.sub(r"([%_\\])", r"\\\1", value).replace("*", "%")
     return column.like(pattern, escape="\\")
 
 
-_MEANINGS: dict[str, Callable[[_Clause], Condition]] = {
+_BUILDERS: dict[str, Callable[[_Clause], Condition]] = {
     "width": _pixels(_image.width),
     "height": _pixels(_image.height),
     "megapixels": _decimal(cast(ColumnElement[float], _image.width * _image.height / 1e6)),
@@ -264,4 +266,4 @@ _MEANINGS: dict[str, Callable[[_Clause], Condition]] = {
     "name": _name,
     "has_caption": _has_caption,
 }
-FIELDS = tuple(_MEANINGS)
+FIELDS = tuple(_BUILDERS)

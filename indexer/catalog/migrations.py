@@ -1,13 +1,20 @@
-"""Bringing an older catalog up to date, one version at a time, each step whole or not at all."""
+"""Upgrade an older catalog, one version at a time, in a single transaction.
+
+Each step is literal SQL and never changes once a version is out: a later change of `schema.py` is a step of its own.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy import Connection
 
+from ..errors import CatalogError, CatalogVersionError, IndexNotFoundError
 from . import schema
+from .connection import write_transaction
 
-STEPS: dict[int, list[str]] = {
-    1: [
+STEPS: dict[int, tuple[str, ...]] = {
+    1: (
         "ALTER TABLE encoder ADD COLUMN path VARCHAR",
         "CREATE TABLE root (path VARCHAR NOT NULL, PRIMARY KEY (path))",
         """CREATE TABLE tally (encoder_id INTEGER NOT NULL, kind VARCHAR NOT NULL, count INTEGER NOT NULL,
@@ -15,16 +22,50 @@ STEPS: dict[int, list[str]] = {
         FOREIGN KEY(encoder_id) REFERENCES encoder (id) ON DELETE CASCADE) WITHOUT ROWID""",
         "INSERT INTO tally SELECT encoder_id, kind, count(*), count(*) FROM embedding GROUP BY encoder_id, kind",
         "CREATE INDEX location_missing ON location (image_id) WHERE missing_since IS NOT NULL",
-        *schema.derived_statements(),
-    ],
-    2: ["CREATE INDEX image_taken ON image (taken_at)"],
-    3: [
+        """CREATE TRIGGER embedding_added AFTER INSERT ON embedding BEGIN
+        INSERT INTO tally VALUES (new.encoder_id, new.kind, 1, 1)
+        ON CONFLICT (encoder_id, kind) DO UPDATE SET count = count + 1, changes = changes + 1; END""",
+        """CREATE TRIGGER embedding_removed AFTER DELETE ON embedding BEGIN
+        UPDATE tally SET count = count - 1, changes = changes + 1
+        WHERE encoder_id = old.encoder_id AND kind = old.kind; END""",
+        """CREATE VIRTUAL TABLE caption_words
+        USING fts5(text, content='caption', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2')""",
+        """CREATE TRIGGER caption_words_added AFTER INSERT ON caption BEGIN
+        INSERT INTO caption_words(rowid, text) VALUES (new.id, new.text); END""",
+        """CREATE TRIGGER caption_words_removed AFTER DELETE ON caption BEGIN
+        INSERT INTO caption_words(caption_words, rowid, text) VALUES ('delete', old.id, old.text); END""",
+        """CREATE TRIGGER caption_words_changed AFTER UPDATE OF text ON caption BEGIN
+        INSERT INTO caption_words(caption_words, rowid, text) VALUES ('delete', old.id, old.text);
+        INSERT INTO caption_words(rowid, text) VALUES (new.id, new.text); END""",
+        "INSERT INTO caption_words(caption_words) VALUES ('rebuild')",
+        """CREATE VIRTUAL TABLE location_words
+        USING fts5(path, content='location', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2')""",
+        """CREATE TRIGGER location_words_added AFTER INSERT ON location BEGIN
+        INSERT INTO location_words(rowid, path) VALUES (new.id, new.path); END""",
+        """CREATE TRIGGER location_words_removed AFTER DELETE ON location BEGIN
+        INSERT INTO location_words(location_words, rowid, path) VALUES ('delete', old.id, old.path); END""",
+        """CREATE TRIGGER location_words_changed AFTER UPDATE OF path ON location BEGIN
+        INSERT INTO location_words(location_words, rowid, path) VALUES ('delete', old.id, old.path);
+        INSERT INTO location_words(rowid, path) VALUES (new.id, new.path); END""",
+        "INSERT INTO location_words(location_words) VALUES ('rebuild')",
+    ),
+    2: ("CREATE INDEX image_taken ON image (taken_at)",),
+    3: (
         """CREATE TABLE unsettled (image_id INTEGER NOT NULL, new BOOLEAN NOT NULL, was_at VARCHAR,
         PRIMARY KEY (image_id), FOREIGN KEY(image_id) REFERENCES image (id) ON DELETE CASCADE)""",
-    ],
-    4: ["CREATE TABLE edition (count INTEGER NOT NULL)", *schema.EDITION_STATEMENTS],
+    ),
+    4: (
+        "CREATE TABLE edition (count INTEGER NOT NULL)",
+        "INSERT INTO edition VALUES (0)",
+        """CREATE TRIGGER location_insert AFTER INSERT ON location BEGIN
+        UPDATE edition SET count = count + 1; END""",
+        """CREATE TRIGGER location_update AFTER UPDATE ON location BEGIN
+        UPDATE edition SET count = count + 1; END""",
+        """CREATE TRIGGER location_delete AFTER DELETE ON location BEGIN
+        UPDATE edition SET count = count + 1; END""",
+    ),
 }
-"""What leads from a version to the next."""
+"""The SQL that leads from each version to the next."""
 
 
 def upgrade(connection: Connection, version: int) -> None:
@@ -33,3 +74,39 @@ def upgrade(connection: Connection, version: int) -> None:
         for statement in STEPS[step]:
             connection.exec_driver_sql(statement)
     connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+
+
+def prepare(connection: Connection, file: Path, *, read_only: bool) -> None:
+    """Make the tables of a new catalog, bring an older one up to date, and refuse a newer one."""
+
+    def version() -> int:
+        both = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+        found, tables = connection.exec_driver_sql(both).one()  # at once: another process may be making the catalog
+        if found > schema.VERSION:
+            raise CatalogVersionError(
+                f"{file} was written by a newer crosslook (catalog version {found}, this one reads {schema.VERSION}); "
+                "update crosslook"
+            )
+        if found == 0 and tables:
+            raise CatalogError(f"{file} is a database, but not a crosslook catalog; give another --index")
+        return int(found)
+
+    found = version()
+    if found == schema.VERSION:
+        return
+    if read_only and found == 0:
+        raise IndexNotFoundError(f"the index in {file.parent} is empty, and nothing can be written there")
+    if read_only:
+        raise CatalogError(
+            f"{file} is of an older version and has to be brought up to date, but nothing can be written there; "
+            "give yourself permission, or copy the index to where you have it"
+        )
+    with write_transaction(connection):
+        found = version()  # again: another process may have been first
+        if found == 0:
+            schema.metadata.create_all(connection)
+            for statement in schema.derived_statements() + schema.EDITION_STATEMENTS:
+                connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+        else:
+            upgrade(connection, found)

@@ -1,7 +1,8 @@
-"""What the catalog hands out: small frozen records."""
+"""Immutable records that the catalog returns."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 BANK = "bank"
-"""Source of captions that belong to no image, for collections that have none of their own."""
-
+"""Source of the captions that belong to no image, for collections without their own captions."""
 
 Ids = npt.NDArray[np.int64]
 """Primary keys of images or captions."""
 
 
 class Kind(StrEnum):
-    """What an embedding stands for."""
+    """What an embedding represents."""
 
     IMAGE = "image"
     CAPTION = "caption"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class EncoderRow:
-    """A model whose embeddings an index holds; `path` is its directory, None for the base model."""
+    """A model whose embeddings the index stores; `path` is its directory, None for the base model."""
 
     id: int
     name: str
@@ -39,7 +39,7 @@ class EncoderRow:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """An image and where it lies; `path` is the first place that is not missing, None if all are."""
+    """An image and its files; `path` is the first one that is not missing, None if all are."""
 
     id: int
     path: Path | None
@@ -52,7 +52,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class CaptionRecord:
-    """A caption; `image_id` is None for a line of a caption bank."""
+    """A caption; `image_id` is None in the caption bank."""
 
     id: int
     text: str
@@ -61,7 +61,7 @@ class CaptionRecord:
 
 
 class LocationRecord(NamedTuple):
-    """A file as it was when it was last indexed. A tuple, for there are as many as files."""
+    """A file as last indexed. A tuple because it is cheap: there is one per file."""
 
     path: str
     image_id: int
@@ -73,7 +73,7 @@ class LocationRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class FailureRecord:
-    """A file that could not be indexed; it is tried again when its size or time changes."""
+    """A file that could not be indexed, retried when its size or modification time changes."""
 
     path: str
     reason: str
@@ -83,7 +83,7 @@ class FailureRecord:
 
 @dataclass(frozen=True)
 class CatalogStats:
-    """What an index holds."""
+    """Counts and sizes of an index."""
 
     images: int
     locations: int
@@ -97,9 +97,19 @@ class CatalogStats:
 
 @dataclass(frozen=True)
 class Stamp:
-    """Of the vectors of a kind: their model, how many there are, how often that changed, and the highest id."""
+    """State of the vectors of one kind: model, count, number of changes to the count, highest id."""
 
     fingerprint: str = ""
     count: int = 0
     changes: int = 0
     top: int = 0
+
+
+CHUNK = 500
+"""Ids per query, far below SQLite's limit on variables."""
+
+
+def chunks(items: Sequence[int] | Sequence[str]) -> Iterator[list[int] | list[str]]:
+    """Split items, as plain Python values, into lists of `CHUNK`."""
+    values = [item.item() if isinstance(item, np.integer) else item for item in items]
+    return (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))  # type: ignore[misc]  # one kind in, one out

@@ -1,7 +1,7 @@
-"""The catalog's tables. SQLite is the truth of an index; everything else can be rebuilt from it.
+"""The catalog's tables. SQLite is the source of truth of an index; everything else can be rebuilt from it.
 
-Vectors are read often and whole, states (region grids, token states) seldom and by id, so they lie in two tables:
-reading all vectors then touches 512 bytes an item instead of seven thousand.
+Vectors are often read all at once, states (region grids, token states) rarely and by id. Separate tables let a read of
+all vectors touch 512 bytes per item instead of seven thousand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 VERSION = 5
-"""Stored as SQLite's `user_version`; a lower one is brought up to date by `upgrades.py`, a higher one is refused."""
+"""Stored as SQLite's `user_version`. `migrations.py` upgrades lower versions; higher ones are rejected."""
 
 metadata = MetaData()
 
@@ -33,13 +33,13 @@ encoder = Table(
     Column("fingerprint", String, nullable=False, unique=True),
     Column("dimension", Integer, nullable=False),
     Column("active", Boolean, nullable=False),
-    Column("path", String),  # where the model lies; NULL for the base model
+    Column("path", String),  # directory of the model; NULL for the base model
 )
 
 root = Table(
     "root",
     metadata,
-    Column("path", String, primary_key=True),  # a folder or file that was given to `crosslook index`
+    Column("path", String, primary_key=True),  # a folder or file passed to `crosslook index`
 )
 
 image = Table(
@@ -54,9 +54,9 @@ image = Table(
     Column("latitude", Float),
     Column("longitude", Float),
     Column("camera", String),
-    sqlite_autoincrement=True,  # an id is never used again: FAISS files are recognised as stale by it
+    sqlite_autoincrement=True,  # ids are never reused, which reveals a stale FAISS file
 )
-Index("image_taken", image.c.taken_at)  # with the id, which SQLite adds: the order in which pictures are browsed
+Index("image_taken", image.c.taken_at)  # SQLite appends the id, which gives the order of browsing
 
 location = Table(
     "location",
@@ -72,12 +72,12 @@ location = Table(
 _missing = location.c.missing_since.is_not(None)
 location_missing = Index("location_missing", location.c.image_id, sqlite_where=_missing)
 
-unsettled = Table(  # what an indexing run has brought and displaced, until it has seen all files: see settling.py
+unsettled = Table(  # images added or displaced by an unfinished indexing run, see displaced.py
     "unsettled",
     metadata,
     Column("image_id", ForeignKey("image.id", ondelete="CASCADE"), primary_key=True),
     Column("new", Boolean, nullable=False),
-    Column("was_at", String),  # the path where it lay and another image lies now
+    Column("was_at", String),  # its previous path, now of another image
 )
 
 caption = Table(
@@ -103,16 +103,14 @@ embedding = Table(
     sqlite_with_rowid=False,
 )
 
-tally = (
-    Table(  # how many embeddings there are and how often that changed; triggers keep it, for counting reads them all
-        "tally",
-        metadata,
-        Column("encoder_id", ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True),
-        Column("kind", String, primary_key=True),
-        Column("count", Integer, nullable=False),
-        Column("changes", Integer, nullable=False),
-        sqlite_with_rowid=False,
-    )
+tally = Table(  # number of embeddings and of changes to it, updated by triggers because counting reads every row
+    "tally",
+    metadata,
+    Column("encoder_id", ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("changes", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 states = Table(
@@ -134,10 +132,10 @@ failure = Table(
 )
 
 edition = Table("edition", metadata, Column("count", Integer, nullable=False))
-"""One row: how often any image's place came, went or changed. Triggers keep it."""
+"""One row with the number of changes to `location`, updated by triggers."""
 
 KEYWORDS = {"caption_words": ("caption", "text"), "location_words": ("location", "path")}
-"""Full-text tables over a column of another table, whose rowid they share; triggers keep them in step."""
+"""Full-text tables. Each indexes one column of another table, shares its rowid and is kept in sync by triggers."""
 
 
 TALLY_TRIGGERS = (
@@ -161,7 +159,7 @@ EDITION_STATEMENTS = [
 
 
 def derived_statements() -> list[str]:
-    """SQL that makes what follows from other tables: full-text tables, filled, and all triggers.
+    """SQL that creates and fills the full-text tables, and creates the triggers of these and of `tally`.
 
     Source: https://sqlite.org/fts5.html, "External Content Tables".
     """

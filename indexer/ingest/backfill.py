@@ -1,4 +1,4 @@
-"""What a model has not embedded yet: images from their files, captions from the catalog; in batches, each committed.
+"""Backfill: embed the images and captions of an index that a model has not embedded yet, committing batch by batch.
 
 A run that is killed or stopped loses at most the batch in flight; the next one does the rest.
 """
@@ -7,53 +7,31 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
-from encoders import ImageFeatures, Pixels, TextFeatures
+from encoders import Encoder, Pixels
 from encoders.progress import Progress, no_progress
+from encoders.sentences import encode_in_batches
 
+from ..catalog.captions import captions_by_id
 from ..catalog.catalog import Catalog
+from ..catalog.embeddings import add_embeddings, unembedded_ids
+from ..catalog.images import content_hashes, images_by_id
 from ..catalog.records import ImageRecord, Kind
 from ..errors import DecodeError
 from ..pictures.decode import read_picture, reading_size
-from ..pictures.safe_read import file_bytes
-
-DECODE_THREADS = 4
-TEXTS = 256  # captions in one forward pass and one transaction
-
-
-class EmbeddingPort(Protocol):
-    """What embedding needs of a model."""
-
-    @property
-    def input_size(self) -> int:
-        """S, in pixels."""
-        ...
-
-    def prepare(self, image: Image.Image) -> Pixels:
-        """Upright picture → (S, S, 3) uint8."""
-        ...
-
-    def encode_images(self, pixels: Pixels) -> ImageFeatures:
-        """(B, S, S, 3) → vectors and regions."""
-        ...
-
-    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """B sentences → vectors and token states."""
-        ...
+from ..pictures.safe_read import read_file
+from .reading import batches, read_ahead
 
 
 @dataclass(frozen=True)
 class Unread:
-    """An image that cannot be embedded: none of its files is there, unchanged and whole."""
+    """An image that cannot be embedded: none of its files exists, unchanged and readable."""
 
     image_id: int
     path: str
@@ -72,7 +50,7 @@ class Completion:
 
 def complete(
     catalog: Catalog,
-    encoder: EmbeddingPort,
+    encoder: Encoder,
     *,
     batch_size: int = 32,
     progress: Progress = no_progress,
@@ -81,8 +59,8 @@ def complete(
     """Embed every image and caption that a model has not embedded yet.
 
     Args:
-        catalog: the index as that model sees it, from `Catalog.for_model`.
-        encoder: the model; not touched where nothing is to be done.
+        catalog: the index for that model, from `Catalog.for_model`.
+        encoder: the model; not used if nothing is to be done.
         batch_size: pictures in one forward pass and one transaction.
         progress: called as work goes on.
         stop: set it to end after the batch in flight has been committed.
@@ -91,16 +69,16 @@ def complete(
         CatalogError: the catalog cannot be written, or does not hold the model any more.
     """
     run = _Run(catalog, encoder, stop or threading.Event(), progress)
-    run.images(catalog.unembedded(Kind.IMAGE).tolist(), batch_size)
+    run.images(unembedded_ids(catalog, Kind.IMAGE).tolist(), batch_size)
     if not run.outcome.stopped:
-        run.captions(catalog.unembedded(Kind.CAPTION).tolist())
+        run.captions(unembedded_ids(catalog, Kind.CAPTION).tolist())
     return run.outcome
 
 
 class _Run:
     """One run of one model."""
 
-    def __init__(self, catalog: Catalog, encoder: EmbeddingPort, stop: threading.Event, progress: Progress) -> None:
+    def __init__(self, catalog: Catalog, encoder: Encoder, stop: threading.Event, progress: Progress) -> None:
         self.catalog, self.encoder, self.stop, self.progress = catalog, encoder, stop, progress
         self.outcome = Completion()
 
@@ -108,67 +86,63 @@ class _Run:
         """Read in threads, the next batches while one is encoded; encode and commit."""
         if not ids:
             return
-        digests = {image_id: digest for digest, image_id in self.catalog.content_hashes().items()}
-        with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
-            done = 0
-            for batch in self._read_ahead(pool, ids, digests, batch_size):
+        hashes = {image_id: digest for digest, image_id in content_hashes(self.catalog).items()}
+        done = 0
+        with closing(read_ahead(lambda item: self._read(*item), self._records(ids, hashes), 3 * batch_size)) as results:
+            for batch in batches(results, batch_size):
                 self._embed(batch)
                 done += len(batch)
                 self.progress("embedding images", done, len(ids))
                 if self.stop.is_set():
                     self.outcome.stopped = True
-                    pool.shutdown(cancel_futures=True)
                     return
 
-    def _read_ahead(
-        self, pool: ThreadPoolExecutor, ids: list[int], digests: dict[int, str], batch_size: int
-    ) -> Iterator[list[tuple[int, Pixels | Unread]]]:
-        """Batches of pictures in order, with two in the making."""
-        coming: deque[list[tuple[int, Future[Pixels | Unread]]]] = deque()
-        for start in range(0, len(ids), batch_size):
-            records = self.catalog.images(ids[start : start + batch_size])
-            coming.append([(i, pool.submit(self._read, record, digests[i])) for i, record in sorted(records.items())])
-            if len(coming) > 2:
-                yield [(i, future.result()) for i, future in coming.popleft()]
-        for batch in coming:
-            yield [(i, future.result()) for i, future in batch]
+    def _records(self, ids: list[int], hashes: dict[int, str]) -> Iterator[tuple[ImageRecord, str]]:
+        """The images and their content hashes, without those that another process has removed meanwhile."""
+        for part in batches(ids, 256):
+            for image_id, record in sorted(images_by_id(self.catalog, part).items()):
+                yield record, hashes[image_id]
 
-    def _read(self, record: ImageRecord, digest: str) -> Pixels | Unread:
-        """In a thread: the first of an image's files that still holds it."""
+    def _read(self, record: ImageRecord, digest: str) -> tuple[int, Pixels | Unread]:
+        """In a thread: decode the first of an image's files that still has its content."""
         paths = sorted(record.paths, key=lambda path: path != record.path)
         where, reason = paths[0] if paths else Path(), "its files are gone"
         for path in paths:
             try:
                 if not path.is_file():
                     continue
-                with file_bytes(path) as data:
+                with read_file(path) as data:
                     if hashlib.sha256(data).hexdigest() == digest:
                         picture, _ = read_picture(data, at_least=reading_size(self.encoder.input_size))
-                        return self.encoder.prepare(picture)
+                        return record.id, self.encoder.prepare(picture)
                 where, reason = path, "it has changed since it was indexed"
             except DecodeError as exc:
                 where, reason = path, str(exc)
-        return Unread(record.id, str(where), reason)
+        return record.id, Unread(record.id, str(where), reason)
 
     def _embed(self, batch: list[tuple[int, Pixels | Unread]]) -> None:
         self.outcome.unread += [found for _, found in batch if isinstance(found, Unread)]
         pictures = {i: found for i, found in batch if not isinstance(found, Unread)}
         if pictures:
             features = self.encoder.encode_images(np.stack(list(pictures.values())))
-            self.outcome.images += self.catalog.add_embeddings(
-                Kind.IMAGE, list(pictures), features.vectors, list(features.regions)
+            self.outcome.images += add_embeddings(
+                self.catalog, Kind.IMAGE, list(pictures), features.vectors, list(features.regions)
             )
 
     def captions(self, ids: list[int]) -> None:
-        """Sentences of like length together, which costs the least padding."""
-        records = sorted(self.catalog.captions(ids).values(), key=lambda record: len(record.text))
-        for start in range(0, len(records), TEXTS):
-            if self.stop.is_set():
+        """Encode and commit, batch by batch."""
+        records = list(captions_by_id(self.catalog, ids).values())
+        done = 0
+        for positions, features in encode_in_batches(self.encoder, [record.text for record in records]):
+            self.outcome.captions += add_embeddings(
+                self.catalog,
+                Kind.CAPTION,
+                [records[position].id for position in positions],
+                features.vectors,
+                features.tokens,
+            )
+            done += len(positions)
+            self.progress("embedding captions", done, len(records))
+            if self.stop.is_set() and done < len(records):
                 self.outcome.stopped = True
                 return
-            part = records[start : start + TEXTS]
-            features = self.encoder.encode_texts([record.text for record in part])
-            self.outcome.captions += self.catalog.add_embeddings(
-                Kind.CAPTION, [record.id for record in part], features.vectors, features.tokens
-            )
-            self.progress("embedding captions", min(start + TEXTS, len(records)), len(records))

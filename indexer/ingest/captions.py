@@ -1,4 +1,4 @@
-"""Captions of indexed images, from sidecars and from a file; embedded in the transaction that adds them."""
+"""Captions of indexed images, from sidecars and from a caption file; embedded in the transaction that adds them."""
 
 from __future__ import annotations
 
@@ -6,31 +6,24 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from sqlalchemy import update
 
-from encoders import TextFeatures
+from encoders import Encoder
 from encoders.datasets import CaptionFile
+from encoders.sentences import encode_in_batches
 
 from ..catalog import schema
+from ..catalog.captions import caption_texts, captions_of_image, forget_captions, write_captions
 from ..catalog.catalog import Catalog
+from ..catalog.images import images_by_id, known_locations
 from ..catalog.records import LocationRecord
 from ..errors import DecodeError
-from ..pictures.safe_read import file_bytes
+from ..pictures.safe_read import read_file
 from .scan import Found
 
-BATCH = 256
 LARGEST_SIDECAR = 1_000_000
-"""Bytes; a larger `NAME.txt` holds something else than the captions of one picture."""
-
-
-class TextPort(Protocol):
-    """What reading captions needs of a model."""
-
-    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """B sentences → vectors and token states."""
-        ...
+"""Bytes; a larger `NAME.txt` cannot be the captions of one picture."""
 
 
 @dataclass
@@ -44,44 +37,43 @@ class CaptionOutcome:
 
 def index_captions(
     catalog: Catalog,
-    encoder: TextPort,
+    encoder: Encoder,
     files: Sequence[Found],
     captions: CaptionFile | None,
     stop: threading.Event,
     advance: Callable[[int, int], None],
 ) -> CaptionOutcome:
-    """Add the captions that are new, and drop those of sidecars that no longer say them.
+    """Add new captions, and remove those that their sidecars no longer contain.
 
     Args:
         catalog: an open index.
         encoder: the model.
-        files: those whose sidecars may be new, changed or gone.
+        files: those whose sidecars may be new, changed or removed.
         captions: captions from a file; they may belong to any image of the index.
         stop: set it to end after the batch in flight.
-        advance: called with how many captions are done, and out of how many.
+        advance: called with the number of captions done and in all.
     """
     outcome = CaptionOutcome()
     if not files and captions is None:
         return outcome
-    known = catalog.locations([found.path for found in files] if captions is None else None)
+    known = known_locations(catalog, [found.path for found in files] if captions is None else None)
     sidecars, read = _changed_sidecars(catalog, files, known)
-    work = [("sidecar", image_id, text) for image_id, text in sidecars]
+    work: list[tuple[str, int | None, str]] = [("sidecar", image_id, text) for image_id, text in sidecars]
     if captions is not None:
         matched, outcome.unmatched = _match(captions, known)
-        there = catalog.caption_texts("dataset")
-        work += [("dataset", image_id, text) for image_id, text in matched if (image_id, text) not in there]
-    work.sort(key=lambda item: (item[0], len(item[2])))  # sentences of like length cost the least padding
-    for start in range(0, len(work), BATCH):
-        if stop.is_set():
+        existing = caption_texts(catalog, "dataset")
+        work += [("dataset", image_id, text) for image_id, text in matched if (image_id, text) not in existing]
+    done = 0
+    for positions, features in encode_in_batches(encoder, [text for _, _, text in work]):
+        with catalog.transaction() as connection:
+            rows = [work[position] for position in positions]
+            outcome.added += write_captions(catalog, connection, rows, features)
+        done += len(positions)
+        advance(done, len(work))
+        if stop.is_set() and done < len(work):
             outcome.stopped = True
             return outcome
-        batch = work[start : start + BATCH]
-        features = encoder.encode_texts([text for _, _, text in batch])
-        with catalog.transaction() as connection:
-            rows = [(source, image_id, text) for source, image_id, text in batch]
-            outcome.added += catalog.write_captions(connection, rows, features)
-        advance(min(start + BATCH, len(work)), len(work))
-    with catalog.transaction() as connection:  # only now: a run that was killed reads these sidecars again
+    with catalog.transaction() as connection:  # last: a killed run reads these sidecars again
         for path, mtime_ns in read.items():
             where = schema.location.c.path == path
             connection.execute(update(schema.location).where(where).values(sidecar_mtime_ns=mtime_ns))
@@ -91,7 +83,7 @@ def index_captions(
 def _changed_sidecars(
     catalog: Catalog, files: Sequence[Found], known: dict[str, LocationRecord]
 ) -> tuple[list[tuple[int, str]], dict[str, int | None]]:
-    """Captions of new and changed sidecars; what vanished from them is removed from the catalog."""
+    """Return the captions of new and changed sidecars, and remove from the catalog those that vanished from them."""
     new: list[tuple[int, str]] = []
     read: dict[str, int | None] = {}
     changed: dict[int, None] = {}
@@ -100,23 +92,25 @@ def _changed_sidecars(
         if record is not None and record.sidecar_mtime_ns != found.sidecar_mtime_ns:
             read[record.path] = found.sidecar_mtime_ns
             changed[record.image_id] = None
-    for image in catalog.images(list(changed)).values():  # it may lie at several places, each with its own sidecar
+    for image in images_by_id(
+        catalog, list(changed)
+    ).values():  # an image may have several locations, each with its sidecar
         lines = dict.fromkeys(text for path in image.paths for text in _lines(path.with_suffix(".txt")))
-        before = {c.text: c.id for c in catalog.captions_of(image.id) if c.source == "sidecar"}
-        if all(path.parent.is_dir() for path in image.paths):  # a drive that is away may say them still
+        previous = {c.text: c.id for c in captions_of_image(catalog, image.id) if c.source == "sidecar"}
+        if all(path.parent.is_dir() for path in image.paths):  # sidecars on an unplugged drive may still contain them
             with catalog.transaction() as connection:
-                catalog.forget_captions(connection, [i for text, i in before.items() if text not in lines])
-        new += [(image.id, text) for text in lines if text not in before]
+                forget_captions(connection, [i for text, i in previous.items() if text not in lines])
+        new += [(image.id, text) for text in lines if text not in previous]
     return new, read
 
 
 def _lines(path: Path) -> list[str]:
-    """A sidecar's captions, one a line; bytes that are not UTF-8 are replaced rather than the captions lost."""
+    """Read a sidecar's captions, one a line; undecodable bytes are replaced."""
     try:
-        with file_bytes(path, limit=LARGEST_SIDECAR) as data:
+        with read_file(path, limit=LARGEST_SIDECAR) as data:
             text = data.decode("utf-8-sig", errors="replace")
     except DecodeError:
-        return []  # gone, a pipe, or no list of captions at such a size
+        return []  # missing, a pipe, or too large for captions
     return list(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
 
 

@@ -20,6 +20,8 @@ from encoders.datasets import IMAGE_SUFFIXES
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
+from ..catalog.contents import indexed_roots
+from ..catalog.images import forget_images, known_locations, orphaned_images
 from ..catalog.paths import at_or_below, is_storable
 from ..errors import SourceError
 from .lock import locked
@@ -35,7 +37,7 @@ class Survey:
         self._present = {item.path for item in found.files}
         self._owner, self._root = Nearest({*bases, *roots}), Nearest(roots)
         self._dangling = {item.path for item in found.unreadable if item.reason == DANGLING}
-        self._unreadable = Nearest({item.path for item in found.unreadable} - self._dangling)
+        self._unreadable = Nearest({item.path for item in found.unreadable} - self._dangling - found.irregular)
         self._was_looked_at = cache(self._looked_at)
         self._is_alive = cache(self._alive)
 
@@ -128,11 +130,11 @@ def check(catalog: Catalog, given: Collection[str], found: Scan) -> None:
     for path in given:
         if os.path.exists(path) and not (os.path.isdir(path) or os.path.isfile(path)):
             raise SourceError(f"{path} is neither a folder nor a regular file")
-    roots = set(catalog.roots())
+    roots = set(indexed_roots(catalog))
     for path in found.absent:
-        if path not in roots and not catalog.locations([path]):
+        if path not in roots and not known_locations(catalog, [path]):
             raise SourceError(f"no such file or folder: {path}")
-    if not (found.files or found.unreadable or roots.intersection(given) or catalog.locations(given)):
+    if not (found.files or found.unreadable or roots.intersection(given) or known_locations(catalog, given)):
         names = ", ".join(given)
         raise SourceError(f"no image files in {names}; crosslook reads {', '.join(sorted(IMAGE_SUFFIXES))}")
 
@@ -143,7 +145,7 @@ def known_roots(catalog: Catalog) -> list[str]:
     Raises:
         SourceError: there is none.
     """
-    roots = catalog.roots()
+    roots = indexed_roots(catalog)
     if not roots:
         raise SourceError(f"the index in {catalog.directory} knows no folders yet; name one: crosslook index FOLDER")
     return roots
@@ -151,7 +153,7 @@ def known_roots(catalog: Catalog) -> list[str]:
 
 def add_roots(catalog: Catalog, given: Collection[str], found: Scan) -> None:
     """Remember what was given and is not covered by a root, and the mount points; drop roots that are covered now."""
-    before = set(catalog.roots())
+    before = set(indexed_roots(catalog))
     after = set(before)
     bases, mounts = set(given), {folder for folder in found.mounts if folder in found.alive}
     for path in sorted(filter(is_storable, given), key=len):
@@ -209,6 +211,6 @@ def forget(catalog: Catalog, path: Path) -> Forgotten:
         }
         if not any(counts.values()):
             raise SourceError(f"the index in {catalog.directory} knows nothing at or below {place}")
-        images = catalog.forget_images(connection, catalog.orphans(connection))
-    below = covering(place, catalog.roots()) if os.path.exists(place) else None
+        images = forget_images(connection, orphaned_images(connection))
+    below = covering(place, indexed_roots(catalog)) if os.path.exists(place) else None
     return Forgotten(files=counts["location"], images=len(images), below=below)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from encoders.datasets import IMAGE_SUFFIXES
 
 from ..catalog.paths import is_storable
-from ..pictures.safe_read import irregular, why
+from ..pictures.safe_read import describe_irregular, describe_read_error
 
 
 class Found(NamedTuple):
@@ -42,12 +42,14 @@ class Scan:
     """What there is: `files` sorted by path; what could not be looked at; what was given and is not there.
 
     `mounts` are the folders below the given ones where another file system begins: a drive that may be unplugged.
+    `irregular` are those of the unreadable paths at which a pipe, socket or device lies.
     """
 
     files: list[Found] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     mounts: list[str] = field(default_factory=list)
+    irregular: set[str] = field(default_factory=set)
 
     @cached_property
     def alive(self) -> set[str]:
@@ -56,7 +58,7 @@ class Scan:
 
     def note(self, path: str, error: OSError) -> None:
         """Remember what could not be looked at."""
-        self.unreadable.append(Unreadable(path, why(error)))
+        self.unreadable.append(Unreadable(path, describe_read_error(error)))
 
 
 def scan(paths: Iterable[str]) -> Scan:
@@ -117,8 +119,9 @@ def _walk(root: str, found: Scan) -> None:
             sidecar = texts.get(entry.name[: entry.name.rfind(".")])
             try:
                 status = entry.stat()
-                if (reason := irregular(status.st_mode)) is not None:
+                if (reason := describe_irregular(status.st_mode)) is not None:
                     found.unreadable.append(Unreadable(entry.path, reason))
+                    found.irregular.add(entry.path)
                     continue
                 time = _time(sidecar.path) if sidecar is not None else None
                 found.files.append(Found(entry.path, status.st_size, status.st_mtime_ns, time))

@@ -1,4 +1,4 @@
-"""Following changes: each burst of them is one run over what changed; drives may come and go meanwhile."""
+"""Watch folders: index them once, then again after each burst of changes, while drives come and go."""
 
 from __future__ import annotations
 
@@ -6,35 +6,44 @@ import glob
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from encoders import Encoder
 from encoders.datasets import CaptionFile
 from encoders.progress import Progress, no_progress
 
 from ..catalog.catalog import Catalog
+from ..catalog.contents import indexed_roots
+from ..catalog.images import known_locations
 from ..errors import IndexBusyError, WatchError
-from .pipeline import IndexReport, ModelPort, index_changes, index_paths
+from .pipeline import index_changes, index_paths
 from .roots import Nearest, add_roots, covering, known_roots, outermost
 from .scan import Scan, is_image_name
+from .writing import IndexReport
 
 if TYPE_CHECKING:
-    from watchfiles import Change
+    from watchfiles import Change as ChangeType
 
 TICK = 1.0
-"""How often, in seconds, roots are looked at: whether a drive was plugged or unplugged, or a single file changed."""
+"""Seconds between two checks of the roots: was a drive plugged in or unplugged, did a single file change?"""
 
 QUIET, BURST = 0.3, 5.0
-"""Changes are one burst until nothing happened for so long; or this long, if they never cease."""
+"""A burst of changes ends after QUIET seconds without one, or after BURST seconds if they never cease."""
 
 RESCAN = 3600.0
-"""After so long everything is looked at anew: systems may drop events, and network drives report none."""
+"""Seconds after which every root is scanned again: systems may drop events, and network drives report none."""
+
+Change = tuple["ChangeType", str]
+Watch = Generator[Iterable[Change], None, None]
+Identity = tuple[int, ...] | None
 
 
 def follow(
     catalog: Catalog,
-    encoder: ModelPort,
+    encoder: Encoder,
     paths: Sequence[Path],
     *,
     captions: CaptionFile | None = None,
@@ -43,68 +52,95 @@ def follow(
     progress: Progress = no_progress,
     stop: threading.Event,
 ) -> Iterator[IndexReport]:
-    """Index some paths, then what changes below them, until `stop` is set; every run gives its report.
+    """Index some paths, then whatever changes below them until `stop` is set; yield a report for each run.
 
-    The watch is set up before the first look, so nothing falls between the two. Files that go are hidden; `prune`
-    holds for the looks at whole roots: at first, when one is plugged in again, and every `RESCAN` seconds.
+    No change is missed: a watch is open before its roots are first scanned, and when the roots change, the new watch
+    is open before the old one is read for the last time. Files that disappear are hidden; `prune` applies to scans of
+    whole roots: the first, when a drive is plugged in, and every `RESCAN` seconds.
 
     Args:
         catalog: an open index.
         encoder: the model.
-        paths: folders, which may be empty as yet, and files; none: all roots of the index.
-        captions: captions from a file, for the first look.
-        prune: as for `index_paths`, and so below.
+        paths: files and folders, which may still be empty; none for all roots of the index.
+        captions: captions from a file, for the first scan.
+        prune: as in `index_paths`.
         batch_size: pictures in one forward pass.
         progress: called as work goes on.
         stop: set it to end.
 
     Raises:
-        SourceError, CatalogError: as `index_paths`; one that is busy later on is waited for.
+        SourceError, CatalogError: as `index_paths`; an index that becomes busy later is waited for.
         WatchError: the system cannot watch so many folders.
     """
-    given = [os.path.abspath(path) for path in paths] or known_roots(catalog)
-    add_roots(catalog, [path for path in given if os.path.isdir(path)], Scan())
-    how: dict[str, Any] = {"batch_size": batch_size, "progress": progress, "stop": stop}
-    before: dict[str, tuple[int, ...] | None] = {}
+    bases = [os.path.abspath(path) for path in paths] or known_roots(catalog)
+    add_roots(catalog, [path for path in bases if os.path.isdir(path)], Scan())
+    options: dict[str, Any] = {"batch_size": batch_size, "progress": progress, "stop": stop}
+    scanned: dict[str, Identity] = {}
     due: set[str] = set()
-    followed = False
+    watch: Watch | None = None
+    started = False
     while not stop.is_set():
-        roots = _roots(catalog, given)
-        here = {root: _identity(root) for root in roots}
-        due |= {root for root in roots if root not in before or before[root] != here[root]}
-        before, began = here, time.monotonic()
-        for changes in _bursts([root for root in roots if os.path.isdir(root)], stop):
+        roots = _identities(catalog, bases)
+        due |= dict(roots.items() - scanned.items()).keys()
+        scanned, began = roots, time.monotonic()
+        watch, pending = _reopen(watch, roots, stop)
+        if watch is None:
+            scanned = {}  # all roots are due again: nothing is watched until the next attempt
+            stop.wait(TICK)
+            continue
+        for changes in chain(pending, watch):
             try:
                 if due:
                     report = index_paths(
-                        catalog, encoder, [Path(r) for r in sorted(due)], captions=captions, prune=prune, **how
+                        catalog, encoder, [Path(r) for r in sorted(due)], captions=captions, prune=prune, **options
                     )
-                    captions, due, followed = None, set(), True
+                    captions, due, started = None, set(), True
                     yield report
                 touched = _touched(catalog, set(roots), changes)
-                if touched:
-                    report = index_changes(catalog, encoder, touched, **how)
-                    if report.seen or report.missing or report.failed:
-                        yield report
+                report = index_changes(catalog, encoder, touched, **options) if touched else IndexReport()
+                if report.seen or report.missing or report.failed:
+                    yield report
             except IndexBusyError:
-                if not followed:
+                if not started:
                     raise
-                due = set(roots)  # what changed meanwhile is looked at when the other is done
-            if _roots(catalog, given) != roots or {root: _identity(root) for root in roots} != here:
+                due = set(roots)  # scanned when the other process is done
+            if _identities(catalog, bases) != roots:
                 break
             if time.monotonic() - began > RESCAN:
                 due = set(roots)
                 break
 
 
-def _roots(catalog: Catalog, given: Collection[str]) -> list[str]:
-    """The given paths, and the index's roots below them: drives that are mounted there now and then."""
-    nearest = Nearest(given)
-    return sorted({*given, *(root for root in catalog.roots() if nearest(root) is not None)})
+def _reopen(
+    previous: Watch | None, roots: Iterable[str], stop: threading.Event
+) -> tuple[Watch | None, list[Iterable[Change]]]:
+    """Open a new watch, then read the previous one for the last time and close it.
+
+    Returns:
+        The new watch, None if a folder disappeared a moment ago; and the burst of changes that either has seen so far.
+    """
+    watch = _bursts([root for root in roots if os.path.isdir(root)], stop)
+    try:
+        changes = [*next(watch, ())]
+        if previous is not None:
+            changes += next(previous, ())
+    except FileNotFoundError:
+        return None, []
+    finally:
+        if previous is not None:
+            previous.close()
+    return watch, [] if stop.is_set() else [changes]
 
 
-def _identity(root: str) -> tuple[int, ...] | None:
-    """What tells a drive from its empty mount point, and a file from its earlier content; None where nothing is."""
+def _identities(catalog: Catalog, bases: Collection[str]) -> dict[str, Identity]:
+    """The given paths and the index's roots below them (drives mounted there now and then), each with its identity."""
+    nearest = Nearest(bases)
+    roots = {*bases, *(root for root in indexed_roots(catalog) if nearest(root) is not None)}
+    return {root: _identity(root) for root in sorted(roots)}
+
+
+def _identity(root: str) -> Identity:
+    """What distinguishes a drive from its empty mount point, and a file from its previous content; None if missing."""
     try:
         status = os.stat(root)
     except OSError:
@@ -112,8 +148,13 @@ def _identity(root: str) -> tuple[int, ...] | None:
     return (status.st_dev, status.st_ino) if os.path.isdir(root) else (status.st_ino, status.st_mtime_ns)
 
 
-def _bursts(folders: list[str], stop: threading.Event) -> Iterator[Iterable[tuple[Change, str]]]:
-    """What changed below some folders, together; nothing, now and then, where nothing did."""
+def _bursts(folders: list[str], stop: threading.Event) -> Watch:
+    """Yield the changes below some folders, burst by burst, and an empty burst every `TICK` seconds without one.
+
+    Raises:
+        FileNotFoundError: a folder does not exist.
+        WatchError: the system cannot watch so many folders.
+    """
     from watchfiles import watch  # noqa: PLC0415  only a watching run needs it
 
     if not folders:
@@ -133,7 +174,7 @@ def _bursts(folders: list[str], stop: threading.Event) -> Iterator[Iterable[tupl
             ignore_permission_denied=True,
         )
     except FileNotFoundError:
-        stop.wait(TICK)  # unplugged a moment ago
+        raise
     except (OSError, RuntimeError) as exc:
         raise WatchError(
             f"cannot watch {', '.join(folders)}: {exc}; allow more watches (on Linux sysctl "
@@ -141,17 +182,17 @@ def _bursts(folders: list[str], stop: threading.Event) -> Iterator[Iterable[tupl
         ) from exc
 
 
-def _touched(catalog: Catalog, roots: set[str], changes: Iterable[tuple[Change, str]]) -> list[str]:
-    """The pictures and folders that some changes concern: those that a walk would come by."""
+def _touched(catalog: Catalog, roots: set[str], changes: Iterable[Change]) -> list[str]:
+    """The pictures and folders that some changes concern, as far as a scan of the roots would reach them."""
     touched: set[str] = set()
     for change, path in changes:
         if is_image_name(os.path.basename(path)):
             touched.add(path)
         elif path.endswith(".txt"):
-            beside = glob.glob(glob.escape(path[:-4]) + ".*")
-            touched |= {other for other in beside if is_image_name(os.path.basename(other))}
+            neighbours = glob.glob(glob.escape(path[:-4]) + ".*")
+            touched |= {other for other in neighbours if is_image_name(os.path.basename(other))}
         elif (change.name == "added" and os.path.isdir(path)) or (
-            change.name == "deleted" and catalog.locations([path])  # a folder with pictures
+            change.name == "deleted" and known_locations(catalog, [path])  # a folder with pictures
         ):
             touched.add(path)
     return sorted(path for path in touched if covering(path, roots) is not None)

@@ -1,1 +1,1 @@
-"""From a file to pixels and metadata, whatever the format and whatever is wrong with the file."""
+"""Read picture files safely: pixels, metadata and thumbnails."""

@@ -1,4 +1,4 @@
-"""From a decoded picture of any mode to RGB as screens show it, smaller where that is enough."""
+"""Convert decoded pictures of any mode to sRGB, and reduce them on the way."""
 
 from __future__ import annotations
 
@@ -11,48 +11,51 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 STRIP = 1_000_000
-"""Pixels that are converted at a time: a huge picture is never there twice."""
+"""Pixels converted at a time, so that a huge picture is never in memory twice."""
 
-LARGEST_PROFILE = 4_000_000
-"""Bytes of a colour profile; those of printers are the largest, and half of this."""
+MAX_PROFILE_BYTES = 4_000_000
+"""Maximum bytes of a colour profile; the largest in use, those of printers, have half of this."""
 
-_DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+_HIGH_DEPTH = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _ALPHA = ("RGBA", "RGBa", "LA", "PA")
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
 def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
-    """Bring a picture to RGB: alpha over white, deep greys scaled to 8 bits, a colour profile applied.
+    """Convert a picture to RGB: alpha over white, high bit depths scaled to 8 bits, colour profile applied.
 
     Args:
         image: a picture of any mode.
-        factor: how many times smaller both sides become; squares of that side are averaged.
+        factor: divides both sides, by averaging squares of this side.
     """
-    span = _span(image) if image.mode in _DEEP else None
-    plain = _reduced(image, factor, span) if factor > 1 or image.width * image.height > STRIP else _plain(image, span)
-    return _as_shown(plain, image.info.get("icc_profile")).convert("RGB")
+    value_range = _value_range(image) if image.mode in _HIGH_DEPTH else None
+    if factor > 1 or image.width * image.height > STRIP:
+        converted = _reduce(image, factor, value_range)
+    else:
+        converted = _to_8_bits(image, value_range)
+    return _apply_profile(converted, image.info.get("icc_profile")).convert("RGB")
 
 
-def _reduced(image: Image.Image, factor: int, span: tuple[float, float] | None) -> Image.Image:
-    """Strip by strip."""
+def _reduce(image: Image.Image, factor: int, value_range: tuple[float, float] | None) -> Image.Image:
+    """Convert and reduce strip by strip."""
     rows = ceil(max(1, STRIP // image.width) / factor) * factor
-    small = None
+    reduced = None
     for top in range(0, image.height, rows):
-        strip = _plain(_strip(image, top, rows), span).reduce(factor)
-        if small is None:
-            small = Image.new(strip.mode, (strip.width, ceil(image.height / factor)))
-        small.paste(strip, (0, top // factor))
-    return small or image
+        strip = _to_8_bits(_strip(image, top, rows), value_range).reduce(factor)
+        if reduced is None:
+            reduced = Image.new(strip.mode, (strip.width, ceil(image.height / factor)))
+        reduced.paste(strip, (0, top // factor))
+    return reduced or image
 
 
 def _strip(image: Image.Image, top: int, rows: int) -> Image.Image:
     return image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _plain(image: Image.Image, span: tuple[float, float] | None) -> Image.Image:
-    """To the one of L, RGB and CMYK that says the same: modes whose values can be averaged."""
-    if span is not None:
-        return _scaled(image, span)
+def _to_8_bits(image: Image.Image, value_range: tuple[float, float] | None) -> Image.Image:
+    """Convert to L, RGB or CMYK, whose values can be averaged."""
+    if value_range is not None:
+        return _scale(image, value_range)
     if image.mode in _ALPHA or "transparency" in image.info:
         return _over_white(image)
     if image.mode in _SPACES:
@@ -66,8 +69,8 @@ def _over_white(image: Image.Image) -> Image.Image:
     return flat.convert("L" if image.mode in ("L", "LA") else "RGB")
 
 
-def _span(image: Image.Image) -> tuple[float, float]:
-    """What becomes black and what white: of 16 bits their full range, of 32 and of floating point what is used."""
+def _value_range(image: Image.Image) -> tuple[float, float]:
+    """Find the values of black and white: the full range for 16 bits, the range in use for 32 bits and floats."""
     if image.mode.startswith("I;16"):
         return 0.0, 65535.0
     low, high = np.inf, -np.inf
@@ -81,27 +84,27 @@ def _span(image: Image.Image) -> tuple[float, float]:
     return (float(low), float(high)) if low < high else (0.0, 255.0)
 
 
-def _scaled(image: Image.Image, span: tuple[float, float]) -> Image.Image:
-    """Grey of 8 bits; what is no number is black."""
-    low, high = span
+def _scale(image: Image.Image, value_range: tuple[float, float]) -> Image.Image:
+    """Scale to 8-bit grey; NaN becomes black."""
+    low, high = value_range
     values = np.nan_to_num((_values(image) - low) * (255 / (high - low)), nan=0, posinf=255, neginf=0)
     return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
 
 
 def _values(image: Image.Image) -> npt.NDArray[np.float64]:
-    return np.asarray(image, np.float64)  # 32 bits would overflow between the ends of their own range
+    return np.asarray(image, np.float64)  # differences of 32-bit values overflow 32 bits
 
 
-def _as_shown(image: Image.Image, profile: object) -> Image.Image:
-    """Apply a colour profile, so that Display P3, Adobe RGB and printers' inks look as they were meant to."""
-    transform = _to_srgb(profile, image.mode) if isinstance(profile, bytes) and profile else None
+def _apply_profile(image: Image.Image, profile: object) -> Image.Image:
+    """Apply a colour profile, so that Display P3, Adobe RGB and printing inks get their intended colours."""
+    transform = _srgb_transform(profile, image.mode) if isinstance(profile, bytes) and profile else None
     return image if transform is None else transform.apply(image)
 
 
 @lru_cache(maxsize=16)
-def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way to sRGB; None where the profile is sRGB, is broken, or is meant for another kind of picture."""
-    if len(profile) > LARGEST_PROFILE:
+def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Build the transform to sRGB; None if the profile is already sRGB, broken, or for another colour space."""
+    if len(profile) > MAX_PROFILE_BYTES:
         return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -112,7 +115,7 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
             ImageCms.createProfile("sRGB"),
             mode,
             "RGB",
-            flags=ImageCms.Flags.NOCACHE,  # threads share it
+            flags=ImageCms.Flags.NOCACHE,  # shared by threads
         )
-    except Exception:  # noqa: BLE001  whatever a broken profile makes littleCMS say, the picture is shown without it
+    except Exception:  # noqa: BLE001  a broken profile, whatever littleCMS raises, is ignored
         return None

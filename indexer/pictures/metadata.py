@@ -1,4 +1,4 @@
-"""What a picture's file says about it beside its pixels. Metadata are often broken, and never cost the picture."""
+"""Metadata in picture files. Broken metadata is common, and never makes a picture unreadable."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
-LONGEST_NAME = 200
-"""Characters of a camera's name that are kept."""
+MAX_CAMERA_LENGTH = 200
+"""Maximum characters of a camera's name; the rest is cut off."""
 
 
 @dataclass(frozen=True)
-class Metadata:
-    """What a picture's file says about it. Width and height in pixels, of the upright picture."""
+class PictureMetadata:
+    """Metadata of a picture file; width and height are those of the upright picture, in pixels."""
 
     width: int
     height: int
@@ -27,29 +27,28 @@ class Metadata:
     camera: str | None = None
 
 
-def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[Metadata, Image.Transpose | None]:
-    """Read a header, and how the picture must be turned to be upright.
+def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[PictureMetadata, Image.Transpose | None]:
+    """Read the metadata of a picture, and the transposition that makes it upright.
 
     Args:
-        image: a decoded picture; asking a PNG for its EXIF block would decode it, and hide what is wrong with it.
-        size: width and height as stored, which a draft no longer tells.
+        image: a decoded picture, because reading the EXIF block of a PNG would decode it and hide its errors.
+        size: width and height as stored; a JPEG decoded in draft mode no longer has them.
     """
-    facts: dict[str, Any] = {}
-    turn = None
-    with suppress(Exception):  # Pillow raises anything here, and a broken EXIF block tells nothing
+    fields: dict[str, Any] = {}
+    transpose = None
+    with suppress(Exception):  # Pillow raises anything on a broken EXIF block
         exif = image.getexif()
-        turn = _turn(image, exif)
+        transpose = _transpose(image, exif)
         with suppress(Exception):
-            facts["taken_at"] = _date(exif)
-        facts["camera"] = _camera(exif)
-        facts |= _place(exif.get_ifd(ExifTags.IFD.GPSInfo))
-    sideways = turn in _SIDEWAYS
-    width, height = reversed(size) if sideways else size
-    kind = "JPEG" if image.format == "MPO" else image.format  # several JPEGs in one file, of which the first counts
-    return Metadata(width, height, kind or "unknown", **facts), turn
+            fields["taken_at"] = _date(exif)
+        fields["camera"] = _camera(exif)
+        fields |= _position(exif.get_ifd(ExifTags.IFD.GPSInfo))
+    width, height = reversed(size) if transpose in _SWAPS_SIDES else size
+    name = "JPEG" if image.format == "MPO" else image.format  # several JPEGs in one file, of which the first is used
+    return PictureMetadata(width, height, name or "unknown", **fields), transpose
 
 
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -58,19 +57,19 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
+_SWAPS_SIDES = {_TRANSPOSES[orientation] for orientation in (5, 6, 7, 8)}
 
 
-def _turn(image: Image.Image, exif: Image.Exif) -> Image.Transpose | None:
-    """What undoes an EXIF orientation; HEIF and TIFF decoders have undone it themselves."""
-    return None if image.format in ("HEIF", "TIFF") else _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+def _transpose(image: Image.Image, exif: Image.Exif) -> Image.Transpose | None:
+    """The transposition that undoes the EXIF orientation; HEIF and TIFF decoders have undone it already."""
+    return None if image.format in ("HEIF", "TIFF") else _TRANSPOSES.get(exif.get(ExifTags.Base.Orientation, 1))
 
 
 def _camera(exif: Image.Exif) -> str | None:
     maker, model = (_text(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
-    if maker and model.lower().startswith(maker.split()[0].lower()):  # NIKON CORPORATION makes the NIKON D750
+    if maker and model.lower().startswith(maker.split()[0].lower()):  # NIKON CORPORATION, NIKON D750
         maker = ""
-    return f"{maker} {model}".strip()[:LONGEST_NAME] or None
+    return f"{maker} {model}".strip()[:MAX_CAMERA_LENGTH] or None
 
 
 def _text(value: object) -> str:
@@ -80,23 +79,23 @@ def _text(value: object) -> str:
 
 
 def _date(exif: Image.Exif) -> str | None:
-    """The first usable date as ISO 8601, without a zone: cameras do not know theirs."""
-    inner = exif.get_ifd(ExifTags.IFD.Exif)
+    """The first valid date as ISO 8601, without a time zone, which cameras do not record."""
+    details = exif.get_ifd(ExifTags.IFD.Exif)
     tags = ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized
-    for candidate in (*(inner.get(tag) for tag in tags), exif.get(ExifTags.Base.DateTime)):
+    for candidate in (*(details.get(tag) for tag in tags), exif.get(ExifTags.Base.DateTime)):
         with suppress(ValueError):
             return datetime.strptime(_text(candidate), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007  see above
     return None
 
 
-def _place(gps: dict[int, Any]) -> dict[str, float]:
-    """Latitude and longitude where both make sense."""
+def _position(gps: dict[int, Any]) -> dict[str, float]:
+    """Latitude and longitude, if both are valid."""
     tags = ExifTags.GPS
     latitude = _degrees(gps[tags.GPSLatitude], 90, negative=_text(gps.get(tags.GPSLatitudeRef)) == "S")
     longitude = _degrees(gps[tags.GPSLongitude], 180, negative=_text(gps.get(tags.GPSLongitudeRef)) == "W")
     return {} if latitude is None or longitude is None else {"latitude": latitude, "longitude": longitude}
 
 
-def _degrees(parts: Any, most: float, *, negative: bool) -> float | None:  # noqa: ANN401  EXIF rationals
+def _degrees(parts: Any, limit: float, *, negative: bool) -> float | None:  # noqa: ANN401  EXIF rationals
     degrees = sum(float(part) / 60**i for i, part in enumerate(parts[:3]))
-    return round(-degrees if negative else degrees, 6) if np.isfinite(degrees) and abs(degrees) <= most else None
+    return round(-degrees if negative else degrees, 6) if np.isfinite(degrees) and abs(degrees) <= limit else None

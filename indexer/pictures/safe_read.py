@@ -1,4 +1,4 @@
-"""Reading files that may be anything: no pipe is waited for, no file is larger than memory allows."""
+"""Read untrusted files without blocking on pipes, and within a memory budget that all threads share."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from ..errors import DecodeError, ReadError
 
 MAX_BYTES = 2**30
-"""Files beyond this are not read; those in memory at one time, over all threads, are no more than this together."""
+"""Maximum bytes of a file, and of all files that threads hold in memory at one time."""
 
 
-class Budget:
-    """Bytes that threads share: who needs more than is left waits, first come, first served."""
+class MemoryBudget:
+    """A number of bytes that threads share. A thread that needs more than is left waits; first come, first served."""
 
     def __init__(self, total: int) -> None:
         self.total = self.left = total
@@ -24,8 +24,8 @@ class Budget:
         self._turn = threading.Lock()
 
     @contextmanager
-    def take(self, amount: int) -> Iterator[None]:
-        """Have `amount` of it, at most all, for as long as the block lasts."""
+    def reserve(self, amount: int) -> Iterator[None]:
+        """Hold `amount` bytes, capped at the total, for the duration of the block."""
         amount = min(amount, self.total)
         with self._turn, self._changed:
             self._changed.wait_for(lambda: self.left >= amount)
@@ -38,45 +38,45 @@ class Budget:
                 self._changed.notify_all()
 
 
-_IN_MEMORY = Budget(MAX_BYTES)  # of the process, because its memory is
+_IN_MEMORY = MemoryBudget(MAX_BYTES)  # one per process
 
 
 @contextmanager
-def file_bytes(path: Path, *, limit: int = MAX_BYTES) -> Iterator[bytes]:
-    """A file's content, counted as memory in use for as long as the block lasts.
+def read_file(path: Path, *, limit: int = MAX_BYTES) -> Iterator[bytes]:
+    """Read a file, and reserve memory for it for the duration of the block.
 
-    What is written to the file meanwhile is not waited for: no more is read than it held when it was opened.
+    Reads no more bytes than the file had when it was opened, even if it grows meanwhile.
 
     Raises:
-        ReadError: it is gone, or may not be read.
-        DecodeError: it is no regular file, is empty, or is larger than `limit`.
+        ReadError: the file does not exist, or cannot be read.
+        DecodeError: it is not a regular file, is empty, or is larger than `limit`.
     """
-    with ExitStack() as held:
+    with ExitStack() as resources:
         try:
-            file = held.enter_context(open(path, "rb", opener=_without_waiting))
+            file = resources.enter_context(open(path, "rb", opener=_open_nonblocking))
             status = os.fstat(file.fileno())
-            if (reason := irregular(status.st_mode)) is not None:
+            if (reason := describe_irregular(status.st_mode)) is not None:
                 raise DecodeError(reason)
             if status.st_size > limit:
-                raise DecodeError(f"its {status.st_size:,} bytes are more than the limit of {limit:,}")
-            held.enter_context(_IN_MEMORY.take(status.st_size))
+                raise DecodeError(f"too large ({status.st_size:,} bytes); the limit is {limit:,}")
+            resources.enter_context(_IN_MEMORY.reserve(status.st_size))
             data = file.read(status.st_size)
         except OSError as exc:
-            raise ReadError(why(exc)) from exc
+            raise ReadError(describe_read_error(exc)) from exc
         except MemoryError as exc:
-            raise DecodeError("it does not fit into memory") from exc
+            raise DecodeError("does not fit into memory") from exc
         if not data:
             raise DecodeError("the file is empty")
         yield data
 
 
-def why(error: OSError) -> str:
-    """What to say of a file that the system does not let be read."""
+def describe_read_error(error: OSError) -> str:
+    """Describe why a file could not be read."""
     return f"cannot be read: {error.strerror or error}"
 
 
-def irregular(mode: int) -> str | None:
-    """What a file is that is none to be read, from its `st_mode`; None for a regular file."""
+def describe_irregular(mode: int) -> str | None:
+    """Describe a file that is not regular, by its `st_mode`; None for a regular file."""
     kinds = {
         stat.S_IFDIR: "a folder",
         stat.S_IFIFO: "a pipe",
@@ -85,9 +85,9 @@ def irregular(mode: int) -> str | None:
         stat.S_IFBLK: "a device",
     }
     kind = stat.S_IFMT(mode)
-    return None if kind == stat.S_IFREG else f"not a file but {kinds.get(kind, 'something else')}"
+    return None if kind == stat.S_IFREG else f"not a regular file but {kinds.get(kind, 'something else')}"
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    """Opening a pipe would wait for its other end."""
+def _open_nonblocking(path: str, flags: int) -> int:
+    """Open a file without waiting for the other end of a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

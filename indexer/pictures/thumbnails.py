@@ -1,6 +1,6 @@
-"""Small upright versions of indexed pictures, kept on disk under a limit; the least recently used go first.
+"""Upright thumbnails of indexed pictures, cached on disk up to a size limit with LRU eviction.
 
-A cache like any other: what is damaged is made anew, and where nothing can be written, every picture is made each time.
+Damaged cache files are replaced. Where the cache cannot be written, each request creates its thumbnail again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import platformdirs
 from PIL import Image
 
 from ..catalog.browse import ImageDetails
@@ -19,78 +20,83 @@ from ..errors import DecodeError, ReadError
 from .decode import open_image
 
 QUALITY = 80
-KEPT = 0.9
-"""Share of the limit that is left after a clean-up, so that not every further picture asks for one."""
+EVICTION_TARGET = 0.9
+"""Share of the limit that eviction leaves in use, so that not every further picture triggers another one."""
 
-_SUM = 16  # bytes of a checksum behind the picture, which viewers pass over
+_CHECKSUM_BYTES = 16  # appended to the picture; viewers ignore them
 
 
 class Thumbnails:
-    """Thumbnails as WebP in `directory/HASH/SIZE.webp`. Threads, and processes, may share a directory."""
+    """A cache of WebP thumbnails in `directory/HASH/SIZE.webp`, which threads and processes can share."""
 
     def __init__(self, directory: Path, limit: int) -> None:
-        """Use a directory of one's own, which is made when it is first needed.
+        """Cache thumbnails in a directory, which is created when first needed.
 
         Args:
-            directory: where thumbnails are kept.
-            limit: bytes that they may take together; with 0 none are kept.
+            directory: a directory that nothing else uses.
+            limit: maximum bytes of the whole cache; 0 disables it.
         """
         self.directory, self.limit = directory, limit
-        self._used: int | None = None  # None until it is looked up
+        self._used: int | None = None  # bytes; None until measured
         self._lock = threading.Lock()
 
     @classmethod
     def of_user(cls, limit: int) -> Thumbnails:
-        """Those in the user's cache."""
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cls(caches / "crosslook" / "thumbnails", limit)
+        """Use the user's cache folder; without a home directory, disable the cache."""
+        try:
+            directory = platformdirs.user_cache_path("crosslook", appauthor=False) / "thumbnails"
+        except RuntimeError:
+            return cls(Path("thumbnails"), 0)
+        return cls(directory, limit)
 
     def get(self, image: ImageDetails, size: int) -> tuple[bytes, bool]:
-        """A thumbnail, and whether it shows what was indexed: the file may have been changed since.
+        """Return a thumbnail, and whether it shows the indexed content; the file may have changed since.
 
         Args:
-            image: whose.
-            size: pixels of the longer side at most; a smaller picture keeps its size.
+            image: the indexed image.
+            size: maximum pixels of the longer side; smaller pictures are not enlarged.
 
         Raises:
-            ReadError: none of its files is there.
-            DecodeError: none of them is a picture any more.
+            ReadError: none of its files exists any more.
+            DecodeError: none of its files can be decoded.
         """
-        there = [(place, status) for place in image.places if (status := place.status()) is not None]
-        if not there:
+        existing = [(place, status) for place in image.places if (status := place.status()) is not None]
+        if not existing:
             raise ReadError(f"the file of image {image.id} is gone; index its folder again")
-        same = [place for place, status in there if place.unchanged(status)]
+        unchanged = [place for place, status in existing if place.unchanged(status)]
         file = self.directory / image.content_hash / f"{size}.webp"
-        if same and (kept := self._kept(file)) is not None:
-            return kept, True
-        error = DecodeError("it cannot be read")
-        for place in same or [place for place, _ in there]:
+        if unchanged and (cached := self._read(file)) is not None:
+            return cached, True
+        error = DecodeError("cannot be read")
+        for place in unchanged or [place for place, _ in existing]:
             try:
-                made = thumbnail(place.path, size)
+                content = thumbnail(place.path, size)
             except DecodeError as exc:
                 error = exc
                 continue
-            if same:
-                self._keep(file, made)
-            return made, bool(same)
+            if unchanged:
+                self._write(file, content)
+            return content, bool(unchanged)
         raise DecodeError(f"image {image.id}: {error}") from error
 
-    def _kept(self, file: Path) -> bytes | None:
-        """What is kept in a file, if it is sound; it is now the most recently used."""
+    def _read(self, file: Path) -> bytes | None:
+        """Read a cached thumbnail and mark it as most recently used; None if it does not exist or is damaged."""
+        if not self.limit:
+            return None
         try:
             content = file.read_bytes()
         except OSError:
             return None
-        picture, found = content[:-_SUM], content[-_SUM:]
-        if not picture or _checksum(picture) != found:
+        picture, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
+        if not picture or _checksum(picture) != checksum:
             return None
         with suppress(OSError):
             os.utime(file)
         return picture
 
-    def _keep(self, file: Path, picture: bytes) -> None:
-        """Write a thumbnail whole or not at all; a disk that refuses costs only the cache."""
-        if len(picture) + _SUM > self.limit:
+    def _write(self, file: Path, picture: bytes) -> None:
+        """Cache a thumbnail atomically; errors of the disk are ignored."""
+        if len(picture) + _CHECKSUM_BYTES > self.limit:
             return
         temporary = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
         try:
@@ -103,41 +109,41 @@ class Thumbnails:
                 temporary.unlink()
             return
         with self._lock:
-            self._used = self._looked_up() if self._used is None else self._used + len(picture) + _SUM
+            self._used = self._measure() if self._used is None else self._used + len(picture) + _CHECKSUM_BYTES
             if self._used > self.limit:
-                self._used = self._cleaned()
+                self._used = self._evict()
 
-    def _looked_up(self) -> int:
+    def _measure(self) -> int:
         return sum(size for _, size, _ in self._files())
 
-    def _cleaned(self) -> int:
-        """Remove the least recently used until there is room; return what is left."""
-        files = sorted(self._files(), key=lambda found: found[0])
+    def _evict(self) -> int:
+        """Delete the least recently used files until the target is reached; return the bytes left in use."""
+        files = sorted(self._files(), key=lambda entry: entry[0])
         used = sum(size for _, size, _ in files)
         for _, size, file in files:
-            if used <= KEPT * self.limit:
+            if used <= EVICTION_TARGET * self.limit:
                 break
             with suppress(OSError):
                 file.unlink(missing_ok=True)
                 used -= size
-                file.parent.rmdir()  # refused while it holds others
+                file.parent.rmdir()  # fails unless empty
         return used
 
     def _files(self) -> list[tuple[int, int, Path]]:
-        """Time of last use, bytes and path of everything that is kept, left-overs of killed processes included."""
-        found = []
+        """Time of last use, bytes and path of every cached file, including leftovers of killed processes."""
+        entries = []
         for file in self.directory.glob("*/*"):
             with suppress(OSError):
                 status = file.stat()
-                found.append((status.st_mtime_ns, status.st_size, file))
-        return found
+                entries.append((status.st_mtime_ns, status.st_size, file))
+        return entries
 
 
 def thumbnail(path: Path, size: int) -> bytes:
-    """A picture as WebP, upright, its proportions kept, its longer side `size` pixels or what it has.
+    """Encode a picture as an upright WebP whose longer side has at most `size` pixels.
 
     Raises:
-        DecodeError: it cannot be read.
+        DecodeError: the picture cannot be read.
     """
     picture = open_image(path, at_least=size)
     picture.thumbnail((size, size), Image.Resampling.LANCZOS)
@@ -147,4 +153,4 @@ def thumbnail(path: Path, size: int) -> bytes:
 
 
 def _checksum(picture: bytes) -> bytes:
-    return hashlib.blake2b(picture, digest_size=_SUM).digest()
+    return hashlib.blake2b(picture, digest_size=_CHECKSUM_BYTES).digest()

@@ -1,6 +1,6 @@
-"""The files of a vector index: NAME.json says which NAME-CHANGES.faiss and .npy belong to it.
+"""The files of a vector index: NAME.json describes NAME-CHANGES.faiss (the FAISS index) and .npy (the ids of its rows).
 
-It is written last, and renamed. What it says is believed only as far as the catalog agrees.
+The description is written last. It is trusted only as far as the files' digests and the catalog agree with it.
 """
 
 from __future__ import annotations
@@ -10,135 +10,165 @@ import json
 import os
 import threading
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from encoders import Floats
+from encoders.durable import publish
 
 from ..catalog.catalog import VECTORS, Catalog
+from ..catalog.embeddings import vector_stamp, vectors_of
 from ..catalog.records import Ids, Kind, Stamp
 from .segment import Segment
 from .structure import IndexStructure
 
 NEWEST = 1000
-"""So many of the newest vectors are noted by a digest each."""
+"""The number of newest vectors whose digests are stored."""
 
-_SUFFIXES = (".faiss", ".npy")
+WHOLE = 2**26
+"""Files up to this many bytes are digested whole, in about 40 ms; of larger ones a sample of blocks."""
+
+BLOCKS, BLOCK = 1024, 4096
+"""The number of evenly spaced blocks in that sample, and their bytes."""
 
 
 @dataclass(frozen=True)
-class Description:
-    """What was built when, how long its files are, and digests of its newest vectors by their ids.
+class FileDescription:
+    """What the files hold: the catalog's stamp, the structure, sizes and digests, and digests of the newest vectors.
 
-    An older catalog that is put back and then grows gives the ids that it lost to other pictures, and may have changed
-    as often as the one that the files were built from; its newest vectors are not the same.
+    Descriptions by earlier versions lack `digests`: their files are searched as before, until the next run rebuilds
+    them. `newest` maps ids to digests. It tells a restored backup that has grown again: that reuses the ids it lost
+    for other pictures, and its stamp may equal the one that the files were built from.
     """
 
     stamp: Stamp
-    choice: IndexStructure
+    structure: IndexStructure
     bytes: list[int]
     newest: dict[int, str]
+    digests: list[str] = field(default_factory=list)
 
 
-def describe(catalog: Catalog, kind: Kind) -> Description | None:
-    """What the files of a kind hold, without reading them; None where there are none of this version."""
+def read_description(catalog: Catalog, kind: Kind) -> FileDescription | None:
+    """Read the description of a kind's files; None if there is none that this version understands."""
     encoder = catalog.active_encoder()
     if encoder is None:
         return None
     path = catalog.directory / VECTORS / f"{_name(kind, encoder.fingerprint)}.json"
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        newest = {int(item): str(digest) for item, digest in dict(said["newest"]).items()}
-        return Description(Stamp(**said["stamp"]), IndexStructure(**said["choice"]), list(said["bytes"]), newest)
+        values = json.loads(path.read_text(encoding="utf-8"))
+        newest = {int(item): str(digest) for item, digest in dict(values["newest"]).items()}
+        stamp, structure = Stamp(**values["stamp"]), IndexStructure(**values["choice"])
+        return FileDescription(stamp, structure, list(values["bytes"]), newest, list(values.get("digests", [])))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def vector_choice(catalog: Catalog, kind: Kind) -> IndexStructure | None:
-    """The structure in the file of a kind, without reading it; None where there is none."""
-    there = describe(catalog, kind)
-    return None if there is None else there.choice
+def stored_structure(catalog: Catalog, kind: Kind) -> IndexStructure | None:
+    """The structure in a kind's files, from their description alone; None if there is none."""
+    description = read_description(catalog, kind)
+    return None if description is None else description.structure
 
 
-def serves(catalog: Catalog, kind: Kind, there: Description) -> bool:
-    """Whether files are as they were written, and of this catalog, as far as a look at a few of its vectors tells."""
-    stem = _stem(catalog, kind, there.stamp)
+def is_valid(catalog: Catalog, kind: Kind, description: FileDescription) -> bool:
+    """Whether files are as they were written and belong to this catalog, judged by digests and by a few vectors."""
+    files = _files(catalog, kind, description.stamp)
     try:
-        whole = there.bytes == [stem.with_suffix(suffix).stat().st_size for suffix in _SUFFIXES]
-        count = len(np.load(stem.with_suffix(".npy"), allow_pickle=False))
+        intact = description.bytes == [file.stat().st_size for file in files]
+        intact = intact and description.digests in ([], [_file_digest(file) for file in files])
+        count = len(np.load(files[1], allow_pickle=False))
     except (OSError, ValueError, EOFError):
         return False
-    older = there.stamp.changes > catalog.vector_stamp(kind).changes  # an older catalog was put back
-    return whole and count == there.stamp.count and not older and _are_there(catalog, kind, there.newest)
+    restored = description.stamp.changes > vector_stamp(catalog, kind).changes  # an older catalog was put back
+    return intact and count == description.stamp.count and not restored and _holds(catalog, kind, description.newest)
 
 
-def _are_there(catalog: Catalog, kind: Kind, newest: dict[int, str]) -> bool:
-    """Whether the catalog has these vectors, apart from some that it has no more."""
-    vectors = catalog.vectors_of(kind, np.array(list(newest), np.int64))
+def _holds(catalog: Catalog, kind: Kind, newest: dict[int, str]) -> bool:
+    """Whether the catalog has these vectors, apart from some that have been removed."""
+    vectors = vectors_of(catalog, kind, np.array(list(newest), np.int64))
     pairs = zip(_digests(vectors), newest.values(), (row.any() for row in vectors), strict=True)
-    same = [now == then for now, then, here in pairs if here]
-    return all(same) and bool(same) == bool(newest)
+    equal = [actual == stored for actual, stored, exists in pairs if exists]
+    return all(equal) and bool(equal) == bool(newest)
 
 
 def _digests(vectors: Floats) -> list[str]:
     return [hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest() for row in vectors.astype("<f2")]
 
 
-def read_segment(catalog: Catalog, kind: Kind) -> Segment | None:
-    """The body in the files; None if they are missing, damaged, or of another catalog."""
-    import faiss  # noqa: PLC0415  as in `body`
+def _file_digest(path: Path) -> str:
+    """A digest of a file: of all its bytes, or of a sample of blocks where it is large."""
+    digest, size = hashlib.sha256(), path.stat().st_size
+    with path.open("rb") as file:
+        if size <= WHOLE:
+            digest.update(file.read())
+        else:
+            for start in np.linspace(0, size - BLOCK, BLOCKS, dtype=np.int64).tolist():
+                file.seek(start)
+                digest.update(file.read(BLOCK))
+    return digest.hexdigest()
 
-    there, encoder = describe(catalog, kind), catalog.active_encoder()
-    if there is None or encoder is None or not serves(catalog, kind, there):
+
+def read_segment(catalog: Catalog, kind: Kind) -> Segment | None:
+    """Open the segment in the files; None if they are missing, damaged, or of another catalog."""
+    import faiss  # noqa: PLC0415  as in `segment`
+
+    description, encoder = read_description(catalog, kind), catalog.active_encoder()
+    if description is None or encoder is None or not is_valid(catalog, kind, description):
         return None
-    stem = _stem(catalog, kind, there.stamp)
+    index_file, ids_file = _files(catalog, kind, description.stamp)
     try:
-        # Mapped: processes share it, it need not be read whole, and what replaces it takes no second place in memory.
-        index = faiss.read_index(str(stem.with_suffix(".faiss")), faiss.IO_FLAG_MMAP_IFC)
-        ids: Ids = np.load(stem.with_suffix(".npy"), allow_pickle=False)
+        # Mapped: processes share the memory, and a file that replaces this one needs no second copy in memory.
+        index = faiss.read_index(str(index_file), faiss.IO_FLAG_MMAP_IFC)
+        ids: Ids = np.load(ids_file, allow_pickle=False)
     except (RuntimeError, MemoryError, OSError, ValueError, EOFError):
         return None
     sound = (
-        index.ntotal == len(ids) == there.stamp.count
+        index.ntotal == len(ids) == description.stamp.count
         and index.d == max(1, encoder.dimension)
         and index.metric_type == faiss.METRIC_INNER_PRODUCT
     )
-    return Segment(index, ids, there.choice, there.stamp) if sound else None
+    return Segment(index, ids, description.structure, description.stamp) if sound else None
 
 
-def write_segment(catalog: Catalog, kind: Kind, body: Segment, vectors: Floats) -> None:
-    """Write the files under new names, say so, and remove the old ones; a disk that refuses costs only the cache.
+def write_segment(catalog: Catalog, kind: Kind, segment: Segment, vectors: Floats) -> None:
+    """Write a segment's files under new names, then the description, and remove the old files.
+
+    Errors of the disk are ignored: the files are a cache.
 
     Args:
-        catalog: whose directory they lie in.
-        kind: what the body is of.
-        body: what to write.
-        vectors: that it was built over (N, D).
+        catalog: whose directory the files go to.
+        kind: of the segment's items.
+        segment: what to write.
+        vectors: those that it was built over (N, D).
     """
-    import faiss  # noqa: PLC0415  as in `body`
+    import faiss  # noqa: PLC0415  as in `segment`
 
-    folder, name = catalog.directory / VECTORS, _name(kind, body.stamp.fingerprint)
-    stem = _stem(catalog, kind, body.stamp)
+    folder, name = catalog.directory / VECTORS, _name(kind, segment.stamp.fingerprint)
+    files = index_file, ids_file = _files(catalog, kind, segment.stamp)
     temporary = folder / f"{name}.{os.getpid()}-{threading.get_ident()}.tmp"
-    newest = dict(zip(body.ids[-NEWEST:].tolist(), _digests(vectors[-NEWEST:]), strict=True))
+    newest = dict(zip(segment.ids[-NEWEST:].tolist(), _digests(vectors[-NEWEST:]), strict=True))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        faiss.write_index(body.index, str(temporary))
-        temporary.replace(stem.with_suffix(".faiss"))
+        faiss.write_index(segment.index, str(temporary))
+        publish(temporary, index_file)
         with temporary.open("wb") as file:
-            np.save(file, body.ids)
-        temporary.replace(stem.with_suffix(".npy"))
-        sizes = [stem.with_suffix(suffix).stat().st_size for suffix in _SUFFIXES]
-        description = Description(body.stamp, body.choice, sizes, newest)
-        temporary.write_text(json.dumps(asdict(description)) + "\n")
-        temporary.replace(folder / f"{name}.json")
+            np.save(file, segment.ids)
+        publish(temporary, ids_file)
+        values = {
+            "stamp": asdict(segment.stamp),
+            "choice": asdict(segment.structure),
+            "bytes": [file.stat().st_size for file in files],
+            "newest": newest,
+            "digests": [_file_digest(file) for file in files],
+        }
+        temporary.write_text(json.dumps(values) + "\n")
+        publish(temporary, folder / f"{name}.json")
     except (OSError, RuntimeError):
         temporary.unlink(missing_ok=True)
         return
     for old in folder.glob(f"{name}*"):
-        if old.stem not in (name, stem.name) or old.name == f"{name}.faiss":
+        if old.stem not in (name, index_file.stem) or old.name == f"{name}.faiss":
             with suppress(OSError):
                 old.unlink()
 
@@ -147,5 +177,7 @@ def _name(kind: Kind, fingerprint: str) -> str:
     return f"{kind}-{fingerprint[:16]}"
 
 
-def _stem(catalog: Catalog, kind: Kind, stamp: Stamp) -> Path:
-    return catalog.directory / VECTORS / f"{_name(kind, stamp.fingerprint)}-{stamp.changes}"
+def _files(catalog: Catalog, kind: Kind, stamp: Stamp) -> tuple[Path, Path]:
+    """The FAISS file and the ids file that were written at a stamp."""
+    stem = catalog.directory / VECTORS / f"{_name(kind, stamp.fingerprint)}-{stamp.changes}"
+    return stem.with_suffix(".faiss"), stem.with_suffix(".npy")

@@ -1,11 +1,11 @@
-"""The vector index of a catalog: a cache that can be lost, stale or damaged, and is then made anew.
+"""The vector index of a catalog: a cache that is rebuilt when it is lost, stale or damaged.
 
-It has two parts. The body is a FAISS structure chosen by size, built once and kept in a file. The tail holds what came
-since, is searched exactly, and is read from the catalog. What went since is left out of the answers. So a few new
-pictures among a million cost nothing, and nothing is changed while it is searched.
+It has two parts. The main segment is a FAISS structure chosen by size, built once and kept in a file. The tail holds
+the items added since, read from the catalog and searched exactly; removed items are left out of the results. So a few
+new pictures among a million cost nothing, and an index does not change while it is searched.
 
-The tail of a server that is open during a long indexing run grows until the run ends, builds the body anew, and the
-server takes that up. What a commit adds is read, and no more; but each search compares the whole tail, which takes some
+In a server that is open during a long indexing run the tail grows until the run ends and rebuilds the files, which the
+server then opens. A commit costs reading what it added; but each search compares the whole tail, which takes about
 30 ms for every 100,000 pictures.
 """
 
@@ -16,16 +16,17 @@ import numpy as np
 from encoders import Floats
 
 from ..catalog.catalog import Catalog
+from ..catalog.embeddings import read_vectors, vector_ids, vector_stamp, vectors_of
 from ..catalog.records import Ids, Kind, Stamp
-from .files import describe, read_segment, serves, write_segment
-from .segment import Segment, gpu_count, grown
-from .structure import EXACT_UNTIL, RECALL, RECALL_AT, IndexStructure, beside, choose, spread, tune
+from .files import is_valid, read_description, read_segment, write_segment
+from .segment import Segment, append_block, gpu_count
+from .structure import EXACT_UNTIL, RECALL, RECALL_AT, IndexStructure, perturbed, spread, structure_for, tune
 
 TAIL = 0.05
-"""When a larger share of the body came or went since it was built, it is built anew."""
+"""The main segment is rebuilt when more than this share of its items was added or removed since."""
 
 SAMPLE = 200
-"""Queries of each kind that recall is measured with."""
+"""The number of queries of each kind with which recall is measured."""
 
 _NONE: Ids = np.empty(0, np.int64)
 
@@ -37,132 +38,132 @@ class VectorIndex:
     """
 
     def __init__(
-        self, catalog: Catalog, kind: Kind, body: Segment, tail: tuple[Segment, ...] = (), gone: Ids = _NONE
+        self, catalog: Catalog, kind: Kind, main: Segment, tail: tuple[Segment, ...] = (), removed: Ids = _NONE
     ) -> None:
         """Use `open` or `rebuild`.
 
         Args:
-            catalog: where the vectors come from.
-            kind: which of them.
-            body: what was built.
-            tail: blocks of what came since.
-            gone: ids of the body or the tail that are no more, ascending.
+            catalog: the source of the vectors.
+            kind: images or captions.
+            main: the segment that was built.
+            tail: blocks of the items added since.
+            removed: ids in `main` or `tail` that the catalog no longer has, ascending.
         """
-        self._catalog, self._kind, self._body, self._tail, self._gone = catalog, kind, body, tail, gone
-        self.stamp = body.stamp
+        self._catalog, self._kind, self._main, self._tail, self._removed = catalog, kind, main, tail, removed
+        self.stamp = main.stamp
 
     def __len__(self) -> int:
-        return len(self._body.ids) + self._came - len(self._gone)
+        return len(self._main.ids) + self._added - len(self._removed)
 
     @property
-    def _came(self) -> int:
+    def _added(self) -> int:
         return sum(len(block.ids) for block in self._tail)
 
     @property
-    def choice(self) -> IndexStructure:
-        """The structure that serves, with its measured recall."""
-        return self._body.choice
+    def structure(self) -> IndexStructure:
+        """The structure of the main segment, with its measured recall."""
+        return self._main.structure
 
     @property
     def changed(self) -> float:
-        """Share of the body that came or went since it was built."""
-        return (self._came + len(self._gone)) / max(1, len(self._body.ids))
+        """The items added or removed since the main segment was built, as a share of it."""
+        return (self._added + len(self._removed)) / max(1, len(self._main.ids))
 
-    # --- making ---
+    # --- opening and building ---
 
     @classmethod
     def open(cls, catalog: Catalog, kind: Kind) -> VectorIndex:
-        """Read the file and what came since. Nothing that takes long is built: a search is waiting.
+        """Open the files and read what was added since. A search is waiting, so nothing slow is built.
 
-        Where there is no usable file, or far too much came since, every vector is read and compared exactly.
+        Without usable files, or if too much was added since, every vector is read and compared exactly.
         """
-        body = read_segment(catalog, kind)
-        found = None if body is None else cls(catalog, kind, body).refreshed()
-        if found is None or (found.changed > TAIL and len(found) <= EXACT_UNTIL):
-            return cls._built(catalog, kind, "exact")
-        return found
+        main = read_segment(catalog, kind)
+        index = None if main is None else cls(catalog, kind, main).refreshed()
+        if index is None or (index.changed > TAIL and len(index) <= EXACT_UNTIL):
+            return cls._build(catalog, kind, "exact")
+        return index
 
     @staticmethod
     def is_current(catalog: Catalog, kind: Kind) -> bool:
-        """Whether the files are of use, are what the size asks for, and not much changed since they were made."""
-        there = describe(catalog, kind)
-        if there is None or not serves(catalog, kind, there):
+        """Whether the files are intact, of the structure for this size, and up to date within `TAIL`."""
+        description = read_description(catalog, kind)
+        if description is None or not description.digests or not is_valid(catalog, kind, description):
             return False
-        now = catalog.vector_stamp(kind)
-        right = there.choice.structure == choose(now.count, gpu=gpu_count() > 0)
-        return right and now.changes - there.stamp.changes <= TAIL * there.stamp.count
+        stamp = vector_stamp(catalog, kind)
+        fits = description.structure.structure == structure_for(stamp.count, gpu=gpu_count() > 0)
+        return fits and stamp.changes - description.stamp.changes <= TAIL * description.stamp.count
 
     @classmethod
-    def rebuild(cls, catalog: Catalog, kind: Kind, *, asked: float = RECALL) -> VectorIndex:
-        """Build from the catalog the structure that the size asks for, measure its recall, and write the file.
+    def rebuild(cls, catalog: Catalog, kind: Kind, *, target: float = RECALL) -> VectorIndex:
+        """Build the structure for this size from the catalog, measure its recall, and write the files.
 
         Args:
-            catalog: where the vectors are.
-            kind: which of them.
-            asked: recall at 10 for which the search parameter is set.
+            catalog: the source of the vectors.
+            kind: images or captions.
+            target: recall at 10 for which the search parameter is tuned.
         """
-        return cls._built(catalog, kind, None, asked)
+        return cls._build(catalog, kind, None, target)
 
     @classmethod
-    def _built(cls, catalog: Catalog, kind: Kind, structure: str | None, asked: float = RECALL) -> VectorIndex:
-        with catalog.snapshot() as now:
-            stamp, (ids, vectors) = now.vector_stamp(kind), now.vectors(kind)
-        body = Segment.made(structure or choose(len(ids), gpu=gpu_count() > 0), ids, vectors, stamp)
-        found = cls(catalog, kind, body)
-        exact = body.choice.structure == "exact"
-        body.choice = IndexStructure("exact", recall=1.0) if exact else found._tuned(vectors, asked)
+    def _build(cls, catalog: Catalog, kind: Kind, name: str | None, target: float = RECALL) -> VectorIndex:
+        with catalog.snapshot() as snapshot:
+            stamp, (ids, vectors) = vector_stamp(snapshot, kind), read_vectors(snapshot, kind)
+        main = Segment.build(name or structure_for(len(ids), gpu=gpu_count() > 0), ids, vectors, stamp)
+        index = cls(catalog, kind, main)
+        exact = main.structure.structure == "exact"
+        main.structure = IndexStructure("exact", recall=1.0) if exact else index._tuned(vectors, target)
         if stamp.fingerprint and (not exact or len(ids) <= EXACT_UNTIL):
-            write_segment(catalog, kind, body, vectors)
-        return found
+            write_segment(catalog, kind, main, vectors)
+        return index
 
-    def _tuned(self, vectors: Floats, asked: float) -> IndexStructure:
-        """The breadth with which items are found that lie beside the stored ones, and those of the other kind."""
-        samples = [beside(spread(vectors, SAMPLE))]
+    def _tuned(self, vectors: Floats, target: float) -> IndexStructure:
+        """Tune the breadth for queries near the stored vectors, and for vectors of the other kind."""
+        samples = [perturbed(spread(vectors, SAMPLE))]
         other = Kind.CAPTION if self._kind is Kind.IMAGE else Kind.IMAGE
-        ids = self._catalog.vector_ids(other)
+        ids = vector_ids(self._catalog, other)
         if len(ids):
-            samples.append(self._catalog.vectors_of(other, ids[:: len(ids) // SAMPLE + 1]))
+            samples.append(vectors_of(self._catalog, other, ids[:: len(ids) // SAMPLE + 1]))
 
         def fetch(ids: Ids) -> Floats:
-            return vectors[np.searchsorted(self._body.ids, ids)]
+            return vectors[np.searchsorted(self._main.ids, ids)]
 
-        def search(choice: IndexStructure, queries: Floats) -> Ids:
-            found = self._body.search(queries, RECALL_AT, fetch, allowed=None, left_out=_NONE, choice=choice)[1]
-            return np.where(found < 0, -1, np.searchsorted(self._body.ids, found))
+        def search(structure: IndexStructure, queries: Floats) -> Ids:
+            hits = self._main.search(queries, RECALL_AT, fetch, allowed=None, excluded=_NONE, structure=structure)[1]
+            return np.where(hits < 0, -1, np.searchsorted(self._main.ids, hits))
 
-        return tune(self._body.choice.structure, search, vectors, samples, asked)
+        return tune(self._main.structure.structure, search, vectors, samples, target)
 
     def refreshed(self) -> VectorIndex:
-        """In step with the catalog: this index if nothing changed, else a new one that shares what it can."""
+        """An index in step with the catalog: this one if nothing changed, else a new one that shares what it can."""
         catalog, kind = self._catalog, self._kind
-        if catalog.vector_stamp(kind) == self.stamp:
+        if vector_stamp(catalog, kind) == self.stamp:
             return self
-        there = describe(catalog, kind)
-        if there is not None and there.stamp != self._body.stamp:
-            body = read_segment(catalog, kind)  # another process has built anew
-            if body is not None:
-                return VectorIndex(catalog, kind, body).refreshed()
-        with catalog.snapshot() as now:
-            stamp = now.vector_stamp(kind)
+        description = read_description(catalog, kind)
+        if description is not None and description.stamp != self._main.stamp:
+            main = read_segment(catalog, kind)  # another process has rebuilt it
+            if main is not None:
+                return VectorIndex(catalog, kind, main).refreshed()
+        with catalog.snapshot() as snapshot:
+            stamp = vector_stamp(snapshot, kind)
             if stamp.fingerprint == self.stamp.fingerprint and stamp.changes >= self.stamp.changes:
-                return self._followed(now, stamp)
+                return self._advanced(snapshot, stamp)
         return self.open(catalog, kind)
 
-    def _followed(self, now: Catalog, stamp: Stamp) -> VectorIndex:
-        """This index and what came and went until a later stamp of the catalog, which stands as it was then."""
-        parts = [part.ids for part in (self._body, *self._tail)]
-        highest = max((int(ids[-1]) for ids in parts if len(ids)), default=0)
-        came, gone = now.vector_ids(self._kind, above=highest), self._gone
-        if not stamp.changes - self.stamp.changes == len(came) == stamp.count - self.stamp.count:
-            # Other changes than these, so a million ids have to be read.
-            held, ids = np.sort(np.concatenate(parts)), now.vector_ids(self._kind)
-            came, gone = np.setdiff1d(ids, held, assume_unique=True), np.setdiff1d(held, ids, assume_unique=True)
+    def _advanced(self, snapshot: Catalog, stamp: Stamp) -> VectorIndex:
+        """This index with the items added and removed until a later stamp, that of the snapshot."""
+        held = [segment.ids for segment in (self._main, *self._tail)]
+        highest = max((int(ids[-1]) for ids in held if len(ids)), default=0)
+        added, removed = vector_ids(snapshot, self._kind, above=highest), self._removed
+        if not stamp.changes - self.stamp.changes == len(added) == stamp.count - self.stamp.count:
+            # Some were removed or came back, so all ids must be read.
+            known, ids = np.sort(np.concatenate(held)), vector_ids(snapshot, self._kind)
+            added, removed = np.setdiff1d(ids, known, assume_unique=True), np.setdiff1d(known, ids, assume_unique=True)
         tail = self._tail
-        if len(came):
-            tail = grown(tail, Segment.block(came, now.vectors_of(self._kind, came), stamp))
-        found = VectorIndex(self._catalog, self._kind, self._body, tail, gone)
-        found.stamp = stamp
-        return found
+        if len(added):
+            tail = append_block(tail, Segment.block(added, vectors_of(snapshot, self._kind, added), stamp))
+        index = VectorIndex(self._catalog, self._kind, self._main, tail, removed)
+        index.stamp = stamp
+        return index
 
     # --- searching ---
 
@@ -171,8 +172,8 @@ class VectorIndex:
 
         Args:
             queries: vectors of length 1.
-            k: how many a query, at least 1; fewer come back where there are not so many.
-            allowed: ids to choose among; None for all. Up to 50,000 of them are compared one by one, which is exact.
+            k: hits for each query, at least 1; fewer are returned if there are not so many items.
+            allowed: ids to search among; None for all. Up to 50,000 of them are compared one by one, which is exact.
             hidden: ids to leave out.
 
         Shape:
@@ -182,22 +183,23 @@ class VectorIndex:
             Cosines (B, K) descending, and ids (B, K).
         """
         x = np.ascontiguousarray(queries, np.float32)
-        left_out = np.union1d(self._gone, hidden) if len(self._gone) else hidden
-        parts = [
-            part.search(x, k, self._fetch, allowed=allowed, left_out=left_out) for part in (self._body, *self._tail)
+        excluded = np.union1d(self._removed, hidden) if len(self._removed) else hidden
+        results = [
+            segment.search(x, k, self._fetch, allowed=allowed, excluded=excluded)
+            for segment in (self._main, *self._tail)
         ]
         if not self._tail:
-            return _full(*parts[0])
-        scores, ids = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
+            return _full(*results[0])
+        scores, ids = (np.concatenate(side, axis=1) for side in zip(*results, strict=True))
         scores = np.where(ids < 0, -np.inf, scores)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return _full(np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1))
 
     def _fetch(self, ids: Ids) -> Floats:
-        return self._catalog.vectors_of(self._kind, ids)
+        return vectors_of(self._catalog, self._kind, ids)
 
 
 def _full(scores: Floats, ids: Ids) -> tuple[Floats, Ids]:
-    """The columns in which every query has found something."""
+    """Keep the columns in which every query has a hit."""
     full = int((ids >= 0).sum(1).min(initial=ids.shape[1]))
     return np.ascontiguousarray(scores[:, :full]), np.ascontiguousarray(ids[:, :full])

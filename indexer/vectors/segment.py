@@ -1,7 +1,7 @@
-"""A FAISS structure over some of a catalog's items. It never changes once it is built, so threads may share it.
+"""A FAISS index over some of a catalog's items. It is immutable, so threads may share it.
 
-On a GPU where there is one, or over all of several. That path follows FAISS's documentation ("Faiss on the GPU") and
-has not been run on hardware; GPU indexes are not thread-safe, not even for reads, hence the lock.
+It runs on the GPU if there is one, sharded if there are several. That path follows FAISS's documentation ("Faiss on
+the GPU") and has not been run on hardware; GPU indexes are not thread-safe, even for reads, hence the lock.
 """
 
 from __future__ import annotations
@@ -18,59 +18,59 @@ from ..catalog.records import Ids, Stamp
 from .structure import EXACT_UNTIL, IndexStructure, build
 
 BLOCK = 8192
-"""Blocks are not joined to larger ones than this; that takes some milliseconds."""
+"""The most vectors in a merged block; merging that many takes a few milliseconds."""
 
 RESCORED = 10
-"""Of a compressed structure's answers, so many times as are wanted are compared by their stored vectors."""
+"""A compressed structure returns this many times k candidates, which are ranked by their stored vectors."""
 
 Fetch = Callable[[Ids], Floats]
 """Stored vectors (N, D) of items."""
 
 
 class Segment:
-    """Row r of a FAISS index is item `ids[r]`, ascending; `stamp` is the catalog's when it was built."""
+    """A FAISS index whose row r is item `ids[r]`, ascending; `stamp` is that of the catalog when it was built."""
 
     def __init__(
         self,
         index: Any,  # noqa: ANN401  faiss has no types
         ids: Ids,
-        choice: IndexStructure,
+        structure: IndexStructure,
         stamp: Stamp,
         *,
         gpu: bool = True,
     ) -> None:
         import faiss  # noqa: PLC0415  loads a large library that listings do not need
 
-        self.index, self.ids, self.choice, self.stamp = index, ids, choice, stamp
+        self.index, self.ids, self.structure, self.stamp = index, ids, structure, stamp
         self._faiss = faiss
         self._lock = threading.Lock()
-        self._gpu = _on_gpus(index) if gpu and len(ids) and choice.structure != "HNSW" and gpu_count() else None
+        self._gpu = _on_gpus(index) if gpu and len(ids) and structure.structure != "HNSW" and gpu_count() else None
 
     @classmethod
-    def made(cls, structure: str, ids: Ids, vectors: Floats, stamp: Stamp) -> Segment:
-        """Build over the vectors (N, D) of items."""
-        return cls(build(structure, vectors), ids, IndexStructure(structure), stamp)
+    def build(cls, name: str, ids: Ids, vectors: Floats, stamp: Stamp) -> Segment:
+        """Build a structure over the vectors (N, D) of items."""
+        return cls(build(name, vectors), ids, IndexStructure(name), stamp)
 
     @classmethod
     def block(cls, ids: Ids, vectors: Floats, stamp: Stamp) -> Segment:
-        """A part of what came since a body was built, compared one by one; on the CPU, for it does not live long."""
+        """A block of recently added items, compared one by one; on the CPU, because it is short-lived."""
         return cls(build("exact", vectors), ids, IndexStructure("exact", recall=1.0), stamp, gpu=False)
 
     def joined(self, other: Segment) -> Segment:
-        """A new block that holds what two hold."""
+        """Merge two blocks into a new one."""
         ids = np.concatenate([self.ids, other.ids])
         vectors = np.concatenate([part.index.reconstruct_n(0, len(part.ids)) for part in (self, other)])
         order = np.argsort(ids, kind="stable")
         return Segment.block(ids[order], vectors[order], other.stamp)
 
     def rows(self, ids: Ids) -> Ids:
-        """Rows of those of some items (ascending ids) that are here."""
-        if len(self.ids):  # a block lies in a small part of them
+        """The rows of those items (ascending ids) that this segment holds."""
+        if len(self.ids):  # a block covers a small range of ids
             ids = ids[np.searchsorted(ids, self.ids[0]) : np.searchsorted(ids, self.ids[-1], "right")]
-        places = np.searchsorted(self.ids, ids)
-        there = places < len(self.ids)
-        there[there] = self.ids[places[there]] == ids[there]
-        return places[there]
+        rows = np.searchsorted(self.ids, ids)
+        held = rows < len(self.ids)
+        held[held] = self.ids[rows[held]] == ids[held]
+        return rows[held]
 
     def search(
         self,
@@ -79,30 +79,30 @@ class Segment:
         fetch: Fetch,
         *,
         allowed: Ids | None,
-        left_out: Ids,
-        choice: IndexStructure | None = None,
+        excluded: Ids,
+        structure: IndexStructure | None = None,
     ) -> tuple[Floats, Ids]:
-        """The k nearest of the allowed items (None for all) that are not left out.
+        """Find the k nearest of the allowed items (None for all) that are not excluded.
 
         Shape:
-            - x: (B, D); allowed, left_out: (M,), ascending.
+            - x: (B, D); allowed, excluded: (M,), ascending.
 
         Returns:
             Cosines descending and ids, both (B, K); id -1 where a structure found fewer.
         """
-        choice = choice or self.choice
-        chosen = None
+        structure = structure or self.structure
+        selected = None
         if allowed is not None:
-            chosen = np.zeros(len(self.ids), bool)
-            chosen[self.rows(allowed)] = True
-            chosen[self.rows(left_out)] = False
-        elif len(left_out) and len(banned := self.rows(left_out)):
-            chosen = np.ones(len(self.ids), bool)
-            chosen[banned] = False
-        count = len(self.ids) if chosen is None else int(chosen.sum())
+            selected = np.zeros(len(self.ids), bool)
+            selected[self.rows(allowed)] = True
+            selected[self.rows(excluded)] = False
+        elif len(excluded) and len(excluded_rows := self.rows(excluded)):
+            selected = np.ones(len(self.ids), bool)
+            selected[excluded_rows] = False
+        count = len(self.ids) if selected is None else int(selected.sum())
         if not (k := min(k, count)):
             return np.empty((len(x), 0), np.float32), np.empty((len(x), 0), np.int64)
-        scores, rows = self._nearest(x, k, fetch, chosen, count, choice)
+        scores, rows = self._nearest(x, k, fetch, selected, count, structure)
         ids = self.ids[rows]
         ids[rows < 0] = -1
         return scores, ids
@@ -112,32 +112,32 @@ class Segment:
         x: Floats,
         k: int,
         fetch: Fetch,
-        chosen: np.ndarray[Any, np.dtype[np.bool_]] | None,
+        selected: np.ndarray[Any, np.dtype[np.bool_]] | None,
         count: int,
-        choice: IndexStructure,
+        structure: IndexStructure,
     ) -> tuple[Floats, Ids]:
-        selector, breadth = None, choice.breadth
-        if chosen is not None:  # the fewer are chosen, the farther one must look to meet k of them
-            selector = self._faiss.IDSelectorBitmap(np.packbits(chosen, bitorder="little"))
+        selector, breadth = None, structure.breadth
+        if selected is not None:  # the fewer are selected, the more must be visited to find k of them
+            selector = self._faiss.IDSelectorBitmap(np.packbits(selected, bitorder="little"))
             breadth = round(breadth * len(self.ids) / count)
-        if choice.structure == "exact":
+        if structure.structure == "exact":
             return self._run(x, k, None if selector is None else self._faiss.SearchParameters(sel=selector))
-        if choice.structure == "HNSW":
-            if selector is not None and count <= EXACT_UNTIL:  # one by one, which is exact, and quick for so few
+        if structure.structure == "HNSW":
+            if selector is not None and count <= EXACT_UNTIL:  # one by one: exact, and fast for so few
                 storage = self._faiss.downcast_index(self.index.storage)
                 return storage.search(x, k, params=self._faiss.SearchParameters(sel=selector))
             return self._run(x, k, self._faiss.SearchParametersHNSW(efSearch=max(k, breadth), sel=selector))
         lists = min(breadth, self.index.nlist) if count > EXACT_UNTIL else self.index.nlist
         parameters = self._faiss.SearchParametersIVF(nprobe=max(1, lists), sel=selector)
-        if choice.structure == "IVF-SQ":
+        if structure.structure == "IVF-SQ":
             return self._run(x, k, parameters)
         return self._rescored(x, k, self._run(x, min(RESCORED * k, count), parameters)[1], fetch)
 
     def _rescored(self, x: Floats, k: int, rows: Ids, fetch: Fetch) -> tuple[Floats, Ids]:
         """The k best of some rows (B, M) by their stored vectors."""
-        wanted, places = np.unique(rows, return_inverse=True)
-        vectors = np.zeros((len(wanted), x.shape[1]), np.float32)
-        vectors[wanted >= 0] = fetch(self.ids[wanted[wanted >= 0]])
+        distinct, places = np.unique(rows, return_inverse=True)
+        vectors = np.zeros((len(distinct), x.shape[1]), np.float32)
+        vectors[distinct >= 0] = fetch(self.ids[distinct[distinct >= 0]])
         scores = np.einsum("bd,bmd->bm", x, vectors[places.reshape(rows.shape)])
         scores[rows < 0] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
@@ -150,10 +150,10 @@ class Segment:
         return self.index.search(x, k, params=parameters)
 
 
-def grown(blocks: tuple[Segment, ...], block: Segment) -> tuple[Segment, ...]:
-    """The blocks and one more; it joins the last while that is not twice its size, so there are few, and no long wait.
+def append_block(blocks: tuple[Segment, ...], block: Segment) -> tuple[Segment, ...]:
+    """Add a block, merging it with the last one while that is less than twice its size: few blocks, and short merges.
 
-    A vector is copied as often as its block doubles: some times, however many there are.
+    A vector is copied each time its block doubles, so only a few times however many vectors there are.
     """
     while blocks and len(blocks[-1].ids) < min(2 * len(block.ids), BLOCK + 1 - len(block.ids)):
         block, blocks = blocks[-1].joined(block), blocks[:-1]
@@ -161,7 +161,7 @@ def grown(blocks: tuple[Segment, ...], block: Segment) -> tuple[Segment, ...]:
 
 
 def _on_gpus(index: Any) -> Any:  # noqa: ANN401  faiss has no types
-    """A copy of an index on the GPU, its vectors shared out where there are several."""
+    """Copy an index to the GPU, sharded if there are several."""
     import faiss  # noqa: PLC0415  as above
 
     options = faiss.GpuMultipleClonerOptions()
@@ -170,7 +170,7 @@ def _on_gpus(index: Any) -> Any:  # noqa: ANN401  faiss has no types
 
 
 def gpu_count() -> int:
-    """How many GPUs FAISS can use here; 0 for a build without GPU support."""
+    """The number of GPUs that FAISS can use; 0 for a build without GPU support."""
     import faiss  # noqa: PLC0415  as above
 
     return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0

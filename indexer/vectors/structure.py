@@ -1,4 +1,4 @@
-"""Which FAISS structure serves how many vectors, how it is built, and how thoroughly it must be searched."""
+"""The FAISS structure for a number of vectors: how to choose, build and tune it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy.typing as npt
 from encoders import Floats
 
 EXACT_UNTIL = 50_000
-"""So many vectors are compared one by one in some milliseconds; a graph over them would take half a minute to build."""
+"""Up to this many vectors are compared one by one, in milliseconds; building a graph over them takes half a minute."""
 
 GRAPH_UNTIL = 4_000_000
-"""Up to here a graph over half-precision vectors fits into a laptop's memory, at about a kilobyte a vector."""
+"""Up to this many vectors a graph in half precision fits into a laptop's memory, at about a kilobyte a vector."""
 
 RECALL = 0.98
-"""Of the ten nearest, the share that is to be found."""
+"""Target for recall at 10."""
 
 RECALL_AT = 10
 
 LINKS = 32
-"""Of a graph, to each side (HNSW's M)."""
+"""HNSW's M."""
 
 BUILD_BREADTH = 80
 """HNSW's efConstruction."""
@@ -33,10 +33,10 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class IndexStructure:
-    """A structure, and how it is searched.
+    """A FAISS structure and its search parameter.
 
-    `breadth` is HNSW's efSearch or IVF's nprobe, 0 for exact search. `recall` at 10 was measured against exact search
-    when it was built; None before that.
+    `breadth` is HNSW's efSearch or IVF's nprobe, 0 for exact search. `recall` at 10 is measured against exact search
+    when the structure is built; None before that.
     """
 
     structure: str
@@ -44,8 +44,8 @@ class IndexStructure:
     recall: float | None = None
 
 
-def choose(count: int, *, gpu: bool) -> str:
-    """The structure for so many vectors: `exact`, `HNSW`, `IVF-SQ` or `IVF-PQ`; HNSW is for the CPU only.
+def structure_for(count: int, *, gpu: bool) -> str:
+    """The name of the structure for a number of vectors: `exact`, `HNSW` (CPU only), `IVF-SQ` or `IVF-PQ`.
 
     Source: FAISS's wiki, "Guidelines to choose an index".
     """
@@ -56,8 +56,8 @@ def choose(count: int, *, gpu: bool) -> str:
     return "IVF-PQ"
 
 
-def build(structure: str, vectors: Floats) -> Any:  # noqa: ANN401  faiss has no types
-    """A FAISS index by inner product over vectors (N, D), whose ids are their rows."""
+def build(name: str, vectors: Floats) -> Any:  # noqa: ANN401  faiss has no types
+    """Build an inner-product FAISS index over vectors (N, D); its ids are their rows."""
     import faiss  # noqa: PLC0415  loads a large library that listings do not need
 
     count, dimension = vectors.shape
@@ -66,10 +66,10 @@ def build(structure: str, vectors: Floats) -> Any:  # noqa: ANN401  faiss has no
         "exact": "Flat",
         "HNSW": f"HNSW{LINKS},SQfp16",
         "IVF-SQ": f"IVF{_lists(count)},SQfp16",
-        "IVF-PQ": f"IVF{_lists(count)},PQ{codes}",
-    }[structure]
+        "IVF-PQ": f"IVF{_lists(count)},PQ{codes}np",  # no polysemous training, seconds a byte: its filter is not used
+    }[name]
     index = faiss.index_factory(max(1, dimension), recipe, faiss.METRIC_INNER_PRODUCT)
-    if structure == "HNSW":
+    if name == "HNSW":
         index.hnsw.efConstruction = BUILD_BREADTH
     if not index.is_trained:
         index.train(spread(vectors, 64 * _lists(count)))
@@ -79,20 +79,20 @@ def build(structure: str, vectors: Floats) -> Any:  # noqa: ANN401  faiss has no
 
 
 def _lists(count: int) -> int:
-    """How many inverted lists: about four times the root of the count, a power of two."""
+    """The number of inverted lists: about four times the square root of the count, a power of two."""
     return 1 << round(np.log2(max(1.0, 4 * count**0.5)))
 
 
-def spread(vectors: Floats, most: int) -> Floats:
-    """At most so many of the vectors, evenly spread."""
-    rows = np.unique(np.linspace(0, len(vectors) - 1, min(most, len(vectors)), dtype=np.int64))
+def spread(vectors: Floats, limit: int) -> Floats:
+    """An evenly spaced sample of at most `limit` vectors."""
+    rows = np.unique(np.linspace(0, len(vectors) - 1, min(limit, len(vectors)), dtype=np.int64))
     return np.ascontiguousarray(vectors[rows], np.float32)
 
 
-def beside(vectors: Floats) -> Floats:
-    """Queries at an angle of 45 degrees to vectors (N, D) of length 1. Seeded.
+def perturbed(vectors: Floats) -> Floats:
+    """Vectors (N, D) of length 1, each turned by 45 degrees in a random direction. Seeded.
 
-    What is searched with is not in the index; a graph finds the neighbours of what it holds more easily.
+    Real queries are not in the index, and a graph finds the neighbours of its own vectors more easily.
     """
     noise = np.random.default_rng(0).standard_normal(vectors.shape, np.float32)
     noise -= (noise * vectors).sum(1, keepdims=True) * vectors
@@ -101,42 +101,42 @@ def beside(vectors: Floats) -> Floats:
 
 
 def tune(
-    structure: str,
+    name: str,
     search: Callable[[IndexStructure, Floats], Rows],
     vectors: Floats,
     samples: list[Floats],
-    asked: float,
+    target: float,
 ) -> IndexStructure:
-    """The least breadth whose recall at 10 is at least what is asked for, or the greatest there is.
+    """Find the smallest breadth whose recall at 10 reaches a target; the largest breadth if none does.
 
     Args:
-        structure: what was built over the vectors.
-        search: rows (B, 10) that a choice finds for queries (B, D).
+        name: the structure that was built over the vectors.
+        search: returns the rows (B, 10) that are found for queries (B, D).
         vectors: all of them (N, D).
-        samples: kinds of queries, each (B, D); the worst served of them counts.
-        asked: recall in [0, 1].
+        samples: kinds of queries, each (B, D); the lowest recall among them counts.
+        target: recall in [0, 1].
     """
     import faiss  # noqa: PLC0415  as above
 
     flat = np.ascontiguousarray(vectors, np.float32)
     truths = [faiss.knn(queries, flat, RECALL_AT, faiss.METRIC_INNER_PRODUCT)[1] for queries in samples]
-    choice = IndexStructure(structure)
-    for breadth in _breadths(structure, len(vectors)):
-        choice = IndexStructure(structure, breadth)
-        found = min(_recall(search(choice, queries), truth) for queries, truth in zip(samples, truths, strict=True))
-        choice = IndexStructure(structure, breadth, round(found, 4))
-        if found >= asked:
+    structure = IndexStructure(name)
+    for breadth in _breadths(name, len(vectors)):
+        structure = IndexStructure(name, breadth)
+        recall = min(_recall(search(structure, queries), truth) for queries, truth in zip(samples, truths, strict=True))
+        structure = IndexStructure(name, breadth, round(recall, 4))
+        if recall >= target:
             break
-    return choice
+    return structure
 
 
-def _breadths(structure: str, count: int) -> list[int]:
-    """From quick to thorough, in steps of about 1.4."""
-    least, most = (RECALL_AT, 2048) if structure == "HNSW" else (1, _lists(count))
-    steps = int(2 * np.log2(most / least)) + 1
-    return sorted({min(most, round(least * 2 ** (step / 2))) for step in range(steps + 1)})
+def _breadths(name: str, count: int) -> list[int]:
+    """Search breadths to try, ascending in steps of about 1.4."""
+    lowest, highest = (RECALL_AT, 2048) if name == "HNSW" else (1, _lists(count))
+    steps = int(2 * np.log2(highest / lowest)) + 1
+    return sorted({min(highest, round(lowest * 2 ** (step / 2))) for step in range(steps + 1)})
 
 
-def _recall(found: Rows, truth: Rows) -> float:
-    shared = [len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, truth, strict=True)]
-    return float(np.mean(shared))
+def _recall(hits: Rows, truth: Rows) -> float:
+    shares = [len(np.intersect1d(hit, nearest)) / len(nearest) for hit, nearest in zip(hits, truth, strict=True)]
+    return float(np.mean(shares))

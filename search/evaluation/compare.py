@@ -16,6 +16,10 @@ from encoders import Encoder, ImageFeatures, Pixels, caption_bank
 from encoders.progress import Progress, no_progress
 from encoders.recall import Ranks
 from indexer import Catalog, open_image
+from indexer.catalog.captions import caption_texts
+from indexer.catalog.contents import catalog_stats
+from indexer.catalog.embeddings import bytes_per_item, features_of, unembedded_ids
+from indexer.catalog.images import content_hashes, images_by_id
 from indexer.catalog.records import EncoderRow, Ids, Kind
 from indexer.errors import DecodeError
 from indexer.pictures.decode import reading_size
@@ -118,7 +122,7 @@ def compare_models(
     first: dict[str, Ids] = {}
     for model in models:
         encoder, seen = load(model), catalog.for_model(model.name, model.fingerprint)
-        vectors, regions = seen.features(Kind.IMAGE, task.ids.tolist())
+        vectors, regions = features_of(seen, Kind.IMAGE, task.ids.tolist())
         images, evaluation, agreement = ImageFeatures(vectors, np.stack(regions)), None, None
 
         def report(phase: str, done: int, total: int, name: str = model.name) -> None:
@@ -138,15 +142,20 @@ def compare_models(
 
 def _task(catalog: Catalog, models: Sequence[EncoderRow], sample: int, depth: int, seed: int) -> _Task:
     """A sample of the images with captions of their own, or where there is none, of all, with lines of the bank."""
-    common: Ids = np.array(sorted(catalog.content_hashes().values()), np.int64)
+    common: Ids = np.array(sorted(content_hashes(catalog).values()), np.int64)
     for model in models:
-        common = np.setdiff1d(common, catalog.for_model(model.name, model.fingerprint).unembedded(Kind.IMAGE))
+        common = np.setdiff1d(common, unembedded_ids(catalog.for_model(model.name, model.fingerprint), Kind.IMAGE))
     if not len(common):
         raise EvaluationError(
             f"no image in {catalog.directory} is embedded by all of: {', '.join(model.name for model in models)}; "
             "embed them with: crosslook models add MODEL_DIR"
         )
-    own = [pair for source in catalog.stats().captions if source != "bank" for pair in catalog.caption_texts(source)]
+    own = [
+        pair
+        for source in catalog_stats(catalog).captions
+        if source != "bank"
+        for pair in caption_texts(catalog, source)
+    ]
     texts: dict[int, set[str]] = {}
     for image_id, text in own:
         if image_id is not None:
@@ -193,12 +202,12 @@ def _speed(seen: Catalog, encoder: Encoder, task: _Task) -> tuple[float, float |
         times.append(1000 * (time.perf_counter() - began))
     del times[0]  # it loaded what the others needed
     rate = _images_per_second(seen, encoder, task.ids[: TIMED_IMAGES + WARM_UP].tolist())
-    return round(statistics.median(times), 1), rate, round(seen.bytes_an_item(Kind.IMAGE))
+    return round(statistics.median(times), 1), rate, round(bytes_per_item(seen, Kind.IMAGE))
 
 
 def _images_per_second(seen: Catalog, encoder: Encoder, ids: list[int]) -> float | None:
     """How fast pictures are read and encoded, in batches of 32; None where no file can be read."""
-    paths = [record.path for record in seen.images(ids).values() if record.path is not None]
+    paths = [record.path for record in images_by_id(seen, ids).values() if record.path is not None]
 
     def read(path: Path) -> Pixels | None:
         try:

@@ -22,7 +22,7 @@ import numpy as np
 
 from encoders import Floats
 from indexer import Catalog
-from indexer.catalog.fulltext import images_named, images_that_say
+from indexer.catalog.fulltext import images_named, images_with_term
 from indexer.catalog.records import Ids
 
 from .query import Query
@@ -104,7 +104,7 @@ def find_keywords(
     for sign, words in ((1, included), (-1, _words(query.without))):
         for word, unknown in zip(words, strangeness(words), strict=True):
             if unknown >= FAMILIAR:
-                names, captions = images_that_say(catalog, word, limit=MOST)
+                names, captions = images_with_term(catalog, word, limit=MOST)
                 weight = sign * unknown * _weight(len(np.union1d(names, captions)), count)
                 if weight and max(len(names), len(captions)) < MOST:
                     terms.append(Term(word, weight, names, captions))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from api.errors import ApiError
 from api.server import Settings, create_app
 from api.server.service import Service
 from search import SearchEngine
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_a_refusal_is_an_error_with_its_type(asked: Client) -> None:
     with pytest.raises(ProblemError, match="no image has the id 999") as told:
         asked.image(999)
     assert told.value.problem.type == "urn:crosslook:problem:image-not-found"
-    with pytest.raises(ProblemError, match="no field 'colour'"):
+    with pytest.raises(ProblemError, match="unknown field 'colour'"):
         asked.search("red", where=["colour = red"])
 
 
@@ -88,7 +92,7 @@ def test_a_busy_server_is_asked_again(asked: Client, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(service.work, "_most", 0)
     monkeypatch.setattr("api.client.time.sleep", wait)
-    with pytest.raises(ProblemError, match="as many requests wait as may"):
+    with pytest.raises(ProblemError, match="Too many requests are waiting"):
         asked.search("red")
     asked._retries = 1
     assert asked.search("red").hits
@@ -126,3 +130,27 @@ def test_a_server_that_cannot_be_reached_is_told() -> None:
 def test_nobody_is_made_to_wait_for_ever(said: str, seconds: float) -> None:
     """Whatever stands in Retry-After."""
     assert _seconds({"retry-after": said}) == seconds
+
+
+SERVER_ONLY = ("fastapi", "starlette", "torch", "sqlalchemy", "faiss", "search", "indexer", "encoders", "api.server")
+
+
+@pytest.mark.parametrize(
+    ("module", "needed"),
+    [
+        ("api.client", {"api", "api.client", "api.contract", "api.errors"}),
+        ("api.contract.index", {"api", "api.contract"}),
+        ("api.contract.jobs", {"api", "api.contract"}),
+        ("api.contract.search", {"api", "api.contract"}),
+    ],
+)
+def test_the_client_loads_no_server(module: str, needed: set[str]) -> None:
+    """Nor torch, nor another room: a program that asks a server elsewhere needs pydantic and httpx2 alone."""
+    code = f"import sys, {module}; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules = set(run.stdout.split())
+    assert not {name for name in modules if name.startswith(tuple(f"{room}." for room in SERVER_ONLY))}
+    assert not modules.intersection(SERVER_ONLY)
+    ours = {name for name in modules if name.partition(".")[0] == "api"}
+    assert {".".join(name.split(".")[:2]) for name in ours} == needed
+    assert ("httpx2" in modules) == (module == "api.client")

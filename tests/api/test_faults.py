@@ -21,7 +21,7 @@ def test_a_damaged_catalog_is_one_sentence(run: Run, indexed: Catalog, folder: P
         assert (done.status, done.out) == (1, "")
         said = " ".join(done.err.split())
         assert "is damaged (" in said
-        assert said.endswith("restore it, or index again elsewhere")
+        assert said.endswith("restore it from a backup, or index into another directory")
     assert run("doctor", "--index", directory).status == 1
 
 

@@ -1,7 +1,7 @@
-"""Chromium, and real servers over a real index of real photographs, made once for this folder of tests.
+"""Chromium, and servers for it: two real ones over photographs, started once, and quick ones with a fake model.
 
-Without Chromium these tests are skipped, with the reason; where BROWSER_TESTS is `required`, as in CI, its
-absence is a failure.
+Without Chromium these tests are skipped, with the reason; where BROWSER_TESTS is `required`, as in CI, its absence is
+a failure.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,13 +22,21 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from api.server import Settings, create_app
+from api.server.gate.keys import KeyStore
 from encoders import load_encoder
+from encoders.features import ImageFeatures, Pixels
 from indexer import Catalog, add_model, index_paths
+from search import SearchEngine
+from tests.api.conftest import BANK
+from tests.api.server.conftest import listening
+from tests.browser.actions import frames, near_duplicates_known, wait_until
 from tests.browser.collection import Collection, make_collection, make_second_model
+from tests.fakes import FakeEncoder
 
 ROOT = Path(__file__).parent.parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-LONG = 120.0  # seconds until a server has loaded its model, on a slow machine
+START_SECONDS = 120.0  # until a server has loaded its model, on a slow machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,47 +44,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.flaky(reruns=2))  # what is shown in time depends on who else uses the machine
-
-
-@dataclass
-class Served:
-    """A running server."""
-
-    url: str
-    process: subprocess.Popen[str]
-
-    def stop(self) -> None:
-        """End it, as an administrator does."""
-        self.process.terminate()
-        self.process.wait(LONG)
 
 
 @contextmanager
-def serving(index: Path, *arguments: object, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """`crosslook serve` over an index, ready to search."""
+def serving(index: Path, *arguments: object, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run `crosslook serve` over an index; yields its URL once it can search."""
     command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--index", str(index), *map(str, arguments)]
     log = index.parent / f"{index.name}-{time.monotonic_ns()}.log"
     with log.open("w", encoding="utf-8") as stderr:
         variables = os.environ | {"XDG_CACHE_HOME": str(index.parent / "cache")} | dict(environment or {})
         process = subprocess.Popen(command, cwd=ROOT, stderr=stderr, stdout=stderr, text=True, env=variables)
         try:
-            yield Served(_ready(process, log), process)
+            yield _ready(process, log)
         finally:
             if process.poll() is None:
                 process.terminate()
-            process.wait(LONG)
+            process.wait(START_SECONDS)
 
 
 def _ready(process: subprocess.Popen[str], log: Path) -> str:
-    """Where it is, once it can search."""
-    until = time.monotonic() + LONG
-    while time.monotonic() < until and process.poll() is None:
-        found = re.search(r"at (http://\S+:\d+)", log.read_text(encoding="utf-8"))
-        if found:
+    """Wait until the server can search, and return its URL."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        address = re.search(r"at (http://\S+:\d+)", log.read_text(encoding="utf-8"))
+        if address:
             try:
-                with urlopen(f"{found[1]}/readyz", timeout=5):  # noqa: S310  http
-                    return found[1]
+                with urlopen(f"{address[1]}/readyz", timeout=5):  # noqa: S310  http
+                    return address[1]
             except OSError:
                 pass
         time.sleep(0.1)
@@ -101,27 +96,91 @@ def index(collection: Collection, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="package")
-def served(index: Path, collection: Collection) -> Iterator[Served]:
+def url(index: Path, collection: Collection) -> Iterator[str]:
     """A server over that index, which no test changes."""
-    with serving(index, "--root", collection.path) as running:
-        yield running
+    with serving(index, "--root", collection.path) as address:
+        yield address
 
 
-Start = Callable[..., Served]
+@dataclass(frozen=True)
+class Keyed:
+    """A server that asks for a key, and one that may read."""
+
+    url: str
+    key: str
+
+
+@pytest.fixture(scope="package")
+def keyed(index: Path) -> Iterator[Keyed]:
+    """A server over the same index that asks for a key."""
+    key = KeyStore(index).add("reader", ["read"])[1]
+    with serving(index, environment={"CROSSLOOK_REQUIRE_KEYS": "true"}) as address:
+        yield Keyed(address, key)
+
+
+class GatedEncoder(FakeEncoder):
+    """A fake model that can be made to wait in the middle of an indexing job, for as long as a test looks at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gate = threading.Event()
+        self._gate.set()
+        self._batches = 0
+
+    def hold(self, *, after: int) -> None:
+        """Let so many batches of pictures through, and no more until `release`."""
+        self._batches = after
+        self._gate.clear()
+
+    def release(self) -> None:
+        """Let all the others through."""
+        self._gate.set()
+
+    def encode_images(self, pixels: Pixels) -> ImageFeatures:
+        """Wait where the test says so."""
+        if self._batches == 0:
+            self._gate.wait()
+        self._batches = max(0, self._batches - 1)
+        return super().encode_images(pixels)
+
+
+@dataclass(frozen=True)
+class QuickServer:
+    """A server in this process over an index of its own, empty at first, with a fake model."""
+
+    url: str
+    index: Path
+    encoder: GatedEncoder
+
+
+Quick = Callable[..., QuickServer]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """Further servers, with settings of their own; they end with the test."""
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Quick]:
+    """Start servers over empty indexes: `quick(root, …, require_keys=True)`. They end with the test."""
+    monkeypatch.setattr("search.caption_search.caption_bank", lambda: BANK)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with ExitStack() as stack:
-        yield lambda *arguments, **options: stack.enter_context(serving(*arguments, **options))
+
+        def start(*roots: Path, require_keys: bool = False) -> QuickServer:
+            index, encoder = tmp_path / "index", GatedEncoder()
+            Catalog.open(index, create=True).close()
+            settings = Settings(roots=list(roots), require_keys=require_keys)
+            engine = stack.enter_context(SearchEngine.open(index, encoder=encoder))
+            server = listening(create_app(engine, settings), settings)
+            stack.enter_context(server)
+            stack.callback(encoder.release)  # a job that waits would never end
+            return QuickServer(f"http://127.0.0.1:{server.port}", index, encoder)
+
+        yield start
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium; ended when this folder's tests are done, for its event loop would hinder asyncio in others."""
-    named = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if named is None:
+    """Chromium; closed when this folder's tests are done, because its event loop would hinder asyncio in others."""
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
         reason = "no Chromium: apt-get install chromium, or name one in CHROMIUM"
         if os.environ.get("BROWSER_TESTS") == "required":
             pytest.fail(reason)
@@ -129,38 +188,52 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=15_000)  # CI's machines have much to do
     sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root's Chromium has none
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=named, args=sandbox)
+        chromium = playwright.chromium.launch(executable_path=executable, args=sandbox)
         yield chromium
         chromium.close()
 
 
 @dataclass
 class Visit:
-    """A page, and what it said and asked for meanwhile."""
+    """A page, what its console said, and its requests."""
 
     page: Page
-    said: list[str] = field(default_factory=list)
-    asked: list[Request] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    pending: set[Request] = field(default_factory=set)
 
     def watch(self) -> None:
         """Listen from the start."""
-        self.page.on("console", self._listen)
-        self.page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
-        self.page.on("request", lambda request: self.asked.append(request))  # noqa: PLW0108  takes no bound method of C
+        self.page.on("console", self._log)
+        self.page.on("pageerror", lambda error: self.messages.append(f"uncaught: {error}"))
+        self.page.on("request", self._begin)
+        self.page.on("requestfinished", lambda request: self.pending.discard(request))  # noqa: PLW0108  as in _begin
+        self.page.on("requestfailed", lambda request: self.pending.discard(request))  # noqa: PLW0108  as in _begin
 
-    def _listen(self, message: ConsoleMessage) -> None:
+    def _begin(self, request: Request) -> None:  # Playwright takes no bound method of a built-in type
+        self.requests.append(request)
+        self.pending.add(request)
+
+    def _log(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.said.append(f"{message.type}: {message.text}")
+            self.messages.append(f"{message.type}: {message.text}")
 
-    def elsewhere(self) -> list[str]:
-        """What was asked of any other origin than the page's own."""
-        own = re.match(r"https?://[^/]+", self.page.url)
-        addresses = [request.url for request in self.asked]
-        return [a for a in addresses if not a.startswith(("data:", "blob:", own[0] if own else "http"))]
+    def wait_until_quiet(self) -> None:
+        """Wait until no request is on its way and the page has drawn the answers."""
+        wait_until(self.page, lambda: not self.pending)
+        frames(self.page)
+        wait_until(self.page, lambda: not self.pending)  # what those answers led to
+        frames(self.page)
+
+    def foreign_requests(self) -> list[str]:
+        """Requests to any origin but the page's own."""
+        origin = re.match(r"https?://[^/]+", self.page.url)
+        addresses = [request.url for request in self.requests]
+        return [a for a in addresses if not a.startswith(("data:", "blob:", origin[0] if origin else "http"))]
 
     def faults(self, *, failed_loads: bool) -> list[str]:
         """Errors and warnings; Chromium also writes one for each answer of 400 and more."""
-        return [said for said in self.said if not (failed_loads and "Failed to load resource" in said)]
+        return [text for text in self.messages if not (failed_loads and "Failed to load resource" in text)]
 
 
 Visits = Callable[..., Visit]
@@ -172,6 +245,7 @@ def visits(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visits]
 
     A test whose requests are meant to fail is marked `troubled`.
     """
+    request.getfixturevalue("quick")  # so that its servers outlive the pages
     opened: list[Visit] = []
     contexts: list[BrowserContext] = []
 
@@ -179,23 +253,26 @@ def visits(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visits]
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))  # type: ignore[arg-type]
         context.set_default_timeout(20_000)
         contexts.append(context)
-        found = Visit(context.new_page())
-        found.watch()
-        opened.append(found)
-        found.page.goto(url)
-        return found
+        new = Visit(context.new_page())
+        new.watch()
+        opened.append(new)
+        new.page.goto(url)
+        return new
 
     yield visit
     troubled = request.node.get_closest_marker("troubled") is not None
-    faults = [fault for found in opened for fault in found.faults(failed_loads=troubled)]
-    elsewhere = [address for found in opened for address in found.elsewhere()]
+    faults = [fault for visit in opened for fault in visit.faults(failed_loads=troubled)]
+    foreign = [address for visit in opened for address in visit.foreign_requests()]
     for context in contexts:
         context.close()
     assert not faults
-    assert not elsewhere
+    assert not foreign
 
 
 @pytest.fixture
-def page(visits: Visits, served: Served) -> Page:
-    """The page of the server over the photographs, just opened, on a laptop."""
-    return visits(served.url).page
+def page(visits: Visits, url: str) -> Page:
+    """The page of the server over the photographs, just opened on a laptop; it knows the near-duplicates."""
+    page = visits("about:blank").page
+    with near_duplicates_known(page):
+        page.goto(url)
+    return page

@@ -11,11 +11,9 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
-from api.server.gate.keys import KeyStore
-from indexer import Catalog
+from tests.browser.actions import animations_over, open_first, search, seen, tiles
 from tests.browser.collection import make_copies
-from tests.browser.conftest import Served, Start, Visits
-from tests.browser.look import open_first, search, seen, tiles
+from tests.browser.conftest import Keyed, Quick, Visit, Visits
 
 THEMES = ("light", "dark")
 RULES = {
@@ -23,14 +21,21 @@ RULES = {
 }
 
 
-def violations(page: Page) -> list[str]:
-    """What axe-core finds, after what fades in has."""
-    page.wait_for_timeout(350)
+def violations(visit: Visit) -> list[str]:
+    """What axe-core finds once every answer is drawn and nothing fades in any more."""
+    page = visit.page
+    visit.wait_until_quiet()
+    return quiet_violations(page)
+
+
+def quiet_violations(page: Page) -> list[str]:
+    """What axe-core finds on a page that goes on asking, as while a job runs."""
+    animations_over(page)
     page.evaluate(AXE_SCRIPT)
-    found = page.evaluate(f"axe.run(document, {json.dumps(RULES)})")["violations"]
+    rules = page.evaluate(f"axe.run(document, {json.dumps(RULES)})")["violations"]
     return [
         f"{rule['id']}: {node['html'][:160]} {node['failureSummary'].splitlines()[-1].strip()}"
-        for rule in found
+        for rule in rules
         for node in rule["nodes"]
     ]
 
@@ -90,9 +95,7 @@ def alike(page: Page, url: str) -> None:
     """Pictures like one, with its captions."""
     page.goto(f"{url}/?like=1")
     seen(page)
-    expect(
-        page.get_by_role("region", name="The picture that is looked for").get_by_role("listitem").first
-    ).to_be_visible()
+    expect(page.get_by_role("region", name="Query picture").get_by_role("listitem").first).to_be_visible()
 
 
 def comparing(page: Page, url: str) -> None:
@@ -116,7 +119,7 @@ def indexing(page: Page, url: str) -> None:
 def filtered_away(page: Page, url: str) -> None:
     """Filters that leave nothing."""
     page.goto(f"{url}/?from=1990&to=1991")
-    expect(page.get_by_role("heading", name="Nothing passes these filters")).to_be_visible()
+    expect(page.get_by_role("heading", name="No pictures match these filters")).to_be_visible()
 
 
 def failed(page: Page, url: str) -> None:
@@ -143,57 +146,56 @@ STATES: tuple[Callable[[Page, str], None], ...] = (
 @pytest.mark.troubled
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_a_state_has_no_violations(
-    visits: Visits, served: Served, state: Callable[[Page, str], None], theme: str
-) -> None:
+def test_a_state_has_no_violations(visits: Visits, url: str, state: Callable[[Page, str], None], theme: str) -> None:
     """Names, roles, order, contrast, in both themes."""
-    page = visits("about:blank", color_scheme=theme).page
-    state(page, served.url)
-    assert violations(page) == []
+    visit = visits("about:blank", color_scheme=theme)
+    state(visit.page, url)
+    assert violations(visit) == []
 
 
 @pytest.mark.troubled
 @pytest.mark.parametrize("theme", THEMES)
-def test_a_phone_has_no_violations(visits: Visits, served: Served, theme: str) -> None:
+def test_a_phone_has_no_violations(visits: Visits, url: str, theme: str) -> None:
     """The same page, in a narrow window."""
-    page = visits("about:blank", color_scheme=theme, viewport={"width": 360, "height": 740}, has_touch=True).page
+    visit = visits("about:blank", color_scheme=theme, viewport={"width": 360, "height": 740}, has_touch=True)
     for state in (browsing, searched, opened, filtering, comparing):
-        state(page, served.url)
-        assert violations(page) == [], state.__name__
+        state(visit.page, url)
+        assert violations(visit) == [], state.__name__
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_jobs_and_an_empty_index_have_no_violations(visits: Visits, start: Start, tmp_path: Path, theme: str) -> None:
-    """While a job runs, and its failures."""
+def test_jobs_and_an_empty_index_have_no_violations(visits: Visits, quick: Quick, tmp_path: Path, theme: str) -> None:
+    """Before a job, while it runs, and with its failures."""
     make_copies(tmp_path / "inbox", 300)
-    Catalog.open(tmp_path / "index", create=True).close()
-    page = visits(start(tmp_path / "index", "--root", tmp_path / "inbox").url, color_scheme=theme).page
+    server = quick(tmp_path / "inbox")
+    server.encoder.hold(after=2)
+    visit = visits(server.url, color_scheme=theme)
+    page = visit.page
     expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
-    assert violations(page) == []
+    assert violations(visit) == []
     page.get_by_role("button", name="Index folders").click()
     page.get_by_role("button", name="Index now").click()
-    expect(page.locator(".indexing-numbers")).to_contain_text("a second", timeout=60_000)
-    assert violations(page) == []
-    expect(page.locator("#indexing li").first).to_contain_text("Done", timeout=60_000)
+    expect(page.locator(".indexing-numbers")).to_contain_text("a second")
+    assert quiet_violations(page) == []
+    server.encoder.release()
+    expect(page.locator("#indexing li").first).to_contain_text("Done")
     page.get_by_text("1 file could not be indexed").click()
     expect(page.get_by_role("cell", name="inbox/broken.jpg")).to_be_visible()
-    assert violations(page) == []
+    assert violations(visit) == []
 
 
 @pytest.mark.troubled
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_question_for_a_key_has_no_violations(visits: Visits, start: Start, index: Path, theme: str) -> None:
+def test_the_question_for_a_key_has_no_violations(visits: Visits, keyed: Keyed, theme: str) -> None:
     """A dialog before anything else."""
-    KeyStore(index).add(f"for {theme}", ["read"])
-    served = start(index, environment={"CROSSLOOK_REQUIRE_KEYS": "true"})
-    page = visits(served.url, color_scheme=theme).page
-    expect(page.get_by_role("dialog", name="This server asks for a key")).to_be_visible()
-    assert violations(page) == []
+    visit = visits(keyed.url, color_scheme=theme)
+    expect(visit.page.get_by_role("dialog", name="This server asks for a key")).to_be_visible()
+    assert violations(visit) == []
 
 
-def test_the_theme_follows_the_system_and_can_be_chosen(visits: Visits, served: Served) -> None:
+def test_the_theme_follows_the_system_and_can_be_chosen(visits: Visits, url: str) -> None:
     """The choice is kept."""
-    page = visits(served.url, color_scheme="dark").page
+    page = visits(url, color_scheme="dark").page
     seen(page)
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(ground)
@@ -211,9 +213,9 @@ def brightness(colour: str) -> int:
     return sum(map(int, re.findall(r"\d+", colour)))
 
 
-def test_who_wants_no_motion_gets_none(visits: Visits, served: Served) -> None:
+def test_who_wants_no_motion_gets_none(visits: Visits, url: str) -> None:
     """Nothing on the page takes time to change."""
-    page = visits(served.url, reduced_motion="reduce").page
+    page = visits(url, reduced_motion="reduce").page
     seen(page)
     moving = page.evaluate("document.getAnimations().filter(a => a.playState === 'running').length")
     assert moving == 0

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import Served, Visits
-from tests.browser.look import search, searched, seen
+from tests.browser.actions import search, searched, seen, wheel
+from tests.browser.conftest import Visits
 
 QUERY = "a tabby cat"
 
 
 @pytest.fixture
-def compared(visits: Visits, served: Served) -> Page:
+def compared(visits: Visits, url: str) -> Page:
     """A comparison, opened by its address."""
-    page = visits(f"{served.url}/?view=compare&q={QUERY.replace(' ', '+')}").page
+    page = visits(f"{url}/?view=compare&q={QUERY.replace(' ', '+')}").page
     expect(hits(page, "Left")).not_to_have_count(0)
     return page
 
@@ -27,9 +27,9 @@ def hits(page: Page, side: str) -> Locator:
     return page.get_by_role("list", name=f"{side} answer").get_by_role("listitem")
 
 
-def answer(page: Page, served: Served, **query: object) -> list[dict[str, Any]]:
+def answer(page: Page, url: str, **query: object) -> list[dict[str, Any]]:
     """What the server itself answers."""
-    response = page.request.post(f"{served.url}/v1/search", data={"text": QUERY, "k": 100, "depth": 100} | query)
+    response = page.request.post(f"{url}/v1/search", data={"text": QUERY, "k": 100, "depth": 100} | query)
     found: list[dict[str, Any]] = response.json()["hits"]
     return found
 
@@ -39,9 +39,9 @@ def ids(rows: Locator) -> list[int]:
     return [int(number) for number in rows.evaluate_all("rows => rows.map(row => row.dataset.id)")]
 
 
-def test_the_same_query_stands_side_by_side_without_and_with_reranking(compared: Page, served: Served) -> None:
+def test_the_same_query_stands_side_by_side_without_and_with_reranking(compared: Page, url: str) -> None:
     """Each side is what the server answers so, and what moved is told by rank, arrow and line."""
-    before, after = answer(compared, served, rerank=False), answer(compared, served, rerank=True)
+    before, after = answer(compared, url, rerank=False), answer(compared, url, rerank=True)
     assert ids(hits(compared, "Left")) == [hit["image_id"] for hit in before[:20]]
     assert ids(hits(compared, "Right")) == [hit["image_id"] for hit in after[:20]]
     expect(compared.get_by_role("button", name="Without and with reranking")).to_have_attribute("aria-pressed", "true")
@@ -52,7 +52,7 @@ def test_the_same_query_stands_side_by_side_without_and_with_reranking(compared:
         arrow = "↑" if hit["rank"] < rank[hit["image_id"]] else "↓"
         row = hits(compared, "Right").nth(hit["rank"] - 1)
         expect(row).to_contain_text(f"{arrow} from {rank[hit['image_id']]}")
-    expect(compared.get_by_role("status").filter(has_text="stand elsewhere")).to_contain_text(
+    expect(compared.get_by_role("status").filter(has_text="moved compared")).to_contain_text(
         re.compile(rf"^{sum(rank.get(h['image_id']) != h['rank'] for h in after[:20])} of the first 20")
     )
 
@@ -75,11 +75,12 @@ def test_a_line_joins_the_two_places_of_a_picture(compared: Page) -> None:
         assert min(abs(x - box["x"]), abs(x - box["x"] - box["width"])) < 3
 
 
-def test_two_models_answer_side_by_side(compared: Page, served: Served) -> None:
+def test_two_models_answer_side_by_side(compared: Page, url: str) -> None:
     """Both are models of the index, and they do not answer alike."""
     compared.get_by_role("button", name="Two models").click()
     expect(compared.get_by_label("Right", exact=True)).to_have_value('["second",true]')
-    first, second = answer(compared, served, model="crosslook-base"), answer(compared, served, model="second")
+    expect(compared.locator("#compare")).not_to_have_attribute("aria-busy", "true")
+    first, second = answer(compared, url, model="crosslook-base"), answer(compared, url, model="second")
     expect(compared.locator(".compare-side.right .compare-hits li").first).to_have_attribute(
         "data-id", str(second[0]["image_id"])
     )
@@ -92,7 +93,7 @@ def test_any_way_can_be_chosen_for_either_side(compared: Page) -> None:
     """The same way on both sides moves nothing."""
     compared.get_by_label("Left", exact=True).select_option("Reranked, second")
     compared.get_by_label("Right", exact=True).select_option("Reranked, second")
-    expect(compared.get_by_role("status").filter(has_text="stand elsewhere")).to_contain_text("0 of the first 20")
+    expect(compared.get_by_role("status").filter(has_text="moved compared")).to_contain_text("0 of the first 20")
     expect(compared.locator(".compare-lines .same")).to_have_count(20)
     expect(compared.get_by_role("button", name="Two models")).to_have_attribute("aria-pressed", "false")
 
@@ -120,18 +121,17 @@ def test_a_picture_of_a_comparison_can_be_opened(compared: Page) -> None:
     expect(hits(compared, "Right").first).to_be_visible()
 
 
-def test_scrolling_a_comparison_asks_for_no_more_pictures(visits: Visits, served: Served) -> None:
+def test_scrolling_a_comparison_asks_for_no_more_pictures(visits: Visits, url: str) -> None:
     """Those of the grid are out of sight; when they are back, they are all there."""
-    visit = visits(served.url, viewport={"width": 1280, "height": 400})
+    visit = visits(url, viewport={"width": 1280, "height": 400})
     page = visit.page
     assert search(page, QUERY)["next_cursor"]
     page.get_by_role("button", name="Compare orders and models").click()
     expect(hits(page, "Right")).to_have_count(20)
     for _ in range(8):
-        page.mouse.wheel(0, 200)
-        page.wait_for_timeout(50)
+        wheel(page, 200)
     assert page.evaluate("scrollY") > 0
-    assert not [request for request in visit.asked if "cursor" in searched(request)]
+    assert not [request for request in visit.requests if "cursor" in searched(request)]
     page.get_by_role("button", name="Back to the pictures").click()
     seen(page)
 
@@ -143,6 +143,7 @@ def test_typing_asks_both_ways_again(compared: Page) -> None:
     expect(compared.get_by_role("heading", name="Compare: “a cup of coffee”")).to_be_visible()
     expect(compared).to_have_url(re.compile(r"view=compare"))
     expect(compared).to_have_url(re.compile(r"q=a(\+|%20)cup(\+|%20)of(\+|%20)coffee"))
+    expect(compared.locator("#compare")).not_to_have_attribute("aria-busy", "true")
     expect(compared.get_by_text("Searching both ways")).to_be_hidden()
     assert ids(hits(compared, "Right")) != before
     compared.reload()
@@ -150,24 +151,24 @@ def test_typing_asks_both_ways_again(compared: Page) -> None:
     expect(hits(compared, "Right")).to_have_count(20)
 
 
-def test_without_a_query_it_asks_for_one(visits: Visits, served: Served) -> None:
+def test_without_a_query_it_asks_for_one(visits: Visits, url: str) -> None:
     """And shows no empty columns of nothing."""
-    page = visits(served.url).page
+    page = visits(url).page
     page.get_by_role("button", name="Compare orders and models").click()
     expect(page.get_by_text("Type what to look for")).to_be_visible()
 
 
 @pytest.mark.troubled
-def test_a_comparison_that_fails_says_why_and_can_be_tried_again(visits: Visits, served: Served) -> None:
+def test_a_comparison_that_fails_says_why_and_can_be_tried_again(visits: Visits, url: str) -> None:
     """What the server said stands there, with a button."""
-    page = visits(served.url).page
+    page = visits(url).page
     detail = '{"type": "x", "title": "x", "status": 422, "detail": "This sentence is too long"}'
 
     def refuse(route: Route) -> None:
         route.fulfill(status=422, body=detail, content_type="application/problem+json")
 
     page.route("**/v1/search", refuse)
-    page.goto(f"{served.url}/?view=compare&q=dogs")
+    page.goto(f"{url}/?view=compare&q=dogs")
     trouble = page.locator("#compare .view-notice")
     expect(trouble).to_contain_text("This sentence is too long")
     page.unroute("**/v1/search")
@@ -176,9 +177,9 @@ def test_a_comparison_that_fails_says_why_and_can_be_tried_again(visits: Visits,
     expect(trouble).to_be_hidden()
 
 
-def test_both_sides_fit_on_a_phone(visits: Visits, served: Served) -> None:
+def test_both_sides_fit_on_a_phone(visits: Visits, url: str) -> None:
     """Side by side, without scrolling sideways."""
-    page = visits(f"{served.url}/?view=compare&q=a+cat", viewport={"width": 360, "height": 740}).page
+    page = visits(f"{url}/?view=compare&q=a+cat", viewport={"width": 360, "height": 740}).page
     expect(hits(page, "Right")).to_have_count(20)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     for side in ("Left", "Right"):

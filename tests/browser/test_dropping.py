@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from scripts.demo import _photographs
-from tests.browser.look import box, tiles
+from tests.browser.actions import box, tiles
 
 PHOTOGRAPH = "chelsea.png"
 
@@ -54,7 +54,7 @@ def test_a_picture_from_anywhere_finds_captions_and_pictures_like_it(page: Page,
     first = answered.value.json()["hits"][0]
     assert "chelsea" in first["path"]
     expect(tiles(page).first).to_have_attribute("data-id", str(first["image_id"]))
-    about = page.get_by_role("region", name="The picture that is looked for")
+    about = page.get_by_role("region", name="Query picture")
     expect(about.get_by_role("img")).to_be_visible()
     for hit in captioned.value.json()["hits"][:3]:
         expect(about.get_by_role("button", name=hit["text"])).to_be_visible()
@@ -75,14 +75,14 @@ def test_words_refine_a_picture(page: Page) -> None:
     best = asked.json()["hits"][0]
     expect(tiles(page).first).to_have_attribute("data-id", str(best["image_id"]))
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_role("region", name="The picture that is looked for")).to_be_hidden()
+    expect(page.get_by_role("region", name="Query picture")).to_be_hidden()
     expect(box(page)).to_have_value("a cat")
 
 
 def test_a_caption_of_a_picture_becomes_a_query(page: Page) -> None:
     """One press, and the words stand in the box."""
     give(page, "#grid", _photographs() / PHOTOGRAPH)
-    caption = page.get_by_role("region", name="The picture that is looked for").get_by_role("listitem").first
+    caption = page.get_by_role("region", name="Query picture").get_by_role("listitem").first
     text = caption.inner_text()
     caption.get_by_role("button").click()
     expect(box(page)).to_have_value(text)
@@ -94,7 +94,7 @@ def test_what_is_no_picture_is_refused(page: Page, tmp_path: Path) -> None:
     expect(tiles(page).first).to_be_visible()
     (tmp_path / "letter.txt").write_text("dear reader")
     give(page, "#grid", tmp_path / "letter.txt", "text/plain")
-    expect(page.get_by_text("That is no picture")).to_be_visible()
+    expect(page.get_by_text("That is not a picture")).to_be_visible()
     expect(tiles(page).first).to_be_visible()
 
 

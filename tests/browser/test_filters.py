@@ -8,9 +8,20 @@ from collections import Counter
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.browser.actions import (
+    animations_over,
+    asks,
+    drawn,
+    frames,
+    ids,
+    near_duplicates_known,
+    search,
+    seen,
+    tiles,
+    wait_until,
+)
 from tests.browser.collection import FOLDERS, RESIZED, SHAPES, YEARS, Collection
-from tests.browser.conftest import Served, Visits
-from tests.browser.look import asks, ids, search, seen, tiles
+from tests.browser.conftest import Visits
 
 FIELDS = {"Folder": "folders", "Camera": "cameras", "Format": "formats", "Shape": "orientations"}
 
@@ -108,6 +119,7 @@ def timeline(page: Page) -> Locator:
     """Its bars, once they are there."""
     bars = page.get_by_role("toolbar", name=re.compile("Pictures by time")).get_by_role("button")
     expect(bars.first).to_be_visible()
+    animations_over(page)  # it rises from the edge of the window
     return bars
 
 
@@ -158,7 +170,7 @@ def test_the_timeline_is_walked_with_arrows(page: Page) -> None:
 def dated(page: Page) -> int:
     """How many pictures the bars stand for."""
     names = timeline(page).evaluate_all("bars => bars.map(bar => bar.ariaLabel)")
-    return sum(int(name.split(", ", 1)[1].split()[0]) for name in names)
+    return sum(int(name.split(", ", 1)[1].split()[0].replace(",", "")) for name in names)
 
 
 def late_counts(page: Page) -> list[Route]:
@@ -177,11 +189,7 @@ def late_counts(page: Page) -> list[Route]:
 
 def both(page: Page, held: list[Route]) -> None:
     """Wait until the line above the pictures and the timeline have both asked for counts."""
-    for _ in range(200):
-        if len(held) == 2:
-            return
-        page.wait_for_timeout(50)
-    pytest.fail(f"{len(held)} asked for counts")
+    wait_until(page, lambda: len(held) == 2)
 
 
 def let_go(page: Page, held: list[Route]) -> None:
@@ -190,7 +198,7 @@ def let_go(page: Page, held: list[Route]) -> None:
         with page.expect_response("**/v1/facets?**") as late:
             route.continue_()
         late.value.finished()
-    page.wait_for_timeout(200)
+    frames(page, 10)
 
 
 def test_counts_that_come_late_do_not_take_the_place_of_later_ones(page: Page) -> None:
@@ -205,8 +213,7 @@ def test_counts_that_come_late_do_not_take_the_place_of_later_ones(page: Page) -
         rows.filter(has_text="PNG").get_by_role("checkbox").check()
     months = counted_last.value.json()["months"]
     expected = sum(month["count"] for month in months if month["value"] is not None)
-    page.wait_for_timeout(200)
-    assert dated(page) == expected
+    wait_until(page, lambda: dated(page) == expected)
     let_go(page, held)
     assert dated(page) == expected
 
@@ -226,12 +233,13 @@ def test_counts_that_come_late_do_not_lay_the_timeline_over_another_view(page: P
 
 
 @pytest.mark.parametrize("name", RESIZED)
-def test_near_duplicates_are_folded_and_unfold(visits: Visits, served: Served, name: str) -> None:
+def test_near_duplicates_are_folded_and_unfold(visits: Visits, url: str, name: str) -> None:
     """One of them stands for all, says how many there are, and shows them below its row."""
     page = visits("about:blank").page
-    groups = page.request.get(f"{served.url}/v1/duplicates").json()["groups"]
+    groups = page.request.get(f"{url}/v1/duplicates").json()["groups"]
     stem = name.split(".", maxsplit=1)[0]
-    page.goto(f"{served.url}/?q={stem}")  # the server knows them by now, so no picture is seen unfolded
+    with near_duplicates_known(page):
+        page.goto(f"{url}/?q={stem}")
     group = next(g for g in groups if any(f"/{stem}_small.jpg" in file["path"] for file in g["files"]))
     assert len(group["image_ids"]) >= 2
     seen(page)
@@ -260,13 +268,13 @@ def test_near_duplicates_outside_the_filters_are_not_counted(page: Page) -> None
     group = next(g for g in groups if any(f"/{stem}_small.jpg" in file["path"] for file in g["files"]))
     folders = {file["path"].rsplit("/", 2)[1] for file in group["files"]}
     assert folders == {"animals", "copies"}
-    page.reload()  # the server knows them by now, so no picture is seen unfolded
     search(page, stem)
     badge = page.get_by_role("button", name=re.compile(f"^1 near-duplicate of {stem}"))
     expect(badge).to_have_count(1)
     rows = choices(page, "Folder")
     with page.expect_response(lambda response: asks(response, stem)):
         rows.filter(has_text="animals").get_by_role("checkbox").check()
+    drawn(page)
     expect(badge).to_have_count(0)
     expect(tiles(page).first).to_be_visible()
     with page.expect_response(lambda response: asks(response, stem)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.look import ids, search, searched, tiles
+from tests.browser.actions import frames, ids, search, searched, tiles
 
 WIDTHS = (320, 1280, 500, 1600, 700, 2000, 400, 1500, 600, 1100, 360, 1900, 900, 1700, 450, 1400)
 
@@ -25,11 +25,12 @@ def test_the_window_may_change_at_the_end_of_what_is_there(page: Page) -> None:
     first = ids(page)[0]
     for width in WIDTHS:
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-        page.wait_for_timeout(60)
+        frames(page, 3)
         page.evaluate("scrollBy(0, document.querySelector('.tile:last-child').getBoundingClientRect().top + 5)")
-        page.wait_for_timeout(60)
+        frames(page, 3)
         page.set_viewport_size({"width": width, "height": 160})
-        page.wait_for_timeout(100)
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        frames(page, 3)
         assert tiles(page).last.is_visible()
     assert held
     page.evaluate("scrollTo(0, 0)")

@@ -9,13 +9,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from api.server.gate.keys import KeyStore
-from indexer import Catalog
+from tests.browser.actions import give_key, listen, wait_until
 from tests.browser.collection import make_copies
-from tests.browser.conftest import Start, Visits
-from tests.browser.look import give_key, listen
+from tests.browser.conftest import Quick, QuickServer, Visits
 
 FEW, MANY = 40, 1500
-"""So many are indexed in about a second, and in about twenty."""
+"""Pictures of a job that ends soon, and of one that tests hold in the middle."""
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +34,11 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Path:
-    """An index without pictures."""
-    Catalog.open(tmp_path / "index", create=True).close()
-    return tmp_path / "index"
+def long_job(quick: Quick, archive: Path) -> QuickServer:
+    """A server whose first job stops after two batches, until it is released."""
+    server = quick(archive)
+    server.encoder.hold(after=2)
+    return server
 
 
 def panel(page: Page) -> Page:
@@ -49,18 +49,21 @@ def panel(page: Page) -> Page:
 
 
 def test_a_folder_is_indexed_with_progress_and_its_failures_are_listed(
-    visits: Visits, start: Start, empty: Path, inbox: Path
+    visits: Visits, quick: Quick, inbox: Path
 ) -> None:
     """From the button to the picture in the grid: bar, rate, time left, counts, and why a file failed."""
-    page = panel(visits(start(empty, "--root", inbox).url).page)
+    server = quick(inbox)
+    server.encoder.hold(after=1)
+    page = panel(visits(server.url).page)
     expect(page.get_by_role("checkbox", name=re.compile(r"^inbox\s*0 pictures$"))).to_be_checked()
     listen(page)
     page.get_by_role("button", name="Index now").click()
     bar = page.get_by_role("progressbar")
     expect(bar).to_be_visible()
     expect(page.get_by_role("button", name="Index now")).to_be_disabled()
+    server.encoder.release()
     job = page.locator("#indexing li").first
-    expect(job).to_contain_text("Done", timeout=60_000)
+    expect(job).to_contain_text("Done")
     expect(job).to_contain_text(f"{FEW + 1} files found: {FEW} new, 1 failed")
     expect(bar).to_be_hidden()
     assert job.evaluate("job => job.getBoundingClientRect().height") < 150, "a job is a few lines"
@@ -74,22 +77,22 @@ def test_a_folder_is_indexed_with_progress_and_its_failures_are_listed(
     expect(page.locator("#grid img").first).to_be_visible()
 
 
-def test_a_job_shows_rate_and_time_left_and_can_be_cancelled(
-    visits: Visits, start: Start, empty: Path, archive: Path
-) -> None:
+def test_a_job_shows_rate_and_time_left_and_can_be_cancelled(visits: Visits, long_job: QuickServer) -> None:
     """What is finished is kept; the rest is not indexed."""
-    page = panel(visits(start(empty, "--root", archive).url).page)
+    page = panel(visits(long_job.url).page)
     page.get_by_role("button", name="Index now").click()
     numbers = page.locator(".indexing-numbers")
-    expect(numbers).to_contain_text(re.compile(r"[\d,]+ of 1,501 · [\d.]+ a second · .* left"), timeout=60_000)
+    expect(numbers).to_contain_text(re.compile(r"[\d,]+ of 1,501 · [\d.]+ a second · .* left"))
     bar = page.get_by_role("progressbar")
     assert 0 < float(bar.evaluate("bar => bar.position")) < 1
     expect(bar).to_have_accessible_name("Reading and embedding pictures in archive")
     cancel = page.get_by_role("button", name="Cancel")
     expect(cancel).to_be_focused()
     page.keyboard.press("Enter")
+    expect(page.get_by_text("Stopping after the current batch")).to_be_visible()
+    long_job.encoder.release()
     job = page.locator("#indexing li").first
-    expect(job).to_contain_text("Cancelled", timeout=60_000)
+    expect(job).to_contain_text("Cancelled")
     found = re.search(r"([\d,]+) new", job.inner_text())
     assert found is None or int(found[1].replace(",", "")) < MANY
     kept = found[1] if found else "0"
@@ -98,58 +101,54 @@ def test_a_job_shows_rate_and_time_left_and_can_be_cancelled(
 
 
 @pytest.mark.troubled
-def test_a_job_that_runs_already_is_shown_and_not_begun_again(
-    visits: Visits, start: Start, empty: Path, archive: Path
-) -> None:
+def test_a_job_that_runs_already_is_shown_and_not_begun_again(visits: Visits, long_job: QuickServer) -> None:
     """Two people, one job: the second one watches the first one's; closing the panel does not end it."""
-    url = start(empty, "--root", archive).url
+    url = long_job.url
     first = panel(visits(url).page)
     second = panel(visits(url).page)
     expect(second.get_by_role("button", name="Index now")).to_be_enabled()
     first.get_by_role("button", name="Index now").click()
     expect(first.get_by_role("progressbar")).to_be_visible()
     second.get_by_role("button", name="Index now").click()
-    expect(second.get_by_text("Indexing runs already")).to_be_visible()
+    expect(second.get_by_text("Indexing is already running")).to_be_visible()
     expect(second.get_by_role("progressbar")).to_be_visible()
     first.get_by_role("button", name="Back to the pictures").click()
     panel(first)
     expect(first.get_by_role("progressbar")).to_be_visible()
     second.get_by_role("button", name="Cancel").click()
-    expect(first.locator("#indexing li").first).to_contain_text("Cancelled", timeout=60_000)
+    expect(second.get_by_text("Stopping after the current batch")).to_be_visible()
+    long_job.encoder.release()
+    expect(first.locator("#indexing li").first).to_contain_text("Cancelled")
 
 
-def test_without_folders_the_page_says_how_to_name_some(visits: Visits, start: Start, index: Path) -> None:
+def test_without_folders_the_page_says_how_to_name_some(visits: Visits, quick: Quick) -> None:
     """With the command to type, and no form that could do nothing."""
-    page = panel(visits(start(index).url).page)
+    page = panel(visits(quick().url).page)
     expect(page.get_by_text("crosslook serve --root ~/Pictures")).to_be_visible()
     expect(page.get_by_role("button", name="Index now")).to_be_hidden()
 
 
 @pytest.mark.troubled
-def test_a_key_that_may_only_read_is_told_what_is_missing(
-    visits: Visits, start: Start, empty: Path, inbox: Path
-) -> None:
+def test_a_key_that_may_only_read_is_told_what_is_missing(visits: Visits, quick: Quick, inbox: Path) -> None:
     """It sees folders and jobs, and the command that makes a key which may write."""
-    secret = KeyStore(empty).add("reader", ["read"])[1]
-    served = start(empty, "--root", inbox, environment={"CROSSLOOK_REQUIRE_KEYS": "true"})
-    page = visits(served.url).page
+    server = quick(inbox, require_keys=True)
+    secret = KeyStore(server.index).add("reader", ["read"])[1]
+    page = visits(server.url).page
     give_key(page, secret)
     panel(page)
     page.get_by_role("button", name="Index now").click()
-    expect(page.get_by_text("Your key may search, but not index.")).to_be_visible()
+    expect(page.get_by_text("Your key can search but not index.")).to_be_visible()
     expect(page.get_by_text("crosslook keys add NAME --scope read --scope write")).to_be_visible()
     expect(page.get_by_role("button", name="Index now")).to_be_enabled()
 
 
 @pytest.mark.troubled
-def test_a_server_that_goes_away_is_told_and_looked_for_again(
-    visits: Visits, start: Start, empty: Path, archive: Path
-) -> None:
+def test_a_server_that_goes_away_is_told_and_looked_for_again(visits: Visits, long_job: QuickServer) -> None:
     """While a job runs the panel keeps what it knew, says so, and goes on when the server answers."""
-    visit = visits(start(empty, "--root", archive).url)
+    visit = visits(long_job.url)
     page = panel(visit.page)
     page.get_by_role("button", name="Index now").click()
-    expect(page.locator(".indexing-numbers")).to_contain_text("a second", timeout=60_000)
+    expect(page.locator(".indexing-numbers")).to_contain_text("a second")
     page.context.set_offline(offline=True)
     trouble = page.locator("#indexing .view-notice")
     expect(trouble).to_contain_text("does not answer")
@@ -158,22 +157,23 @@ def test_a_server_that_goes_away_is_told_and_looked_for_again(
     page.context.set_offline(offline=False)
     expect(trouble).to_be_hidden()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.locator("#indexing li").first).to_contain_text("Cancelled", timeout=60_000)
+    expect(page.get_by_text("Stopping after the current batch")).to_be_visible()
+    long_job.encoder.release()
+    expect(page.locator("#indexing li").first).to_contain_text("Cancelled")
 
 
 @pytest.mark.troubled
 @pytest.mark.parametrize("lost", ["**/v1/jobs/*", "**/v1/**"])
-def test_the_end_of_a_job_is_not_missed(visits: Visits, start: Start, empty: Path, inbox: Path, lost: str) -> None:
+def test_the_end_of_a_job_is_not_missed(visits: Visits, quick: Quick, inbox: Path, lost: str) -> None:
     """It is told once, whether the list of jobs shows it first or the job itself, after the list could not be had."""
-    page = panel(visits(start(empty, "--root", inbox).url).page)
+    page = panel(visits(quick(inbox).url).page)
     page.evaluate("window.ends = 0; addEventListener('indexed', () => { ends += 1; })")
     page.route("**/v1/jobs/*", lambda route: route.abort())
     with page.expect_response("**/v1/index"):
         page.get_by_role("button", name="Index now").click()
     expect(page.locator("#indexing .view-notice")).to_contain_text("does not answer")
     address = f"{page.url.split('/?')[0]}/v1/jobs"
-    while page.request.get(address).json()[0]["state"] != "done":
-        page.wait_for_timeout(100)
+    wait_until(page, lambda: page.request.get(address).json()[0]["state"] == "done")
     page.route(lost, lambda route: route.abort())
     page.evaluate("dispatchEvent(new Event('online'))")
     if lost == "**/v1/**":

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.look import box, ids, search, seen, tiles
+from tests.browser.actions import animations_over, asks, box, drawn, ids, search, seen, tiles
 
 FOCUSED = "document.activeElement.closest('.tile')?.dataset.id"
 
@@ -24,7 +24,9 @@ def test_the_main_job_is_done_without_a_mouse(page: Page) -> None:
     seen(page)
     page.keyboard.press("/")
     expect(box(page)).to_be_focused()
-    page.keyboard.type("a tabby cat")
+    with page.expect_response(lambda response: asks(response, "a tabby cat")):
+        page.keyboard.type("a tabby cat")
+    drawn(page)
     expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("chelsea"))
     page.keyboard.press("ArrowDown")
     expect(tiles(page).first.get_by_role("link")).to_be_focused()
@@ -77,6 +79,8 @@ def test_arrows_walk_the_grid_as_it_looks(page: Page) -> None:
 def test_the_focus_goes_through_the_page_in_the_order_it_is_read(page: Page) -> None:
     """Skip link, home, search, tools, filters, pictures, and each of them can be seen when it has the focus."""
     seen(page)
+    expect(page.locator("#timeline")).to_be_visible()
+    animations_over(page)
     met: list[str] = []
     for _ in range(24):
         page.keyboard.press("Tab")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Served, Visits
-from tests.browser.look import open_first, search, seen, tiles
+from tests.browser.actions import frames, open_first, search, seen, tiles
+from tests.browser.conftest import Visits
 
 STATEMENTS = ((0.3, "Very likely"), (0.1, "Likely"), (0.03, "Maybe"), (0, "Unlikely"))
 
@@ -30,7 +30,7 @@ def lit(dialog: Locator) -> list[float]:
     canvas = dialog.locator("canvas")
     before: list[float] = canvas.evaluate(script)
     while True:
-        dialog.page.wait_for_timeout(120)
+        frames(dialog.page, 4)
         now: list[float] = canvas.evaluate(script)
         if now == before:
             return now
@@ -135,9 +135,9 @@ def test_no_good_match_is_said_with_the_nearest_pictures_below(page: Page) -> No
         expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_hidden()
 
 
-def test_a_shared_picture_opens_by_itself(visits: Visits, served: Served) -> None:
+def test_a_shared_picture_opens_by_itself(visits: Visits, url: str) -> None:
     """Its address is enough; Escape leads to the pictures behind it."""
-    page = visits(f"{served.url}/?picture=1").page
+    page = visits(f"{url}/?picture=1").page
     dialog = page.locator("dialog#picture")
     expect(dialog.get_by_role("heading").first).to_contain_text(re.compile(r"\.(jpg|png|webp)$"))
     expect(dialog.locator("img").first).to_have_js_property("complete", value=True)
@@ -161,10 +161,10 @@ def test_more_like_this_leads_on(page: Page) -> None:
     expect(again.get_by_text("Reranked")).to_have_count(0)  # without words there is nothing to rerank by
 
 
-def test_what_is_known_about_a_picture_is_told(page: Page, served: Served) -> None:
+def test_what_is_known_about_a_picture_is_told(page: Page, url: str) -> None:
     """Camera, format, folder, size, and captions with their probability."""
-    known = page.request.get(f"{served.url}/v1/images/1").json()
-    page.goto(f"{served.url}/?picture=1")
+    known = page.request.get(f"{url}/v1/images/1").json()
+    page.goto(f"{url}/?picture=1")
     details = page.locator("dialog#picture .details")
     for text in (known["format"], known["folder"], str(known["width"]), known["camera"] or "Format"):
         expect(details).to_contain_text(text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.browser.conftest import ROOT, Served, Visits
-from tests.browser.look import seen
+from tests.browser.actions import seen
+from tests.browser.conftest import ROOT, Visits
 
 WEB = ROOT / "api" / "web"
 HEAVIEST = 200_000  # bytes
@@ -18,14 +18,14 @@ def files() -> list[Path]:
     return [path for path in WEB.rglob("*") if path.is_file()]
 
 
-def test_what_a_visit_loads_weighs_less_than_200_kb(visits: Visits, served: Served) -> None:
+def test_what_a_visit_loads_weighs_less_than_200_kb(visits: Visits, url: str) -> None:
     """Code and styles as they come over the wire, with all views opened."""
-    visit = visits(served.url)
+    visit = visits(url)
     seen(visit.page)
     for view in ("?view=indexing", "?view=compare&q=a+cat"):
-        visit.page.goto(f"{served.url}/{view}")
+        visit.page.goto(f"{url}/{view}")
         visit.page.wait_for_load_state("networkidle")
-    own = {r.url.split("?")[0] for r in visit.asked if "/v1/" not in r.url}
+    own = {r.url.split("?")[0] for r in visit.requests if "/v1/" not in r.url}
     sizes = [len(visit.page.request.get(url).body()) for url in own]
     assert len(own) > 10
     assert sum(sizes) < HEAVIEST

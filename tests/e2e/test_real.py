@@ -95,7 +95,7 @@ def test_a_second_model_is_tried_and_used_without_being_named(tmp_path: Path) ->
     shutil.rmtree(twin)
     gone = crosslook("search", "a tabby cat", where=tmp_path)
     assert gone.returncode == 1
-    assert f"is not in {twin} now; tell where it lies with: crosslook models add" in gone.stderr
+    assert f"is no longer in {twin}; if it moved, run: crosslook models add" in gone.stderr
 
 
 def test_captions_come_from_the_bank_of_the_base_model(home: Path) -> None:

@@ -34,8 +34,7 @@ def tiny_backbone() -> nn.Module:
     return model
 
 
-@pytest.fixture(autouse=True)
-def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def use_tiny_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `torchvision/tiny` name the three-stage CNN."""
     original = backbones._torchvision_model
 
@@ -43,6 +42,12 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         return tiny_backbone() if name == "tiny" else original(name, pretrained=pretrained)
 
     monkeypatch.setattr(backbones, "_torchvision_model", choose)
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `torchvision/tiny` name the three-stage CNN."""
+    use_tiny_backbone(monkeypatch)
 
 
 def tiny_config(tokenizer: Tokenizer, **changes: object) -> ModelConfig:
@@ -87,6 +92,11 @@ def model_directory(checkpoint: Checkpoint, tmp_path: Path) -> Path:
 @pytest.fixture
 def pictures(tmp_path: Path) -> Dataset:
     """Forty pictures of two colours each, with captions that name them; 28 to train on, 12 to validate."""
+    return painted_pictures(tmp_path)
+
+
+def painted_pictures(folder: Path) -> Dataset:
+    """The pictures of `pictures`, in a folder below `folder`."""
     rng = np.random.default_rng(5)
     names = list(COLOURS)
     examples = []
@@ -94,7 +104,7 @@ def pictures(tmp_path: Path) -> Dataset:
         one, two = rng.choice(names, 2, replace=False)
         image = Image.new("RGB", (40, 40), COLOURS[one])
         image.paste(COLOURS[two], (0, 20, 40, 40))
-        path = tmp_path / "pictures" / f"{i}.png"
+        path = folder / "pictures" / f"{i}.png"
         path.parent.mkdir(exist_ok=True)
         image.save(path)
         examples.append(

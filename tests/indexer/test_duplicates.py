@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from indexer import Catalog, find_duplicates, index_paths
+from indexer.catalog.embeddings import features_of, read_vectors
 from indexer.catalog.records import Kind
 from indexer.duplicates import AGREEMENT, DuplicateGroup, agreement, likeness, thumbnails
 from tests.fakes import FakeEncoder
@@ -65,7 +68,7 @@ def test_the_same_things_at_other_places_are_another_picture(
     mosaic(tmp_path / "pictures" / "two.png", 1, shift=5)
     index_paths(catalog, encoder, [tmp_path / "pictures"])
     assert find_duplicates(catalog) == []
-    one, two = catalog.vectors(Kind.IMAGE)[1]
+    one, two = read_vectors(catalog, Kind.IMAGE)[1]
     assert one @ two > 0.99
 
 
@@ -81,6 +84,31 @@ def test_a_group_hangs_together_through_its_members(
             mosaic(tmp_path / "pictures" / f"{seed} {size}.png", seed, size=(size, size))
     index_paths(catalog, encoder, [tmp_path / "pictures"])
     assert names(find_duplicates(catalog)) == [[f"{s} {n}.png" for n in range(47, 39, -1)] for s in (1, 2)]
+
+
+def test_thumbnails_of_few_images_are_held(
+    catalog: Catalog, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pairs are compared; copies that lie far apart are read once all the same."""
+    monkeypatch.setattr("indexer.duplicates.PAIRS", 2)
+    monkeypatch.setattr("indexer.duplicates.HELD", 8)
+    for size in (40, 44, 48):
+        for seed in range(12):
+            mosaic(tmp_path / "pictures" / f"{size} {seed}.png", seed, size=(size, size))
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    read: list[weakref.ref[Any]] = []
+    most = [0]
+
+    def note(image: Image.Image) -> Any:
+        found = thumbnails(image)
+        read.append(weakref.ref(found))
+        most[0] = max(most[0], sum(reference() is not None for reference in read))
+        return found
+
+    monkeypatch.setattr("indexer.duplicates.thumbnails", note)
+    assert len(find_duplicates(catalog)) == 12
+    assert len(read) == 36
+    assert most[0] <= 8 + 4
 
 
 def test_at_a_threshold_of_one_only_the_same_bytes_count(
@@ -118,7 +146,7 @@ def test_a_scene_that_changed_a_little_is_another_picture(
     later.paste(later.crop((0, 0, 20, 20)), (28, 30))
     later.save(path.with_name("two.png"))
     index_paths(catalog, encoder, [path.parent])
-    one, two = catalog.features(Kind.IMAGE, [1, 2])[1]
+    one, two = features_of(catalog, Kind.IMAGE, [1, 2])[1]
     assert agreement(one[None], two[None])[0] > AGREEMENT
     assert find_duplicates(catalog) == []
 

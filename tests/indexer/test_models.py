@@ -14,13 +14,16 @@ import pytest
 
 from encoders import ImageFeatures, Pixels
 from indexer import Catalog, add_model, index_paths, remove_model, switch_model
+from indexer.catalog.captions import add_bank, captions_by_id
+from indexer.catalog.embeddings import features_of, read_vectors
+from indexer.catalog.images import images_by_id
 from indexer.catalog.records import Kind
 from indexer.errors import CatalogError, EncoderMismatchError, IndexBusyError, ModelError
 from indexer.ingest.lock import indexing_lock
 from indexer.models import find_model, model_directory, model_states
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
-from tests.indexer.catalog.test_migrations import VERSION_1
+from tests.indexer.catalog.test_migrations import load
 
 ROOT = Path(__file__).parent.parent.parent
 OTHER = "0" * 64
@@ -39,13 +42,13 @@ def content(catalog: Catalog, encoder: FakeEncoder) -> dict[str, bytes]:
     seen = catalog.for_model(encoder.name, encoder.fingerprint)
     found: dict[str, bytes] = {}
     for kind in Kind:
-        ids = [int(i) for i in seen.vectors(kind)[0]]
+        ids = [int(i) for i in read_vectors(seen, kind)[0]]
         names = (
-            {i: str(r.path) for i, r in seen.images(ids).items()}
+            {i: str(r.path) for i, r in images_by_id(seen, ids).items()}
             if kind is Kind.IMAGE
-            else {i: r.text for i, r in seen.captions(ids).items()}
+            else {i: r.text for i, r in captions_by_id(seen, ids).items()}
         )
-        vectors, states = seen.features(kind, ids)
+        vectors, states = features_of(seen, kind, ids)
         found |= {names[i]: v.tobytes() + s.tobytes() for i, v, s in zip(ids, vectors, states, strict=True)}
     return found
 
@@ -66,7 +69,7 @@ def test_a_second_model_embeds_beside_the_first(
     (folder / "red.txt").write_text("a red wall\n")
     index_paths(indexed, encoder, [folder])
     bank = ["a blue thing", "white"]
-    indexed.add_bank(bank, encoder.encode_texts(bank))
+    add_bank(indexed, bank, encoder.encode_texts(bank))
     before = content(indexed, encoder)
     report = add_model(indexed, other)
     assert (report.images_added, report.captions_added, report.unread, report.stopped) == (5, 3, [], False)
@@ -76,7 +79,7 @@ def test_a_second_model_embeds_beside_the_first(
     assert active.fingerprint == encoder.fingerprint
     with Catalog.open(tmp_path / "alone", create=True) as alone:
         index_paths(alone, other, [folder])
-        alone.add_bank(bank, other.encode_texts(bank))
+        add_bank(alone, bank, other.encode_texts(bank))
         assert content(indexed, other) == content(alone, other)
 
 
@@ -149,19 +152,19 @@ def test_images_whose_files_are_missing_are_told(
     (folder / "red.png").unlink()
     report = add_model(indexed, other)
     assert [(Path(u.path).name, u.reason) for u in report.unread] == [("red.png", "its files are gone")]
-    assert (report.state.lacking, report.state.gone) == (1, 0)
+    assert (report.state.unembedded, report.state.missing) == (1, 0)
     with pytest.raises(ModelError, match="embedded 4 of 5 images"):  # no run of index has seen yet that it is gone
         switch_model(indexed, "other")
     index_paths(indexed, encoder, [folder])
     state = next(state for state in model_states(indexed) if state.name == "other")
-    assert (state.lacking, state.gone) == (0, 1)
+    assert (state.unembedded, state.missing) == (0, 1)
     switch_model(indexed, "other")
-    assert len(indexed.vectors(Kind.IMAGE)[0]) == 4
+    assert len(read_vectors(indexed, Kind.IMAGE)[0]) == 4
     (folder / "red.png").write_bytes(red)
     os.utime(folder / "red.png", ns=(status.st_mtime_ns, status.st_mtime_ns))
     report_back = index_paths(indexed, other, [folder])
     assert (report_back.unchanged, report_back.completed) == (5, 1)
-    assert len(indexed.vectors(Kind.IMAGE)[0]) == 5
+    assert len(read_vectors(indexed, Kind.IMAGE)[0]) == 5
 
 
 def test_a_file_with_new_content_does_not_stand_for_the_old_one(
@@ -183,12 +186,14 @@ def test_a_name_that_is_taken_gets_digits_of_the_fingerprint(indexed: Catalog) -
     """A model trained anew in place is called as before; one that is named by hand must be named otherwise."""
     again = FakeEncoder(name="fake", fingerprint="ab" * 32)
     assert add_model(indexed, again).state.name == "fake-ababab"
-    with pytest.raises(ModelError, match=r"another model is called fake in .*; give another --name"):
+    with pytest.raises(
+        ModelError, match=r"the index in .* already has another model named fake; choose a different --name"
+    ):
         add_model(indexed, again, name="fake")
     assert add_model(indexed, again, name="mine").state.name == "mine"
     assert [state.name for state in model_states(indexed)] == ["fake", "mine"]
     for name in ("", "  ", "a\nb"):
-        with pytest.raises(ModelError, match="cannot be a model's name"):
+        with pytest.raises(ModelError, match="is not a valid model name"):
             add_model(indexed, again, name=name)
 
 
@@ -207,7 +212,7 @@ def test_models_are_found_by_name_or_fingerprint(indexed: Catalog, other: FakeEn
     assert find_model(indexed, "other").fingerprint == OTHER
     assert find_model(indexed, "FFFFFF").name == "fake"
     for unknown in ("none", "fff", ""):
-        with pytest.raises(ModelError, match=r"no model is called .* it has: fake \(ffffffffffff\), other \(0000"):
+        with pytest.raises(ModelError, match=r"no model matches .* its models: fake \(ffffffffffff\), other \(0000"):
             find_model(indexed, unknown)
 
 
@@ -218,7 +223,7 @@ def test_an_index_remembers_where_its_model_lies(
     index_paths(catalog, other, [folder])
     assert model_directory(catalog, catalog.active_encoder()) == tmp_path / "other"
     (tmp_path / "other").rename(tmp_path / "moved")
-    with pytest.raises(ModelError, match=r"model other \(000000000000\) .* is not in .*/other now; .*models add"):
+    with pytest.raises(ModelError, match=r"model other \(000000000000\) .* is no longer in .*/other; .*models add"):
         model_directory(catalog, catalog.active_encoder())
     other.directory = tmp_path / "moved"
     assert add_model(catalog, other).images_added == 0
@@ -228,17 +233,14 @@ def test_an_index_remembers_where_its_model_lies(
 
 def test_a_catalog_of_version_1_has_a_model_without_a_place(tmp_path: Path, other: FakeEncoder) -> None:
     """It counts as the base model; a second one is registered beside it."""
-    with sqlite3.connect(tmp_path / "catalog.db") as connection:
-        connection.executescript(VERSION_1.read_text(encoding="utf-8"))
-        connection.execute("PRAGMA user_version = 1")
-    with Catalog.open(tmp_path) as catalog:
+    with Catalog.open(load(1, tmp_path / "old")) as catalog:
         first = catalog.active_encoder()
         assert first is not None
         assert first.path is None
         assert model_directory(catalog, first) is None
         report = add_model(catalog, other)
-        assert len(report.unread) == 5  # the pictures lay on another machine
-        assert [(s.name, s.images, s.captions) for s in model_states(catalog)] == [(first.name, 5, 1), ("other", 0, 1)]
+        assert len(report.unread) == 7  # the pictures lay on another machine
+        assert [(s.name, s.images, s.captions) for s in model_states(catalog)] == [(first.name, 7, 3), ("other", 0, 3)]
 
 
 # --- switching ---
@@ -270,12 +272,12 @@ def test_an_incomplete_model_is_refused_unless_asked_for(
         switch_model(indexed, "other")
     assert indexed.encoders()[0].name == "fake"
     _, state = switch_model(indexed, "other", incomplete=True)
-    assert state.lacking == 3
+    assert state.unembedded == 3
     report = index_paths(indexed, other, [folder])
     assert (report.unchanged, report.completed) == (5, 3)
-    assert model_states(indexed)[0].lacking == 0
+    assert model_states(indexed)[0].unembedded == 0
     assert index_paths(indexed, other, [folder]).completed == 0
-    with pytest.raises(EncoderMismatchError, match=r"other .* is active, .*crosslook models switch fake"):
+    with pytest.raises(EncoderMismatchError, match=r"active model, other .*crosslook models switch fake"):
         index_paths(indexed, encoder, [folder])
 
 
@@ -303,7 +305,7 @@ def test_a_run_of_index_keeps_to_its_model(indexed: Catalog, other: FakeEncoder,
 def test_the_active_model_is_not_removed(indexed: Catalog, other: FakeEncoder) -> None:
     """The index would be left without one."""
     add_model(indexed, other)
-    with pytest.raises(ModelError, match=r"fake .* is the active model; change to another first"):
+    with pytest.raises(ModelError, match=r"fake .* is the active model; switch to another one first"):
         remove_model(indexed, "fake")
     assert len(model_states(indexed)) == 2
 
@@ -322,7 +324,7 @@ def test_a_removed_model_leaves_nothing_behind(indexed: Catalog, encoder: FakeEn
     assert other.directory is not None
     assert other.directory.is_dir()
     with pytest.raises(EncoderMismatchError):
-        indexed.for_model(other.name, other.fingerprint).vectors(Kind.IMAGE)
+        read_vectors(indexed.for_model(other.name, other.fingerprint), Kind.IMAGE)
     assert add_model(indexed, other).images_added == 5
 
 
@@ -369,7 +371,7 @@ def test_a_bank_keeps_nobody_from_going_back(indexed: Catalog, encoder: FakeEnco
     """It is embedded when it is asked for, by whichever model is active then."""
     add_model(indexed, other)
     switch_model(indexed, other.name)
-    indexed.add_bank(["a red thing"], other.encode_texts(["a red thing"]))
+    add_bank(indexed, ["a red thing"], other.encode_texts(["a red thing"]))
     assert switch_model(indexed, encoder.name)[1].captions_of == 0
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from indexer import Catalog, add_model, index_paths, remove_model, switch_model
+from indexer.catalog.contents import catalog_stats
+from indexer.catalog.images import content_hashes
 from indexer.errors import EncoderMismatchError, ModelError
 from search import SearchEngine
 from search.active_model import ActiveModel
@@ -180,7 +182,7 @@ def test_each_model_has_its_own_caption_bank(
     for _ in range(2):
         assert engine.find_captions(folder / "green.png").hits[0].text == LINES[1]
     assert other.texts_encoded == len(LINES)
-    assert both.stats().captions == {"bank": len(LINES)}
+    assert catalog_stats(both).captions == {"bank": len(LINES)}
 
 
 def test_a_picture_that_the_model_has_not_embedded_is_looked_at(
@@ -191,7 +193,7 @@ def test_a_picture_that_the_model_has_not_embedded_is_looked_at(
     index_paths(both, encoder, [folder])
     switch_model(both, "other", incomplete=True)
     other.images_encoded = 0
-    for asked in (folder / "crimson.png", max(both.content_hashes().values())):
+    for asked in (folder / "crimson.png", max(content_hashes(both).values())):
         hits = engine.similar_images(asked).hits
         assert hits[0].path == folder / "red.png"
         assert folder / "crimson.png" not in [hit.path for hit in hits]
@@ -209,7 +211,7 @@ def test_a_model_that_is_not_what_it_was_is_told(both: Catalog, other: FakeEncod
         ):
             engine.search_images("red")
         other.directory.rmdir()
-        with pytest.raises(ModelError, match=r"is not in .*/other now; tell where it lies with: crosslook models add"):
+        with pytest.raises(ModelError, match=r"is no longer in .*/other; if it moved, run: crosslook models add"):
             engine.search_images("red")
         switch_model(both, "fake")
         assert first(engine, "red") == "red.png"

@@ -12,6 +12,7 @@ from PIL import Image
 
 from encoders import TextFeatures, caption_bank
 from indexer import Catalog, index_paths
+from indexer.catalog.captions import add_bank, bank_ids
 from indexer.errors import EncoderMismatchError, FilterError, IndexNotFoundError
 from search import SearchEngine
 from search.errors import ImageNotFoundError, QueryError
@@ -216,10 +217,10 @@ def test_a_bank_that_was_cut_short_is_completed(
 ) -> None:
     """Killed while it was embedded by a version that added it in parts, an index has some of it; the rest comes."""
     engine.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
-    engine.catalog.add_bank(bank[:1], encoder.encode_texts(bank[:1]))
+    add_bank(engine.catalog, bank[:1], encoder.encode_texts(bank[:1]))
     hits = engine.find_captions(folder / "red.png", k=99).hits
     assert sorted(h.text for h in hits) == sorted(bank)
-    assert len(engine.catalog.bank_ids()) == len(bank)
+    assert len(bank_ids(engine.catalog)) == len(bank)
 
 
 def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
@@ -238,7 +239,7 @@ def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
     monkeypatch.setattr(encoder, "encode_texts", killed)
     with pytest.raises(KeyboardInterrupt):
         engine.find_captions(folder / "red.png")
-    assert len(engine.catalog.bank_ids()) == 0
+    assert len(bank_ids(engine.catalog)) == 0
 
 
 def test_captions_given_with_the_query_join_in(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:

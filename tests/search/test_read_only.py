@@ -17,6 +17,8 @@ import pytest
 from PIL import Image
 
 from indexer import Catalog, VectorIndex, index_paths
+from indexer.catalog.captions import add_bank
+from indexer.catalog.contents import catalog_stats
 from indexer.catalog.records import Kind
 from indexer.errors import CatalogError
 from indexer.ingest.lock import indexing_lock
@@ -98,9 +100,9 @@ def use(pipe: Connection, index: Path) -> None:
         found.append([hit.text for hit in searched.find_captions(Image.new("RGB", (9, 9), "red")).hits])
         VectorIndex.rebuild(searched.catalog, Kind.IMAGE)
         searched.catalog.check()
-        found.append(searched.catalog.stats().images)
+        found.append(catalog_stats(searched.catalog).images)
         found.append(refused(lambda: index_paths(searched.catalog, FakeEncoder(), [index.parent])))
-        found.append(refused(lambda: searched.catalog.add_bank(BANK, FakeEncoder().encode_texts(BANK))))
+        found.append(refused(lambda: add_bank(searched.catalog, BANK, FakeEncoder().encode_texts(BANK))))
     found.append(refused(lambda: take(index)))
     pipe.send(found)
 
@@ -138,7 +140,7 @@ def test_an_index_that_cannot_be_written_is_searched(shared: Path, left: str) ->
     found = ask_guest(use, index).recv()
     assert found[:4] == [["blue.png", "red.png"], 1, [*BANK], 2]
     for sentence in found[4:6]:
-        assert "is read-only; it can be searched, but not changed" in sentence
+        assert "is read-only: it can be searched, but not changed" in sentence
     assert "cannot be written" in found[6]
     assert snapshot(index) == before
 

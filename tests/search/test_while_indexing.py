@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from indexer import Catalog, VectorIndex, index_paths
+from indexer.catalog.captions import bank_ids
+from indexer.catalog.embeddings import read_vectors
+from indexer.catalog.images import hidden_image_ids, images_by_id
 from indexer.catalog.records import Kind
 from indexer.errors import CatalogError, CatalogWriteError
 from search import SearchEngine
@@ -77,10 +80,10 @@ def test_a_picture_between_two_places_is_not_shown(
             stop.set()
 
     index_paths(indexed, FakeEncoder(), [folder], batch_size=1, progress=stop_after_red, stop=stop)
-    assert len(indexed.hidden_image_ids()) == 1
+    assert len(hidden_image_ids(indexed)) == 1
     hits = engine.search_images("crimson", k=9).hits + engine.similar_images(folder / "white.png", k=9).hits
     assert len(hits) == 10
-    assert not {hit.image_id for hit in hits} & set(indexed.hidden_image_ids().tolist())
+    assert not {hit.image_id for hit in hits} & set(hidden_image_ids(indexed).tolist())
     assert all(hit.path for hit in hits)
 
 
@@ -123,13 +126,13 @@ def test_a_bank_that_cannot_be_kept_still_serves(
         raise CatalogWriteError("locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Catalog, "add_bank", refuse)
+        patch.setattr("search.caption_search.add_bank", refuse)
         hits = engine.find_captions(folder / "red.png").hits
         assert [hit.text for hit in hits] == ["a red thing", "a blue thing"]
         encoded = encoder.texts_encoded
         assert engine.find_captions(folder / "red.png").hits == hits
         assert encoder.texts_encoded == encoded
-    assert len(engine.catalog.bank_ids()) == 0
+    assert len(bank_ids(engine.catalog)) == 0
     again = engine.find_captions(folder / "red.png").hits
     assert [hit.text for hit in again] == [hit.text for hit in hits]
     assert None not in [hit.caption_id for hit in again]
@@ -144,13 +147,13 @@ def test_a_damaged_catalog_is_not_taken_for_one_that_cannot_be_written(
     def refuse(*_: object) -> None:
         raise CatalogError("catalog.db is damaged")
 
-    for method in ("add_bank", "features_there"):
+    for function in ("add_bank", "stored_features"):
         with monkeypatch.context() as patch:
-            patch.setattr(Catalog, method, refuse)
+            patch.setattr(f"search.caption_search.{function}", refuse)
             with pytest.raises(CatalogError, match="damaged"):
                 engine.find_captions(folder / "red.png")
     with monkeypatch.context() as patch:
-        patch.setattr(Catalog, "features_there", refuse)
+        patch.setattr("search.image_query.stored_features", refuse)
         with pytest.raises(CatalogError, match="damaged"):
             engine.similar_images(folder / "red.png")
 
@@ -203,14 +206,14 @@ class Searcher(threading.Thread):
             if len({hit.image_id for hit in hits}) != len(hits):
                 self.faults.append(hits)
             for hit in hits:
-                record = engine.catalog.images([hit.image_id]).get(hit.image_id)
+                record = images_by_id(engine.catalog, [hit.image_id]).get(hit.image_id)
                 if hit.path is None or (record is not None and not record.width):
                     self.faults.append(hit)
                 elif record is not None:
                     try:  # an image that the catalog knows has its states, from its first moment to its last
                         engine.similar_images(hit.image_id, k=1)
                     except ImageNotFoundError:
-                        if engine.catalog.images([hit.image_id]):
+                        if images_by_id(engine.catalog, [hit.image_id]):
                             self.faults.append(hit)
                 self.seen.add(hit.path.name if hit.path else "")
         captions = engine.find_captions(self.picture, k=6, depth=4)
@@ -254,19 +257,19 @@ def test_nothing_is_found_twice_that_was_committed_while_an_engine_opened_its_ve
     indexed: Catalog, encoder: FakeEncoder, paint: Paint, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What came while all vectors were read is in them, or came since, but not both."""
-    read, left = Catalog.vectors, [True]
+    read, left = read_vectors, [True]
 
-    def grows(self: Catalog, kind: Kind) -> Any:
+    def grows(catalog: Catalog, kind: Kind) -> Any:
         if left:
             left.clear()
             for i in range(3):
                 paint(f"come-{i}.png", "red", seed=i + 1)
             index_paths(indexed, encoder, [folder])
-        return read(self, kind)
+        return read(catalog, kind)
 
     shutil.rmtree(indexed.directory / "vectors")
     with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
-        monkeypatch.setattr(Catalog, "vectors", grows)
+        monkeypatch.setattr("indexer.vectors.index.read_vectors", grows)
         engine.similar_images(folder / "red.png")
         shutil.rmtree(indexed.directory / "vectors")
         hits = engine.similar_images(folder / "red.png", k=20).hits

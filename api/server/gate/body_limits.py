@@ -1,4 +1,4 @@
-"""How much clients may send: one in one request, and all of them together."""
+"""Limits on request bodies: of one request, and of all requests together."""
 
 from __future__ import annotations
 
@@ -12,41 +12,45 @@ from starlette.types import Message, Receive
 from ..work.worker_pool import BusyError
 
 SMALL = 1024**2
-"""Bytes of a body that is no upload: it is read as a whole, and nothing else is done meanwhile."""
+"""Most bytes of a body that is not an upload: it is parsed on the event loop."""
 
 UPLOADS = 16
-"""So many uploads of the largest size are held at a time, being sent or worked on; more would fill memory or disk."""
+"""Uploads of the largest size that are held at a time; more would fill memory or disk."""
 
 FORM = "multipart/form-data"
 
 
 class BodyLimits:
-    """Counts what arrives: a request need not tell its length, or tell it truly."""
+    """Counts received bytes, since a request may omit or misstate its length."""
 
     def __init__(self, largest: int) -> None:
-        """Args: bytes of the largest body."""
+        """Set the limits.
+
+        Args:
+            largest: bytes of the largest body.
+        """
         self._largest, self._room = largest, UPLOADS * largest
 
     def check(self, headers: Headers) -> None:
-        """Refuse a body by what is said of it.
+        """Check a body's length by the request's headers.
 
         Raises:
-            HTTPException: status 400 where its end is not certain, 413 where it is too large.
+            HTTPException: status 400 if the headers are ambiguous, 413 if the body is too large.
         """
         length, coding = headers.get("content-length"), headers.getlist("transfer-encoding")
         if coding and (length is not None or coding != ["chunked"]):
-            # Two servers in a row may each believe another one, and so take one request for two.
-            detail = "send either Content-Length or Transfer-Encoding: chunked"
+            # A proxy and this server might each believe a different one: request smuggling.
+            detail = "Send either Content-Length or Transfer-Encoding: chunked."
             raise HTTPException(400, detail, headers={"Connection": "close"})
         if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > self._most(headers)):
             raise self._too_large(headers)
 
     @contextmanager
     def counted(self, headers: Headers, receive: Receive) -> Iterator[Receive]:
-        """Count what is received until the request has been answered.
+        """Wrap `receive` to count a request's bytes until it has been answered.
 
-        What it gives raises:
-            HTTPException: status 413 where it is more than one request may send, 503 where all together send too much.
+        The wrapped `receive` raises HTTPException: status 413 if the body is too large, 503 if all uploads together
+        are.
         """
         most, received, held = self._most(headers), 0, 0
 
@@ -61,7 +65,7 @@ class BodyLimits:
                 self._room -= size
                 held += size
                 if self._room < 0:
-                    busy = BusyError("uploads of other clients take all the room there is")
+                    busy = BusyError("Too many uploads at once.")
                     raise HTTPException(503, str(busy), {"Retry-After": str(busy.seconds)})
             return message
 
@@ -75,4 +79,4 @@ class BodyLimits:
         return self._largest if upload else min(SMALL, self._largest)
 
     def _too_large(self, headers: Headers) -> HTTPException:
-        return HTTPException(413, f"the body is larger than the {self._most(headers):,} bytes that this server takes")
+        return HTTPException(413, f"The body is too large; the limit is {self._most(headers):,} bytes.")

@@ -1,6 +1,6 @@
-"""Whose request it is: its key where it has one, else its address.
+"""The client address of a request.
 
-What a client says of its own address counts for nothing; what a proxy says counts where the settings name the proxy.
+`X-Forwarded-For` is trusted only from proxies that the settings name.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 ONE_SUBSCRIBER = 64
-"""Bits of an IPv6 address that tell subscribers apart; each has all the addresses behind them."""
+"""Prefix length of an IPv6 network that one subscriber owns."""
 
 
 def client_of(scope: Scope, proxies: Networks) -> str:
-    """The address that a request comes from: the last one that is no proxy of ours."""
+    """The address of a client: the last forwarded one that is not a trusted proxy."""
     peer = scope.get("client")
     address = _address("" if peer is None else peer[0])
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
     while address is not None and forwarded and any(address in network for network in proxies):
-        before = _address(forwarded.pop().strip())
-        if before is None:
+        previous = _address(forwarded.pop().strip())
+        if previous is None:
             break
-        address = before
+        address = previous
     return "unknown" if address is None else _subscriber(address)
 
 

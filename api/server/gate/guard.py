@@ -1,4 +1,4 @@
-"""What a request must pass before anything looks at it: by which name, with which key, how often, and how much."""
+"""Admission control before routing: host name, origin, API key, rate limit, body size."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .keys import Access, Key, KeyStore
 from .rates import Rates
 
 PROBES = frozenset({"/healthz", "/readyz"})
-"""Anyone may ask these, as often as they like: they tell nothing of the index."""
+"""Open to anyone and not rate-limited: they reveal nothing about the index."""
 
 SEARCHES = frozenset({"/v1/search", "/v1/search/image", "/v1/captions", "/v1/explain", "/v1/explain/png"})
-"""What is sent, and changes nothing. Whatever else is no GET needs a key that may write."""
+"""POST routes that change nothing. Any other non-GET request needs the scope `write`."""
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE = 'Bearer realm="crosslook"'
@@ -34,11 +34,11 @@ _LOCAL = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECAS
 
 
 class Guard:
-    """ASGI middleware: names, keys, rates, sizes.
+    """ASGI middleware that checks host names, keys, rates and sizes.
 
-    Where no key is asked for, only this machine can connect; but a web page in its browser could be pointed here by a
-    name it controls (DNS rebinding), send a form here, or ask much and measure how long it takes, so `Host` must be a
-    name of this machine, and a request must not come from another origin's page. A link on one may lead here.
+    Without keys, only this machine can connect. But a web page in its browser could reach the server by DNS rebinding,
+    send forms, or time its answers; so `Host` must name this machine, and requests from pages of other origins are
+    refused. Links from such pages are allowed.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, keys: KeyStore) -> None:
@@ -56,51 +56,58 @@ class Guard:
             return
         headers = Headers(scope=scope)
         try:
-            told = self._admit(scope, headers)
+            rate_headers = self._admit(scope, headers)
         except HTTPException as exc:
             await problem(exc.status_code, exc.detail, dict(exc.headers or {}))(scope, receive, send)
         except KeysError as exc:
             logger.error("%s", exc)  # noqa: TRY400  the message says it all
-            fault = problem(503, "no key can be checked now; the server's log tells more", name="keys-unavailable")
-            await fault(scope, receive, send)
+            response = problem(503, "API keys cannot be checked. See the server log.", name="keys-unavailable")
+            await response(scope, receive, send)
         else:
             with self._bodies.counted(headers, receive) as counting:
-                await self.app(scope, counting, _telling(send, told))
+                await self.app(scope, counting, _with_headers(send, rate_headers))
 
     def _admit(self, scope: Scope, headers: Headers) -> dict[str, str]:
-        """Let a request pass, and return what its answer tells about the rate."""
+        """Admit a request, and return the rate limit headers of its answer.
+
+        Raises:
+            HTTPException: the request is refused.
+            KeysError: the key file is damaged or cannot be read.
+        """
         self._bodies.check(headers)
-        path, asks = scope["path"], self.settings.asks_keys
-        if not asks:
+        path, needs_key = scope["path"], self.settings.asks_keys
+        if not needs_key:
             self._check_names(scope, headers)
         if path in PROBES or is_page(path):
             return {}
-        key = self._key(headers) if asks else None
-        told = self._count(key.id if key else client_of(scope, self._proxies))
-        if asks:
-            _check_access(key, _needed(scope), given="authorization" in headers)
+        key = self._key(headers) if needs_key else None
+        rate_headers = self._count(key.id if key else client_of(scope, self._proxies))
+        if needs_key:
+            _check_access(key, _required_scope(scope), sent="authorization" in headers)
         if key is not None:
             scope.setdefault("state", {})["key_id"] = key.id
-        return told
+        return rate_headers
 
     def _check_names(self, scope: Scope, headers: Headers) -> None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not _LOCAL.fullmatch(hosts[0]):
-            raise HTTPException(421, f"this server answers to {', '.join(LOCAL_HOSTS)} only")
+            raise HTTPException(421, f"Unknown host name. This server answers only to {', '.join(LOCAL_HOSTS)}.")
         origin, mode = headers.get("origin"), headers.get("sec-fetch-mode")
-        if origin is None:  # a program, or a browser that asks for a part of a page, or follows a link
+        if origin is None:  # a program, or a browser that loads a subresource or follows a link
             foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site") and mode != "navigate"
         else:
             foreign = origin not in (*self.settings.cors_origins, f"{scope.get('scheme')}://{hosts[0]}")
         if foreign and scope["method"] != "OPTIONS":
-            raise HTTPException(403, "a page of another origin may not ask anything; its origin is not in cors_origins")
+            raise HTTPException(
+                403, "Requests from pages of other origins are refused unless cors_origins lists the origin."
+            )
 
     def _key(self, headers: Headers) -> Key | None:
-        """The key that a request shows, if it is one."""
-        given = headers.getlist("authorization")
-        scheme, _, secret = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        found = self._keys.find(secret.strip())
-        return found if scheme.lower() == "bearer" else None
+        """The stored key that a request carries, if it is valid."""
+        credentials = headers.getlist("authorization")
+        scheme, _, secret = credentials[0].partition(" ") if len(credentials) == 1 else ("", "", "")
+        key = self._keys.find(secret.strip())
+        return key if scheme.lower() == "bearer" else None
 
     def _count(self, client: str) -> dict[str, str]:
         if self._rates is None:
@@ -108,39 +115,39 @@ class Guard:
         allowance = self._rates.count(client)
         if not allowance.granted:
             wait = allowance.headers["Retry-After"]
-            detail = f"more than {self.settings.rate} requests in a minute; ask again in {wait} s"
+            detail = f"Rate limit of {self.settings.rate} requests per minute exceeded. Retry in {wait} s."
             raise HTTPException(429, detail, headers=allowance.headers)
         return allowance.headers
 
 
-def _needed(scope: Scope) -> Access:
+def _required_scope(scope: Scope) -> Access:
     return "read" if scope["method"] in READING or scope["path"] in SEARCHES else "write"
 
 
-def _check_access(key: Key | None, needed: Access, *, given: bool) -> None:
+def _check_access(key: Key | None, required: Access, *, sent: bool) -> None:
     if key is None:
-        detail = "this is no valid API key" if given else "this server wants an API key"
-        error = ', error="invalid_token"' if given else ""
+        detail = "Invalid API key." if sent else "This server requires an API key."
+        error = ', error="invalid_token"' if sent else ""
         raise HTTPException(
-            401, f"{detail}; send Authorization: Bearer KEY", headers={"WWW-Authenticate": CHALLENGE + error}
+            401, f"{detail} Send it as Authorization: Bearer KEY", headers={"WWW-Authenticate": CHALLENGE + error}
         )
-    if not key.allows(needed):
-        challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{needed}"'
+    if not key.allows(required):
+        challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{required}"'
         raise HTTPException(
             403,
-            f"this needs a key that may {needed}, and yours may not: crosslook keys add NAME --scope {needed}",
+            f"The API key lacks the scope {required}. Create one with: crosslook keys add NAME --scope {required}",
             headers={"WWW-Authenticate": challenge},
         )
 
 
-def _telling(send: Send, told: dict[str, str]) -> Send:
-    """Add headers to what is answered."""
-    if not told:
+def _with_headers(send: Send, headers: dict[str, str]) -> Send:
+    """Wrap `send` to add headers to the response."""
+    if not headers:
         return send
 
-    async def telling(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(told)
+            MutableHeaders(scope=message).update(headers)
         await send(message)
 
-    return telling
+    return send_with_headers

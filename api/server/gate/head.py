@@ -1,21 +1,21 @@
-"""HEAD is answered as GET would be, without the body. Source: RFC 9110, section 9.3.2."""
+"""Answers HEAD like GET, without the body. Source: RFC 9110, section 9.3.2."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ONLY = "crosslook.headers_only"
-"""Set in the scope, for answers whose body is costly."""
+"""Scope key that tells responses with a costly body to send only headers."""
 
 
 class Head:
-    """ASGI middleware, next to the routes, which know GET alone."""
+    """ASGI middleware that turns HEAD into GET for the routes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask as GET, and leave out what is more than the headers."""
+        """Handle HEAD as GET and drop the body."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return

@@ -1,7 +1,7 @@
-"""What every answer tells browsers: to believe its type, to run nothing, to frame nothing, to tell nobody.
+"""Security headers of every response.
 
-API answers, files of the index among them, may load and run nothing at all, whatever they turn out to hold. The web
-page may use what this server serves, and pictures that its own script made.
+API responses, including the indexed files, may load and run nothing. The web page may use what this server serves, and
+images that its own script made.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PAGE = "/"
 STATIC = "/static/"
-"""Where the web page and what it is made of lie: they hold nothing of the index, and are served to anyone."""
+"""Paths of the web page and its assets: open to anyone, as they contain nothing from the index."""
 
-NOTHING = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-API_POLICY = f"default-src 'none'; {NOTHING}; sandbox"
-PAGE_POLICY = f"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; {NOTHING}"
+COMMON_POLICY = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+API_POLICY = f"default-src 'none'; {COMMON_POLICY}; sandbox"
+PAGE_POLICY = f"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; {COMMON_POLICY}"
 
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -28,28 +28,28 @@ ALWAYS = {
 
 
 def is_page(path: str) -> bool:
-    """Whether a path is the web page's, or of something that it is made of."""
+    """Whether a path belongs to the web page or its assets."""
     return path == PAGE or path.startswith(STATIC)
 
 
 def security_headers(path: str) -> dict[str, str]:
-    """What an answer at a path carries."""
+    """The security headers of a response at a path."""
     return ALWAYS | {"Content-Security-Policy": PAGE_POLICY if is_page(path) else API_POLICY}
 
 
 class SecurityHeaders:
-    """ASGI middleware, outside all others: refusals and faults are answers too."""
+    """Outermost ASGI middleware, so that errors carry the headers too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the headers to what goes out; API answers are not kept unless their route says so."""
+        """Add the headers; API responses get `Cache-Control: no-store` unless their route sets another."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(security_headers(scope["path"]))
@@ -57,4 +57,4 @@ class SecurityHeaders:
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self.app(scope, receive, guarded)
+        await self.app(scope, receive, send_with_headers)

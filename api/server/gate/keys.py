@@ -1,9 +1,9 @@
-"""API keys: who may ask from elsewhere, kept beside the index as digests.
+"""API keys, stored as digests beside the index.
 
-A key is 256 random bits, so nobody finds it by trying, and its SHA-256 needs neither salt nor stretching: those protect
-secrets that people choose, of which a table can be made. The key itself is shown once and stored nowhere.
+A key is 256 random bits, so it cannot be guessed, and its SHA-256 needs neither salt nor stretching, which protect
+secrets that people choose. The key itself is shown once and stored nowhere.
 
-The file is looked at with every request: a key that was revoked a moment ago is refused, and no server has to restart.
+The file is checked with every request, so a revoked key is refused at once, without restarting the server.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Access = Literal["read", "write"]
 
 
 class Key(BaseModel):
-    """What is stored of a key."""
+    """A stored key: its digest and metadata."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,7 +45,7 @@ class Key(BaseModel):
     created: datetime
 
     def allows(self, access: Access) -> bool:
-        """Whether its holder may; who may write may read."""
+        """Whether the key grants a scope; `write` includes `read`."""
         return access in self.scopes or "write" in self.scopes
 
 
@@ -65,17 +65,17 @@ class KeyStore:
         self._keys: tuple[Key, ...] = ()
 
     def all(self) -> tuple[Key, ...]:
-        """All keys, oldest first; none where there is no file.
+        """All keys, oldest first; empty if there is no file.
 
         Raises:
             KeysError: the file is damaged or cannot be read.
         """
         try:
-            found = self._path.stat()
-            stamp = found.st_mtime_ns, found.st_size, found.st_ino
+            status = self._path.stat()
+            stamp = status.st_mtime_ns, status.st_size, status.st_ino
             if stamp != self._stamp:
                 self._keys = _parse(self._path, self._path.read_bytes())
-                self._stamp = stamp  # of before it was read: what is written meanwhile is read next time
+                self._stamp = stamp  # taken before reading, so a concurrent write is read next time
         except FileNotFoundError:
             self._keys, self._stamp = (), None
         except OSError as exc:
@@ -84,31 +84,34 @@ class KeyStore:
         return self._keys
 
     def find(self, secret: str) -> Key | None:
-        """The stored key that a client's key is, if any. Every one is compared, so time tells nothing.
+        """The stored key that matches a secret, if any. Compares with every key, in constant time.
 
         Raises:
             KeysError: the file is damaged or cannot be read.
         """
-        digest, found = _digest(secret), None
+        digest, match = _digest(secret), None
         for key in self.all():
             if hmac.compare_digest(key.sha256, digest):
-                found = key
-        return found
+                match = key
+        return match
 
     def add(self, name: str, scopes: Iterable[Access]) -> tuple[Key, str]:
-        """Make a key, and return what is stored and the key itself, which nobody can tell again.
+        """Create a key.
+
+        Returns:
+            The stored key, and the secret, which is not stored.
 
         Raises:
-            InputError: the name is taken, or is none.
-            KeysError: the file is damaged, or cannot be written.
-            IndexBusyError: another process changes keys at this moment.
+            InputError: the name is invalid or taken.
+            KeysError: the file is damaged or cannot be written.
+            IndexBusyError: another process is changing the keys.
         """
         if not (name.isprintable() and name.strip() and len(name) <= 64):
-            raise InputError(f"{name!r} is no name for a key; take 1 to 64 printable characters")
-        with self._alone():
+            raise InputError(f"invalid key name {name!r}; use 1 to 64 printable characters")
+        with self._lock():
             keys = self.all()
             if any(name in (key.name, key.id) for key in keys):
-                raise InputError(f"there is a key {name} already; take another name, or revoke that one")
+                raise InputError(f"a key named {name} exists already; choose another name or revoke it")
             secret = PREFIX + secrets.token_urlsafe(KEY_BYTES)
             key = Key(
                 id=secrets.token_hex(4),
@@ -121,27 +124,27 @@ class KeyStore:
         return key, secret
 
     def revoke(self, name_or_id: str) -> Key:
-        """Forget a key; the next request with it is refused.
+        """Delete a key; the next request with it is refused.
 
         Raises:
-            InputError: there is no such key.
-            KeysError, IndexBusyError: as `add`.
+            InputError: no such key.
+            KeysError: as `add`.
+            IndexBusyError: as `add`.
         """
-        with self._alone():
+        with self._lock():
             keys = self.all()
-            gone = next((key for key in keys if name_or_id in (key.name, key.id)), None)
-            if gone is None:
-                raise InputError(
-                    f"there is no key {name_or_id}; there are: {', '.join(k.name for k in keys) or 'none'}"
-                )
-            self._write(tuple(key for key in keys if key is not gone))
-        return gone
+            revoked = next((key for key in keys if name_or_id in (key.name, key.id)), None)
+            if revoked is None:
+                names = ", ".join(key.name for key in keys) or "none"
+                raise InputError(f"no key has the name or id {name_or_id}; existing keys: {names}")
+            self._write(tuple(key for key in keys if key is not revoked))
+        return revoked
 
-    def _alone(self) -> AbstractContextManager[None]:
+    def _lock(self) -> AbstractContextManager[None]:
         return file_lock(self._directory, LOCK, "having its keys changed")
 
     def _write(self, keys: tuple[Key, ...]) -> None:
-        """Under a temporary name, which only its owner can read, and then renamed: no reader sees half a file."""
+        """Write the file atomically: under a temporary name, readable only by its owner, then renamed."""
         try:
             file, name = tempfile.mkstemp(dir=self._directory, prefix=FILE + ".")
             try:
@@ -166,6 +169,6 @@ def _parse(path: Path, data: bytes) -> tuple[Key, ...]:
         return _File.model_validate_json(data).keys
     except ValidationError as exc:
         raise KeysError(
-            f"{path} is damaged, so every key is refused; restore it, or delete it and make keys anew with: "
+            f"{path} is damaged, so every key is refused; restore it, or delete it and create new keys with: "
             "crosslook keys add NAME"
         ) from exc

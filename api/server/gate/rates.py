@@ -1,4 +1,4 @@
-"""How often a client may ask: a window that moves, in memory."""
+"""Rate limits per client: a sliding window in memory."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from dataclasses import dataclass
 
 WINDOW_SECONDS = 60
 MANY = 10_000
-"""Clients that are remembered before those that were silent for a window are looked for and forgotten."""
+"""Number of clients from which idle ones are evicted."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a client has left after a request."""
+    """Whether a request is granted, and the rate limit headers of its answer."""
 
     granted: bool
     headers: dict[str, str]
 
 
 class Rates:
-    """Requests a minute for each client. For one thread, that of the event loop."""
+    """Counts requests per minute and client. Not thread-safe: for the event loop only."""
 
     def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._clock = rate, clock
         self._times: dict[str, deque[float]] = {}
-        self._look_at = MANY
+        self._evict_from = MANY
 
     def count(self, client: str) -> Allowance:
-        """Count a request, and say whether it may be worked on; what is refused is not counted."""
+        """Count a request if the limit allows it; refused requests do not count."""
         now = self._clock()
-        if len(self._times) >= self._look_at:
-            self._forget(now)
+        if len(self._times) >= self._evict_from:
+            self._evict(now)
         times = self._times.setdefault(client, deque())
         while times and times[0] <= now - WINDOW_SECONDS:
             times.popleft()
@@ -47,7 +47,7 @@ class Rates:
         }
         return Allowance(granted, headers if granted else headers | {"Retry-After": wait})
 
-    def _forget(self, now: float) -> None:
-        """Those who were silent for a window: strangers would fill the memory."""
+    def _evict(self, now: float) -> None:
+        """Forget clients without a request in the window, to bound memory."""
         self._times = {client: times for client, times in self._times.items() if times[-1] > now - WINDOW_SECONDS}
-        self._look_at = max(MANY, 2 * len(self._times))
+        self._evict_from = max(MANY, 2 * len(self._times))

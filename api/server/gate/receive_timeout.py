@@ -1,4 +1,4 @@
-"""What uvicorn's protocol leaves open: what is no HTTP gets a problem document, and what does not arrive ends."""
+"""uvicorn's protocol with a receive timeout, and with problem documents for malformed requests."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ logger = logging.getLogger("crosslook")
 
 
 class Protocol(H11Protocol):
-    """h11, which limits how long headers are, with a limit to how long a request takes to arrive."""
+    """The h11 protocol with a time limit for receiving a request."""
 
     seconds: ClassVar[float] = 60.0
-    """For a request's head and body together, from the connection or the answer before."""
+    """Limit for head and body together, from the connection or the previous response on."""
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Wait for a request, for so long."""
+        """Start the timeout for the first request."""
         super().connection_made(transport)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing more comes."""
-        self._forget()
+        """Cancel the timeout."""
+        self._cancel_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Look whether the request is there as a whole."""
+        """Cancel the timeout once the request is complete."""
         super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Start the timeout for the next request."""
         super().on_response_complete()
         self._watch()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  says no more than the status
-        """Refuse what was sent, and close the connection: this comes before any request is made out."""
-        self._refuse(400, "this is no HTTP request, or its address and headers are longer than 64 KB")
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  adds nothing to the status
+        """Refuse input that cannot be parsed as a request, and close the connection."""
+        self._refuse(400, "Not a valid HTTP request, or its URL and headers exceed 64 KB.")
 
     def _watch(self) -> None:
         if self.conn.their_state not in ARRIVING or self.transport.is_closing():
-            self._forget()
+            self._cancel_timer()
         elif self._timer is None:
-            self._timer = self.loop.call_later(self.seconds, self._late)
+            self._timer = self.loop.call_later(self.seconds, self._time_out)
 
-    def _forget(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _late(self) -> None:
-        """Close the connection; say why, where there is a request and nothing was answered yet."""
+    def _time_out(self) -> None:
+        """Close the connection, with status 408 if a request has begun and no answer has."""
         self._timer = None
         if self.transport.is_closing():
             return
@@ -70,10 +70,10 @@ class Protocol(H11Protocol):
         if begun:
             logger.info("a request took longer than %g s to arrive", self.seconds)
         if begun and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._refuse(408, f"the request took longer than {self.seconds:g} s to arrive")
+            self._refuse(408, f"The request took longer than {self.seconds:g} s to arrive.")
         else:
             self.transport.close()
-        if self.cycle is not None:  # a client that left, to whoever still waits for the body
+        if self.cycle is not None:  # wake a handler that still waits for the body
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 
@@ -87,5 +87,5 @@ class Protocol(H11Protocol):
 
 
 def limited(seconds: float) -> type[Protocol]:
-    """The protocol with another limit."""
+    """The protocol class with another time limit."""
     return type("Limited", (Protocol,), {"seconds": seconds})

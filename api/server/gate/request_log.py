@@ -1,4 +1,4 @@
-"""Every request gets an id, one line in the log, and is counted; whatever fails below is answered here."""
+"""Assigns request ids, logs and counts every request, and answers unexpected errors."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from ..metrics import Metrics
-from ..problems import ending, unforeseen
+from ..problems import internal_error, shutting_down
 
 HEADER = "X-Request-ID"
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NO_ROUTE = "none"
-LEFT = 499  # nginx's number for a client that went away before it was answered
+DISCONNECTED = 499  # nginx's status for a client that disconnected before the response
 
 logger = logging.getLogger("crosslook.requests")
 faults = logging.getLogger("crosslook")
 
 
 class RequestLog:
-    """ASGI middleware, outside all others: what they refuse is seen too."""
+    """ASGI middleware outside the guard, so that refused requests are logged too."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and note how it was answered."""
+        """Handle a request, and log its status and duration."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if ID.fullmatch(given) else secrets.token_hex(8)
-        began, status = time.perf_counter(), LEFT
+        sent_id = Headers(scope=scope).get(HEADER, "")
+        request_id = sent_id if ID.fullmatch(sent_id) else secrets.token_hex(8)
+        started, status = time.perf_counter(), DISCONNECTED
 
-        async def named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -50,20 +50,20 @@ class RequestLog:
 
         with bound_contextvars(request_id=request_id):
             try:
-                await self.app(scope, receive, named)
-            except asyncio.CancelledError:  # the server was told to end, and this takes longer than it may
-                if status != LEFT:
+                await self.app(scope, receive, send_with_id)
+            except asyncio.CancelledError:  # shutdown: this request takes longer than the server waits
+                if status != DISCONNECTED:
                     raise
-                await ending()(scope, receive, named)
+                await shutting_down()(scope, receive, send_with_id)
             except Exception:
-                faults.exception("an error that was not foreseen")
-                if status != LEFT:  # half an answer is out: the server closes the connection
+                faults.exception("unexpected error")
+                if status != DISCONNECTED:  # the response has begun: the server closes the connection
                     raise
-                await unforeseen()(scope, receive, named)
+                await internal_error()(scope, receive, send_with_id)
             finally:
-                self._note(scope, status, time.perf_counter() - began)
+                self._record(scope, status, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", NO_ROUTE)
         method = scope["method"] if scope["method"] in HTTPMethod.__members__ else "other"
         self.metrics.request(route, method, status, seconds)

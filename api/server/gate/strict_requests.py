@@ -1,6 +1,6 @@
-"""What is sent must be what its route takes: a body of the right type, and nothing that it does not know.
+"""Refuses bodies of the wrong media type, and unknown query parameters and form fields.
 
-A web page can make a browser send a form or plain text anywhere; JSON only where the server agreed beforehand (CORS).
+A web page can make a browser send a form or plain text to any server, but JSON only if the server allows it (CORS).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FORM = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
 async def content_type(request: Request) -> None:
-    """Refuse a body of another type than the route takes; where a route takes none, nobody reads it.
+    """Refuse a body whose media type the route does not accept; routes without a body never read it.
 
     Raises:
         HTTPException: status 415.
@@ -28,16 +28,14 @@ async def content_type(request: Request) -> None:
     field = route.body_field if isinstance(route, APIRoute) else None
     if field is None:
         return
-    taken = FORM if isinstance(field.field_info, Form) else JSON
+    accepted = FORM if isinstance(field.field_info, Form) else JSON
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent not in taken:
-        raise HTTPException(415, f"send the body as {' or '.join(taken)}, and say so in Content-Type")
+    if sent not in accepted:
+        raise HTTPException(415, f"Unsupported body type. Send Content-Type: {' or '.join(accepted)}.")
 
 
 async def parameters(request: Request) -> None:
-    """Refuse a parameter of the address, or a field of the form, that the API does not know.
-
-    A filter that was misspelt would seem to have let everything through.
+    """Refuse unknown query parameters and form fields: a misspelt filter would silently match everything.
 
     Raises:
         HTTPException: status 422.
@@ -45,17 +43,17 @@ async def parameters(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or not route.path.startswith("/v1/"):
         return
-    _check(request.query_params, {field.alias for field in route.dependant.query_params}, "parameter of this address")
+    _check(request.query_params, {field.alias for field in route.dependant.query_params}, "query parameter")
     if route.body_field is not None and isinstance(route.body_field.field_info, Form):
         form = await request.form()  # which FastAPI has read already
-        _check(form, {field.alias for field in route.dependant.body_params}, "field of this form")
+        _check(form, {field.alias for field in route.dependant.body_params}, "form field")
 
 
 def _check(sent: Iterable[str], known: set[str], what: str) -> None:
     for name in sent:
         if name not in known:
-            takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
-            raise HTTPException(422, f"{name[:100]!r} is no {what}; {takes}")
+            expected = f"Expected one of: {', '.join(sorted(known))}." if known else "None is expected."
+            raise HTTPException(422, f"Unknown {what} {name[:100]!r}. {expected}")
 
 
 def _has_body(request: Request) -> bool:

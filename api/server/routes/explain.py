@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
+from indexer.catalog.images import images_by_id
 from search.errors import ImageNotFoundError
 
 from ...contract.search import ExplainRequest, ExplainResponse
@@ -24,7 +25,7 @@ async def explain(request: Request, service: Served, asked: Annotated[ExplainReq
     """Where the model looks for each word, as numbers."""
 
     def find() -> ExplainResponse:
-        record = service.engine.catalog.images([asked.image_id]).get(asked.image_id)
+        record = images_by_id(service.engine.catalog, [asked.image_id]).get(asked.image_id)
         if record is None:
             raise ImageNotFoundError(f"no image has the id {asked.image_id}")
         found = service.engine.attention(asked.image_id, asked.text)

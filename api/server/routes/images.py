@@ -9,7 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
-from indexer.catalog.browse import Browsed, ImageDetails, Place, browse, image_details
+from indexer.catalog.browse import Browsed, FileLocation, ImageDetails, browse, image_details
+from indexer.catalog.captions import captions_of_image
+from indexer.catalog.images import images_by_id
 from search.errors import ImageNotFoundError, QueryError
 
 from ...contract.index import BrowsedImage, ImageResponse, ImagesResponse, PlaceOfImage
@@ -85,7 +87,7 @@ async def image(request: Request, service: Served, image_id: ImageId) -> ImageRe
 async def image_file(request: Request, service: Served, image_id: ImageId) -> Response:
     """An indexed image's file, as it lies on disk."""
 
-    def find() -> tuple[ImageDetails, Place, os.stat_result, str]:
+    def find() -> tuple[ImageDetails, FileLocation, os.stat_result, str]:
         details, place, status = _opened(service, image_id)
         return details, place, status, media_type(place.path, details.format, image_id)
 
@@ -143,7 +145,7 @@ def _details(service: Service, image_id: int) -> ImageDetails:
     return found
 
 
-def _opened(service: Service, image_id: int) -> tuple[ImageDetails, Place, os.stat_result]:
+def _opened(service: Service, image_id: int) -> tuple[ImageDetails, FileLocation, os.stat_result]:
     """The first file of an image that can be read, rather one that is as it was when it was indexed."""
     details = _details(service, image_id)
     there = [(place, status) for place in details.places if (status := place.status()) is not None]
@@ -166,7 +168,8 @@ def _described(service: Service, image_id: int) -> ImageResponse:
         size=None if first is None else first.size,
         places=[PlaceOfImage(path=str(p.path), size=p.size, present=p in present) for p in details.places],
         captions=[
-            OwnCaption(id=c.id, text=c.text, source=c.source) for c in service.engine.catalog.captions_of(image_id)
+            OwnCaption(id=c.id, text=c.text, source=c.source)
+            for c in captions_of_image(service.engine.catalog, image_id)
         ],
     )
 
@@ -181,7 +184,7 @@ def _page(service: Service, cursor: str | None, k: int, where: list[str]) -> Ima
     if len(found) > k:
         last = {"id": found[k - 1].id, "taken_at": found[k - 1].taken_at}
         following = service.cursors.make("images", {"k": k, "where": where, "after": last})
-    records = catalog.images([browsed.id for browsed in found[:k]])
+    records = images_by_id(catalog, [browsed.id for browsed in found[:k]])
     shown = [records[browsed.id] for browsed in found[:k] if browsed.id in records]
     return ImagesResponse(
         images=[

@@ -8,11 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from indexer import find_duplicates
-from indexer.catalog.facets import Counts, facets
+from indexer.catalog.contents import catalog_state, catalog_stats
+from indexer.catalog.facets import Counts, facets, facets_state
 from indexer.catalog.records import Kind
 from indexer.duplicates import DuplicateGroup
 from indexer.models import model_states
-from indexer.vectors.files import vector_choice
+from indexer.vectors.files import stored_structure
 
 from ...contract.index import (
     CopyOfImage,
@@ -41,7 +42,7 @@ async def counts(
 
     def find() -> FacetsResponse:
         catalog = service.engine.catalog
-        found = service.facets.get(tuple(where), catalog.state(), lambda: facets(catalog, where))
+        found = service.facets.get(tuple(where), facets_state(catalog), lambda: facets(catalog, where))
         document = {name: _counts(value) for name, value in vars(found).items() if name != "images"}
         return FacetsResponse(images=found.images, **document)
 
@@ -62,7 +63,7 @@ async def duplicates(
 
     def find() -> DuplicatesResponse:
         catalog = service.engine.catalog
-        found = service.duplicates.get(None, catalog.state(), lambda: find_duplicates(catalog))
+        found = service.duplicates.get(None, catalog_state(catalog), lambda: find_duplicates(catalog))
         return DuplicatesResponse(groups=[_group(group) for group in found[:k]], total=len(found))
 
     return await service.work.run(request, find)
@@ -82,9 +83,9 @@ async def stats(request: Request, service: Served) -> StatsResponse:
 
     def find() -> StatsResponse:
         catalog = service.engine.catalog
-        found = catalog.stats()
-        choices = {kind.value: vector_choice(catalog, kind) for kind in Kind}
-        vectors = {kind: None if choice is None else asdict(choice) for kind, choice in choices.items()}
+        found = catalog_stats(catalog)
+        structures = {kind.value: stored_structure(catalog, kind) for kind in Kind}
+        vectors = {kind: None if structure is None else asdict(structure) for kind, structure in structures.items()}
         each = round(found.bytes_on_disk / found.images) if found.images else 0
         return StatsResponse.model_validate(asdict(found) | {"vectors": vectors, "bytes_an_image": each})
 

@@ -7,6 +7,8 @@ from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Body, Path, Request, Response
 
+from indexer.catalog.images import count_images_below
+
 from ...contract.jobs import IndexRequest, JobDocument, JobSummary, RootDocument
 from ..openapi import errors, header
 from ..service import Served
@@ -28,7 +30,9 @@ async def roots(request: Request, service: Served) -> list[RootDocument]:
     def count() -> list[RootDocument]:
         catalog = service.engine.catalog
         known = service.jobs.roots.values()
-        return [RootDocument(id=root.id, name=root.name, images=catalog.count_below(root.path)) for root in known]
+        return [
+            RootDocument(id=root.id, name=root.name, images=count_images_below(catalog, root.path)) for root in known
+        ]
 
     return await service.work.run(request, count)
 

@@ -1,7 +1,8 @@
-"""The web page at `/`, and what it is made of at `/static/`.
+"""The web page at `/` and its files at `/static/`, read once on import; none of it is in OpenAPI.
 
-All of it is read once, when this module is loaded, and found by its name in a table: no path from a request reaches
-the file system. Nothing here is part of the API, so nothing is in OpenAPI.
+A request's path is a key in a table and never reaches the file system. Starlette's `StaticFiles` is not used: its ETag
+comes from size and modification time, which an update can leave as they were, and is strong although the file also
+goes out compressed; its media types depend on the machine; and it would need a subclass for Cache-Control and errors.
 """
 
 from __future__ import annotations
@@ -18,38 +19,38 @@ from starlette.exceptions import HTTPException
 from ..gate.headers import PAGE, STATIC
 from .picture_response import known, not_modified
 
-KINDS = {
+MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
-"""Files that are served, by how their names end."""
+"""Media types by file extension; files with another extension are not served."""
 
 router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)
 class PageFile:
-    """A file of the page; `etag` is weak, for it goes out compressed as well."""
+    """A file of the page; `etag` is weak because the file also goes out compressed."""
 
     content: bytes
-    kind: str
+    media_type: str
     etag: str
 
 
-def _read(folder: Traversable, before: str = "") -> dict[str, PageFile]:
-    """The files of a folder and of those in it, by their names within it."""
-    found: dict[str, PageFile] = {}
+def _read(folder: Traversable, prefix: str = "") -> dict[str, PageFile]:
+    """Read the files of a folder and its subfolders, by their path within it."""
+    files: dict[str, PageFile] = {}
     for entry in folder.iterdir():
-        name = before + entry.name
-        kind = KINDS.get(entry.name.rpartition(".")[2])
+        name = prefix + entry.name
+        media_type = MEDIA_TYPES.get(entry.name.rpartition(".")[2])
         if entry.is_dir():
-            found |= _read(entry, f"{name}/")
-        elif kind is not None:
+            files |= _read(entry, f"{name}/")
+        elif media_type is not None:
             content = entry.read_bytes()
-            found[name] = PageFile(content, kind, f'W/"{hashlib.sha256(content).hexdigest()[:32]}"')
-    return found
+            files[name] = PageFile(content, media_type, f'W/"{hashlib.sha256(content).hexdigest()[:32]}"')
+    return files
 
 
 INDEX = "index.html"
@@ -58,22 +59,22 @@ FILES = _read(resources.files("api") / "web")
 
 @router.get(PAGE)
 async def page(request: Request) -> Response:
-    """The page."""
-    return _answer(request, FILES[INDEX])
+    """Serve the page."""
+    return _response(request, FILES[INDEX])
 
 
 @router.get(f"{STATIC}{{name:path}}")
 async def page_file(request: Request, name: str) -> Response:
-    """A file that the page is made of."""
-    found = FILES.get(name)
-    if found is None or name == INDEX:
+    """Serve a file that the page loads."""
+    file = FILES.get(name)
+    if file is None or name == INDEX:
         raise HTTPException(404, "the page has no such file")
-    return _answer(request, found)
+    return _response(request, file)
 
 
-def _answer(request: Request, file: PageFile) -> Response:
-    """Browsers keep it, and ask each time whether it is still so: after an update nobody sees half of the old page."""
+def _response(request: Request, file: PageFile) -> Response:
+    """Send a file that browsers cache but revalidate each time, so that an update never mixes old and new files."""
     headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
     if known(request, file.etag.removeprefix("W/")):
         return not_modified(headers)
-    return Response(file.content, media_type=file.kind, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)

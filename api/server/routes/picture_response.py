@@ -6,7 +6,6 @@ one: since then somebody may have put a web page, or a link to a private file, i
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from fastapi import Request
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 from starlette.types import Receive, Scope, Send
 
+from indexer.pictures.formats import FORMATS
 from search.errors import ImageNotFoundError
 
 from ..gate.head import ONLY
@@ -55,22 +55,6 @@ class PictureFile(FileResponse):
             raise HTTPException(416, f"the file has {exc.max_size} bytes; ask for some of those", told) from exc
 
 
-_JPEG = ("image/jpeg", re.compile(rb"\xff\xd8\xff"))
-_BOXES = re.compile(rb".{4}ftyp", re.DOTALL)
-FORMATS = {
-    "JPEG": _JPEG,
-    "MPO": _JPEG,
-    "PNG": ("image/png", re.compile(rb"\x89PNG\r\n\x1a\n")),
-    "GIF": ("image/gif", re.compile(rb"GIF8")),
-    "BMP": ("image/bmp", re.compile(rb"BM")),
-    "WEBP": ("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
-    "TIFF": ("image/tiff", re.compile(rb"II[*+]\x00|MM\x00[*+]")),
-    "AVIF": ("image/avif", _BOXES),
-    "HEIF": ("image/heif", _BOXES),
-}
-"""Each format with its media type, and how its files begin."""
-
-
 def media_type(path: Path, kind: str, image_id: int) -> str:
     """What to serve an indexed image's file as.
 
@@ -84,12 +68,12 @@ def media_type(path: Path, kind: str, image_id: int) -> str:
     """
     if not path.is_file():  # a pipe would never end
         raise ImageNotFoundError(f"the file of image {image_id} is gone; index its folder again")
-    name, beginning = FORMATS[kind]
+    picture = FORMATS[kind]
     try:
         with path.open("rb") as file:
             begins = file.read(16)
     except OSError as exc:
         raise ImageNotFoundError(f"the file of image {image_id} cannot be read") from exc
-    if beginning.match(begins) is None:
+    if picture.signature.match(begins) is None:
         raise ImageNotFoundError(f"the file of image {image_id} is another by now; index its folder again")
-    return name
+    return picture.media_type

@@ -1,4 +1,4 @@
-"""Answers that are slow to find, and so are kept while the index stays as it is."""
+"""A cache for slow answers, valid while the index is unchanged."""
 
 from __future__ import annotations
 
@@ -9,70 +9,70 @@ from typing import Generic, TypeVar
 from .worker_pool import BusyError
 
 PATIENCE = 2.0
-"""Seconds that a request waits for what another one is finding, before it is told to come back."""
+"""Seconds a request waits for another that computes the same answer, before it is refused."""
 
 WAITERS = 4
-"""Requests that may wait so at the same time, for each of them holds a thread that searches could use."""
+"""Most requests waiting at once, since each occupies a worker thread."""
 
 AGAIN_SECONDS = 10
-"""When to come back: what is found alone takes long."""
+"""Retry time after a refusal."""
 
 V = TypeVar("V")
 
 
 class AnswerCache(Generic[V]):
-    """The last few answers of one kind, by what was asked, each with the state of the index that it is true of."""
+    """The most recent answers by key, each with the index state it was computed from."""
 
-    def __init__(self, most: int, *, alone: bool = False) -> None:
-        """Start with none.
+    def __init__(self, size: int, *, alone: bool = False) -> None:
+        """Create an empty cache.
 
         Args:
-            most: how many are kept.
-            alone: whether finding one takes so long that a second at the same time would only slow both.
+            size: maximum number of answers.
+            alone: compute only one answer at a time, for computations that would slow each other down.
         """
-        self._most, self._alone = most, alone
+        self._size, self._alone = size, alone
         self._answers: dict[Hashable, tuple[object, V]] = {}
         self._lock = threading.Lock()
-        self._finding = threading.Lock()
-        self._places = threading.BoundedSemaphore(WAITERS)
+        self._computing = threading.Lock()
+        self._waiters = threading.BoundedSemaphore(WAITERS)
 
-    def get(self, asked: Hashable, state: object, find: Callable[[], V]) -> V:
-        """The answer that is kept, or a new one.
+    def get(self, key: Hashable, state: object, compute: Callable[[], V]) -> V:
+        """The cached answer, or a newly computed one.
 
         Raises:
-            BusyError: another request is finding one, and that is done `alone`.
+            BusyError: with `alone`, if another request is computing an answer.
         """
-        found = self._kept(asked, state)
-        if found is not None:
-            return found[1]
-        return self._found_alone(asked, state, find) if self._alone else self._found(asked, state, find)
+        cached = self._cached(key, state)
+        if cached is not None:
+            return cached[1]
+        return self._compute_alone(key, state, compute) if self._alone else self._compute(key, state, compute)
 
-    def _kept(self, asked: Hashable, state: object) -> tuple[object, V] | None:
+    def _cached(self, key: Hashable, state: object) -> tuple[object, V] | None:
         with self._lock:
-            there = self._answers.get(asked)
-        return there if there is not None and there[0] == state else None
+            entry = self._answers.get(key)
+        return entry if entry is not None and entry[0] == state else None
 
-    def _found(self, asked: Hashable, state: object, find: Callable[[], V]) -> V:
-        found = find()
+    def _compute(self, key: Hashable, state: object, compute: Callable[[], V]) -> V:
+        answer = compute()
         with self._lock:
-            self._answers.pop(asked, None)
-            self._answers = dict([*self._answers.items(), (asked, (state, found))][-self._most :])
-        return found
+            self._answers.pop(key, None)
+            self._answers = dict([*self._answers.items(), (key, (state, answer))][-self._size :])
+        return answer
 
-    def _found_alone(self, asked: Hashable, state: object, find: Callable[[], V]) -> V:
-        if not self._turn():
-            raise BusyError("another request is finding this now", AGAIN_SECONDS)
+    def _compute_alone(self, key: Hashable, state: object, compute: Callable[[], V]) -> V:
+        if not self._wait_turn():
+            raise BusyError("Another request is computing this answer.", AGAIN_SECONDS)
         try:
-            there = self._kept(asked, state)  # found by whoever was waited for
-            return self._found(asked, state, find) if there is None else there[1]
+            cached = self._cached(key, state)  # by the request that was waited for
+            return self._compute(key, state, compute) if cached is None else cached[1]
         finally:
-            self._finding.release()
+            self._computing.release()
 
-    def _turn(self) -> bool:
-        """Wait for whoever is finding an answer; whether that ended in time."""
-        if not self._places.acquire(blocking=False):
+    def _wait_turn(self) -> bool:
+        """Wait until no other request computes an answer; False if that takes too long."""
+        if not self._waiters.acquire(blocking=False):
             return False
         try:
-            return self._finding.acquire(timeout=PATIENCE)
+            return self._computing.acquire(timeout=PATIENCE)
         finally:
-            self._places.release()
+            self._waiters.release()

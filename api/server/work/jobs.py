@@ -1,7 +1,7 @@
-"""Indexing at a client's wish: one run at a time, in a thread of its own, over configured folders alone.
+"""Indexing jobs started by clients: one at a time, in a thread, over the configured folders only.
 
-A run has its own catalog and shares the engine's model, so searches go on meanwhile and see each batch as it is
-committed. Other processes are kept away by the index's own lock, as always.
+A job has its own catalog and shares the engine's model, so searches continue and see each batch once it is committed.
+The index lock excludes other processes.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ logger = logging.getLogger("crosslook.jobs")
 
 
 class IndexingError(Exception):
-    """A job runs already; it is named."""
+    """Another job is running."""
 
     def __init__(self, running: Job) -> None:
-        super().__init__(f"job {running.id} is indexing; wait until it has ended, or cancel it")
+        super().__init__(f"Job {running.id} is already indexing. Wait until it ends, or cancel it.")
         self.running = running
 
 
 class UnknownRootError(Exception):
-    """A root that is not configured was asked for, or none is."""
+    """A requested root is not configured, or no root is."""
 
 
 class UnknownJobError(Exception):
-    """No such job, or one that ended so long ago that it is forgotten."""
+    """No such job, or one no longer remembered."""
 
 
 class State(StrEnum):
-    """How far a job is."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -58,7 +58,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class FailedFile:
-    """A file that could not be indexed: its root, its place below that, and why."""
+    """A file that could not be indexed: its root, its path relative to that, and the reason."""
 
     root: str | None
     path: str
@@ -66,8 +66,8 @@ class FailedFile:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a job is; `rate` counts items a second of this phase. Replaced whole, so readers see no half of it."""
+class JobProgress:
+    """Progress of a job; `rate` is items per second in this phase. Immutable, so readers never see a partial update."""
 
     phase: str | None = None
     done: int = 0
@@ -76,20 +76,20 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """In this phase, at this rate."""
+        """Estimated seconds left in this phase."""
         return max(0, self.total - self.done) / self.rate if self.rate and self.total is not None else None
 
 
 @dataclass
 class Job:
-    """An indexing run. Its own thread alone writes to it."""
+    """An indexing job. Only its own thread writes to it."""
 
     roots: tuple[Root, ...]
     prune: bool
     clock: Callable[[], float] = time.monotonic
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = State.QUEUED
-    progress: Progress = Progress()
+    progress: JobProgress = JobProgress()
     started: datetime | None = None
     ended: datetime | None = None
     report: IndexReport | None = None
@@ -100,32 +100,32 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the job is queued or running."""
         return self.state in (State.QUEUED, State.RUNNING)
 
     def begin(self) -> None:
-        """The thread has started; first comes the walk through the folders."""
-        self.progress, self.started = Progress("scan"), datetime.now(UTC)
+        """Mark the job as running, in phase `scan`."""
+        self.progress, self.started = JobProgress("scan"), datetime.now(UTC)
         self.state = State.RUNNING
 
     def advance(self, phase: str, done: int, total: int) -> None:
-        """Take note of how far the run is."""
+        """Update the progress and the rate of this phase."""
         now, rate = self.clock(), None
         if phase != self.progress.phase:
             self._began = (now, done)
-        since, first = self._began
-        if done > first and now > since:
-            rate = (done - first) / (now - since)
-        self.progress = Progress(phase, done, total, rate)
+        phase_start, first = self._began
+        if done > first and now > phase_start:
+            rate = (done - first) / (now - phase_start)
+        self.progress = JobProgress(phase, done, total, rate)
 
     def end(self, state: State, reason: str | None = None) -> None:
-        """Note how the run ended."""
+        """Record how the job ended."""
         self.ended, self.reason = datetime.now(UTC), reason
-        self.state = state  # last: who sees that it has ended sees the rest
+        self.state = state  # last, so that readers of an ended job see the rest
 
 
 class Jobs:
-    """The jobs of one server, the last hundred of them remembered."""
+    """The jobs of one server; the last hundred are remembered."""
 
     def __init__(self, engine: SearchEngine, folders: Sequence[Path]) -> None:
         self.roots = roots_of(folders)
@@ -138,23 +138,23 @@ class Jobs:
 
     @property
     def running(self) -> Job | None:
-        """The job that has not ended, if there is one."""
+        """The queued or running job, if any."""
         with self._lock:
             last = next(reversed(self._jobs.values()), None)
         return last if last is not None and last.active else None
 
     def start(self, roots: Sequence[str] | None, *, prune: bool = False) -> Job:
-        """Begin to index some roots, or all.
+        """Start indexing some roots, or all.
 
         Raises:
-            UnknownRootError: no root has one of these ids, or none is configured.
-            IndexingError: another job runs.
+            UnknownRootError: a root id is unknown, or no root is configured.
+            IndexingError: another job is running.
         """
-        chosen = self._chosen(roots)
+        selected = self._select_roots(roots)
         with self._lock:
             if self.running is not None:
                 raise IndexingError(self.running)
-            job = Job(chosen, prune)
+            job = Job(selected, prune)
             self._jobs[job.id] = job
             if len(self._jobs) > REMEMBERED:
                 self._jobs.popitem(last=False)
@@ -168,20 +168,20 @@ class Jobs:
         """A job by its id.
 
         Raises:
-            UnknownJobError: there is none.
+            UnknownJobError: no remembered job has this id.
         """
         with self._lock:
             if job_id not in self._jobs:
-                raise UnknownJobError(f"no job has this id, or it is not among the last {REMEMBERED}; see /v1/jobs")
+                raise UnknownJobError(f"No job has this id among the last {REMEMBERED}. See /v1/jobs.")
             return self._jobs[job_id]
 
     def all(self) -> list[Job]:
-        """The jobs, the latest first."""
+        """All remembered jobs, latest first."""
         with self._lock:
             return list(reversed(self._jobs.values()))
 
     def close(self) -> None:
-        """Cancel what runs, and wait until it has committed its batch."""
+        """Cancel the running job, and wait until it has committed its batch."""
         with self._lock:
             self._closed = True
             thread, job = self._thread, self.running
@@ -190,25 +190,25 @@ class Jobs:
         if thread is not None:
             thread.join()
 
-    def _chosen(self, ids: Sequence[str] | None) -> tuple[Root, ...]:
+    def _select_roots(self, ids: Sequence[str] | None) -> tuple[Root, ...]:
         if not self.roots:
-            raise UnknownRootError("this server has no folders that it may index; whoever runs it can set `roots`")
-        for number in ids or ():
-            if number not in self.roots:
-                raise UnknownRootError("there is no such root; their ids are at /v1/roots")
+            raise UnknownRootError("This server has no folders to index. Its operator can set `roots`.")
+        for root_id in ids or ():
+            if root_id not in self.roots:
+                raise UnknownRootError("No such root. See /v1/roots for the ids.")
         return tuple(root for root in self.roots.values() if ids is None or root.id in ids)
 
     def _run(self, job: Job) -> None:
-        """In the thread: nothing may leave a job unended, for no other could begin."""
+        """Thread body. A job must always end, else no other could start."""
         job.begin()
         logger.info("indexing started", extra={"job": job.id})
         try:
             job.end(self._index_into(job))
         except (IndexerError, EncodersError) as exc:
             job.end(State.FAILED, without_paths(str(exc), self._index, job.roots))
-            logger.error("indexing failed: %s", exc, extra={"job": job.id})  # noqa: TRY400  foreseen: no traceback
+            logger.error("indexing failed: %s", exc, extra={"job": job.id})  # noqa: TRY400  expected: no traceback
         except Exception:
-            job.end(State.FAILED, "an error that crosslook did not foresee; the server's log tells more")
+            job.end(State.FAILED, "Internal error. Search the server log for this job id.")
             logger.exception("indexing failed", extra={"job": job.id})
         else:
             logger.info("indexing ended", extra={"job": job.id, "state": job.state.value})

@@ -1,4 +1,4 @@
-"""Whether the server can answer: model and index are loaded, and the catalog can still be read."""
+"""Readiness: model and index are loaded, and the catalog can be read."""
 
 from __future__ import annotations
 
@@ -12,44 +12,49 @@ from search import SearchError
 
 AGAIN_SECONDS = 5.0
 
-LOADING = "model and index are being loaded"
-UNREADABLE = "the index cannot be read; the server's log tells why"
-UNUSABLE = "model or index cannot be used; the server's log tells why, and loading is tried again"
+LOADING = "Model and index are loading."
+UNREADABLE = "The index cannot be read. See the server log."
+UNUSABLE = "The model or the index cannot be loaded; retrying. See the server log."
 
 logger = logging.getLogger("crosslook")
 
 
 class Readiness:
-    """What `/readyz` says. Its reasons name no path: anybody may ask."""
+    """The state behind `/readyz`. Its reasons contain no paths, since anyone may ask."""
 
     def __init__(self, catalog: Catalog, prepare: Callable[[], None] | None = None) -> None:
-        """Args: the index, and what must have been done before the server is ready, if anything."""
+        """Create the state; `start` begins loading.
+
+        Args:
+            catalog: catalog of the index.
+            prepare: what must succeed before the server is ready, if anything.
+        """
         self._catalog, self._prepare = catalog, prepare
         self._reason = None if prepare is None else LOADING
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Prepare in a thread, until it succeeds, or fails after `close` was called."""
+        """Prepare in a thread, retrying until it succeeds or `close` is called."""
         if self._prepare is not None:
             self._thread = threading.Thread(target=self._load, args=(self._prepare,), name="loading", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Do not try again. What is being loaded is not waited for."""
+        """Stop retrying; does not wait for the thread."""
         self._stop.set()
 
     @property
     def loading(self) -> bool:
-        """Whether the thread that prepares has not ended."""
+        """Whether the loading thread is running."""
         return self._thread is not None and self._thread.is_alive()
 
     def fault(self) -> str | None:
-        """Why the server is not ready; None if it is."""
+        """Why the server is not ready; None if it is ready."""
         if self._reason is not None:
             return self._reason
         try:
-            self._catalog.check_there()
+            self._catalog.check_readable()
         except IndexerError as exc:
             logger.warning("not ready: %s", exc)
             return UNREADABLE
@@ -60,8 +65,8 @@ class Readiness:
             try:
                 prepare()
             except (EncodersError, IndexerError, SearchError) as exc:
-                logger.error("not ready: %s", exc)  # noqa: TRY400  foreseen: no traceback
-            except Exception:  # a thread that dies in silence would leave the server unready without a reason
+                logger.error("not ready: %s", exc)  # noqa: TRY400  expected: no traceback
+            except Exception:  # else the thread would die and the server stay unready without a reason
                 logger.exception("not ready")
             else:
                 self._reason = None

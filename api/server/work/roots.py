@@ -1,4 +1,4 @@
-"""The folders that clients may have indexed: known to them by id and name, never by where they lie."""
+"""The folders that clients may index, identified by id and name, never by path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Root:
-    """A configured folder. Its id follows from its path, so it stays the same when settings are written anew."""
+    """A configured folder. Its id is derived from its path, so it is stable across restarts."""
 
     id: str
     name: str
@@ -29,9 +29,9 @@ def roots_of(paths: Sequence[Path]) -> dict[str, Root]:
 
 
 def place(path: str, roots: Sequence[Root]) -> tuple[str | None, str]:
-    """The id of the root that a file lies in most nearly, and the way from there; the file's name where it is in none.
+    """The id of the innermost root of a file and the path relative to it; None and the file name if it is in no root.
 
-    Bytes that are no text are question marks in a path, so they are in its root.
+    Undecodable bytes are question marks in `path`, so they are replaced in the roots too.
     """
     for root in sorted(roots, key=lambda root: -len(root.path.parts)):
         base = (str(root.path).rstrip(os.sep) + os.sep).encode("utf-8", "replace").decode()
@@ -41,7 +41,7 @@ def place(path: str, roots: Sequence[Root]) -> tuple[str | None, str]:
 
 
 def without_paths(text: str, index: Path, roots: Sequence[Root]) -> str:
-    """A message of another room for a client: it may name the index and the roots, not where they lie."""
+    """Replace the paths of the index and the roots in a message by their names, for clients."""
     names = {f"the index in {index}": "the index", str(index): "the index"} | {
         str(root.path): root.name for root in roots if root.path.name
     }

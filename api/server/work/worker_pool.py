@@ -1,7 +1,7 @@
-"""Blocking work in threads: so many at once, a few more that wait, and beyond that a plain refusal.
+"""Runs blocking work in threads, with a bounded queue.
 
-The event loop never blocks, and never promises what it cannot keep: who waits too long goes away and asks again, which
-makes an overloaded server slower still. So a full server says at once when to come back.
+A full queue refuses requests at once, with a time to retry: clients that wait too long give up and ask again, which
+slows an overloaded server further.
 """
 
 from __future__ import annotations
@@ -20,22 +20,28 @@ R = TypeVar("R")
 
 
 class BusyError(Exception):
-    """There is no room for a request now; says why, and after how many seconds to ask again."""
+    """The server is too busy for a request; says why, and when to retry."""
 
-    def __init__(self, why: str = "as many requests wait as may", seconds: int = RETRY_SECONDS) -> None:
-        super().__init__(f"{why}; ask again in {seconds} s")
+    def __init__(self, reason: str = "Too many requests are waiting.", seconds: int = RETRY_SECONDS) -> None:
+        super().__init__(f"{reason} Retry in {seconds} s.")
         self.seconds = seconds
 
 
 class GoneError(Exception):
-    """The client went away before it was answered."""
+    """The client disconnected before the response."""
 
 
 class WorkerPool:
-    """Threads that requests share, and who waits for one."""
+    """Worker threads shared by all requests, and the queue for them."""
 
     def __init__(self, threads: int, waiting: int, observe: Callable[[object], None] = lambda _: None) -> None:
-        """Args: how many work and wait, and who is told of every outcome."""
+        """Create an idle pool.
+
+        Args:
+            threads: how many requests run at once.
+            waiting: how many more may wait.
+            observe: called with every result.
+        """
         self._threads, self._most = threads, threads + waiting
         self._observe = observe
         self._limiter: anyio.CapacityLimiter | None = None
@@ -43,27 +49,29 @@ class WorkerPool:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for a thread."""
+        """Number of requests waiting for a thread."""
         return max(0, self.accepted - self._threads)
 
     async def run(self, request: Request, function: Callable[[], R]) -> R:
-        """Run a function in a thread, and give up where its client goes away before it is its turn.
+        """Run a function in a thread, unless the client disconnects before its turn.
 
         Raises:
-            BusyError: as many requests wait as may.
-            GoneError: the client went away.
+            BusyError: the queue is full.
+            GoneError: the client disconnected.
         """
         if self.accepted >= self._most:
             raise BusyError
-        if self._limiter is None:  # belongs to the loop that serves
+        if self._limiter is None:  # created here because it belongs to the running event loop
             self._limiter = anyio.CapacityLimiter(self._threads)
         self.accepted += 1
         try:
-            return await self._unless_gone(request, function, self._limiter)
+            return await self._run_while_connected(request, function, self._limiter)
         finally:
             self.accepted -= 1
 
-    async def _unless_gone(self, request: Request, function: Callable[[], R], limiter: anyio.CapacityLimiter) -> R:
+    async def _run_while_connected(
+        self, request: Request, function: Callable[[], R], limiter: anyio.CapacityLimiter
+    ) -> R:
         outcome: list[R] = []
         error: list[Exception] = []
 
@@ -78,7 +86,7 @@ class WorkerPool:
             try:
                 while (await request.receive())["type"] != "http.disconnect":
                     pass
-            except HTTPException as exc:  # the guard: a body that nobody reads is larger than it takes
+            except HTTPException as exc:  # from the guard: an unread body exceeds the limit
                 error.append(exc)
             group.cancel_scope.cancel()
 

@@ -16,6 +16,7 @@ import pytest
 
 from encoders import load_encoder
 from indexer import Catalog
+from indexer.catalog.contents import catalog_stats
 from tests.api.conftest import Run
 from tests.conftest import Paint
 
@@ -46,7 +47,7 @@ def test_a_folder_that_is_away_is_told_and_can_be_forgotten(run: Run, folder: Pa
     folder.rename(folder.with_name("elsewhere"))
     done = run("index", folder, "--prune")
     assert done.status == 0
-    assert f"{folder} is not there, or holds no picture now" in done.err
+    assert f"{folder} is missing or contains no images now" in done.err
     assert f"crosslook forget {folder}" in done.err
     assert run("stats", "--json").json["images"] == 5
     assert run("forget", folder, "--json").json == {"files": 5, "images": 5, "below": None}
@@ -74,7 +75,7 @@ def test_duplicates_are_listed(run: Run, folder: Path) -> None:
     assert (document["files"], document["spare_bytes"]) == (2, (folder / "red.png").stat().st_size)
     (folder / "z copy.png").unlink()
     run("index", folder)
-    assert "no picture is there twice" in run("duplicates").err
+    assert "No duplicates found." in run("duplicates").err
 
 
 def test_changes_are_followed_until_ctrl_c(
@@ -88,7 +89,7 @@ def test_changes_are_followed_until_ctrl_c(
         while time.monotonic() < deadline:
             if Path("crosslook-index/catalog.db").exists():
                 with Catalog.open(Path("crosslook-index")) as catalog:
-                    if catalog.stats().images == count:
+                    if catalog_stats(catalog).images == count:
                         return
             time.sleep(0.05)
 
@@ -105,7 +106,7 @@ def test_changes_are_followed_until_ctrl_c(
     assert done.status == 0
     reports = [json.loads(line) for line in done.out.splitlines()]
     assert [sum(report["added"] for report in part) for part in (reports[:1], reports[1:])] == [5, 1]
-    assert "no longer following changes" in done.err
+    assert "Stopped following changes" in done.err
 
 
 def test_an_unchanged_collection_needs_no_torch(folder: Path, tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_an_unchanged_collection_needs_no_torch(folder: Path, tmp_path: Path) ->
                 (str(path), number, status.st_size, status.st_mtime_ns),
             )
     code = (
-        "import sys; from api import cli\ntry: cli.main()\nexcept SystemExit as exc: print(exc.code)\n"
+        "import sys; from api.cli.main import main\ntry: main()\nexcept SystemExit as exc: print(exc.code)\n"
         "print('torch' in sys.modules, file=sys.stderr)"
     )
     command = [sys.executable, "-c", code, "index", str(folder), "--index", str(tmp_path / "index"), "--json"]

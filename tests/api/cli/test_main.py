@@ -14,6 +14,7 @@ from PIL import Image
 from api.cli.main import COMMANDS
 from api.cli.output import bar, progress, size
 from indexer import Catalog
+from indexer.catalog.contents import catalog_stats
 from indexer.catalog.schema import VERSION
 from tests.api.conftest import BANK, Run
 from tests.conftest import Paint
@@ -49,6 +50,15 @@ def test_every_command_of_the_design_is_there_and_explains_itself(run: Run) -> N
     assert all(name in done.out for name in names)
     for name in names:
         assert run(name, "--help").status == 0
+
+
+def test_help_names_the_model_that_is_used_by_default(run: Run) -> None:
+    """`evaluate` uses no index, so without --model it takes the base model; `search` takes the index's."""
+    for name, default in (
+        ("evaluate", "[default: (the base model)]"),
+        ("search", "(the index's, else the base model)"),
+    ):
+        assert default in " ".join(run(name, "--help").out.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
@@ -88,7 +98,7 @@ def test_index_prints_its_report_as_json(run: Run, folder: Path) -> None:
     assert {"seen", "added", "updated", "unchanged", "duplicates", "failed", "seconds"} <= set(first.json)
     assert (first.json["seen"], first.json["added"]) == (6, 5)
     assert first.json["failed"] == [
-        {"path": str(folder / "bad.jpg"), "reason": "not an image, or of a format that is not known"}
+        {"path": str(folder / "bad.jpg"), "reason": "not an image, or an unsupported format"}
     ]
     second = run("index", folder, "--json").json
     assert (second["unchanged"], second["added"], len(second["failed"])) == (5, 0, 1)
@@ -203,7 +213,7 @@ def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) 
     assert ready("search", "red", "--where", "width > 9999", "--json").json["hits"] == []
     none = ready("search", "red", "--min-probability", "1")
     assert (none.status, none.out) == (0, "")
-    assert "no image fits" in none.err
+    assert "No matching images." in none.err
 
 
 def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Paint) -> None:
@@ -318,7 +328,7 @@ def test_stats_tell_what_is_in_the_index(ready: Run, folder: Path) -> None:
     assert document["bytes_an_image"] > 1000
     assert ready("stats", "--failures", "--json").json["failed"][0]["path"] == str(folder / "bad.jpg")
     people = ready("stats", "--failures").out
-    assert "5 at 5 places" in people
+    assert "5 in 5 files" in people
     assert "bad.jpg" in people
 
 
@@ -362,9 +372,9 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
         ("search", "red", "--index", tmp_path / "none"): "make one with: crosslook index",
         ("search", "red", "--image", tmp_path / "text.jpg"): "text.jpg: not an image",
         ("captions", tmp_path / "none.jpg"): "no such image: ",
-        ("captions", tmp_path / "half.png"): "half.png: damaged or cut short",
+        ("captions", tmp_path / "half.png"): "half.png: damaged or truncated",
         ("captions", folder / "red.png", "--bank", tmp_path / "none"): "cannot be read",
-        ("captions", folder / "red.png", "--bank", tmp_path / "empty.txt"): "holds no caption",
+        ("captions", folder / "red.png", "--bank", tmp_path / "empty.txt"): "contains no captions",
         ("similar", tmp_path / "text.jpg"): "text.jpg: not an image",
         ("explain", folder / "red.png", "", "--out", "x.png"): "the query is empty",
         ("index", folder, "--captions", tmp_path / "none.csv"): "no such file: ",
@@ -396,7 +406,7 @@ def test_an_index_of_another_model_is_told_with_both_names(
         assert one_sentence(done.err)
         assert "made by model fake (ffffffffffff), not by other (000000000000)" in done.err
     with Catalog.open(Path("crosslook-index")) as catalog:
-        assert catalog.stats().images == 5
+        assert catalog_stats(catalog).images == 5
 
 
 def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
@@ -459,3 +469,28 @@ def test_a_long_run_into_a_file_says_how_far_it_is(
         with progress(quiet=quiet) as advance:
             advance("images", 1200, 7000)
         assert capsys.readouterr().err == ("" if quiet else "images: 1,200 of 7,000\n")
+
+
+def test_a_damaged_cache_of_the_bank_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+    """And not passed over at the cost of embedding the bank with every run."""
+    assert run("captions", folder / "red.png", "--json").status == 0
+    (database,) = (tmp_path / "cache").rglob("catalog.db")
+    for file in database.parent.glob("catalog.db-*"):
+        file.unlink()
+    data = database.read_bytes()
+    database.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+    done = run("captions", folder / "red.png", "--json")
+    assert (done.status, done.out) == (1, "")
+    assert str(database.parent) in " ".join(done.err.split())
+
+
+def test_the_bank_needs_no_home_directory(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a cache that can be written to: the captions come, and nothing is left behind."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where no account has a home
+    assert run("captions", folder / "red.png", "--json").json["hits"]
+    assert list((tmp_path / "here").iterdir()) == []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "red.png"))
+    assert run("captions", folder / "red.png", "--json").json["hits"]

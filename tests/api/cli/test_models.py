@@ -49,9 +49,9 @@ def test_a_model_is_added_compared_switched_to_and_removed(ready: Run, folder: P
     added = ready("models", "add", other.directory)
     assert added.status == 0
     assert "other (000000000000) has embedded 5 of 5 images and 1 of 1 captions; 5 and 1 of them now" in added.err
-    assert "now try: crosslook models compare; then: crosslook models switch other" in added.err
+    assert "Now try: crosslook models compare; then: crosslook models switch other" in added.err
     table = ready("models", "compare").out
-    assert all(words in table for words in ("fake (active)", "other", "text → image R@1 / 5 / 10", "ms a query"))
+    assert all(words in table for words in ("fake (active)", "other", "text → image R@1 / 5 / 10", "ms per query"))
     listed = ready("models", "list").out.splitlines()
     assert [line.split()[0] for line in listed] == ["model", "active", "other"]
     assert "5 of 5" in listed[2]
@@ -61,7 +61,7 @@ def test_a_model_is_added_compared_switched_to_and_removed(ready: Run, folder: P
     assert "other" in ready("stats").out
     refused = ready("models", "remove", "other")
     assert refused.status == 1
-    assert "is the active model; change to another first" in refused.err
+    assert "is the active model; switch to another one first" in refused.err
     ready("models", "switch", "fake")
     removed = ready("models", "remove", "other", "--vacuum")
     assert "other removed: 5 images, about " in removed.err
@@ -88,7 +88,7 @@ def test_the_documents_have_the_documented_keys(ready: Run, folder: Path, other:
     compared = ready("models", "compare", "mine", "fake", "--json")
     assert compared.json["own_captions"] is False
     assert [m["name"] for m in compared.json["models"]] == ["mine", "fake"]
-    assert "none of the images has a caption of its own" in ready("models", "compare").err
+    assert "None of the images has a caption of its own" in ready("models", "compare").err
     switched = ready("models", "switch", "000000", "--json").json
     assert (switched["before"], switched["active"]["name"], switched["active"]["active"]) == ("fake", "mine", True)
     assert ready("models", "switch", "fake", "--json").json["before"] == "mine"
@@ -165,7 +165,7 @@ def test_a_model_that_moved_is_told_and_found_again(ready: Run, folder: Path, ot
     for command in (("search", "red"), ("index", folder)):
         done = ready(*command, "--index", "mine")
         assert done.status == 1
-        assert f"model other (000000000000) of the index in mine is not in {there} now" in done.err
+        assert f"model other (000000000000) of the index in mine is no longer in {there};" in done.err
         assert done.err.count("\n") == 1
     faulty = ready("doctor", "--index", "mine", "--json")
     assert (faulty.status, faulty.json["model"]["sound"]) == (1, False)
@@ -196,9 +196,13 @@ def test_an_index_of_version_1_takes_the_base_model(ready: Run, folder: Path, ot
         (("models",), 2, ""),
         (("models", "switch"), 2, "Missing argument"),
         (("models", "compare", "--sample", "0"), 2, "--sample"),
-        (("models", "switch", "none"), 1, "no model is called 'none' in the index in crosslook-index; it has: fake ("),
-        (("models", "remove", "none"), 1, "no model is called"),
-        (("models", "compare", "none"), 1, "no model is called"),
+        (
+            ("models", "switch", "none"),
+            1,
+            "no model matches 'none' in the index in crosslook-index; its models: fake (",
+        ),
+        (("models", "remove", "none"), 1, "no model matches"),
+        (("models", "compare", "none"), 1, "no model matches"),
         (("models", "list", "--index", "nowhere"), 1, "no index in nowhere; make one with: crosslook index"),
         (("models", "add", "base", "--index", "nowhere"), 1, "no index in nowhere"),
     ],
@@ -215,7 +219,7 @@ def test_listing_switching_and_removing_load_no_heavy_library(ready: Run, other:
     """They must not wait for torch or FAISS."""
     ready("models", "add", other.directory)
     code = (
-        "import sys; from api.cli import app\n"
+        "import sys; from api.cli.main import app\n"
         "for words in ('list', 'switch other', 'switch fake', 'remove other'):\n"
         "    app(['models', *words.split(), '--json'], standalone_mode=False)\n"
         "print(*{'torch', 'faiss', 'fastapi'} & set(sys.modules), file=sys.stderr)"

@@ -60,8 +60,8 @@ def test_a_fresh_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, 
     assert done.json["model"] == str(tmp_path / "out" / "model")
     assert (done.json["epochs"], done.json["stopped_early"]) == (2, False)
     assert done.json["best_epoch"] in (1, 2)
-    assert "28 pictures to train on" in done.err
-    assert "an epoch is chosen with luck" in done.err
+    assert "28 images to train on" in done.err
+    assert "validation images are too few to choose an epoch reliably" in done.err
     assert epochs_of(tmp_path / "out") == ["1", "2"]
     description = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
     assert description["architecture"]["text_tower"] == "lstm"
@@ -107,12 +107,12 @@ def test_a_model_that_no_epoch_beats_is_given_back(run: Run, pictures: Dataset, 
     done = run(*command, "--json")
     assert done.status == 0, done.err
     assert (done.json["best_epoch"], done.json["epochs"]) == (0, 2)
-    assert "none of 2 epochs validated better than the model they started from, which is kept as it was" in done.err
+    assert "None of 2 epochs validated better than the starting model, which is the result, unchanged" in done.err
     weights = [(path / "model.safetensors").read_bytes() for path in (tmp_path / "start", tmp_path / "out" / "model")]
     assert weights[0] == weights[1]
     again = run(*command, "--resume")
     assert again.status == 0, again.err
-    assert "kept as it was" in again.err
+    assert "which is the result, unchanged" in again.err
     assert "text → image" in again.out
     assert epochs_of(tmp_path / "out") == ["0", "1", "2"]
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_trained_is_told_in_one_sentence(run: Run, pictures: Data
         ("train", data, "--out", out, "--init", tmp_path / "none"): "is not a model: model.safetensors is missing",
         ("train", data, "--out", out, "--backbone", TINY, "--resume"): "holds no run to resume",
         ("train", data, "--out", out, "--backbone", "nonsense_5"): "timm has no model 'nonsense_5'",
-        ("train", data, "--out", out, "--split", "dev", "--validation", "dev"): "they share pictures",
+        ("train", data, "--out", out, "--split", "dev", "--validation", "dev"): "they share images",
         ("train", data, "--out", out, "--split", "test"): "has no split 'test'; it has: dev, train, all",
         ("train", data, "--out", data / "x", "--backbone", TINY): "cannot write to",
     }
@@ -182,5 +182,5 @@ def test_training_sees_pictures_upright(tmp_path: Path) -> None:
     image.save(tmp_path / "side.jpg", exif=exif)
     assert open_picture(tmp_path / "side.jpg").size == (10, 20)
     (tmp_path / "text.jpg").write_text("no picture")
-    with pytest.raises(InputError, match=r"text\.jpg: not an image.*take it out of the dataset"):
+    with pytest.raises(InputError, match=r"text\.jpg: not an image.*remove it from the dataset"):
         open_picture(tmp_path / "text.jpg")

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from api.server import create_app
 from api.server.gate.body_limits import SMALL, BodyLimits
 from indexer import Catalog, index_paths
+from indexer.catalog.contents import catalog_stats
 from indexer.catalog.records import CatalogStats
 from search import CaptionAnswer, SearchEngine
 from tests.api.conftest import BANK
@@ -130,13 +131,13 @@ def test_what_is_gone_is_not_found(client: TestClient, folder: Path) -> None:
     [
         ({}, "body.text: Field required"),
         ({"text": ""}, "the query is empty"),
-        ({"text": "word " * 61}, "at most 60"),
+        ({"text": "word " * 61}, "the limit is 60"),
         ({"text": "word" + " " * 2000}, "at most 2000"),
         ({"text": "red", "k": 0}, "body.k"),
         ({"text": "red", "k": 10**30}, "body.k"),
         ({"text": "red", "depth": 10**6}, "body.depth"),
         ({"text": "red", "nonsense": 1}, "nonsense"),
-        ({"text": "red", "where": ["colour = red"]}, "no field 'colour'"),
+        ({"text": "red", "where": ["colour = red"]}, "unknown field 'colour'"),
         ({"text": "red", "min_probability": 0.5, "rerank": False}, "needs reranking"),
         ({"text": ["red"]}, "body.text"),
     ],
@@ -176,14 +177,14 @@ def test_routes_and_methods_that_are_not_there_are_problems(client: TestClient) 
 def test_large_bodies_are_refused_with_or_without_a_length(client: TestClient) -> None:
     """The limit holds for what is told and for what arrives."""
     told = client.post("/v1/captions", files={"image": ("x.png", b"0" * 300_000)})
-    assert "larger than" in problem(told, 413)
+    assert "too large; the limit is" in problem(told, 413)
 
     def chunks() -> Any:
         for _ in range(40):
             yield b'{"text": "' + b"x" * 10_000
 
     untold = client.post("/v1/search", content=chunks(), headers={"content-type": "application/json"})
-    assert "larger than" in problem(untold, 413)
+    assert "too large; the limit is" in problem(untold, 413)
 
 
 def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,12 +202,11 @@ def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeyp
 
     def slowly(catalog: Catalog) -> CatalogStats:
         refused.wait(10)
-        return stats(catalog)
+        return catalog_stats(catalog)
 
-    stats = Catalog.stats
     monkeypatch.setattr(BodyLimits, "_too_large", telling)
-    monkeypatch.setattr(Catalog, "stats", slowly)
-    assert "larger than" in problem(client.request("GET", "/v1/stats", content=chunks()), 413)
+    monkeypatch.setattr("api.server.routes.index.catalog_stats", slowly)
+    assert "too large; the limit is" in problem(client.request("GET", "/v1/stats", content=chunks()), 413)
     assert refused.is_set()
 
 
@@ -214,9 +214,9 @@ def test_only_an_upload_may_be_large(serve: Serve) -> None:
     """A megabyte of JSON is read while nothing else is done."""
     client = serve()
     json = client.post("/v1/search", content=b" " * (SMALL + 1), headers={"content-type": "application/json"})
-    assert "larger than the 1,048,576 bytes" in problem(json, 413)
+    assert "too large; the limit is 1,048,576 bytes" in problem(json, 413)
     form = client.post("/v1/captions", data={"image_id": "1" * (SMALL + 1)})
-    assert "larger than the 1,048,576 bytes" in problem(form, 413)
+    assert "too large; the limit is 1,048,576 bytes" in problem(form, 413)
     upload = client.post("/v1/captions", files={"image": ("x.png", picture() + b"0" * SMALL)})
     assert upload.status_code == 200
 
@@ -277,7 +277,7 @@ def test_an_index_of_another_model_is_a_problem(indexed: Catalog) -> None:
     with SearchEngine.open(indexed.directory, encoder=FakeEncoder(name="other", fingerprint="0" * 64)) as engine:
         client = TestClient(create_app(engine), base_url="http://localhost", raise_server_exceptions=False)
         told = problem(client.post("/v1/search", json={"text": "red"}), 503)
-        assert "made by another model" in told
+        assert "built with a different model" in told
         assert str(indexed.directory) not in told
 
 
@@ -294,6 +294,6 @@ def test_openapi_describes_every_route(client: TestClient) -> None:
 def test_without_a_key_only_local_names_are_answered(client: TestClient) -> None:
     """A web page whose name was pointed at this machine (DNS rebinding) gets nothing."""
     for host in ("evil.example", "evil.example:8000", "", "localhost.evil.example"):
-        assert "answers to" in problem(client.get("/healthz", headers={"host": host}), 421)
+        assert "answers only to" in problem(client.get("/healthz", headers={"host": host}), 421)
     for host in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000"):
         assert client.get("/healthz", headers={"host": host}).status_code == 200

@@ -180,7 +180,8 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(serve: Serve, mon
         response = client.post("/v1/captions", files={"image": ("x.png", png(width, height))})
         said = problem(response, 422)
         assert "the upload: " in said
-        assert "more than the limit of" in said
+        assert "too many pixels" in said
+        assert "the limit is" in said
 
 
 def test_a_picture_that_is_cut_short_is_a_problem(client: TestClient) -> None:
@@ -306,7 +307,7 @@ def test_a_request_that_does_not_end_is_ended(impatient: listening, sent: bytes)
     document = json.loads(answer.rpartition(b"\r\n\r\n")[2])
     assert (document["type"], document["detail"]) == (
         "urn:crosslook:problem:too-slow",
-        "the request took longer than 1 s to arrive",
+        "The request took longer than 1 s to arrive.",
     )
 
 

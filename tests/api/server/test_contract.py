@@ -20,6 +20,7 @@ import pytest
 
 from api.server.gate.keys import KeyStore
 from indexer import Catalog, index_paths
+from indexer.catalog.contents import count_items
 from tests.api.server.test_process import LONG, ROOT, Server
 from tests.fakes import FakeEncoder
 
@@ -44,7 +45,7 @@ def captioned(catalog: Catalog, folder: Path) -> Catalog:
     for picture in list(folder.iterdir()):
         picture.with_suffix(".txt").write_text(f"a {picture.stem} thing\n")
     index_paths(catalog, FakeEncoder(), [folder])
-    assert catalog.counts() == {"image": 5, "caption": 5}
+    assert count_items(catalog) == {"image": 5, "caption": 5}
     return catalog
 
 

@@ -219,7 +219,7 @@ def test_every_parameter_of_the_document_is_known_to_its_route(client: TestClien
             for parameter in operation.get("parameters", ()):
                 if parameter["in"] == "query":
                     answer = client.request(method, path.replace("{image_id}", "1"), params={parameter["name"]: "x"})
-                    assert "is no parameter" not in answer.text
+                    assert "Unknown query parameter" not in answer.text
                     taken += 1
     assert taken > 5
 

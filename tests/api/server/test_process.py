@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from httpx2 import Client, ConnectError
+from httpx2 import Client, ConnectError, TransportError
 
 from indexer import Catalog, VectorIndex, add_model, index_paths, remove_model, switch_model
+from indexer.catalog.contents import count_items
 from indexer.catalog.records import Kind
 from tests.api.server.fake_server import other
 from tests.api.server.test_app import problem
@@ -130,18 +131,36 @@ def test_what_was_accepted_is_answered_before_the_server_ends(start: Start, numb
     assert "Traceback" not in server.pipe("stderr").read()
 
 
-def test_what_does_not_end_does_not_keep_the_server(start: Start) -> None:
-    """A thread cannot be stopped; the process ends all the same, a little after the time that requests have."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_does_not_end_does_not_keep_the_server(start: Start, number: signal.Signals) -> None:
+    """A thread cannot be stopped; the process ends soon after the time that requests have, with its usual status."""
     server = start("--shutdown-seconds", 0)
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(server.client.post, "/v1/search", json={"text": "waiting for red"})
         assert server.pipe("stdout").readline() == "encoding\n"
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(LONG) == 0
-        assert "the server is ending" in problem(answer.result(LONG), 503)
+        server.process.send_signal(number)
+        assert server.process.wait(LONG) == (0 if number == signal.SIGTERM else 130)
+        assert "The server is shutting down" in problem(answer.result(LONG), 503)
     log = server.pipe("stderr").read()
-    assert "ended while something was still at work" in log
+    assert "exited while work was still in progress" in log
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_interrupt_ends_the_server_at_once(start: Start, first: signal.Signals) -> None:
+    """With status 130, while a request would have had a minute to end."""
+    server = start("--shutdown-seconds", 60)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(server.client.post, "/v1/search", json={"text": "waiting for red"})
+        assert server.pipe("stdout").readline() == "encoding\n"
+        server.process.send_signal(first)
+        while not refuses(server.port):
+            pass
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(LONG) == 130
+        with pytest.raises(TransportError):
+            answer.result(LONG)
+    assert "Traceback" not in server.pipe("stderr").read()
 
 
 def test_an_idle_server_ends_at_once_and_cancels_no_one(start: Start) -> None:
@@ -220,7 +239,7 @@ def test_a_job_of_a_real_server_indexes_its_roots(start: Start, indexed: Catalog
     ended = server.event("indexing ended")
     assert (ended["job"], ended["state"]) == (response.json()["id"], "done")
     assert server.client.get(response.headers["location"]).json()["report"]["added"] == 1
-    assert indexed.counts()["image"] == 6
+    assert count_items(indexed)["image"] == 6
     assert server.found("yellow")[0] == "yellow.png"
 
 

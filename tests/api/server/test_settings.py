@@ -1,4 +1,4 @@
-"""Every setting: by flag, by the environment, in a file, and in the pages that tell of it."""
+"""Every setting by flag, environment and file, and its row in the documentation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FLAGS = {
     "log_level": "--log-level",
     "shutdown_seconds": "--shutdown-seconds",
 }
-"""The flag of each; `--require-keys` alone takes no value, and has an opposite."""
+"""The flag of each setting; only `--require-keys` takes no value."""
 
 VALUES: dict[str, tuple[object, object, object]] = {
     "host": ("localhost", "::1", "127.0.0.1"),
@@ -63,16 +63,16 @@ VALUES: dict[str, tuple[object, object, object]] = {
 }
 """Three values of each setting: by flag, by the environment, in a file."""
 
-Told = Callable[..., Settings]
+Serve = Callable[..., Settings]
 
 
 @pytest.fixture
-def told(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
-    """What `crosslook serve` would serve with, given flags, variables and a file."""
-    taken: list[Settings] = []
-    KeyStore(indexed.directory).add("somebody", ["read"])  # for those that ask for keys
+def served(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Serve:
+    """A function that gives the settings `crosslook serve` would use, for some flags, variables and a file."""
+    received: list[Settings] = []
+    KeyStore(indexed.directory).add("somebody", ["read"])  # for settings that require keys
     monkeypatch.setattr("api.cli.serve._listen", lambda *_: socket.create_server(("127.0.0.1", 0)))
-    monkeypatch.setattr("api.cli.serve.run", lambda _engine, settings, _listener: taken.append(settings))
+    monkeypatch.setattr("api.cli.serve.run", lambda _engine, settings, _listener: received.append(settings))
     monkeypatch.setattr("api.server.logs.log_to", lambda **_: None)
 
     def serve(
@@ -87,69 +87,77 @@ def told(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: 
             flags = (*flags, "--config", path)
         done = run("serve", "--index", indexed.directory, *flags)
         assert done.status == 0, done.err
-        return taken.pop()
+        return received.pop()
 
     return serve
 
 
 def value(settings: Settings, name: str) -> object:
-    """A setting as JSON has it."""
+    """A setting as JSON."""
     return settings.model_dump(mode="json")[name]
 
 
-def given(name: str) -> list[object]:
-    """What to say on the command line."""
+def flags_for(name: str) -> list[object]:
+    """Command line arguments that set it."""
     by_flag = VALUES[name][0]
     if by_flag is True:
         return [FLAGS[name]]
-    return [part for one in (by_flag if isinstance(by_flag, list) else [by_flag]) for part in (FLAGS[name], one)]
+    values = by_flag if isinstance(by_flag, list) else [by_flag]
+    return [argument for value in values for argument in (FLAGS[name], value)]
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_flag_wins_over_environment_over_file_over_default(told: Told, name: str) -> None:
-    """For every setting there is."""
+def test_flag_wins_over_environment_over_file_over_default(served: Serve, name: str) -> None:
+    """Each source overrides the next, for every setting."""
     by_flag, by_environment, by_file = VALUES[name]
-    assert value(told(), name) == DEFAULTS[name]
-    assert value(told(file={name: by_file}), name) == by_file
-    assert value(told(file={name: by_file}, environment={name: by_environment}), name) == by_environment
-    assert value(told(*given(name), file={name: by_file}), name) == by_flag
+    assert value(served(), name) == DEFAULTS[name]
+    assert value(served(file={name: by_file}), name) == by_file
+    assert value(served(file={name: by_file}, environment={name: by_environment}), name) == by_environment
+    assert value(served(*flags_for(name), file={name: by_file}), name) == by_flag
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_a_flag_wins_over_all_at_once(told: Told, name: str) -> None:
-    """Over the environment, too; where a value is given thrice, the first alone counts."""
+def test_a_flag_wins_over_all_at_once(served: Serve, name: str) -> None:
+    """With all three sources set, the flag counts."""
     by_flag, by_environment, by_file = VALUES[name]
-    assert value(told(*given(name), file={name: by_file}, environment={name: by_environment}), name) == by_flag
+    assert value(served(*flags_for(name), file={name: by_file}, environment={name: by_environment}), name) == by_flag
 
 
-def test_what_the_environment_asks_for_a_flag_takes_back(told: Told) -> None:
-    """Of the one setting that is yes or no."""
-    assert told(environment={"require_keys": True}).require_keys
-    assert not told("--no-require-keys", environment={"require_keys": True}).require_keys
+def test_a_negative_flag_overrides_the_environment(served: Serve) -> None:
+    """`--no-require-keys` turns off what the variable turned on."""
+    assert served(environment={"require_keys": True}).require_keys
+    assert not served("--no-require-keys", environment={"require_keys": True}).require_keys
 
 
-def test_a_variable_that_looks_like_a_setting_and_is_none_is_told(
-    run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever misspells `CROSSLOOK_REQUIRE_KEYS` should not believe that keys are asked for."""
+def test_a_misspelt_variable_is_reported(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt `CROSSLOOK_REQUIRE_KEYS` must not leave users believing that keys are required."""
     monkeypatch.setenv("CROSSLOOK_REQUIRE_KEY", "true")
     monkeypatch.setenv("CROSSLOOK_PORT", "0")
     monkeypatch.setattr("api.cli.serve.run", lambda *_: None)
     monkeypatch.setattr("api.server.logs.log_to", lambda **_: None)
-    told = run("serve", "--index", indexed.directory).err
-    assert "CROSSLOOK_REQUIRE_KEY is no setting" in told
-    assert told.count("is no setting") == 1
+    err = run("serve", "--index", indexed.directory).err
+    assert "CROSSLOOK_REQUIRE_KEY is no setting" in err
+    assert err.count("is no setting") == 1
 
 
 def test_the_flags_of_serve_are_these() -> None:
-    """Beside those that are no settings of the server: which index, which model, which file."""
+    """Every flag is a setting, except those for index, model, device and settings file."""
     command: Any = typer.main.get_command(app)
     options = {option for parameter in command.commands["serve"].params for option in parameter.opts}
     assert options - {"--index", "--model", "--device", "--config", "--help", "-h"} == set(FLAGS.values())
 
 
+def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
+    """A compose file passes on variables that may be empty; an empty variable does empty a list."""
+    (tmp_path / "settings.toml").write_text('port = 9000\nroots = ["/srv"]\n')
+    environment = {"CROSSLOOK_PORT": "", "CROSSLOOK_HOST": "", "CROSSLOOK_REQUIRE_KEYS": "", "CROSSLOOK_ROOTS": ""}
+    settings = read_settings({}, config=tmp_path / "settings.toml", environment=environment)
+    assert (settings.port, settings.host, settings.require_keys) == (9000, "127.0.0.1", False)
+    assert settings.roots == []
+
+
 def test_the_environment_names_the_file_unless_a_flag_does(tmp_path: Path) -> None:
-    """`CROSSLOOK_CONFIG`."""
+    """`--config` overrides `CROSSLOOK_CONFIG`."""
     (tmp_path / "one.toml").write_text("port = 1\n")
     (tmp_path / "two.toml").write_text("port = 2\n")
     environment = {"CROSSLOOK_CONFIG": str(tmp_path / "one.toml")}
@@ -169,10 +177,10 @@ def test_the_environment_names_the_file_unless_a_flag_does(tmp_path: Path) -> No
         ({}, {"CROSSLOOK_CONFIG": "/nowhere/settings.toml"}, None, "/nowhere/settings.toml cannot be read"),
     ],
 )
-def test_what_cannot_be_used_is_one_sentence_that_says_where_it_stands(
+def test_an_error_names_the_source_and_the_setting(
     tmp_path: Path, flags: dict[str, object], environment: dict[str, str], file: str | None, words: str
 ) -> None:
-    """And a server does not start with it."""
+    """Invalid values, unknown names and unreadable files are SettingsErrors that say where to look."""
     path = None
     if file is not None:
         path = tmp_path / "settings.toml"
@@ -182,18 +190,18 @@ def test_what_cannot_be_used_is_one_sentence_that_says_where_it_stands(
 
 
 def toml(setting: object) -> str:
-    """A value as TOML has it."""
+    """A value as TOML."""
     return json.dumps(setting)
 
 
 def row(name: str) -> str:
-    """A setting's row of the table in docs/SERVING.md."""
+    """A setting's row in the table of docs/SERVING.md."""
     meaning = Settings.model_fields[name].description
     return f"| `{name}` | `{FLAGS[name]}` | `{PREFIX}{name.upper()}` | `{toml(DEFAULTS[name])}` | {meaning} |"
 
 
 def test_the_table_of_settings_is_true() -> None:
-    """A row for each, in their order, and none besides."""
+    """docs/SERVING.md has one row per setting, in order."""
     lines = (ROOT / "docs" / "SERVING.md").read_text(encoding="utf-8").splitlines()
     start = lines.index("| setting | flag | environment | default | meaning |") + 2
     rows = lines[start : lines.index("", start)]
@@ -201,7 +209,7 @@ def test_the_table_of_settings_is_true() -> None:
 
 
 def test_the_example_file_holds_every_default() -> None:
-    """All commented out: read as it is it changes nothing, and without the comment signs neither."""
+    """The file changes nothing as it is, nor when every setting in it is uncommented."""
     text = (ROOT / "deploy" / "crosslook.toml").read_text(encoding="utf-8")
     assert tomllib.loads(text) == {}
     settings = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ") and " = " in line]

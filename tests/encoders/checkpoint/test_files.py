@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +182,97 @@ def test_a_model_of_version_1_still_loads(tmp_path: Path) -> None:
     np.testing.assert_array_equal(then.encode_texts(["a red wall"]).vectors, text.vectors)
     np.testing.assert_allclose(then.match_images(text, images).scores, now.match_images(text, images).scores)
     assert read_checkpoint(tmp_path / "then").calibration == checkpoint.calibration
+
+
+def other_checkpoint() -> Checkpoint:
+    """The tiny model with other weights."""
+    checkpoint = tiny_checkpoint()
+    with torch.no_grad():
+        for parameter in checkpoint.model.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(7)))
+    return checkpoint
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_model_trained_anew_in_place_stays_of_one_piece(
+    model_directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int
+) -> None:
+    """Parts that load after the files were replaced are those of the fingerprint, in torch and translated."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), np.uint8)
+    untouched, encoder = (load_encoder(model_directory, device="cpu", workers=workers) for _ in range(2))
+    expected = untouched.encode_images(pixels)
+    scores = untouched.match_images(untouched.encode_texts(["a red wall"]), expected).scores
+    text = encoder.encode_texts(["a red wall"])  # before: only this part is loaded
+    write_checkpoint(other_checkpoint(), model_directory)
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    images = encoder.encode_images(pixels)
+    np.testing.assert_allclose(images.vectors, expected.vectors, atol=1e-5)
+    np.testing.assert_allclose(encoder.match_images(text, images).scores, scores, atol=1e-4)
+    again = load_encoder(model_directory, device="cpu", workers=workers)
+    assert again.fingerprint != encoder.fingerprint
+    assert np.abs(again.encode_images(pixels).vectors - expected.vectors).max() > 0.1
+
+
+def test_weights_overwritten_in_place_are_refused(model_directory: Path, tmp_path: Path) -> None:
+    """A copy over the open file changes what would be read under the old fingerprint."""
+    encoder = load_encoder(model_directory, device="cpu")
+    write_checkpoint(other_checkpoint(), tmp_path / "other")
+    for name in ("model.safetensors", "model.json"):
+        (model_directory / name).write_bytes((tmp_path / "other" / name).read_bytes())
+    with pytest.raises(CheckpointError, match=r"model\.safetensors was overwritten while in use; start again"):
+        encoder.encode_texts(["a red wall"])
+
+
+def test_where_an_open_file_has_no_path_a_replaced_one_is_refused(
+    model_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on systems without /dev/fd: better no answer than one of two models."""
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda self: "/dev/fd" not in str(self) and exists(self))
+    encoder = load_encoder(model_directory, device="cpu")
+    encoder.encode_texts(["a red wall"])
+    write_checkpoint(other_checkpoint(), model_directory)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors was replaced while in use; start again"):
+        encoder.encode_images(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+def test_nothing_stays_open_after_a_model_is_gone(model_directory: Path) -> None:
+    """Its weights' descriptor is closed with it."""
+    description = read_description(model_directory)
+    descriptor = description.weights._descriptor
+    os.fstat(descriptor)
+    del description
+    gc.collect()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_both_files_are_flushed_before_they_get_their_names(
+    model_directory: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut a name never stands for a file without its bytes."""
+    flushed: list[int] = []
+    renamed: list[tuple[str, bool]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def note_flush(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.append(os.fstat(descriptor).st_ino)
+
+    def note_rename(self: Path, target: Path) -> Path:
+        renamed.append((target.name, self.stat().st_ino in flushed))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(Path, "replace", note_rename)
+    write_checkpoint(checkpoint, model_directory)
+    assert renamed == [("model.safetensors", True), ("model.json", True)]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"format": ' + "7" * 5_000 + "}"])
+def test_a_description_that_python_cannot_parse_is_refused(model_directory: Path, text: str) -> None:
+    """Deep nesting and numbers beyond `int` are damage like any other."""
+    (model_directory / "model.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"model\.json cannot be read"):
+        load_encoder(model_directory)

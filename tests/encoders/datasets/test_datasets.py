@@ -155,7 +155,7 @@ def test_captions_in_another_encoding_are_refused_where_they_stand(root: Path) -
     assert reasons(dataset)[0] == "1.txt:2 not UTF-8; save the file as UTF-8"
     document = json.dumps({"images": [{"filename": "1.jpg", "sentences": [{"raw": "E"}, {"raw": "a cup"}]}]})
     (root / "a.json").write_bytes(document.encode().replace(b"E", b"\xe9"))
-    assert reasons(read_dataset(root)) == ["a.json:None not UTF-8 in what it says of '1.jpg'; save the file as UTF-8"]
+    assert reasons(read_dataset(root)) == ["a.json:None not UTF-8 in a row of '1.jpg'; save the file as UTF-8"]
     for name in ("b.csv", "c.jsonl", "d.json", "e.token"):
         (root / name).write_text("image,caption\n1.jpg,one\n", encoding="utf-16")
         with pytest.raises(DatasetError, match=rf"{name} is UTF-16; save the file as UTF-8"):
@@ -212,6 +212,93 @@ def test_a_tenth_held_out_is_disjoint_and_repeatable() -> None:
     assert dataset.hold_out(0.1, seed=4)[1] != held_out
     with pytest.raises(DatasetError, match="training and validation need four"):
         Dataset("d", dataset.examples[:3]).hold_out(0.1, seed=0)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+DIGITS = "7" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (
+            r'{"image": "1.jpg", "caption": "a dog \ud83d"}',
+            r"half a character ('\ud83d', one half of a surrogate pair)",
+        ),
+        (r'{"image": "1\ude00.jpg", "caption": "a dog"}', "half a character"),
+        (r'{"image": "1.jpg", "caption": "a dog", "split": "\ud83d"}', "half a character"),
+        (r'{"image": "1.jpg", "captions": ["fine", "a dog \ud83d"]}', "half a character"),
+        (f'{{"image": "1.jpg", "caption": {DIGITS}}}', "cannot be read as JSON: a number has too many digits"),
+        (f'{{"image": "1.jpg", "caption": {DEEP}}}', "cannot be read as JSON: nested too deeply"),
+        ('{"image": "1.jpg", "caption": "a dog", "split": [1]}', "split: expected text, not list"),
+        ('{"image": ".", "caption": "a dog"}', "no image name"),
+        ('{"image": "/", "caption": "a dog"}', "no image name"),
+    ],
+)
+def test_json_lines_that_cannot_be_used_are_refused_one_by_one(root: Path, row: str, reason: str) -> None:
+    """Half an emoji, a number beyond `int`, deep nesting: the line is named, and the next line is read."""
+    (root / "a.jsonl").write_text(f'{row}\n{{"image": "2.jpg", "caption": "a cat"}}\n')
+    captions = read_captions(root / "a.jsonl")
+    assert [(r.image, r.caption) for r in captions.entries if r.caption != "fine"] == [("2.jpg", "a cat")]
+    (refused,) = captions.rejected
+    assert refused.line == 1
+    assert refused.reason.startswith(reason)
+    str(refused).encode()  # can be printed
+    assert "2.jpg" in shape(read_dataset(root))
+
+
+@pytest.mark.parametrize("caption", [r'"a dog \ud83d"', "null", "{}", "[1]", "true"])
+def test_captions_of_documents_that_cannot_be_used_are_refused_one_by_one(root: Path, caption: str) -> None:
+    """In Karpathy's layout and in COCO's; what is no text does not become the caption "None"."""
+    karpathy = (
+        '{"images": [{"filename": "1.jpg", "sentences": [{"raw": CAPTION}]},'
+        ' {"filename": "2.jpg", "sentences": [{"raw": "a cat"}]}]}'
+    )
+    coco = (
+        '{"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}], "annotations":'
+        ' [{"image_id": 1, "caption": CAPTION}, {"image_id": 2, "caption": "a cat"}]}'
+    )
+    for text in (karpathy, coco):
+        (root / "a.json").write_text(text.replace("CAPTION", caption))
+        captions = read_captions(root / "a.json")
+        assert [(r.image, r.caption) for r in captions.entries] == [("2.jpg", "a cat")]
+        assert len(captions.rejected) == 1
+        str(captions.rejected[0]).encode()
+        assert shape(read_dataset(root)) == {"2.jpg": ("a cat",)}
+
+
+@pytest.mark.parametrize(("value", "reason"), [(DIGITS, "a number has too many digits"), (DEEP, "nested too deeply")])
+def test_a_document_that_python_cannot_parse_is_named(root: Path, value: str, reason: str) -> None:
+    """There are no rows to refuse one by one, so the whole file is refused."""
+    (root / "a.json").write_text(f'{{"images": [{{"filename": "1.jpg", "sentences": [{{"raw": {value}}}]}}]}}')
+    for read in (read_captions, read_dataset):
+        with pytest.raises(DatasetError, match=rf"a\.json cannot be read as JSON: {reason}"):
+            read(root / "a.json")
+
+
+SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"
+"""What `str.splitlines` takes for the end of a line."""
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_captions_are_split_at_newlines_only(root: Path, separator: str) -> None:
+    """In the release layouts, tables, JSON lines and sidecars; within a caption such a separator is a space."""
+    caption = f"a dog{separator}in the snow"
+    files = {
+        "captions.txt": f"1.jpg#0\t{caption}\r\n2.jpg#0\ta cat\n",
+        "results.csv": f"1.jpg| 0| {caption}\n2.jpg| 0| a cat\n",
+        "a.csv": f"image,caption\n1.jpg,{caption}\n2.jpg,a cat\n",
+        "a.jsonl": json.dumps({"image": "1.jpg", "caption": caption}, ensure_ascii=False)
+        + '\n{"image": "2.jpg", "caption": "a cat"}',
+    }
+    for name, text in files.items():
+        (root / name).write_text(text, newline="")
+        found = read_captions(root / name)
+        assert [(r.image, r.caption) for r in found.entries] == [("1.jpg", "a dog in the snow"), ("2.jpg", "a cat")]
+        assert not found.rejected
+        (root / name).unlink()
+    (root / "images" / "1.txt").write_text(f"{caption}\ra cat\r\n", newline="")
+    assert shape(read_dataset(root / "images")) == {"1.jpg": ("a dog in the snow", "a cat")}
 
 
 @given(st.lists(st.binary(max_size=60), max_size=8), st.sampled_from(["t.csv", "t.tsv", "t.jsonl"]))

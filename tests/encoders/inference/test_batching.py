@@ -46,7 +46,7 @@ def wait_until_queued(together: BatchingWorkers, count: int) -> None:
     raise AssertionError(len(together._waiting))
 
 
-def test_those_that_come_while_one_runs_run_together(slow: Slow) -> None:
+def test_those_that_come_while_one_runs_run_workers(slow: Slow) -> None:
     """The first alone and at once, all others in one batch, and each gets its own."""
     together = BatchingWorkers(slow)
     with ThreadPoolExecutor(10) as pool:

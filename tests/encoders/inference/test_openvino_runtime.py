@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,8 @@ from encoders.inference.torch_encoder import MANY, TorchEncoder
 from tests.encoders.conftest import tiny_checkpoint
 
 ROOT = Path(__file__).parents[3]
-pytest.importorskip("openvino", reason="torch does all the work where it is not installed")
+if find_spec("openvino") is None:  # not imported here: that would load its telemetry, too
+    pytest.skip("torch does all the work where it is not installed", allow_module_level=True)
 
 
 @pytest.fixture
@@ -135,7 +139,7 @@ def test_a_server_starts_from_the_cache(model: Path) -> None:
     TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
     server = TorchEncoder(model, device="cpu", workers=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("encoders.inference.openvino_runtime._translated", lambda *_: pytest.fail("it is there already"))
+        patch.setattr("encoders.inference.openvino_runtime._translate", lambda *_: pytest.fail("it is there already"))
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda number: server.encode_texts([TEXTS[number % 3]]).vectors[0], range(48)))
     assert translated(server) == {"text"}
@@ -184,7 +188,7 @@ def test_what_is_translated_waits_for_no_other_part(model: Path, monkeypatch: py
         assert done.wait(60)
         raise NotImplementedError
 
-    monkeypatch.setattr("encoders.inference.openvino_runtime._translated", wait)
+    monkeypatch.setattr("encoders.inference.openvino_runtime._translate", wait)
     with ThreadPoolExecutor(1) as pool:
         pictures = pool.submit(server.encode_images, pixels(1, server.input_size))
         assert begun.wait(60)
@@ -196,7 +200,7 @@ def test_what_is_translated_waits_for_no_other_part(model: Path, monkeypatch: py
 def test_a_cache_is_of_the_network_as_it_is_written(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an edit of this room's code the same weights are translated anew, and the old translation goes."""
     for digest in ("a" * 64, "b" * 64):
-        monkeypatch.setattr("encoders.inference.openvino_runtime._sources", lambda digest=digest: digest)
+        monkeypatch.setattr("encoders.inference.openvino_runtime._source_digest", lambda digest=digest: digest)
         TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
         (kept,) = (Path(os.environ["XDG_CACHE_HOME"]) / "crosslook" / "runtime").iterdir()
         assert digest[:16] in kept.name
@@ -208,24 +212,60 @@ def test_what_another_user_put_into_the_cache_is_not_used(model: Path, monkeypat
     TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
     monkeypatch.setattr("os.getuid", lambda: 12345)
     made: list[object] = []
-    original = openvino_runtime._translated
+    original = openvino_runtime._translate
 
     def note(*of: Any) -> object:
         made.append(of)
         return original(*of)
 
-    monkeypatch.setattr("encoders.inference.openvino_runtime._translated", note)
+    monkeypatch.setattr("encoders.inference.openvino_runtime._translate", note)
     TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
     assert len(made) == 1
 
 
-def test_a_user_without_a_home_has_no_cache(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in containers whose user is a number."""
+def test_a_user_without_a_home_has_no_cache(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in containers whose user is a number: nothing is raised, and no folder called "~" appears."""
+
+    def unknown(_uid: int) -> None:
+        raise KeyError("uid not found")
+
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert openvino_runtime.cache_folder() is None
     server = TorchEncoder(model, device="cpu", workers=2)
     server.encode_texts(TEXTS)
     assert translated(server) == {"text"}
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_translations_of_models_that_are_gone_are_deleted(
+    model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unused for long, or the least recently used of too many; a start counts as use."""
+    TorchEncoder(model, device="cpu", workers=2).encode_texts(TEXTS)
+    (entry,) = cache.iterdir()
+    day = 24 * 3600
+    others = {}
+    for age in (1, 50, 89, 91):
+        others[age] = cache / f"{age:032}-text-{age}"
+        shutil.copytree(entry, others[age])
+        os.utime(others[age], (time.time() - age * day,) * 2)
+    os.utime(entry, (time.time() - 200 * day,) * 2)
+    server = TorchEncoder(model, device="cpu", workers=2)
+    server.encode_texts(TEXTS)  # from the cache
+    pictures = server.encode_images(pixels(1, server.input_size))  # a new translation
+    assert translated(server) == {"text", "image"}
+    assert entry.exists()
+    assert {age for age, folder in others.items() if folder.exists()} == {1, 50, 89}
+    size = sum(file.stat().st_size for folder in cache.iterdir() for file in folder.iterdir())
+    monkeypatch.setattr(openvino_runtime, "LARGEST_CACHE", size)
+    server.match_images(server.encode_texts(TEXTS[:1]), pictures)  # another one, too many now
+    assert translated(server) == {"text", "image", "reranker"}
+    assert {age for age, folder in others.items() if folder.exists()} == {1, 50}
+    assert sum(file.stat().st_size for folder in cache.iterdir() for file in folder.iterdir()) <= size
 
 
 @pytest.mark.parametrize("damage", [b"", b"no xml", None, "zeros", "gone"])
@@ -274,7 +314,7 @@ def test_torch_serves_where_a_backbone_cannot_be_translated(model: Path, monkeyp
     def refuse(*_: object) -> None:
         raise NotImplementedError("no such operation")
 
-    monkeypatch.setattr("encoders.inference.openvino_runtime._translated", refuse)
+    monkeypatch.setattr("encoders.inference.openvino_runtime._translate", refuse)
     encoder = TorchEncoder(model, device="cpu")
     assert len(encoder.encode_images(pixels(MANY, encoder.input_size)).vectors) == MANY
     assert not translated(encoder)
@@ -296,15 +336,16 @@ assert not asked, asked
 
 
 @pytest.mark.slow
-def test_nothing_is_sent_anywhere(cache: Path) -> None:
+def test_nothing_is_sent_anywhere(tmp_path: Path, cache: Path) -> None:
     """Its tools would report that they were used; no socket is made, and no name is looked up."""
-    command = [sys.executable, "-c", PROGRAM, str(BASE_MODEL)]
+    write_checkpoint(tiny_checkpoint(backbone="mobilenetv3_small_050", input_size=64), tmp_path / "model")
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "model")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_small_batches_count_together(model: Path) -> None:
+def test_small_batches_count_workers(model: Path) -> None:
     """An indexer that works in tens gets it too."""
     encoder = TorchEncoder(model, device="cpu")
     for _ in range(MANY // 8 - 1):

@@ -48,11 +48,11 @@ def test_reranker_scores_pairs_alone(name: str, pairs: tuple[Tensor, Tensor, Ten
     together = reranker(regions, tokens, mask)
     alone = [reranker(regions[i : i + 1], tokens[i : i + 1], mask[i : i + 1]) for i in range(N)]
     torch.testing.assert_close(together.logit, torch.cat([match.logit for match in alone]))
-    torch.testing.assert_close(together.whole, torch.cat([match.whole for match in alone]))
+    torch.testing.assert_close(together.global_match, torch.cat([match.global_match for match in alone]))
     regions.requires_grad_()
     tokens.requires_grad_()
     match = reranker(regions, tokens, mask)
-    (match.logit + match.whole).sum().backward()
+    (match.logit + match.global_match).sum().backward()
     assert regions.grad is not None
     assert tokens.grad is not None
     assert regions.grad.abs().sum() > 0

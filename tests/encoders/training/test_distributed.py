@@ -82,7 +82,7 @@ def work(order: Path, interrupted_at: str, *, resume: bool) -> None:
             config=config,
             open_picture=open_picture,
             resume=resume,
-            report=report,
+            progress=report,
         )
 
 
@@ -132,7 +132,7 @@ def test_without_torchrun_a_process_is_a_team_of_one() -> None:
     own = torch.ones(3, 2, requires_grad=True)
     assert team.gather(own, slice(0, 3), 3) is own
     assert team.share(torch.tensor([0, 0, 1, 2])) == (slice(0, 3), slice(0, 4))
-    assert team.tell(lambda: 5) == 5
+    assert team.broadcast(lambda: 5) == 5
     assert is_first_process()
 
 

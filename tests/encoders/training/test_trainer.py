@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +35,7 @@ from encoders.training.augment import (
 )
 from encoders.training.data import PairSet, in_groups, prepare_pairs
 from encoders.training.views import cached_activations, make_view, read_views
-from tests.encoders.conftest import TINY, tiny_checkpoint
+from tests.encoders.conftest import TINY, painted_pictures, tiny_checkpoint, use_tiny_backbone
 
 CONFIG = TrainConfig(
     epochs=4,
@@ -60,6 +64,19 @@ def run(pictures: Dataset, out: Path, config: TrainConfig = CONFIG, *, resume: b
         return list(csv.DictReader(file))
 
 
+PlainRun = tuple[Path, list[dict[str, str]]]
+"""The folder of a finished run, and its curve."""
+
+
+@pytest.fixture(scope="module")
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> PlainRun:
+    """A run of four epochs, to read and to compare with."""
+    folder = tmp_path_factory.mktemp("plain")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_backbone(monkeypatch)
+        return folder / "run", run(painted_pictures(folder), folder / "run")
+
+
 class Interrupted(Exception):  # noqa: N818  not an error, a simulated kill
     """Stands for `kill -9`."""
 
@@ -76,10 +93,9 @@ def test_it_learns(pictures: Dataset, tmp_path: Path) -> None:
     )
 
 
-def test_a_run_leaves_a_model_that_loads_and_the_curves(pictures: Dataset, tmp_path: Path) -> None:
+def test_a_run_leaves_a_model_that_loads_and_the_curves(plain_run: PlainRun) -> None:
     """The checkpoint tells what it was trained on and what it reached; curves come as CSV and PNG."""
-    curve = run(pictures, tmp_path / "run")
-    out = tmp_path / "run"
+    out, curve = plain_run
     assert [row["epoch"] for row in curve] == ["1", "2", "3", "4"]
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((out / "config.json").read_text())["epochs"] == 4
@@ -90,9 +106,9 @@ def test_a_run_leaves_a_model_that_loads_and_the_curves(pictures: Dataset, tmp_p
     assert load_encoder(out / "model", device="cpu").encode_texts(["red over blue"]).vectors.shape == (1, 16)
 
 
-def test_a_resumed_run_follows_exactly_the_same_curve(pictures: Dataset, tmp_path: Path) -> None:
+def test_a_resumed_run_follows_exactly_the_same_curve(plain_run: PlainRun, pictures: Dataset, tmp_path: Path) -> None:
     """Killed in the third epoch and resumed: every figure of every epoch, and the weights, are the same."""
-    whole = run(pictures, tmp_path / "whole")
+    folder, uninterrupted = plain_run
 
     def report(what: str, done: int, _total: int) -> None:
         if what.startswith("epoch 3") and done == 2:
@@ -100,11 +116,10 @@ def test_a_resumed_run_follows_exactly_the_same_curve(pictures: Dataset, tmp_pat
 
     start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
     with pytest.raises(Interrupted):
-        train(start, training, validation, tmp_path / "b", config=CONFIG, open_picture=open_picture, report=report)
-    assert run(pictures, tmp_path / "b", resume=True) == whole
-    assert (tmp_path / "b/model/model.safetensors").read_bytes() == (
-        tmp_path / "whole/model/model.safetensors"
-    ).read_bytes()
+        train(start, training, validation, tmp_path / "b", config=CONFIG, open_picture=open_picture, progress=report)
+    assert run(pictures, tmp_path / "b", resume=True) == uninterrupted
+    model = "model/model.safetensors"
+    assert (tmp_path / "b" / model).read_bytes() == (folder / model).read_bytes()
 
 
 def test_it_stops_early_and_keeps_the_best(pictures: Dataset, tmp_path: Path) -> None:
@@ -157,7 +172,7 @@ def test_what_was_best_before_a_divergence_stays_usable(
 
     start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
     with pytest.raises(TrainingError, match=r"the gradient became inf in epoch 2, step 4; .*, of epoch 1, is kept"):
-        train(start, training, validation, tmp_path, config=CONFIG, open_picture=open_picture, report=report)
+        train(start, training, validation, tmp_path, config=CONFIG, open_picture=open_picture, progress=report)
     assert read_description(tmp_path / "model").metadata["training"]["epoch"] == 1
     assert np.isfinite(load_encoder(tmp_path / "model", device="cpu").encode_texts(["red"]).vectors).all()
 
@@ -274,7 +289,7 @@ def test_fine_tuning_resumes_exactly_after_epoch_zero(pictures: Dataset, tmp_pat
             config=replace(CONFIG, epochs=2),
             open_picture=open_picture,
             resume=resume,
-            report=report if interrupt else lambda *_: None,
+            progress=report if interrupt else lambda *_: None,
         )
 
     whole = tune(tmp_path / "whole")
@@ -348,9 +363,9 @@ def test_a_picture_that_cannot_be_read_ends_the_run(pictures: Dataset, tmp_path:
         run(pictures, tmp_path / "run")
 
 
-def test_bf16_trains_as_well(pictures: Dataset, tmp_path: Path) -> None:
+def test_bf16_trains_as_well(plain_run: PlainRun, pictures: Dataset, tmp_path: Path) -> None:
     """Mixed precision, forced here, keeps the curve near the plain one."""
-    plain = run(pictures, tmp_path / "plain")
+    _, plain = plain_run
     mixed = run(pictures, tmp_path / "mixed", replace(CONFIG, precision="bfloat16"))
     assert float(mixed[-1]["loss"]) == pytest.approx(float(plain[-1]["loss"]), rel=0.15)
 
@@ -360,8 +375,7 @@ def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tm
     start = tiny_checkpoint()
     tower = start.model.image.tower.eval()
     paths = [e.image for e in pictures.examples[:5]]
-    told: list[int] = []
-    array = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3, advance=told.append)
+    array = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3)
     assert array.shape[:2] == (5, 3)
     view = read_views(paths[4], open_picture, 32, 3, 0)[2:]
     pixels = torch.from_numpy(view).permute(0, 3, 1, 2).float() / 255
@@ -375,6 +389,124 @@ def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tm
     assert len(calls) == 1  # only the sample that tells the shape
     next(tmp_path.glob("*.npy")).unlink()
     np.testing.assert_array_equal(cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3), array)
+
+
+def count_computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the pictures whose views are read from now on."""
+    computed: list[str] = []
+
+    def note(path: Path, *rest: Any) -> Any:
+        computed.append(path.name)
+        return read_views(path, *rest)
+
+    monkeypatch.setattr("encoders.training.views.read_views", note)
+    return computed
+
+
+def test_an_edited_picture_is_computed_anew(pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known by its size and time of change; the others stay as they are."""
+    tower = tiny_checkpoint().model.image.tower
+    paths = [example.image for example in pictures.examples[:5]]
+    first = np.array(cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=2))
+    Image.new("RGB", (40, 40), (9, 200, 77)).save(paths[2])
+    computed = count_computed(monkeypatch)
+    again = cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=2)
+    assert computed == ["2.png"]
+    assert not np.array_equal(again[2], first[2])
+    np.testing.assert_array_equal(np.delete(again, 2, 0), np.delete(first, 2, 0))
+    elsewhere = cached_activations(tower, paths, open_picture, tmp_path / "elsewhere", cut=1, views=2)
+    np.testing.assert_array_equal(again, elsewhere)
+    computed.clear()
+    paths[4].unlink()
+    with pytest.raises(FileNotFoundError, match=r"4\.png"):
+        cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=2)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "junk", "header", "other", "gone"])
+@pytest.mark.parametrize("which", ["activations", "stamps"])
+def test_a_damaged_cache_of_activations_is_made_anew(
+    pictures: Dataset, tmp_path: Path, damage: str, which: str
+) -> None:
+    """Cut short, overwritten, of another form, or gone: the outcome is the same as from an empty folder."""
+    tower = tiny_checkpoint().model.image.tower
+    paths = [example.image for example in pictures.examples[:4]]
+    expected = np.array(cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=1))
+    (stamps,) = tmp_path.glob("*.stamps")
+    file = stamps if which == "stamps" else stamps.with_suffix(".npy")
+    content = file.read_bytes()
+    if damage == "gone":
+        file.unlink()
+    elif damage == "other":
+        np.save(file, np.ones((3, 2), np.int64))
+    else:
+        kept = {"empty": b"", "cut": content[:-8], "junk": b"no array", "header": content[:40]}
+        file.write_bytes(kept[damage])
+    again = cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=1)
+    np.testing.assert_array_equal(again, expected)
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pictures and `run`, a finished run of one epoch."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_backbone(monkeypatch)
+        run(painted_pictures(folder), folder / "run", replace(CONFIG, epochs=1))
+    return folder
+
+
+def damaged_states(path: Path) -> dict[str, bytes | object]:
+    """What a progress file may hold by accident: bytes, or something else that torch saved."""
+    content = path.read_bytes()
+    state = torch.load(path, weights_only=True)
+    cuts = {f"cut at {share}%": content[: len(content) * share // 100] for share in (1, 10, 50, 90, 99)}
+    bare = {f"without {name}": {k: v for k, v in state.items() if k != name} for name in state}
+    wrong = {f"{name} is {other!r}": state | {name: other} for name in state for other in (None, [1], "x", {"x": 1})}
+    pickled = {"a pickle": pickle.dumps({"config": 1}), "an object": pickle.dumps(Path("x"))}
+    return {
+        "empty": b"",
+        "junk": b"cut short",
+        **cuts,
+        **pickled,
+        "a list": [1, 2],
+        "a tensor": torch.ones(2),
+        **bare,
+        **wrong,
+    }
+
+
+def test_a_damaged_progress_file_is_named_at_resume(finished_run: Path, tmp_path: Path) -> None:
+    """Empty, cut anywhere, of the wrong type or without a part: one error, with the file and the way out."""
+    pictures = painted_pictures(finished_run)
+    shutil.copytree(finished_run / "run", tmp_path / "run")
+    file = tmp_path / "run" / "last.pt"
+    for what, content in damaged_states(finished_run / "run" / "last.pt").items():
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            torch.save(content, file)
+        with pytest.raises(TrainingError) as caught:
+            run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
+        named = str(caught.value).startswith(f"{file} is damaged (") and "start again in another --out" in str(
+            caught.value
+        )
+        assert named or "resume with the same" in str(caught.value), (what, str(caught.value))
+
+
+def test_the_progress_file_is_flushed_before_it_is_renamed(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut leaves the progress of the epoch before, never half a file."""
+    flushed: list[int] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", note)
+    run(pictures, tmp_path / "run", replace(CONFIG, epochs=1))
+    assert (tmp_path / "run" / "last.pt").stat().st_ino in flushed
 
 
 def test_views_are_the_picture_its_mirror_and_fixed_crops() -> None:

@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer import Catalog, index_paths
-from indexer.catalog.fulltext import images_named, images_that_say
+from indexer.catalog.captions import add_bank
+from indexer.catalog.fulltext import images_named, images_with_term
+from indexer.catalog.images import image_ids_where, images_by_id
 from indexer.catalog.records import Ids
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -24,13 +26,13 @@ def album(catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path) 
     paint("Oslo/img 2034 late.png", "white", seed=3)
     (tmp_path / "pictures/Oslo/IMG_2035.tar.txt").write_text("Ben plays the violin\n")
     index_paths(catalog, encoder, [tmp_path / "pictures"])
-    catalog.add_bank(["a violin and a zebra"], encoder.encode_texts(["a violin and a zebra"]))
+    add_bank(catalog, ["a violin and a zebra"], encoder.encode_texts(["a violin and a zebra"]))
     return catalog
 
 
 def names(catalog: Catalog, ids: Ids) -> list[str]:
     """The file names of some images."""
-    return sorted(r.path.name for r in catalog.images(ids.tolist()).values() if r.path)
+    return sorted(r.path.name for r in images_by_id(catalog, ids.tolist()).values() if r.path)
 
 
 @pytest.mark.parametrize(
@@ -53,15 +55,15 @@ def names(catalog: Catalog, ids: Ids) -> list[str]:
 )
 def test_words_are_found_where_they_lie(album: Catalog, term: str, in_names: list[str], in_captions: list[str]) -> None:
     """In names and in the captions of pictures, never in the bank's, and query syntax is words."""
-    found = images_that_say(album, term, limit=100)
+    found = images_with_term(album, term, limit=100)
     assert [names(album, ids) for ids in found] == [in_names, in_captions]
     assert all(ids.tolist() == sorted(set(ids.tolist())) for ids in found)
 
 
 def test_a_limit_bounds_what_is_read(album: Catalog) -> None:
     """However many images say it."""
-    assert len(images_that_say(album, "png", limit=100)[0]) == 4
-    assert len(images_that_say(album, "png", limit=3)[0]) == 3
+    assert len(images_with_term(album, "png", limit=100)[0]) == 4
+    assert len(images_with_term(album, "png", limit=3)[0]) == 3
 
 
 @pytest.mark.parametrize(
@@ -92,15 +94,15 @@ def test_words_of_what_is_removed_are_forgotten(album: Catalog, encoder: FakeEnc
     """The triggers keep the tables in step."""
     (tmp_path / "pictures/Oslo/IMG_2035.tar.png").rename(tmp_path / "pictures/Oslo/fjord.png")
     index_paths(album, encoder, [tmp_path / "pictures"], prune=True)
-    assert names(album, images_that_say(album, "fjord", limit=9)[0]) == ["fjord.png"]
-    assert names(album, images_that_say(album, "2035", limit=9)[0]) == []
+    assert names(album, images_with_term(album, "fjord", limit=9)[0]) == ["fjord.png"]
+    assert names(album, images_with_term(album, "2035", limit=9)[0]) == []
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=30) | st.text('ab"*^()-:{}+\0 ANDORT\udce9', max_size=12))
 def test_any_text_is_looked_up(album: Catalog, text: str) -> None:
     """Nothing that a person types is query syntax, or fails."""
-    for ids in (*images_that_say(album, text, limit=5), images_named(album, text)):
+    for ids in (*images_with_term(album, text, limit=5), images_named(album, text)):
         assert len(ids) <= 5
 
 
@@ -109,9 +111,9 @@ def test_names_count_where_a_picture_lies_now(album: Catalog, encoder: FakeEncod
     pictures = tmp_path / "pictures"
     (pictures / "Anna's wedding/IMG_2034.png").rename(pictures / "Oslo/Bert.png")
     index_paths(album, encoder, [pictures])
-    assert names(album, images_that_say(album, "anna", limit=100)[0]) == ["café%.png"]
-    assert names(album, images_that_say(album, "bert", limit=100)[0]) == ["Bert.png"]
+    assert names(album, images_with_term(album, "anna", limit=100)[0]) == ["café%.png"]
+    assert names(album, images_with_term(album, "bert", limit=100)[0]) == ["Bert.png"]
     assert names(album, images_named(album, "IMG_2034.png")) == []
-    assert names(album, album.image_ids_where([f"folder = {pictures}/Anna's wedding"])) == ["café%.png"]
-    assert names(album, album.image_ids_where(["name = IMG_2034.png"])) == []
-    assert names(album, album.image_ids_where(["name = bert.png"])) == ["Bert.png"]
+    assert names(album, image_ids_where(album, [f"folder = {pictures}/Anna's wedding"])) == ["café%.png"]
+    assert names(album, image_ids_where(album, ["name = IMG_2034.png"])) == []
+    assert names(album, image_ids_where(album, ["name = bert.png"])) == ["Bert.png"]

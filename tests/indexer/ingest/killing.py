@@ -24,8 +24,12 @@ import sqlalchemy
 from encoders.datasets import read_captions
 from indexer import Catalog, VectorIndex, index_paths
 from indexer.catalog import schema
+from indexer.catalog.captions import captions_of_image
+from indexer.catalog.embeddings import read_vectors
+from indexer.catalog.images import content_hashes
 from indexer.catalog.records import Kind
 from indexer.ingest import captions, displaced, pipeline
+from indexer.vectors import index as vector_index
 from tests.fakes import FakeEncoder
 
 VERSION_1 = Path(__file__).parent.parent / "catalog" / "data" / "catalog-v1.sql"
@@ -56,16 +60,16 @@ POINTS = {
     "scanned": Point("changed", pipeline, "scan", when="after"),
     "decoding, in a thread": Point("new", pipeline, "read_picture", nth=5),
     "encoding": Point("new", FakeEncoder, "encode_images", nth=2),
-    "one image of a batch written": Point("new", Catalog, "write_embedding", nth=5, when="after"),
+    "one image of a batch written": Point("new", pipeline, "write_embedding", nth=5, when="after"),
     "a batch about to be committed": Point("new", sqlalchemy.Connection, "commit", nth=4),
     "a batch committed": Point("new", sqlalchemy.Connection, "commit", nth=4, when="after"),
-    "a replaced image forgotten": Point("changed", Catalog, "forget_images", when="after"),
+    "a replaced image forgotten": Point("changed", displaced, "forget_images", when="after"),
     "placeless images forgotten, their notes not yet": Point("changed", displaced, "delete"),
-    "gone files forgotten": Point("pruned", Catalog, "forget_images", nth=2, when="after"),
+    "gone files forgotten": Point("pruned", pipeline, "forget_images", when="after"),
     "captions encoded": Point("new", FakeEncoder, "encode_texts", when="after"),
-    "captions written": Point("new", Catalog, "write_captions", when="after"),
+    "captions written": Point("new", captions, "write_captions", when="after"),
     "captions in, sidecars not yet noted": Point("changed", captions, "update"),
-    "all committed, no FAISS file yet": Point("new", Catalog, "vectors"),
+    "all committed, no FAISS file yet": Point("new", vector_index, "read_vectors"),
     "a FAISS file half written": Point("new", faiss, "write_index", when="halfway"),
     "a FAISS file not yet renamed": Point("changed", Path, "replace"),
     "one FAISS file of two": Point("changed", Path, "replace", when="after"),
@@ -153,7 +157,7 @@ def content(directory: Path) -> Content:
     with Catalog.open(directory) as catalog:
         catalog.check()
         for kind in Kind:
-            ids, vectors = catalog.vectors(kind)
+            ids, vectors = read_vectors(catalog, kind)
             index = VectorIndex.open(catalog, kind)
             scores, nearest = index.search(vectors[:1], len(ids))
             assert sorted(nearest[0].tolist()) == ids.tolist(), "FAISS and the catalog are out of step"
@@ -170,8 +174,8 @@ def content(directory: Path) -> Content:
 
 def captions_by_content(catalog: Catalog) -> dict[str, list[str]]:
     """What is said of each picture, by the hash of its file."""
-    hashes = catalog.content_hashes().items()
-    return {digest: sorted(c.text for c in catalog.captions_of(image_id)) for digest, image_id in hashes}
+    hashes = content_hashes(catalog).items()
+    return {digest: sorted(c.text for c in captions_of_image(catalog, image_id)) for digest, image_id in hashes}
 
 
 def _names(rows: dict[str, list[sqlite3.Row]]) -> dict[str, dict[int | None, object]]:

@@ -29,6 +29,7 @@ def opened(work: Callable[[], object]) -> list[str]:
     _listening = []
     try:
         work()
-        return [name for name in _listening if Path(name).parent.name != "vectors" and Path(name).name != LOCK]
+        ours = ("vectors", LOCK)
+        return [name for name in _listening if Path(name).name not in ours and Path(name).parent.name not in ours]
     finally:
         _listening = None

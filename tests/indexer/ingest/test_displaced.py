@@ -11,6 +11,9 @@ import pytest
 from encoders.datasets import CaptionFile, read_captions
 from indexer import Catalog, index_paths
 from indexer.catalog.browse import browse
+from indexer.catalog.captions import captions_of_image
+from indexer.catalog.contents import catalog_stats
+from indexer.catalog.images import content_hashes, hidden_image_ids, images_by_id
 from indexer.ingest.pipeline import index_changes
 from indexer.ingest.roots import forget
 from tests.conftest import Paint
@@ -44,9 +47,9 @@ def shift(folder: Path, paint: Paint) -> None:
 
 def said(catalog: Catalog) -> dict[str, list[str]]:
     """The captions of each picture by the name of its file."""
-    records = catalog.images(list(catalog.content_hashes().values())).values()
+    records = images_by_id(catalog, list(content_hashes(catalog).values())).values()
     names = {r.id: r.path.name if r.path else f"nowhere {r.id}" for r in records}
-    return {name: sorted(c.text for c in catalog.captions_of(i)) for i, name in names.items()}
+    return {name: sorted(c.text for c in captions_of_image(catalog, i)) for i, name in names.items()}
 
 
 SHIFTED = {f"{i + 1}.png": [f"content {i}"] for i in range(COUNT)} | {"0.png": []}
@@ -70,8 +73,8 @@ def test_a_stopped_run_over_shifted_names_goes_on(
     """The picture between two places is hidden, found again by the next run, and not encoded anew."""
     shift(pictures, paint)
     stopped_after(catalog, encoder, pictures, count)
-    nowhere = [r for r in catalog.images(list(catalog.content_hashes().values())).values() if r.path is None]
-    assert [r.id for r in nowhere] == catalog.hidden_image_ids().tolist() != []
+    nowhere = [r for r in images_by_id(catalog, list(content_hashes(catalog).values())).values() if r.path is None]
+    assert [r.id for r in nowhere] == hidden_image_ids(catalog).tolist() != []
     assert not {shown.id for shown in browse(catalog, k=20)} & {r.id for r in nowhere}
     report = index_paths(catalog, encoder, [pictures], batch_size=2)
     assert (report.added, report.duplicates) == (0, 0)
@@ -111,7 +114,7 @@ def test_captions_stay_with_a_file_that_is_edited_though_its_run_is_stopped(
     index_paths(catalog, encoder, [pictures])
     found = said(catalog)
     assert (found["1.png"], found["3.png"], found["00.png"]) == (["content 1"], ["content 3"], ["content 6"])
-    assert catalog.stats().images == COUNT
+    assert catalog_stats(catalog).images == COUNT
 
 
 def test_a_picture_that_is_moved_over_another_keeps_its_own_captions(

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from indexer import Catalog, index_paths
+from indexer.catalog.images import content_hashes, hidden_image_ids, images_by_id, is_settled, known_locations
 from tests.fakes import COLOURS, FakeEncoder
 from tests.indexer.ingest import killing
 
@@ -85,7 +86,7 @@ def paint(path: Path, colour: str, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
-    """Eleven pictures, two files that are none, captions; a day later some have come, gone, moved and changed."""
+    """Twelve pictures, two files that are none, captions; a day later some have come, gone, moved and changed."""
     work = tmp_path_factory.mktemp("killed")
     folder = work / "pictures"
     for i in range(9):
@@ -95,6 +96,7 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
     (folder / "other" / "twin.png").write_bytes((folder / "2.png").read_bytes())
     (folder / "0.jpg").write_text("words")
     (folder / "9.jpg").write_text("more words")
+    paint(folder / "10.png", "red", 10)
     for name in ("1", "4", "5", "twin", "other/twin"):
         (folder / f"{name}.txt").write_text(f"a {COLOUR_NAMES[len(name) % 4]} thing called {name}\na square\n")
     (work / "captions.csv").write_text("image,caption\n3.png,a yellow room\n6.png,a green door\n0.png,red\n4.png,box\n")
@@ -108,7 +110,8 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
     (folder / "7.png").unlink()
     for old, new in (("0.png", "aside"), ("8.png", "0.png"), ("aside", "8.png")):
         (folder / old).rename(folder / new)
-    (folder / "2.png").write_text("no picture any more")
+    for name in ("2", "10"):  # the one lies elsewhere besides, the other nowhere
+        (folder / f"{name}.png").write_text("no picture any more")
     for i in (20, 21, 22, 23):
         paint(folder / "new" / f"{i}.png", COLOUR_NAMES[i % 4], i)
     return Trials(folder, work / "finished", work)
@@ -137,6 +140,9 @@ def test_an_undisturbed_run_leaves_each_caption_with_its_picture(trials: Trials)
     }
     with Catalog.open(trials.work / f"index-{trials.count}") as catalog:
         found = killing.captions_by_content(catalog)
+        overwritten = known_locations(catalog, [str(trials.folder / "10.png")])[str(trials.folder / "10.png")]
+        assert overwritten.image_id in hidden_image_ids(catalog)
+        assert known_locations(catalog, [str(trials.folder / "2.png")])[str(trials.folder / "2.png")].missing
     for name, texts in expected.items():
         assert found[digest(trials.folder / name)] == sorted(texts), name
 
@@ -178,22 +184,22 @@ def test_shifted_names_leave_each_caption_with_its_picture(
     folder, said = shifted
     finished = folder.parent / "finished"
     with Catalog.open(finished) as catalog:
-        ids = catalog.content_hashes()
+        ids = content_hashes(catalog)
     for nth in itertools.count(1):
         index = folder.parent / f"index-{nth}"
         killing.begin("changed", index, finished)
         status = killing.in_child(killing.die_at_commit, nth, when, index, folder)
         with Catalog.open(index) as catalog:
-            hidden = set(catalog.hidden_image_ids().tolist())
-            records = catalog.images(list(catalog.content_hashes().values())).values()
+            hidden = set(hidden_image_ids(catalog).tolist())
+            records = images_by_id(catalog, list(content_hashes(catalog).values())).values()
             assert {record.id for record in records if record.path is None} == hidden
         killing.run(index, folder)
         killing.content(index)
         with Catalog.open(index) as catalog:
             assert killing.captions_by_content(catalog) == said, f"killed {when} commit {nth}"
-            assert catalog.content_hashes().items() >= ids.items()
-            assert catalog.is_settled()
-            assert not len(catalog.hidden_image_ids())
+            assert content_hashes(catalog).items() >= ids.items()
+            assert is_settled(catalog)
+            assert not len(hidden_image_ids(catalog))
         if status == 0:
             break
     assert nth > 4

@@ -15,6 +15,8 @@ import pytest
 from encoders import Pixels
 from encoders.features import ImageFeatures
 from indexer import Catalog, index_paths
+from indexer.catalog.contents import catalog_stats
+from indexer.catalog.images import images_by_id
 from indexer.errors import CatalogError, IndexBusyError
 from indexer.ingest.lock import indexing_lock
 from tests.conftest import Paint
@@ -57,7 +59,7 @@ def test_a_second_indexer_is_refused_until_the_first_is_gone(
             index_paths(indexed, encoder, [folder])
         with pytest.raises(IndexBusyError, match=sentence), indexing_lock(indexed.directory):
             pass
-        assert len(indexed.images(np.arange(1, 9).tolist())) == 5  # reading goes on
+        assert len(images_by_id(indexed, np.arange(1, 9).tolist())) == 5  # reading goes on
     finally:
         os.kill(first.pid or 0, signal.SIGKILL)
         first.join()
@@ -95,7 +97,7 @@ def open_at_once(ready: Barrier, told: Connection, index: Path) -> None:
     ready.wait()
     try:
         with Catalog.open(index, create=True) as catalog:
-            told.send(catalog.stats().images)
+            told.send(catalog_stats(catalog).images)
     except CatalogError as exc:
         told.send(str(exc))
 

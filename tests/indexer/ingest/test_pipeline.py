@@ -14,8 +14,13 @@ from PIL import Image
 
 from encoders.datasets import read_captions
 from indexer import Catalog, IndexReport, VectorIndex, index_paths
+from indexer.catalog.captions import caption_texts
+from indexer.catalog.contents import catalog_stats, recorded_failures
+from indexer.catalog.embeddings import features_of, read_vectors
+from indexer.catalog.images import content_hashes, hidden_image_ids, images_by_id, mark_missing
 from indexer.catalog.records import Kind
-from indexer.errors import EncoderMismatchError
+from indexer.errors import EncoderMismatchError, ReadError
+from indexer.ingest.pipeline import index_changes
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
@@ -54,13 +59,15 @@ def test_a_second_run_opens_nothing(catalog: Catalog, encoder: FakeEncoder, fold
 
 def test_stored_vectors_are_those_of_the_model(indexed: Catalog, encoder: FakeEncoder) -> None:
     """What the catalog holds is what the image tower said, to half precision, and the regions to int8."""
-    ids, vectors = indexed.vectors(Kind.IMAGE)
+    ids, vectors = read_vectors(indexed, Kind.IMAGE)
     assert len(ids) == 5
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)
-    red = next(i for i, r in indexed.images([int(i) for i in ids]).items() if r.path and r.path.name == "red.png")
+    red = next(
+        i for i, r in images_by_id(indexed, [int(i) for i in ids]).items() if r.path and r.path.name == "red.png"
+    )
     expected = encoder.encode_texts(["red"]).tokens[0][0]
-    np.testing.assert_allclose(indexed.features(Kind.IMAGE, [red])[1][0][0], expected, atol=0.03)
-    assert indexed.features(Kind.IMAGE, [red])[0][0] @ encoder.encode_texts(["red"]).vectors[0] > 0.99
+    np.testing.assert_allclose(features_of(indexed, Kind.IMAGE, [red])[1][0][0], expected, atol=0.03)
+    assert features_of(indexed, Kind.IMAGE, [red])[0][0] @ encoder.encode_texts(["red"]).vectors[0] > 0.99
 
 
 def test_a_changed_file_is_encoded_again(catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
@@ -68,11 +75,11 @@ def test_a_changed_file_is_encoded_again(catalog: Catalog, encoder: FakeEncoder,
     index_paths(catalog, encoder, [folder])
     touch(paint("red.png", "yellow"))
     assert counts(index_paths(catalog, encoder, [folder])) == {"updated": 1, "unchanged": 4}
-    assert catalog.stats().images == 5
+    assert catalog_stats(catalog).images == 5
     index = VectorIndex.open(catalog, Kind.IMAGE)
     scores, ids = index.search(encoder.encode_texts(["yellow"]).vectors, 1)
     assert scores[0, 0] > 0.9
-    assert catalog.images([int(ids[0, 0])])[int(ids[0, 0])].path == folder / "red.png"
+    assert images_by_id(catalog, [int(ids[0, 0])])[int(ids[0, 0])].path == folder / "red.png"
 
 
 def test_a_touched_file_is_not_encoded_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
@@ -89,17 +96,17 @@ def test_copies_are_duplicates_within_a_batch_and_across(catalog: Catalog, encod
     shutil.copy(folder / "red.png", folder / "z copy.png")
     assert counts(index_paths(catalog, encoder, [folder], batch_size=2)) == {"added": 5, "duplicates": 2}
     assert encoder.images_encoded == 5
-    stats = catalog.stats()
+    stats = catalog_stats(catalog)
     assert (stats.images, stats.locations) == (5, 7)
 
 
 def test_a_renamed_file_keeps_its_image(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
     """A rename is one update and one place that is missing, and no work for the model."""
     index_paths(catalog, encoder, [folder])
-    before = catalog.content_hashes()
+    before = content_hashes(catalog)
     (folder / "red.png").rename(folder / "crimson.png")
     assert counts(index_paths(catalog, encoder, [folder])) == {"updated": 1, "unchanged": 4, "missing": 1}
-    assert catalog.content_hashes() == before
+    assert content_hashes(catalog) == before
     assert encoder.images_encoded == 5
 
 
@@ -109,11 +116,11 @@ def test_a_file_that_comes_back_is_found_again(catalog: Catalog, encoder: FakeEn
     away = folder.parent / "red.png"
     (folder / "red.png").rename(away)
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 4, "missing": 1}
-    assert catalog.stats().missing == 1
-    assert len(catalog.hidden_image_ids()) == 1
+    assert catalog_stats(catalog).missing == 1
+    assert len(hidden_image_ids(catalog)) == 1
     away.rename(folder / "red.png")
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5}
-    assert len(catalog.hidden_image_ids()) == 0
+    assert len(hidden_image_ids(catalog)) == 0
     assert encoder.images_encoded == 5
 
 
@@ -155,7 +162,7 @@ def test_what_cannot_be_looked_at_is_a_failure_and_not_missing(
     report = index_paths(catalog, encoder, [tmp_path / "pictures"], prune=True)
     assert counts(report) == {"unchanged": 1, "failed": 1}
     assert report.failed[0].path == str(locked)
-    assert catalog.stats().images == 2
+    assert catalog_stats(catalog).images == 2
 
 
 def test_a_name_that_is_not_utf8_costs_only_itself(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
@@ -172,9 +179,9 @@ def test_prune_forgets_what_is_gone(catalog: Catalog, encoder: FakeEncoder, fold
     index_paths(catalog, encoder, [folder])
     (folder / "red.png").unlink()
     assert counts(index_paths(catalog, encoder, [folder], prune=True)) == {"unchanged": 4, "missing": 1, "removed": 1}
-    stats = catalog.stats()
+    stats = catalog_stats(catalog)
     assert (stats.images, stats.locations, stats.captions) == (4, 4, {})
-    assert len(catalog.vectors(Kind.IMAGE)[0]) == 4
+    assert len(read_vectors(catalog, Kind.IMAGE)[0]) == 4
     assert len(VectorIndex.open(catalog, Kind.CAPTION)) == 0
 
 
@@ -187,8 +194,8 @@ def test_a_bad_file_is_one_failure_and_costs_no_batch(catalog: Catalog, encoder:
     assert counts(report) == {"added": 5, "failed": 2}
     reasons = {Path(f.path).name: f.reason for f in report.failed}
     assert "not an image" in reasons["text.jpg"]
-    assert "cut short" in reasons["half.png"]
-    assert [Path(f.path).name for f in catalog.failures()] == ["half.png", "text.jpg"]
+    assert "truncated" in reasons["half.png"]
+    assert [Path(f.path).name for f in recorded_failures(catalog)] == ["half.png", "text.jpg"]
 
 
 def test_a_failure_is_tried_again_only_when_the_file_changes(
@@ -201,7 +208,7 @@ def test_a_failure_is_tried_again_only_when_the_file_changes(
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5, "failed": 1}
     paint("bad.png", "yellow")
     assert counts(index_paths(catalog, encoder, [folder])) == {"added": 1, "unchanged": 5}
-    assert catalog.failures() == []
+    assert recorded_failures(catalog) == []
 
 
 def test_a_failure_whose_file_is_gone_is_forgotten(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
@@ -210,7 +217,104 @@ def test_a_failure_whose_file_is_gone_is_forgotten(catalog: Catalog, encoder: Fa
     index_paths(catalog, encoder, [folder])
     (folder / "bad.png").unlink()
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5}
-    assert catalog.failures() == []
+    assert recorded_failures(catalog) == []
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_picture_overwritten_by_something_unreadable_is_not_found_any_more(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, *, prune: bool
+) -> None:
+    """Its image is hidden, forgotten with `prune`, and the failure reported; a copy elsewhere is still found."""
+    shutil.copy(folder / "blue.png", folder / "copy.png")
+    index_paths(catalog, encoder, [folder])
+    red, blue = (digest(folder / f"{name}.png") for name in ("red", "blue"))
+    for name in ("red.png", "blue.png"):
+        (folder / name).write_text("no picture any more")
+    failed = {"unchanged": 4, "failed": 2} | ({"removed": 1} if prune else {})
+    assert counts(index_paths(catalog, encoder, [folder], prune=prune)) == failed
+    assert {Path(f.path).name for f in recorded_failures(catalog)} == {"red.png", "blue.png"}
+    assert shown(catalog) == content_hashes(catalog).keys() - {red}
+    assert (red in content_hashes(catalog)) != prune
+    blue_id = content_hashes(catalog)[blue]
+    assert images_by_id(catalog, [blue_id])[blue_id].path == folder / "copy.png"
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 4, "failed": 2}
+    assert red not in shown(catalog)
+
+
+@pytest.mark.parametrize("content", ["the same", "another"])
+def test_an_overwritten_picture_is_found_again_when_it_is_readable_again(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, content: str
+) -> None:
+    """Put back with its old time it is not opened; edited, it takes its captions along; no failure remains."""
+    table = folder.parent / "captions.csv"
+    table.write_text("image,caption\nred.png,a red square\n")
+    index_paths(catalog, encoder, [folder], captions=read_captions(table))
+    red = folder / "red.png"
+    whole, status = red.read_bytes(), red.stat()
+    red.write_text("cut short")
+    index_paths(catalog, encoder, [folder])
+    assert len(shown(catalog)) == 4
+    if content == "the same":
+        red.write_bytes(whole)
+        os.utime(red, ns=(status.st_atime_ns, status.st_mtime_ns))
+    else:
+        paint("red.png", "yellow")
+    index_paths(catalog, encoder, [folder])
+    assert digest(red) in shown(catalog)
+    assert catalog_stats(catalog).images == 5
+    assert recorded_failures(catalog) == []
+    assert caption_texts(catalog, "dataset") == {(content_hashes(catalog)[digest(red)], "a red square")}
+    assert encoder.images_encoded == (5 if content == "the same" else 6)
+
+
+def test_a_picture_that_an_earlier_version_left_behind_an_unreadable_file_is_hidden(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path
+) -> None:
+    """Such catalogs have the failure and the location of one path; the next run hides the image, and opens nothing."""
+    index_paths(catalog, encoder, [folder])
+    (folder / "red.png").write_text("no picture any more")
+    index_paths(catalog, encoder, [folder])
+    with catalog.transaction() as connection:
+        mark_missing(connection, [str(folder / "red.png")], None)
+    assert len(shown(catalog)) == 5
+    index_changes(catalog, encoder, [str(folder / "red.png")])
+    assert len(shown(catalog)) == 4
+
+
+def test_a_picture_that_the_system_does_not_let_be_read_stays_findable(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Touched on a drive that fails: reported, tried again each time, and not hidden."""
+    index_paths(catalog, encoder, [folder])
+    touch(folder / "red.png")
+
+    def refuse(*_: object) -> None:
+        raise ReadError("cannot be read: Input/output error")
+
+    monkeypatch.setattr("indexer.ingest.pipeline.read_file", refuse)
+    for _ in range(2):
+        assert counts(index_paths(catalog, encoder, [folder], prune=True)) == {"unchanged": 4, "failed": 1}
+    assert len(shown(catalog)) == 5
+
+
+def test_a_picture_replaced_by_a_pipe_is_hidden(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """What lies at its place is no file, so the image is not there; it is reported."""
+    index_paths(catalog, encoder, [folder])
+    (folder / "red.png").unlink()
+    os.mkfifo(folder / "red.png")
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 4, "missing": 1, "failed": 1}
+    assert len(shown(catalog)) == 4
+
+
+def shown(catalog: Catalog) -> set[str]:
+    """Hashes of the images that searches show."""
+    hidden = set(hidden_image_ids(catalog).tolist())
+    return {content_hash for content_hash, image_id in content_hashes(catalog).items() if image_id not in hidden}
+
+
+def digest(path: Path) -> str:
+    """What the catalog knows a file by."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_sidecars_become_captions_and_follow_their_file(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
@@ -219,14 +323,14 @@ def test_sidecars_become_captions_and_follow_their_file(catalog: Catalog, encode
     sidecar = folder / "red.txt"
     sidecar.write_text("a red square\n\na  red   wall\n")
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5, "captions_added": 2}
-    assert {t for _, t in catalog.caption_texts("sidecar")} == {"a red square", "a red wall"}
+    assert {t for _, t in caption_texts(catalog, "sidecar")} == {"a red square", "a red wall"}
     sidecar.write_text("a red square\na door\n")
     touch(sidecar)
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5, "captions_added": 1}
-    assert {t for _, t in catalog.caption_texts("sidecar")} == {"a red square", "a door"}
+    assert {t for _, t in caption_texts(catalog, "sidecar")} == {"a red square", "a door"}
     sidecar.unlink()
     index_paths(catalog, encoder, [folder])
-    assert catalog.caption_texts("sidecar") == set()
+    assert caption_texts(catalog, "sidecar") == set()
     assert len(VectorIndex.open(catalog, Kind.CAPTION)) == 0
     assert encoder.images_encoded == 5
 
@@ -240,7 +344,7 @@ def test_each_place_of_an_image_has_its_say(catalog: Catalog, encoder: FakeEncod
     (folder / "red.txt").write_text("a brick wall\n")
     touch(folder / "red.txt")
     index_paths(catalog, encoder, [folder])
-    texts = {text for _, text in catalog.caption_texts("sidecar")}
+    texts = {text for _, text in caption_texts(catalog, "sidecar")}
     assert texts == {"a brick wall", "the same wall"}
 
 
@@ -256,7 +360,7 @@ def test_a_drive_that_is_away_keeps_its_captions(catalog: Catalog, encoder: Fake
     (here / "red.txt").write_text("still here\n")
     touch(here / "red.txt")
     index_paths(catalog, encoder, [here])
-    assert {text for _, text in catalog.caption_texts("sidecar")} >= {"still here", "the one that is away"}
+    assert {text for _, text in caption_texts(catalog, "sidecar")} >= {"still here", "the one that is away"}
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
@@ -273,10 +377,10 @@ def test_files_that_take_each_others_names_are_all_there(
     paint("1.png", "blue")
     report = index_paths(catalog, encoder, [folder], batch_size=batch_size)
     assert report.failed == []
-    records = catalog.images(catalog.vectors(Kind.IMAGE)[0].tolist()).values()
+    records = images_by_id(catalog, read_vectors(catalog, Kind.IMAGE)[0].tolist()).values()
     assert sorted(record.paths for record in records) == [(folder / f"{i}.png",) for i in range(1, 10)]
     hashes = {hashlib.sha256((folder / f"{i}.png").read_bytes()).hexdigest(): folder / f"{i}.png" for i in range(1, 10)}
-    places = {image_id: path for digest, image_id in catalog.content_hashes().items() for path in [hashes[digest]]}
+    places = {image_id: path for digest, image_id in content_hashes(catalog).items() for path in [hashes[digest]]}
     assert {record.id: record.path for record in records} == places
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 9}
 
@@ -321,7 +425,7 @@ def test_a_stopped_run_ends_at_a_commit_and_the_next_goes_on(
     report = index_paths(catalog, encoder, [tmp_path / "pictures"], batch_size=2, progress=stop_after_four, stop=stop)
     assert report.stopped
     assert report.added == 4
-    assert catalog.stats().images == 4
+    assert catalog_stats(catalog).images == 4
     rest = index_paths(catalog, encoder, [tmp_path / "pictures"], batch_size=2)
     assert counts(rest) == {"added": 6, "unchanged": 4}
     assert encoder.images_encoded == 10

@@ -10,6 +10,8 @@ from typing import cast
 import pytest
 
 from indexer import Catalog, forget, index_paths
+from indexer.catalog.contents import catalog_stats, indexed_roots, recorded_failures
+from indexer.catalog.images import hidden_image_ids
 from indexer.errors import SourceError
 from indexer.ingest.roots import covering
 from tests.conftest import Paint
@@ -59,10 +61,10 @@ def test_an_unplugged_drive_is_hidden_and_comes_back(
         report = index_paths(catalog, encoder, [home, drive], prune=prune)
         assert counts(report) == {"unchanged": 2, "missing": 3}
         assert report.away == [str(drive)]
-        assert catalog.stats().images - len(catalog.hidden_image_ids()) == 2
+        assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 2
     plug(drive)
     assert opened(lambda: index_paths(catalog, encoder, [], prune=prune)) == []
-    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 5
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 5
     assert encoder.images_encoded == 5
 
 
@@ -73,7 +75,7 @@ def test_without_a_path_all_roots_are_brought_up_to_date(
     home, drive = two
     index_paths(catalog, encoder, [home])
     index_paths(catalog, encoder, [drive])
-    assert catalog.roots() == [str(drive), str(home)]
+    assert indexed_roots(catalog) == [str(drive), str(home)]
     paint("home/new.png", "green")
     (drive / "deep" / "0.png").unlink()
     report = index_paths(catalog, encoder, [], prune=True)
@@ -99,7 +101,7 @@ def test_paths_that_lead_nowhere_are_named(catalog: Catalog, encoder: FakeEncode
     for name, words in cases.items():
         with pytest.raises(SourceError, match=words):
             index_paths(catalog, encoder, [tmp_path / name])
-    assert catalog.roots() == []
+    assert indexed_roots(catalog) == []
 
 
 def test_a_root_below_another_is_covered_by_it(
@@ -110,12 +112,12 @@ def test_a_root_below_another_is_covered_by_it(
     index_paths(catalog, encoder, [home, drive])
     unplug(drive)
     report = index_paths(catalog, encoder, [tmp_path / "pictures"], prune=True)
-    assert catalog.roots() == [str(tmp_path / "pictures"), str(drive)]
+    assert indexed_roots(catalog) == [str(tmp_path / "pictures"), str(drive)]
     assert report.away == [str(drive)]
     plug(drive)
     index_paths(catalog, encoder, [tmp_path / "pictures", home])
-    assert catalog.roots() == [str(tmp_path / "pictures")]
-    assert catalog.stats().missing == 3  # where the drive's files were meanwhile
+    assert indexed_roots(catalog) == [str(tmp_path / "pictures")]
+    assert catalog_stats(catalog).missing == 3  # where the drive's files were meanwhile
 
 
 def test_a_drive_below_a_root_is_a_root_of_its_own(
@@ -125,14 +127,14 @@ def test_a_drive_below_a_root_is_a_root_of_its_own(
     home, drive = two
     monkeypatch.setattr("indexer.ingest.scan._device", lambda path: 2 if Path(path).is_relative_to(drive) else 1)
     index_paths(catalog, encoder, [tmp_path / "pictures"])
-    assert catalog.roots() == [str(tmp_path / "pictures"), str(drive)]
+    assert indexed_roots(catalog) == [str(tmp_path / "pictures"), str(drive)]
     (home / "0.png").unlink()
     unplug(drive).rename(tmp_path / "elsewhere")
     drive.rmdir()
     report = index_paths(catalog, encoder, [], prune=True)
     assert counts(report) == {"unchanged": 1, "missing": 4, "removed": 1}
     assert report.away == [str(drive)]
-    assert catalog.stats().images == 4
+    assert catalog_stats(catalog).images == 4
 
 
 def test_a_folder_that_was_deleted_is_pruned(
@@ -182,19 +184,19 @@ def test_a_file_that_could_not_be_read_is_tried_again(
         locked.setattr("indexer.pictures.safe_read.os.open", refuse)
         assert counts(index_paths(catalog, encoder, [folder])) == {"added": 4, "failed": 1}
     assert counts(index_paths(catalog, encoder, [folder])) == {"added": 1, "unchanged": 4}
-    assert catalog.failures() == []
+    assert recorded_failures(catalog) == []
 
 
 def test_a_single_file_is_a_root_of_its_own(catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]) -> None:
     """Its neighbours stay out; deleted, it is pruned where its folder still holds something, else only hidden."""
     home, drive = two
     index_paths(catalog, encoder, [home / "0.png", drive / "deep" / "1.png"])
-    assert catalog.stats().images == 2
+    assert catalog_stats(catalog).images == 2
     (home / "0.png").unlink()
     unplug(drive)
     report = index_paths(catalog, encoder, [], prune=True)
     assert counts(report) == {"missing": 2, "removed": 1}
-    assert catalog.roots() == report.away == [str(drive / "deep" / "1.png")]
+    assert indexed_roots(catalog) == report.away == [str(drive / "deep" / "1.png")]
 
 
 def test_what_a_walk_does_not_come_by_is_not_covered(tmp_path: Path, paint: Paint) -> None:
@@ -228,8 +230,8 @@ def test_a_folder_is_forgotten_when_it_is_named(catalog: Catalog, encoder: FakeE
     unplug(drive)
     forgotten = forget(catalog, drive)
     assert (forgotten.files, forgotten.images) == (4, 3)
-    assert catalog.roots() == [str(home)]
-    assert catalog.stats().images == 2
+    assert indexed_roots(catalog) == [str(home)]
+    assert catalog_stats(catalog).images == 2
     assert counts(index_paths(catalog, encoder, [])) == {"unchanged": 2}
     with pytest.raises(SourceError, match="knows nothing at or below"):
         forget(catalog, drive)
@@ -261,10 +263,10 @@ def test_a_link_whose_target_is_gone_is_hidden(
     content = target.read_bytes()
     target.unlink()
     assert counts(index_paths(catalog, encoder, [], prune=prune)) == {"unchanged": 1, "missing": 1, "failed": 1}
-    assert len(catalog.hidden_image_ids()) == 1
+    assert len(hidden_image_ids(catalog)) == 1
     target.write_bytes(content)
     index_paths(catalog, encoder, [], prune=prune)
-    assert len(catalog.hidden_image_ids()) == 0
+    assert len(hidden_image_ids(catalog)) == 0
 
 
 def test_a_moved_file_and_a_copy_are_told_apart_wherever_they_lie(

@@ -6,11 +6,15 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from indexer import Catalog, IndexReport, follow
+from indexer.catalog.contents import catalog_stats
+from indexer.catalog.images import hidden_image_ids
 from indexer.errors import SourceError
+from indexer.ingest import watch
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 from tests.indexer.ingest.opens import opened
@@ -59,7 +63,7 @@ def test_changes_are_followed(
     until(reports, captions_added=1)
     shutil.rmtree(folder / "new")
     until(reports, missing=1)
-    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 5
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 5
     assert encoder.images_encoded == 6
     stop.set()
     assert list(reports) == []
@@ -88,13 +92,57 @@ def test_drives_come_and_go(
     until(reports, added=2)
     unplug(drive)
     until(reports, missing=1)
-    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 1
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 1
     plug(drive)
     until(reports, unchanged=1)
-    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 2
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 2
     assert encoder.images_encoded == 2
     paint("drive/three.png", "green")
     until(reports, added=1)
+
+
+@pytest.mark.parametrize("moment", ["between two watches", "in the last scan of a watch", "a watch fails"])
+def test_changes_beside_a_drive_that_comes_and_goes_are_not_lost(
+    catalog: Catalog,
+    encoder: FakeEncoder,
+    paint: Paint,
+    tmp_path: Path,
+    stop: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    """A file copied to one root after the old watch was last read, and before the new one opens, is still indexed."""
+    paint("home/one.png", "red")
+    drive = paint("drive/two.png", "blue").parent
+    reports = follow(catalog, encoder, [tmp_path / "pictures" / "home", drive], stop=stop)
+    until(reports, added=2)
+    bursts, identity = watch._bursts, watch._identity
+    left = [True]
+
+    def copy_once() -> bool:
+        if left and unplugged.is_dir():
+            left.clear()
+            paint("home/three.png", "green")
+            return True
+        return False
+
+    def bursts_after_a_copy(folders: list[str], stop: threading.Event) -> Any:
+        if copy_once() and moment == "a watch fails":
+            folders = [*folders, str(tmp_path / "nowhere")]
+        return bursts(folders, stop)
+
+    def identity_after_a_copy(root: str) -> Any:
+        copy_once()
+        return identity(root)
+
+    if moment == "in the last scan of a watch":
+        monkeypatch.setattr(watch, "_identity", identity_after_a_copy)
+    else:
+        monkeypatch.setattr(watch, "_bursts", bursts_after_a_copy)
+    unplugged = drive.with_name("away")
+    unplug(drive)
+    until(reports, added=1, missing=1)
+    assert not left
 
 
 def test_an_empty_folder_can_be_watched(
@@ -117,4 +165,4 @@ def test_a_single_file_is_followed(catalog: Catalog, encoder: FakeEncoder, paint
     assert counts(next(reports)) == {"added": 1}
     paint("other.png", "blue").replace(picture)
     until(reports, updated=1)
-    assert catalog.stats().images == 1
+    assert catalog_stats(catalog).images == 1

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from indexer.pictures.decode import supported_formats
+from indexer.pictures.formats import supported_formats
 from tests.indexer.pictures.profiles import ADOBE_RGB, grey_profile, ink_profile, rgb_profile
 
 SUFFIXES = {

@@ -20,8 +20,9 @@ from indexer.errors import DecodeError
 from indexer.pictures import colours
 from indexer.pictures import decode as module
 from indexer.pictures.colours import to_rgb
-from indexer.pictures.decode import read_picture, supported_formats
-from indexer.pictures.safe_read import Budget
+from indexer.pictures.decode import read_picture
+from indexer.pictures.formats import FORMATS, begins_like_a_picture, supported_formats
+from indexer.pictures.safe_read import MemoryBudget
 from tests.indexer.pictures.hostile import png
 from tests.indexer.pictures.profiles import ADOBE_RGB, SRGB, grey_profile, ink_profile, rgb_profile
 
@@ -315,7 +316,7 @@ def test_damage_in_the_middle_of_a_png_is_noticed() -> None:
     """A stream of pixels that breaks off leaves half a picture, which must not pass for a whole one."""
     data = bytearray(zlib.compress(b"\0" + bytes(range(90)) + (b"\0" + bytes(90)) * 29, level=0))
     data[2] = 7  # no such kind of block
-    with pytest.raises(DecodeError, match="damaged or cut short"):
+    with pytest.raises(DecodeError, match="damaged or truncated"):
         open_image(png(30, 30, packed=bytes(data)))
 
 
@@ -363,8 +364,8 @@ def test_broken_exif_does_not_lose_the_picture() -> None:
     [
         (b"", "empty"),
         (b"this is no picture", "not an image"),
-        (encoded(corners(), "PNG")[:60], "damaged or cut short"),
-        (encoded(Image.new("RGB", (64, 64), "red"), "JPEG")[:300], "damaged or cut short"),
+        (encoded(corners(), "PNG")[:60], "damaged or truncated"),
+        (encoded(Image.new("RGB", (64, 64), "red"), "JPEG")[:300], "damaged or truncated"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_a_reason(data: bytes, words: str) -> None:
@@ -398,7 +399,9 @@ def test_a_picture_that_would_take_too_much_memory_is_refused(monkeypatch: pytes
     monkeypatch.setattr(module, "MAX_MEMORY", 1_000_000)
     image = Image.new("RGB", (400, 400))
     assert open_image(encoded(image, "PNG"), at_least=100).size == (100, 100)
-    with pytest.raises(DecodeError, match=r"400x400 pixels of WEBP would take .* GB to decode.* save it smaller"):
+    with pytest.raises(
+        DecodeError, match=r"400x400 pixels of WEBP would take .* GB to decode.* make the picture smaller"
+    ):
         open_image(encoded(image, "WEBP"), at_least=100)
     with pytest.raises(DecodeError, match="would take"):
         open_image(encoded(Image.new("RGB", (800, 800)), "JPEG", progressive=True), at_least=100)
@@ -407,7 +410,7 @@ def test_a_picture_that_would_take_too_much_memory_is_refused(monkeypatch: pytes
 
 def test_decoding_waits_for_memory_that_others_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several threads together take no more than one may."""
-    budget = Budget(1_000_000)
+    budget = MemoryBudget(1_000_000)
     monkeypatch.setattr(module, "_MEMORY", budget)
     least = budget.total
     load = ImageFile.ImageFile.load
@@ -434,7 +437,7 @@ def test_a_missing_file_is_refused_with_a_reason(tmp_path: Path) -> None:
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
     """A few bytes that promise 40 gigapixels cost nothing."""
-    with pytest.raises(DecodeError, match=f"more than the limit of {module.MAX_PIXELS}"):
+    with pytest.raises(DecodeError, match=f"the limit is {module.MAX_PIXELS:,}"):
         open_image(png(200_000, 200_000))
 
 
@@ -449,3 +452,16 @@ def test_damage_is_refused_or_survived_but_never_crashes(data: st.DataObject) ->
     cut = data.draw(st.integers(1, len(whole)))
     with suppress(DecodeError):
         assert open_image(bytes(whole[:cut])).mode == "RGB"
+
+
+def test_every_format_begins_with_its_signature() -> None:
+    """One table serves decoding and the server: each format that is written here has the signature it names."""
+    assert set(supported_formats()) == FORMATS.keys() - {"MPO"}
+    for kind in supported_formats():
+        buffer = io.BytesIO()
+        Image.new("RGB", (16, 16)).save(buffer, kind)
+        assert FORMATS[kind].signature.match(buffer.getvalue()), kind
+        assert begins_like_a_picture(buffer.getvalue()), kind
+        assert FORMATS[kind].media_type.startswith("image/"), kind
+    for data in (b"", b"<!DOCTYPE html>", b"\0\0\0\x18ftypmp42", b"%PDF-1.7"):
+        assert not begins_like_a_picture(data)

@@ -15,6 +15,9 @@ import pytest
 from PIL import Image
 
 from indexer import Catalog, IndexReport, index_paths, open_image
+from indexer.catalog.contents import catalog_stats, recorded_failures
+from indexer.catalog.embeddings import read_vectors
+from indexer.catalog.images import hidden_image_ids, known_locations
 from indexer.catalog.records import Kind
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -82,7 +85,7 @@ def test_each_is_indexed_or_is_one_line(report: IndexReport, index: Catalog, fat
     """No file stops the run, none is passed over, none is in both lists, and the good ones are all indexed."""
     assert len(fates) > 1_000
     failed = Counter(failure.path for failure in report.failed)
-    placed = set(index.locations())
+    placed = set(known_locations(index))
     assert [path for path, count in failed.items() if count > 1] == []
     assert placed | set(failed) == {shown(path) for path in fates}
     assert placed & set(failed) == set()
@@ -92,9 +95,9 @@ def test_each_is_indexed_or_is_one_line(report: IndexReport, index: Catalog, fat
 
 def test_each_reason_is_one_that_a_person_understands(report: IndexReport) -> None:
     """One printable line that says what is wrong, and nothing of the program's inside."""
-    known: tuple[str, ...] = ("damaged or cut short", "not an image", "not a file but", "the file is empty")
+    known: tuple[str, ...] = ("damaged or truncated", "not an image", "not a regular file but", "the file is empty")
     known += ("a link that leads nowhere", "cannot be read: Too many levels", "its name is not UTF-8")
-    known += ("its pixels are more than",)
+    known += ("too many pixels",)
     for reason in {failure.reason for failure in report.failed}:
         assert reason.startswith(known) or "would take" in reason
         assert reason.isprintable()
@@ -124,9 +127,8 @@ def test_a_second_run_opens_none_of_them(
             assert opened.paths  # it does see what is opened
     finally:
         opened.folder = None
-    assert again.unchanged == report.seen - sum(
-        1 for f in report.failed if f.path in {x.path for x in index.failures()}
-    )
+    recorded = {failure.path for failure in recorded_failures(index)}
+    assert again.unchanged == report.seen - sum(failure.path in recorded for failure in report.failed)
     assert sorted((f.path, f.reason) for f in again.failed) == sorted((f.path, f.reason) for f in report.failed)
 
 
@@ -144,7 +146,7 @@ def test_all_eight_orientations_have_the_embedding_of_the_upright_picture(
             (tmp_path / f"{orientation}.{suffix}").write_bytes(encoded(stored, kind, exif=exif, **options))
     report = index_paths(catalog, encoder, [tmp_path])
     assert report.added == 24
-    _, vectors = catalog.vectors(Kind.IMAGE)
+    _, vectors = read_vectors(catalog, Kind.IMAGE)
     np.testing.assert_array_equal(vectors, np.broadcast_to(vectors[0], vectors.shape))
 
 
@@ -167,14 +169,14 @@ def test_files_that_vanish_or_change_before_they_are_read(
     assert report.added == 2
     assert sorted(reasons) == ["blue.png", "green.png", "red.png"]
     assert reasons["red.png"] == "cannot be read: No such file or directory"
-    assert reasons["blue.png"] == "not a file but a pipe"
-    assert reasons["green.png"].startswith("damaged or cut short")
+    assert reasons["blue.png"] == "not a regular file but a pipe"
+    assert reasons["green.png"].startswith("damaged or truncated")
     (folder / "blue.png").unlink()
     for colour in ("red", "green", "blue"):
         paint(f"{colour}.png", colour)
     assert index_paths(catalog, encoder, [folder]).failed == []
-    assert catalog.failures() == []
-    assert catalog.stats().images - len(catalog.hidden_image_ids()) == 5
+    assert recorded_failures(catalog) == []
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 5
 
 
 def test_a_tree_deeper_than_the_stack_is_walked(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
@@ -214,12 +216,14 @@ def test_panoramas_of_a_hundred_megapixels_are_read_in_bounded_memory(tmp_path: 
     """Several at once, of every format that has no reduced decoding: read, and the process stays below its limit."""
     folder = tmp_path / "panoramas"
     folder.mkdir()
-    for number, colour in enumerate(("red", "green", "blue")):
-        image = Image.new("RGB", (16_000, 6_250), colour)
-        image.save(folder / f"{number}.webp", lossless=True, quality=0, method=0)
-        image.save(folder / f"{number}.png", compress_level=1)
-        image.save(folder / f"{number}.tif", compression="tiff_deflate")
-        image.save(folder / f"{number}.jpg", progressive=True)
+    image = Image.new("RGB", (16_000, 6_250), "red")
+    image.save(folder / "0.webp", lossless=True, quality=0, method=0)
+    image.save(folder / "0.png", compress_level=1)
+    image.save(folder / "0.tif", compression="tiff_deflate")
+    image.save(folder / "0.jpg", progressive=True)
+    for file in list(folder.iterdir()):  # encoding takes longest: the others differ behind the end of the picture
+        for number in (1, 2):
+            file.with_stem(str(number)).write_bytes(file.read_bytes() + bytes([number]))
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "index"), str(folder)]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True, text=True

@@ -199,3 +199,23 @@ def test_the_users_cache_is_where_the_system_says(monkeypatch: pytest.MonkeyPatc
     assert Thumbnails.of_user(1).directory == tmp_path / "crosslook" / "thumbnails"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert Thumbnails.of_user(1).directory == Path.home() / ".cache" / "crosslook" / "thumbnails"
+
+
+@pytest.mark.parametrize("home", [None, "/dev/null/nowhere"])
+def test_a_user_without_a_home_gets_thumbnails_that_are_not_kept(
+    indexed: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    """No `HOME` and a uid without an entry, as in a container, or a home that does not exist: nothing fails."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if home is None:
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
+    else:
+        monkeypatch.setenv("HOME", home)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    homeless = Thumbnails.of_user(10**6)
+    for _ in range(2):
+        assert picture(homeless.get(details(indexed), 128)[0]).size == (48, 40)
+    assert list(empty.iterdir()) == []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +19,15 @@ import pytest
 from PIL import Image
 
 from encoders import Floats
+from encoders.durable import publish
 from indexer import Catalog, VectorIndex, index_paths
+from indexer.catalog.embeddings import read_vectors, vector_ids, vectors_of, write_embedding
+from indexer.catalog.images import forget_images
 from indexer.catalog.records import Kind
-from indexer.vectors.files import vector_choice
+from indexer.vectors.files import stored_structure
 from indexer.vectors.rebuild import refresh
 from indexer.vectors.segment import gpu_count
-from indexer.vectors.structure import build, choose
+from indexer.vectors.structure import build, structure_for
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
@@ -41,7 +45,7 @@ def files_of(catalog: Catalog) -> dict[str, bytes]:
 
 def test_search_agrees_with_the_full_product(indexed: Catalog, encoder: FakeEncoder) -> None:
     """Exact search is the inner product with every vector, best first."""
-    ids, vectors = indexed.vectors(Kind.IMAGE)
+    ids, vectors = read_vectors(indexed, Kind.IMAGE)
     queries = encoder.encode_texts(["red", "a blue thing", "white"]).vectors
     scores, found = VectorIndex.open(indexed, Kind.IMAGE).search(queries, 3)
     full = queries @ vectors.T
@@ -92,6 +96,69 @@ def test_a_damaged_file_is_made_anew(indexed: Catalog, encoder: FakeEncoder, dam
     assert path.read_bytes() == whole
 
 
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("damage", ["reversed ids", "zeroed vectors", "shuffled vectors"])
+def test_files_of_the_right_length_with_wrong_content_are_made_anew(
+    many: tuple[Catalog, Floats],
+    built_once: Callable[[str, Floats], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    damage: str,
+    size: str,
+) -> None:
+    """Digests tell, of the whole file or, where it is large, of a sample; and the next run writes sound files."""
+    catalog, vectors = many
+    if size == "large":
+        monkeypatch.setattr("indexer.vectors.files.WHOLE", 1000)
+        monkeypatch.setattr("indexer.vectors.files.BLOCKS", 8)
+    small(monkeypatch)
+    monkeypatch.setattr("indexer.vectors.segment.build", built_once)
+    refresh(catalog, threading.Event())
+    sound = file_of(catalog, ".faiss").stat().st_size
+    if damage == "reversed ids":
+        np.save(file_of(catalog, ".npy"), np.load(file_of(catalog, ".npy"))[::-1].copy())
+    else:
+        wrong = np.zeros_like(vectors) if damage == "zeroed vectors" else vectors[::-1]
+        faiss.write_index(built_once("HNSW", wrong), str(file_of(catalog, ".faiss")))
+        with file_of(catalog, ".faiss").open("rb+") as file:
+            file.truncate(sound)
+    assert VectorIndex.open(catalog, Kind.IMAGE).search(vectors[:9], 1)[1][:, 0].tolist() == [*range(1, 10)]
+    assert not VectorIndex.is_current(catalog, Kind.IMAGE)
+    refresh(catalog, threading.Event())
+    assert VectorIndex.is_current(catalog, Kind.IMAGE)
+    assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "HNSW"
+
+
+def test_files_without_digests_are_searched_until_the_next_run(
+    many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions wrote them: an open index uses them as they are, indexing builds them anew."""
+    catalog, vectors = many
+    small(monkeypatch)
+    refresh(catalog, threading.Event())
+    path = file_of(catalog, ".json")
+    description = json.loads(path.read_text())
+    assert len(description.pop("digests")) == 2
+    path.write_text(json.dumps(description))
+    index = VectorIndex.open(catalog, Kind.IMAGE)
+    assert index.structure.structure == "HNSW"
+    assert index.search(vectors[:1], 1)[1].tolist() == [[1]]
+    refresh(catalog, threading.Event())
+    assert len(json.loads(path.read_text())["digests"]) == 2
+
+
+def test_every_file_is_flushed_before_it_is_renamed(indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves the earlier files or the new ones; the description comes last."""
+    published: list[str] = []
+
+    def note(temporary: Path, target: Path) -> None:
+        published.append(target.suffix)
+        publish(temporary, target)
+
+    monkeypatch.setattr("indexer.vectors.files.publish", note)
+    VectorIndex.rebuild(indexed, Kind.IMAGE)
+    assert published == [".faiss", ".npy", ".json"]
+
+
 def test_what_came_since_is_found_and_what_went_is_not(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +169,7 @@ def test_what_came_since_is_found_and_what_went_is_not(
     yellow = encoder.encode_images(encoder.prepare(Image.open(paint("yellow.png", "yellow")))[None]).vectors
     (folder / "red.png").unlink()
     index_paths(indexed, encoder, [folder], prune=True)
-    ids, vectors = indexed.vectors(Kind.IMAGE)
+    ids, vectors = read_vectors(indexed, Kind.IMAGE)
     assert (len(ids), ids.min(), ids.max()) == (5, 1, 6)
     assert files_of(indexed) == before
     assert held.search(yellow, 9)[1].shape == (1, 5), "what is searched does not change under a search"
@@ -207,7 +274,7 @@ def test_files_of_an_earlier_version_are_made_anew(indexed: Catalog) -> None:
     for newest in (None, [1, 2], "x", {"one": "ab"}):
         said = json.loads(whole) | {"newest": newest}
         path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
-        assert vector_choice(indexed, Kind.IMAGE) is None
+        assert stored_structure(indexed, Kind.IMAGE) is None
         refresh(indexed, threading.Event())
         assert path.read_text() == whole
 
@@ -248,30 +315,54 @@ def test_an_index_that_cannot_be_written_still_serves(
 # --- the structures ---
 
 
+@pytest.fixture(scope="module")
+def many_stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Floats]:
+    """A closed catalog with 3,000 random vectors of 16 dimensions as images, and 100 as captions."""
+    directory = tmp_path_factory.mktemp("many") / "index"
+    vectors = unit(np.random.default_rng(0).normal(size=(3100, 16)))
+    with Catalog.open(directory, create=True) as catalog:
+        catalog.use_encoder("random", "a" * 64, 16)
+        with catalog.transaction() as connection:
+            for i, vector in enumerate(vectors):
+                kind, item = (Kind.IMAGE, i + 1) if i < 3000 else (Kind.CAPTION, i - 2999)
+                write_embedding(connection, 1, kind, item, vector, vector[None])
+        return directory, read_vectors(catalog, Kind.IMAGE)[1]
+
+
 @pytest.fixture
-def many(catalog: Catalog) -> tuple[Catalog, Floats]:
-    """A catalog with 3,000 random vectors of 16 dimensions as images, and 100 as captions."""
-    rng = np.random.default_rng(0)
-    vectors = unit(rng.normal(size=(3100, 16)))
-    catalog.use_encoder("random", "a" * 64, 16)
-    with catalog.transaction() as connection:
-        for i, vector in enumerate(vectors):
-            kind, item = (Kind.IMAGE, i + 1) if i < 3000 else (Kind.CAPTION, i - 2999)
-            catalog.write_embedding(connection, 1, kind, item, vector, vector[None])
-    return catalog, catalog.vectors(Kind.IMAGE)[1]
+def many(many_stored: tuple[Path, Floats], tmp_path: Path) -> Iterator[tuple[Catalog, Floats]]:
+    """A copy of that catalog, which a test may change, and the vectors of its images."""
+    directory, vectors = many_stored
+    shutil.copytree(directory, tmp_path / "many")
+    with Catalog.open(tmp_path / "many") as opened:
+        yield opened, vectors.copy()
+
+
+@pytest.fixture(scope="module")
+def built_once() -> Callable[[str, Floats], Any]:
+    """`build`, which trains each structure over the same vectors only once."""
+    built: dict[tuple[str, bytes], Any] = {}
+
+    def copy(name: str, vectors: Floats) -> Any:
+        key = name, hashlib.sha256(vectors.tobytes()).digest()
+        if key not in built:
+            built[key] = build(name, vectors)
+        return faiss.clone_index(built[key])
+
+    return copy
 
 
 def add(catalog: Catalog, first: int, vectors: Floats) -> None:
     """Store vectors of images with ids from a first one on, in one transaction."""
     with catalog.transaction() as connection:
         for i, vector in enumerate(vectors, first):
-            catalog.write_embedding(connection, 1, Kind.IMAGE, i, vector, vector[None])
+            write_embedding(connection, 1, Kind.IMAGE, i, vector, vector[None])
 
 
 def remove(catalog: Catalog, ids: Iterable[int]) -> None:
     """Remove vectors of images."""
     with catalog.transaction() as connection:
-        catalog.forget_images(connection, list(ids))
+        forget_images(connection, list(ids))
 
 
 def unit(rows: Any) -> Floats:
@@ -281,20 +372,24 @@ def unit(rows: Any) -> Floats:
 
 @pytest.mark.parametrize("structure", ["HNSW", "IVF-SQ", "IVF-PQ"])
 def test_every_structure_finds_what_exact_search_finds(
-    many: tuple[Catalog, Floats], structure: str, monkeypatch: pytest.MonkeyPatch
+    many: tuple[Catalog, Floats],
+    built_once: Callable[[str, Floats], Any],
+    structure: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """To the recall that is asked for, which is measured; among a chosen few exactly; nothing hidden or gone."""
     catalog, vectors = many
-    monkeypatch.setattr("indexer.vectors.index.choose", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.index.structure_for", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.segment.build", built_once)
     monkeypatch.setattr("indexer.vectors.index.EXACT_UNTIL", 500)
     monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", 500)
-    built = VectorIndex.rebuild(catalog, Kind.IMAGE, asked=0.95)
+    built = VectorIndex.rebuild(catalog, Kind.IMAGE, target=0.95)
     queries = unit(np.random.default_rng(1).normal(size=(20, 16)))
     for index in (built, VectorIndex.open(catalog, Kind.IMAGE)):
-        assert index.choice.structure == structure
-        assert index.choice.recall is not None
-        assert index.choice.recall >= 0.95
-        assert index.choice.breadth > 0
+        assert index.structure.structure == structure
+        assert index.structure.recall is not None
+        assert index.structure.recall >= 0.95
+        assert index.structure.breadth > 0
         assert share_found(index, queries, vectors, np.arange(1, 3001)) >= 0.9
         for step in (10, 2):  # a tenth is few, a half is many
             allowed = np.arange(step, 3001, step)
@@ -303,7 +398,7 @@ def test_every_structure_finds_what_exact_search_finds(
         hidden = np.arange(1, 2901)
         assert share_found(index, queries, vectors, np.arange(2901, 3001), hidden=hidden) >= 0.9
         assert not np.isin(index.search(queries, 200, hidden=hidden)[1], hidden).any()
-    assert vector_choice(catalog, Kind.IMAGE) == built.choice
+    assert stored_structure(catalog, Kind.IMAGE) == built.structure
 
 
 def share_found(index: VectorIndex, queries: Floats, vectors: Floats, among: Any, **options: Any) -> float:
@@ -322,27 +417,30 @@ def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypa
     monkeypatch.setattr("indexer.vectors.index.EXACT_UNTIL", 500)
     monkeypatch.setattr("indexer.vectors.structure.EXACT_UNTIL", 500)
     opened = VectorIndex.open(catalog, Kind.IMAGE)
-    assert (opened.choice.structure, len(opened)) == ("exact", 3000)
+    assert (opened.structure.structure, len(opened)) == ("exact", 3000)
     assert share_found(opened, vectors[:5], vectors, np.arange(1, 3001)) == 1.0
-    assert vector_choice(catalog, Kind.IMAGE) is None
+    assert stored_structure(catalog, Kind.IMAGE) is None
     refresh(catalog, threading.Event())
     assert opened.refreshed() is opened
-    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+    assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "HNSW"
 
 
 def test_the_structure_follows_from_the_size_and_the_device() -> None:
     """Exact while that is quick; a graph while it fits into memory, but not on a GPU; then compressed."""
-    assert [choose(n, gpu=False) for n in (0, 50_000, 50_001, 4_000_000, 4_000_001)] == [
+    assert [structure_for(n, gpu=False) for n in (0, 50_000, 50_001, 4_000_000, 4_000_001)] == [
         *["exact"] * 2,
         *["HNSW"] * 2,
         "IVF-PQ",
     ]
-    assert [choose(n, gpu=True) for n in (50_000, 50_001, 4_000_001)] == ["exact", "IVF-SQ", "IVF-PQ"]
+    assert [structure_for(n, gpu=True) for n in (50_000, 50_001, 4_000_001)] == ["exact", "IVF-SQ", "IVF-PQ"]
 
 
 @pytest.mark.parametrize("structure", ["exact", "IVF-SQ", "IVF-PQ", "HNSW"])
 def test_where_there_are_gpus_they_search_under_a_lock(
-    many: tuple[Catalog, Floats], structure: str, monkeypatch: pytest.MonkeyPatch
+    many: tuple[Catalog, Floats],
+    built_once: Callable[[str, Floats], Any],
+    structure: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """GPUs are used when FAISS counts some, vectors shared out; a stand-in takes their place, as none is at hand."""
     catalog, vectors = many
@@ -364,7 +462,8 @@ def test_where_there_are_gpus_they_search_under_a_lock(
     monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
     monkeypatch.setattr(faiss, "GpuMultipleClonerOptions", SimpleNamespace, raising=False)
     monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_gpus, raising=False)
-    monkeypatch.setattr("indexer.vectors.index.choose", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.index.structure_for", lambda *_, **__: structure)
+    monkeypatch.setattr("indexer.vectors.segment.build", built_once)
     assert gpu_count() == 2
     index = VectorIndex.rebuild(catalog, Kind.IMAGE)
     asked.clear()
@@ -388,15 +487,15 @@ def test_without_a_gpu_the_cpu_serves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def commit_before_vectors_are_read(monkeypatch: pytest.MonkeyPatch, catalog: Catalog, vectors: Floats) -> None:
     """Let another connection commit once, when the stamp has been read and the vectors have not."""
-    read, left = Catalog.vectors, [True]
+    read, left = read_vectors, [True]
 
-    def grows(self: Catalog, kind: Kind) -> Any:
+    def grows(snapshot: Catalog, kind: Kind) -> Any:
         if left:
             left.clear()
             add(catalog, 3001, vectors)
-        return read(self, kind)
+        return read(snapshot, kind)
 
-    monkeypatch.setattr(Catalog, "vectors", grows)
+    monkeypatch.setattr("indexer.vectors.index.read_vectors", grows)
 
 
 def test_a_batch_that_is_committed_while_all_is_read_is_found_once(
@@ -423,7 +522,7 @@ def test_a_file_built_while_a_batch_is_committed_can_be_read(
     commit_before_vectors_are_read(monkeypatch, catalog, -vectors[:10])
     VectorIndex.rebuild(catalog, Kind.IMAGE)
     opened = VectorIndex.open(catalog, Kind.IMAGE)
-    assert (opened.choice.structure, len(opened)) == ("HNSW", 3010)
+    assert (opened.structure.structure, len(opened)) == ("HNSW", 3010)
 
 
 def test_what_cannot_be_read_is_built_anew(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,9 +534,9 @@ def test_what_cannot_be_read_is_built_anew(many: tuple[Catalog, Floats], monkeyp
     said = json.loads(path.read_text())
     said["stamp"]["count"] -= 10
     path.write_text(json.dumps(said))
-    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "exact"
+    assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "exact"
     refresh(catalog, threading.Event())
-    assert VectorIndex.open(catalog, Kind.IMAGE).choice.structure == "HNSW"
+    assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "HNSW"
 
 
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,16 +551,15 @@ def test_an_open_index_reads_what_is_new_and_no_more(catalog: Catalog, monkeypat
     vectors = unit(np.random.default_rng(0).normal(size=(1600, 16)))
     catalog.use_encoder("random", "a" * 64, 16)
     read: list[int] = []
-    ids_of, vectors_of = Catalog.vector_ids, Catalog.vectors_of
 
     def note(found: Any) -> Any:
         read.append(len(found))
         return found
 
     index = VectorIndex.open(catalog, Kind.IMAGE)
-    monkeypatch.setattr(Catalog, "vector_ids", lambda *a, **o: note(ids_of(*a, **o)))
-    monkeypatch.setattr(Catalog, "vectors_of", lambda *a, **o: note(vectors_of(*a, **o)))
-    monkeypatch.setattr(Catalog, "vectors", None)
+    monkeypatch.setattr("indexer.vectors.index.vector_ids", lambda *a, **o: note(vector_ids(*a, **o)))
+    monkeypatch.setattr("indexer.vectors.index.vectors_of", lambda *a, **o: note(vectors_of(*a, **o)))
+    monkeypatch.setattr("indexer.vectors.index.read_vectors", None)
     built: list[int] = []
 
     def count_rows(structure: str, rows: Floats) -> Any:
@@ -496,10 +594,12 @@ def test_what_came_may_go_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatc
         remove(catalog, gone)
         index = index.refreshed()
         assert len(index) == index.stamp.count
-        np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+        np.testing.assert_array_equal(
+            np.sort(index.search(vectors[:1], 999)[1][0]), read_vectors(catalog, Kind.IMAGE)[0]
+        )
     add(catalog, 199, vectors[198:])
     index = index.refreshed()
-    np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), catalog.vectors(Kind.IMAGE)[0])
+    np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), read_vectors(catalog, Kind.IMAGE)[0])
     hidden, allowed = np.array([50, 120, 198]), np.array([1, 3, 50, 51, 60, 120, 121, 198, 200])
     found = index.search(vectors[:1], 99, allowed=allowed, hidden=hidden)[1]
     np.testing.assert_array_equal(np.sort(found[0]), [1, 51, 121, 200])

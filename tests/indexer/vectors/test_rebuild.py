@@ -16,7 +16,7 @@ import pytest
 
 from indexer import Catalog, VectorIndex, add_model
 from indexer.catalog.records import Kind
-from indexer.vectors.files import vector_choice
+from indexer.vectors.files import stored_structure
 from indexer.vectors.rebuild import refresh
 from tests.fakes import FakeEncoder
 
@@ -67,7 +67,7 @@ def test_many_vectors_are_built_elsewhere(
             "indexer.vectors.index.VectorIndex.rebuild", lambda *_: None
         )  # of captions, of which there are none
         refresh(indexed, threading.Event())
-        assert vector_choice(indexed, Kind.IMAGE) is not None
+        assert stored_structure(indexed, Kind.IMAGE) is not None
         found = VectorIndex.open(indexed, Kind.IMAGE).search(query, 3)
     np.testing.assert_array_equal(found[1], expected[1])
     refresh(indexed, threading.Event())
@@ -83,7 +83,7 @@ def test_where_no_process_can_be_had_it_is_built_here(
     without_files(indexed)
     monkeypatch.setattr(sys, "executable", stranger)
     assert refresh(indexed, threading.Event())
-    assert vector_choice(indexed, Kind.IMAGE) is not None
+    assert stored_structure(indexed, Kind.IMAGE) is not None
 
 
 def test_a_folder_that_would_be_read_as_two_is_not_handed_on(
@@ -93,7 +93,7 @@ def test_a_folder_that_would_be_read_as_two_is_not_handed_on(
     without_files(indexed)
     monkeypatch.setattr(sys, "path", [*sys.path, f"{tmp_path}/a{os.pathsep}b"])
     assert refresh(indexed, threading.Event())
-    assert vector_choice(indexed, Kind.IMAGE) is not None
+    assert stored_structure(indexed, Kind.IMAGE) is not None
     assert not apart
 
 
@@ -119,7 +119,7 @@ def test_a_process_that_fails_is_told_of(
     without_files(indexed)
     monkeypatch.setattr(sys, "executable", script(tmp_path, program))
     assert refresh(indexed, threading.Event())
-    assert vector_choice(indexed, Kind.IMAGE) is None
+    assert stored_structure(indexed, Kind.IMAGE) is None
     assert f"the index over 5 images was not built ({reason})" in caplog.text
     assert len(VectorIndex.open(indexed, Kind.IMAGE)) == 5
 
@@ -147,12 +147,12 @@ def test_of_another_model_it_is_built_too(
     other = FakeEncoder(name="other", fingerprint="e" * 64, turn=1)
     add_model(indexed, other)
     seen = indexed.for_model("other", "e" * 64)
-    assert vector_choice(seen, Kind.IMAGE) is not None
+    assert stored_structure(seen, Kind.IMAGE) is not None
     without_files(indexed)
     monkeypatch.setattr("indexer.vectors.index.VectorIndex.rebuild", lambda *_: None)
     refresh(seen, threading.Event())
-    assert vector_choice(seen, Kind.IMAGE) is not None
-    assert vector_choice(indexed, Kind.IMAGE) is None
+    assert stored_structure(seen, Kind.IMAGE) is not None
+    assert stored_structure(indexed, Kind.IMAGE) is None
     assert {command[-1] for command in apart} == {"e" * 64}
 
 
@@ -171,7 +171,7 @@ def test_it_is_stopped_with_the_run(
             time.sleep(0.01)
         stop.set()
         assert building.result(60) is False
-    assert vector_choice(indexed, Kind.IMAGE) is None
+    assert stored_structure(indexed, Kind.IMAGE) is None
     with pytest.raises(ProcessLookupError):
         os.kill(int(number), 0)
     assert not refresh(indexed, stop), "no process is started for a run that was stopped"

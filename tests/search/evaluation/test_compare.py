@@ -11,6 +11,8 @@ from PIL import Image
 
 from encoders.datasets import Dataset, Example
 from indexer import Catalog, add_model, index_paths
+from indexer.catalog.captions import add_bank
+from indexer.catalog.images import content_hashes, images_by_id
 from indexer.catalog.records import EncoderRow
 from search import compare_models, evaluate
 from search.errors import EvaluationError
@@ -88,7 +90,7 @@ def test_the_speed_of_each_is_measured(both: Catalog, load: Callable[[EncoderRow
     assert fast.images_per_second is not None
     assert fast.images_per_second > 0
     assert fast.bytes_per_image == 2 * 8 + 4 + 16 * (4 + 8)
-    for record in both.images(sorted(both.content_hashes().values())).values():
+    for record in images_by_id(both, sorted(content_hashes(both).values())).values():
         assert record.path is not None
         record.path.unlink()
     assert compare_models(both, both.encoders(), load).models[0].images_per_second is None
@@ -112,7 +114,7 @@ def test_the_sample_is_of_captioned_images_that_all_have_embedded(
     """So many as are asked for, the same ones for the same seed, and bank captions do not count."""
     caption(pictures, 9)
     bank = ["a red thing"]
-    both.add_bank(bank, encoder.encode_texts(bank))
+    add_bank(both, bank, encoder.encode_texts(bank))
     new = Image.new("RGB", (32, 32), COLOURS["yellow"])
     new.save(tmp_path / "pictures" / "new.png")
     (tmp_path / "pictures" / "new.txt").write_text("yellow\n")

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer import Catalog, index_paths
+from indexer.catalog.captions import add_bank
 from search import SearchEngine
 from search.errors import QueryError
 from tests.conftest import Paint, painter
@@ -89,7 +90,7 @@ def test_an_ordinary_sentence_is_answered_as_without_keywords(
 
 def test_the_words_of_a_bank_are_nobodys(changing_album: SearchEngine) -> None:
     """Captions that belong to no picture lift none."""
-    changing_album.catalog.add_bank(["a zebra"], changing_album.encoder.encode_texts(["a zebra"]))
+    add_bank(changing_album.catalog, ["a zebra"], changing_album.encoder.encode_texts(["a zebra"]))
     assert all(hit.sources == ("vector",) for hit in changing_album.search_images("a zebra").hits)
 
 

@@ -12,9 +12,9 @@ from httpx2 import Response
 from PIL import Image
 
 from api.server.gate.keys import Access
-from api.server.routes.picture_response import FORMATS
 from indexer import Catalog, index_paths
-from indexer.pictures.decode import supported_formats
+from indexer.catalog.images import images_by_id
+from indexer.pictures.formats import FORMATS, supported_formats
 from search import SearchEngine
 from tests.api.server.conftest import Raw, Serve
 from tests.api.server.test_app import first_id, problem
@@ -91,7 +91,7 @@ def index(engine: SearchEngine, path: Path, kind: str) -> int:
     """Index a picture under any name, and return its id."""
     Image.new("RGB", (48, 40), (255, 3, 9)).save(path, kind)
     index_paths(engine.catalog, FakeEncoder(), [path])
-    return max(engine.catalog.images(list(range(1, 50))))
+    return max(images_by_id(engine.catalog, list(range(1, 50))))
 
 
 @pytest.mark.parametrize("name", ["x.svg", "x.html", "x.xml", "x.js", "x", "x.png.svg"])
@@ -135,7 +135,7 @@ def test_every_format_that_is_indexed_has_a_type(client: TestClient, engine: Sea
     assert set(supported_formats()) <= set(FORMATS)
     for kind in supported_formats():
         number = index(engine, folder / f"new.{kind.lower()}", kind)
-        assert engine.catalog.images([number])[number].format == kind
+        assert images_by_id(engine.catalog, [number])[number].format == kind
         response = client.get(f"/v1/images/{number}/file")
         assert response.status_code == 200, kind
         assert response.headers["content-type"] == FORMATS[kind][0]

@@ -167,7 +167,7 @@ def test_two_writers_do_not_lose_each_others_keys(keys: KeyStore, tmp_path: Path
 @pytest.mark.parametrize("name", ["", "   ", "a\nb", "\x1b[31m", "x" * 65])
 def test_names_that_are_none_are_refused(keys: KeyStore, name: str) -> None:
     """They would be printed on a terminal."""
-    with pytest.raises(InputError, match="no name for a key"):
+    with pytest.raises(InputError, match="invalid key name"):
         keys.add(name, ["read"])
 
 
@@ -177,10 +177,10 @@ def test_names_that_are_none_are_refused(keys: KeyStore, name: str) -> None:
 def test_keys_are_added_listed_and_revoked(run: Run, indexed: Catalog) -> None:
     """A key goes to stdout, alone, so that a script can take it; a list tells no secret."""
     where = ("--index", indexed.directory)
-    assert "make one with: crosslook keys add NAME" in run("keys", "list", *where).err
+    assert "Create one with: crosslook keys add NAME" in run("keys", "list", *where).err
     plain = run("keys", "add", "phone", *where)
     assert re.fullmatch(r"cl_[\w-]{43}\n", plain.out)
-    assert "phone may read; this is shown once" in plain.err
+    assert "Key phone (read). Save it now; it is not shown again" in plain.err
     added = run("keys", "add", "robot", "--scope", "write", "--scope", "read", "--json", *where).json
     assert set(added) == {"id", "name", "scopes", "created", "key"}
     assert added["scopes"] == ["read", "write"]
@@ -192,7 +192,7 @@ def test_keys_are_added_listed_and_revoked(run: Run, indexed: Catalog) -> None:
         assert added["key"] not in told
         assert "sha256" not in told
     assert run("keys", "revoke", added["id"], "--json", *where).json["revoked"]["name"] == "robot"
-    assert "the key phone" in run("keys", "revoke", "phone", *where).err
+    assert "Revoked key phone" in run("keys", "revoke", "phone", *where).err
     assert KeyStore(indexed.directory).all() == ()
 
 
@@ -201,10 +201,10 @@ def test_what_cannot_be_done_about_keys_is_one_sentence(run: Run, indexed: Catal
     where = ("--index", indexed.directory)
     added = run("keys", "add", "phone", "--json", *where).json
     for name in ("phone", added["id"]):
-        assert f"there is a key {name} already" in run("keys", "add", name, *where).err
+        assert f"a key named {name} exists already" in run("keys", "add", name, *where).err
     gone = run("keys", "revoke", "tablet", *where)
     assert (gone.status, gone.out) == (1, "")
-    assert "there is no key tablet; there are: phone" in gone.err
+    assert "no key has the name or id tablet; existing keys: phone" in gone.err
     assert "make one with: crosslook index" in run("keys", "add", "x", "--index", tmp_path / "none").err
     assert not (tmp_path / "none").exists()
     assert run("keys", "add", "x", "--scope", "admin", *where).status == 2

@@ -33,7 +33,28 @@ def test_facets_count_what_filters_choose(client: TestClient, folder: Path, engi
     document = client.get("/v1/facets").json()
     assert [count["count"] for count in document["folders"]] == [5, 1]
     assert {"value": "portrait", "count": 1} in document["orientations"]
-    assert "no field" in problem(client.get("/v1/facets", params={"where": "colour = red"}), 422)
+    assert "unknown field" in problem(client.get("/v1/facets", params={"where": "colour = red"}), 422)
+
+
+def test_facets_follow_captions(client: TestClient, engine: SearchEngine, run: Run, folder: Path) -> None:
+    """With `index --captions`, which changes no file, and when the captions beside a picture are taken away again."""
+
+    def captioned() -> tuple[int, int]:
+        counts = [client.get("/v1/facets", params={"where": f"has_caption = {value}"}) for value in ("true", "false")]
+        return counts[0].json()["images"], counts[1].json()["images"]
+
+    assert captioned() == (0, 5)
+    file = folder.parent / "captions.csv"
+    file.write_text("image,caption\nred.png,a red thing\ngreen.png,a green thing\n")
+    done = run("index", folder, "--captions", file, "--index", engine.catalog.directory)
+    assert done.status == 0, done.err
+    assert captioned() == (2, 3)
+    (folder / "blue.txt").write_text("a blue thing\n")
+    assert run("index", folder, "--index", engine.catalog.directory).status == 0
+    assert captioned() == (3, 2)
+    (folder / "blue.txt").write_text("")
+    assert run("index", folder, "--index", engine.catalog.directory).status == 0
+    assert captioned() == (2, 3)
 
 
 def test_slow_answers_are_found_once(client: TestClient, monkeypatch: pytest.MonkeyPatch, engine: SearchEngine) -> None:

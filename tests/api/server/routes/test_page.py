@@ -1,4 +1,4 @@
-"""The web page's files, and how they are served."""
+"""The web page's files and how they are served."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.api.server.conftest import Serve
 from tests.api.server.test_app import problem
 
 WEB = Path(__file__).parents[4] / "api" / "web"
-MOST = 200_000
-"""Bytes of all files, uncompressed."""
+MAX_BYTES = 200_000
+"""Of all files together, uncompressed."""
 
 NAMES = sorted(FILES)
 
 
 def addresses() -> Iterator[tuple[str, str]]:
-    """Every address that a file of the page names, with that file."""
+    """Every address in the page's files, with the file that names it."""
     patterns = {
         "html": r'(?:src|href)="([^"#]+)',
         "js": r'(?:from|import)\s*\(?\s*["`]\./([^"`$]+)|["`](/static/[^"`#$]+)',
@@ -30,13 +30,13 @@ def addresses() -> Iterator[tuple[str, str]]:
         "svg": r'href="([^"#]+)',
     }
     for name, file in FILES.items():
-        for groups in re.finditer(patterns[name.rpartition(".")[2]], file.content.decode()):
-            found = next(group for group in groups.groups() if group)
-            yield name, found if found.startswith("/") else f"/static/{found}"
+        for match in re.finditer(patterns[name.rpartition(".")[2]], file.content.decode()):
+            address = next(group for group in match.groups() if group)
+            yield name, address if address.startswith("/") else f"/static/{address}"
 
 
 def test_the_page_is_at_the_root(client: TestClient) -> None:
-    """As HTML, and at no other address."""
+    """`/` serves index.html, and `/static/index.html` does not exist."""
     response = client.get("/")
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
@@ -45,28 +45,28 @@ def test_the_page_is_at_the_root(client: TestClient) -> None:
 
 
 def test_every_file_that_ships_is_served(client: TestClient) -> None:
-    """Byte by byte, with its own type."""
+    """Every file in api/web is served unchanged, with its media type."""
     kinds = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
-    there = {str(path.relative_to(WEB)) for path in WEB.rglob("*") if path.is_file()}
-    assert there == set(NAMES)
-    for name in there - {INDEX}:
+    names = {str(path.relative_to(WEB)) for path in WEB.rglob("*") if path.is_file()}
+    assert names == set(NAMES)
+    for name in names - {INDEX}:
         response = client.get(f"/static/{name}")
         assert response.content == (WEB / name).read_bytes()
         assert response.headers["content-type"] == kinds[name.rpartition(".")[2]]
 
 
 def test_all_that_the_page_names_is_there_and_its_own(client: TestClient) -> None:
-    """No file of it names another server, or a file that does not ship."""
-    found = list(addresses())
-    assert {"/static/app.js", "/static/dom.js", "/static/indexing.js"} <= {address for _, address in found}
-    for name, address in found:
+    """Every address in the page is one of its own files, and every file is used."""
+    pairs = list(addresses())
+    assert {"/static/app.js", "/static/dom.js", "/static/indexing.js"} <= {address for _, address in pairs}
+    for name, address in pairs:
         assert client.get(address).status_code == 200, f"{name} names {address}"
-    named = {address for name, address in found if address != f"/static/{name}"}
-    assert {f"/static/{name}" for name in NAMES if name != INDEX} <= named, "what nothing names is dead"
+    named = {address for name, address in pairs if address != f"/static/{name}"}
+    assert {f"/static/{name}" for name in NAMES if name != INDEX} <= named, "nothing uses these files"
 
 
 def test_a_browser_that_has_a_file_is_told_so(client: TestClient) -> None:
-    """By its tag; each time it asks."""
+    """A matching If-None-Match gets 304 with the same ETag, another one the file."""
     for address in ("/", "/static/app.js"):
         first = client.get(address)
         assert first.headers["cache-control"] == "no-cache"
@@ -77,7 +77,7 @@ def test_a_browser_that_has_a_file_is_told_so(client: TestClient) -> None:
 
 
 def test_files_travel_compressed(client: TestClient) -> None:
-    """To browsers that say they can read that."""
+    """Clients that accept gzip get gzip."""
     response = client.get("/static/app.js", headers={"Accept-Encoding": "gzip"})
     assert response.headers["content-encoding"] == "gzip"
     assert int(response.headers["content-length"]) < len(response.content)
@@ -87,12 +87,12 @@ def test_files_travel_compressed(client: TestClient) -> None:
     "name", ["", "../server/app.py", "%2e%2e/server/app.py", "styles", "/etc/passwd", "app.js/", "APP.JS"]
 )
 def test_no_other_file_is_served(client: TestClient, name: str) -> None:
-    """Whatever the name says: names are looked up in a table."""
+    """Traversal, folders, other cases and absolute paths are all 404."""
     assert client.get(f"/static/{name}").status_code == 404
 
 
 def test_the_page_takes_no_key_and_its_answers_do(serve: Serve, secret: Callable[[Access], dict[str, str]]) -> None:
-    """It is what asks people for one."""
+    """The page must load without a key, because it asks the user for one."""
     secret("read")
     client = serve(require_keys=True)
     assert client.get("/").status_code == client.get("/static/app.js").status_code == 200
@@ -100,7 +100,7 @@ def test_the_page_takes_no_key_and_its_answers_do(serve: Serve, secret: Callable
 
 
 def test_what_is_asked_for_is_nothing_of_the_api(client: TestClient) -> None:
-    """OpenAPI does not tell of the page; it takes GET and HEAD alone."""
+    """The page is not in OpenAPI, and accepts only GET and HEAD."""
     assert not any(path == "/" or path.startswith("/static") for path in client.get("/openapi.json").json()["paths"])
     head = client.head("/")
     assert (head.status_code, head.content) == (200, b"")
@@ -108,12 +108,12 @@ def test_what_is_asked_for_is_nothing_of_the_api(client: TestClient) -> None:
 
 
 def test_the_page_is_small() -> None:
-    """All of it, uncompressed."""
-    assert sum(len(file.content) for file in FILES.values()) < MOST
+    """All files together stay below the limit."""
+    assert sum(len(file.content) for file in FILES.values()) < MAX_BYTES
 
 
 def test_nothing_is_inside_that_the_policy_forbids() -> None:
-    """No script, style or handler within HTML: browsers would not run them."""
+    """The HTML has no inline script, style or handler, which the CSP would block."""
     page = FILES[INDEX].content.decode()
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", page)
     assert all(b"eval(" not in file.content and b"innerHTML" not in file.content for file in FILES.values())

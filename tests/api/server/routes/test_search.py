@@ -49,10 +49,10 @@ def test_a_cursor_that_was_changed_is_a_problem(client: TestClient) -> None:
     for place in range(0, len(cursor), 7):
         changed = cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :]
         response = client.post("/v1/search", json={"cursor": changed})
-        assert "start again" in problem(response, 422)
+        assert "Start again" in problem(response, 422)
         assert response.json()["type"] == "urn:crosslook:problem:cursor"
     browsing = client.get("/v1/images", params={"k": 2}).json()["next_cursor"]
-    assert "start again" in problem(client.post("/v1/search", json={"cursor": browsing}), 422)
+    assert "Start again" in problem(client.post("/v1/search", json={"cursor": browsing}), 422)
 
 
 def test_a_long_question_has_pages_too(client: TestClient) -> None:
@@ -120,7 +120,7 @@ def test_images_like_an_upload(client: TestClient, folder: Path) -> None:
         ({"k": "1001"}, "body.k"),
         ({"min_probability": "0.5"}, "needs 'text'"),
         ({"text": "red", "min_probability": "0.5", "rerank": "false"}, "needs reranking"),
-        ({"where": ["colour = red"]}, "no field 'colour'"),
+        ({"where": ["colour = red"]}, "unknown field 'colour'"),
         ({"without": [" "]}, "an excluded phrase is empty"),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_second_request_is_asked_to_come_back_when_that_takes_long(monkeypatch
     monkeypatch.setattr("api.server.work.answer_cache.PATIENCE", 0.05)
     kept = AnswerCache[int](1, alone=True)
     first = Finder(kept)
-    with pytest.raises(BusyError, match="another request is finding this now; ask again in 10 s") as told:
+    with pytest.raises(BusyError, match=r"Another request is computing this answer\. Retry in 10 s\.") as told:
         kept.get("a", 1, lambda: 2)
     assert told.value.seconds == AGAIN_SECONDS
     first.end()
@@ -92,7 +92,7 @@ def test_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(kept.get, "a", 1, lambda: 2) for _ in range(WAITERS)]
         until = time.monotonic() + LONG
-        while kept._places._value and time.monotonic() < until:
+        while kept._waiters._value and time.monotonic() < until:
             time.sleep(0.01)
         with pytest.raises(BusyError):
             kept.get("a", 1, lambda: 2)

@@ -14,9 +14,10 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from api.server import Settings, create_app
-from api.server.work.jobs import REMEMBERED, Job, Jobs, Progress
+from api.server.work.jobs import REMEMBERED, Job, JobProgress, Jobs
 from encoders.features import ImageFeatures, Pixels
 from indexer import Catalog
+from indexer.catalog.contents import count_items
 from indexer.ingest.lock import indexing_lock
 from search import SearchEngine
 from tests.api.server.test_app import problem
@@ -174,8 +175,8 @@ def test_failures_are_told_by_root_and_place_below_it(serve: Client, folder: Pat
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({"roots": ["/etc"]}, 422, "no such root"),
-        ({"roots": ["../pictures"]}, 422, "no such root"),
+        ({"roots": ["/etc"]}, 422, "No such root"),
+        ({"roots": ["../pictures"]}, 422, "No such root"),
         ({"roots": []}, 422, "body.roots"),
         ({"roots": "all"}, 422, "body.roots"),
         ({"roots": [1]}, 422, "body.roots"),
@@ -249,7 +250,7 @@ def test_shutting_down_cancels_at_a_commit_and_waits(indexed: Catalog, folder: P
             assert slow.inside.wait(LONG)
         assert job.report is not None
         assert (job.state, job.report.added) == ("cancelled", 32)
-    assert indexed.counts()["image"] == 37
+    assert count_items(indexed)["image"] == 37
 
 
 def test_another_process_that_indexes_is_a_failure_with_its_number(
@@ -286,7 +287,7 @@ def test_an_unforeseen_error_ends_a_job_and_tells_nothing_inside(
         patch.setattr("api.server.work.jobs.index_paths", fail)
         job = ended(client, started(client))
     assert job["state"] == "failed"
-    assert "did not foresee" in job["reason"]
+    assert "Internal error. Search the server log for this job id." in job["reason"]
     assert "secret" not in job["reason"]
     assert ended(client, started(client))["state"] == "done"
 
@@ -295,7 +296,7 @@ def test_jobs_that_are_not_there_are_not_found(serve: Client) -> None:
     """Neither to look at nor to cancel; what is no id is refused."""
     client = serve()
     for call in (client.get, client.delete):
-        assert "no job has this id" in problem(call("/v1/jobs/" + "0" * 16), 404)
+        assert "No job has this id" in problem(call("/v1/jobs/" + "0" * 16), 404)
         problem(call("/v1/jobs/nonsense"), 422)
         problem(call("/v1/jobs/" + "..%2f" * 3), 404)
 
@@ -331,7 +332,7 @@ def test_the_rate_is_that_of_the_phase_and_so_is_the_time_left() -> None:
     times = iter([10.0, 12.0, 14.0, 20.0, 21.0])
     job = Job((), prune=False, clock=lambda: next(times))
     job.begin()
-    assert job.progress == Progress("scan")
+    assert job.progress == JobProgress("scan")
     steps = [("images", 0, 100), ("images", 20, 100), ("images", 60, 100), ("captions", 5, 10), ("captions", 8, 10)]
     told = []
     for step in steps:

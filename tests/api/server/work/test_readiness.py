@@ -43,7 +43,7 @@ def test_the_server_is_alive_at_once_and_ready_when_all_is_loaded(engine: Search
     with serving(engine, lambda: assert_true(go_on.wait(LONG))) as (client, readiness):
         assert client.get("/healthz").json() == {"status": "ok"}
         response = client.get("/readyz")
-        assert "being loaded" in problem(response, 503)
+        assert "are loading" in problem(response, 503)
         assert response.json()["type"].endswith(":not-ready")
         assert "crosslook_ready 0.0" in client.get("/metrics").text
         go_on.set()
@@ -78,7 +78,7 @@ def test_what_cannot_be_loaded_is_tried_again(
     with serving(engine, prepare) as (client, readiness):
         assert failed.wait(LONG)
         detail = problem(client.get("/readyz"), 503)
-        assert "log tells why" in detail
+        assert "See the server log." in detail
         assert "/home" not in detail
         go_on.set()
         loaded(readiness)
@@ -120,7 +120,7 @@ def test_alive_touches_nothing(client: TestClient, monkeypatch: pytest.MonkeyPat
 
     for target in (
         "api.server.work.worker_pool.run_sync",
-        "indexer.catalog.catalog.Catalog._rows",
+        "indexer.catalog.catalog.Catalog.rows",
         "anyio.to_thread.run_sync",
     ):
         monkeypatch.setattr(target, fail)

@@ -41,7 +41,7 @@ def test_messages_lose_their_paths() -> None:
     for said, told in (
         ("/var/lib/crosslook is being indexed by process 7", "the index is being indexed by process 7"),
         ("the index in /var/lib/crosslook is read-only", "the index is read-only"),
-        ("/var/lib/crosslook/catalog.db cannot grow", "the index/catalog.db cannot grow"),
+        ("cannot write /var/lib/crosslook/catalog.db: full", "cannot write the index/catalog.db: full"),
         ("no such file or folder: /srv/photos/old", "no such file or folder: old"),
         ("no image files in /srv/photos, /srv/photos/old", "no image files in photos, old"),
     ):

@@ -1,12 +1,12 @@
-/* The picture that is looked for: what it looks like, and what it shows in words. */
+/* The query picture and its captions. */
 
-import { uploads } from "./answers.js";
 import * as api from "./api.js";
 import { el, icon } from "./dom.js";
-import { likely, percent } from "./likely.js";
+import { likelihood, percent } from "./probability-words.js";
+import { uploads } from "./result-pages.js";
 
 /** `search(text)` is called where one of the captions is chosen, `remove()` where the picture is taken away. */
-export function queried(host, { search, remove }) {
+export function queryPicture(host, { search, remove }) {
   let shown = null;
   let stop = new AbortController();
   let url = null;
@@ -27,15 +27,15 @@ export function queried(host, { search, remove }) {
 
   async function draw(picture, signal) {
     const isOurs = typeof picture === "number";
-    const image = el("img", { alt: "The picture that is looked for" });
+    const image = el("img", { alt: "Query picture" });
     if (isOurs) api.show(image, api.thumbnailAddress(picture, 512), signal);
     else {
       url = URL.createObjectURL(picture);
       image.src = url;
       image.addEventListener("error", () => image.remove()); // a format that browsers do not show
     }
-    const list = el("ul", { ariaLabel: "What it shows; choose one to search for it" });
-    const note = el("p", {}, "Looking at it…");
+    const list = el("ul", { ariaLabel: "Captions; choose one to search for it" });
+    const note = el("p", {}, "Finding captions…");
     const close = el(
       "button",
       { type: "button", className: "icon-button", ariaLabel: "Remove the picture", title: "Remove the picture" },
@@ -47,8 +47,8 @@ export function queried(host, { search, remove }) {
     try {
       const { hits } = await api.captions(picture, { k: 6 }, signal);
       note.textContent = hits.length
-        ? "Search for what it shows, or add words above."
-        : "Add words above, to say what should be different.";
+        ? "Search for a caption, or add words above."
+        : "Add words above to refine the search.";
       list.append(...hits.map((hit) => el("li", {}, chip(hit))));
     } catch (error) {
       if (!signal.aborted) note.textContent = `No captions: ${error.message}`;
@@ -58,7 +58,7 @@ export function queried(host, { search, remove }) {
   function chip({ text, match_probability }) {
     const button = el("button", { type: "button", className: "chip", title: text }, text);
     if (match_probability !== null)
-      button.title = `${likely(match_probability)}, ${percent(match_probability)}: ${text}`;
+      button.title = `${likelihood(match_probability)}, ${percent(match_probability)}: ${text}`;
     button.addEventListener("click", () => search(text));
     return button;
   }

@@ -21,21 +21,21 @@ const WORDS = [
 
 /** What the number means, in a sentence. */
 export const MEANING =
-  "The chance that these words were written for just this picture. Most words fit many pictures, so it is modest.";
+  "The probability that these words describe this picture in particular. Most descriptions fit many pictures, so it is usually low.";
 
 /* A word or two fit so many pictures that their probability says little: over 246 nouns that those photographs show and the
    33 that they do not, whatever threshold keeps most of the first keeps the second as well. */
-const TELLING = 3;
+const MIN_WORDS = 3;
 const ARTICLES = new Set(["a", "an", "the"]);
 
 /** Whether nothing is likely to show what these words say, by the best hit. */
 export function isNoMatch(words, { match_probability }) {
   const count = words.split(/\s+/).filter((word) => word && !ARTICLES.has(word.toLowerCase())).length;
-  return count >= TELLING && (match_probability ?? 0) < MATCH;
+  return count >= MIN_WORDS && (match_probability ?? 0) < MATCH;
 }
 
 /** "Very likely", "Likely", "Maybe", "Unlikely". */
-export function likely(probability) {
+export function likelihood(probability) {
   return WORDS.find(([least]) => probability >= least)[1];
 }
 

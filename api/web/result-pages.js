@@ -17,12 +17,12 @@ export const uploads = new Map();
  * Returns a function that promises the next page: `items` (pictures), `last` (nothing comes after), and about the whole
  * answer `query` (the words without what is taken away) and `milliseconds`.
  */
-export function answers(asked) {
-  const text = asked.q.trim();
-  if (asked.upload) return byUpload(uploads.get(asked.upload), text, where(asked));
-  if (text) return byWords(text, asked.like, where(asked));
-  if (asked.like) return byLikeness(asked.like, where(asked));
-  return browsing(where(asked));
+export function resultPages(state) {
+  const text = state.q.trim();
+  if (state.upload) return byUpload(uploads.get(state.upload), text, where(state));
+  if (text) return byWords(text, state.like, where(state));
+  if (state.like) return byLikeness(state.like, where(state));
+  return browsing(where(state));
 }
 
 function byWords(text, like, filters) {
@@ -31,21 +31,21 @@ function byWords(text, like, filters) {
     const query = { text, k: PAGE, where: filters, ...(like === null ? {} : { image_id: like }) };
     const page = await (cursor === null ? api.search(query, signal) : api.nextPage(cursor, signal));
     cursor = page.next_cursor;
-    return found(page, cursor === null, true);
+    return resultPage(page, cursor === null, true);
   };
 }
 
 /** Without pages there are two steps: what fits on a screen at once, and then all that there is. */
 function inTwoSteps(ask, words) {
   let k = PAGE;
-  let before = new Set();
+  let previous = new Set();
   return async (signal) => {
     const page = await ask(k, signal);
     const last = page.hits.length < k || k === DEEPEST;
-    page.hits = page.hits.filter((hit) => !before.has(hit.image_id));
-    before = new Set(page.hits.map((hit) => hit.image_id));
+    page.hits = page.hits.filter((hit) => !previous.has(hit.image_id));
+    previous = new Set(page.hits.map((hit) => hit.image_id));
     k = DEEPEST;
-    return found(page, last, words);
+    return resultPage(page, last, words);
   };
 }
 
@@ -82,7 +82,7 @@ function headings(images) {
   return () => null;
 }
 
-function found(page, last, words) {
+function resultPage(page, last, words) {
   const items = page.hits.map((hit) => item(hit.image_id, hit, { hit }));
   return { items, last, query: words ? page.query : "", milliseconds: page.timings_ms.total };
 }

@@ -45,16 +45,16 @@ export function forget() {
 async function ask(of) {
   const { images } = await api.stats();
   if (images > MOST) return;
-  const found = await whenFound(of);
+  const answer = await fetchGroups(of);
   if (of !== generation) return;
   groups = new Map();
-  for (const group of found.groups) {
+  for (const group of answer.groups) {
     if (group.image_ids.length > 1) for (const id of group.image_ids) groups.set(id, group);
   }
 }
 
 /** The server finds duplicates for one at a time; others come back. */
-async function whenFound(of) {
+async function fetchGroups(of) {
   for (;;) {
     try {
       return await api.duplicates();

@@ -15,7 +15,7 @@ export function askForKey(isWrong) {
     el(
       "p",
       { className: "muted" },
-      "Whoever runs it can make one with: crosslook keys add NAME. It stays in this tab.",
+      "Whoever runs it can make one with: crosslook keys add NAME. It is kept in this tab only.",
     ),
     el("label", {}, "API key", field),
     message,

@@ -1,0 +1,66 @@
+/* The messages about an answer: for screen readers, for an empty grid, and for failures. */
+
+import { filtered, NOTHING } from "./address.js";
+import { isNoMatch, likelihood } from "./probability-words.js";
+
+/** Whether the query has words that no picture is likely to show. Hits come most likely first. */
+export function matchesNothing(state, found) {
+  return state.q.trim() !== "" && found.items.length > 0 && isNoMatch(state.q, found.items[0].hit);
+}
+
+/** The announcement of an answer for screen readers. */
+export function announcement(state, found) {
+  const [first] = found.items;
+  if (!first) return "No pictures";
+  if (matchesNothing(state, found)) return `No good match for ${found.query}. The nearest pictures follow.`;
+  if (state.q.trim()) {
+    const how = likelihood(first.hit.match_probability).toLowerCase();
+    return `Pictures for ${found.query}. The first is ${how}: ${first.name}`;
+  }
+  return state.like || state.upload ? "Pictures like this one" : "All pictures, newest first";
+}
+
+/** The state shown when nothing was found, and what to do about it; `go` changes the page's state. */
+export function emptyState(state, go) {
+  const text = state.q.trim();
+  if (filtered(state)) {
+    const { q, like, upload } = state;
+    return {
+      picture: "search",
+      title: "No pictures match these filters",
+      text: text ? `No picture matches both “${text}” and the filters.` : "Remove a filter to see more.",
+      buttons: [["Clear filters", () => go({ ...NOTHING, q, like, upload })]],
+    };
+  }
+  if (text || state.like || state.upload) {
+    return {
+      picture: "search",
+      title: "No matching pictures",
+      text: "The index has no pictures to compare with.",
+      buttons: [["All pictures", () => go({ ...NOTHING })]],
+    };
+  }
+  return {
+    picture: "camera",
+    title: "No pictures yet",
+    text: "Index a folder, and its pictures appear here as they are read. Nothing leaves this machine.",
+    buttons: [["Index a folder", () => go({ view: "indexing" })]],
+  };
+}
+
+/** The state shown when a request failed. */
+export function failureState({ status, message, offline }) {
+  if (offline) {
+    return {
+      picture: "offline",
+      title: "crosslook does not answer",
+      text: "Is it still running, and can this machine reach it? The page keeps trying.",
+    };
+  }
+  const titles = {
+    401: "This server asks for a key",
+    422: "This query cannot be searched",
+    503: "Temporarily unavailable",
+  };
+  return { picture: "search", title: titles[status] ?? "Something went wrong", text: message };
+}

@@ -1,0 +1,178 @@
+"""Images and the files they lie in: by id, by path, by filter; hidden, missing, forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from . import schema
+from .captions import forget_captions
+from .catalog import Catalog
+from .embeddings import forget_embeddings
+from .filters import condition
+from .paths import at_or_below, is_storable
+from .records import (
+    Ids,
+    ImageRecord,
+    Kind,
+    LocationRecord,
+    chunks,
+)
+
+_MANY_PATHS = 200  # from here on reading every location costs less than asking for each; SQLite's limit is 1,000
+
+
+def images_by_id(catalog: Catalog, ids: Sequence[int]) -> dict[int, ImageRecord]:
+    """The images with these ids, each with its file locations; ids that do not exist are left out."""
+    locations: dict[int, list[Row[tuple[object, ...]]]] = {}
+    images: dict[int, ImageRecord] = {}
+    for part in chunks(ids):
+        for row in catalog.rows(_LOCATIONS, ids=part):
+            locations.setdefault(row.image_id, []).append(row)
+        for row in catalog.rows(_IMAGES, ids=part):
+            files = locations.get(row.id, [])
+            present = [Path(file.path) for file in files if file.missing_since is None]
+            paths = tuple(Path(file.path) for file in files)
+            images[row.id] = ImageRecord(
+                row.id, present[0] if present else None, paths, row.width, row.height, row.format, row.taken_at
+            )
+    return images
+
+
+def image_id_at(catalog: Catalog, path: Path, *, size: int, mtime_ns: int) -> int | None:
+    """The id of the image at a path, if the file has not changed since it was indexed."""
+    if not is_storable(path):
+        return None
+    c = schema.location.c
+    where = (c.path == str(path)) & (c.size == size) & (c.mtime_ns == mtime_ns)
+    rows = catalog.rows(select(c.image_id).where(where))
+    return int(rows[0].image_id) if rows else None
+
+
+def image_ids_where(catalog: Catalog, expressions: Sequence[str]) -> Ids:
+    """Ids of the images that match every filter expression, ascending.
+
+    Raises:
+        FilterError: an expression does not parse; the message names the part.
+    """
+    query = select(schema.image.c.id).order_by(schema.image.c.id)
+    for expression in expressions:
+        query = query.where(condition(expression))
+    return catalog.ids(query)
+
+
+def hidden_image_ids(catalog: Catalog) -> Ids:
+    """Ids of the images that no search may show, ascending: all files missing, or no location yet."""
+    return np.union1d(catalog.ids(_MISSING), catalog.ids(_UNPLACED))
+
+
+def is_settled(catalog: Catalog) -> bool:
+    """Whether no run left displaced images behind that `ingest/displaced.py` has to resolve."""
+    return not catalog.rows(select(schema.unsettled.c.image_id).limit(1))
+
+
+def count_missing(catalog: Catalog) -> int:
+    """The number of files that were missing when their folder was last indexed."""
+    c = schema.location.c
+    return int(catalog.rows(select(func.count().label("n")).where(c.missing_since.is_not(None)))[0].n)
+
+
+def count_images_below(catalog: Catalog, path: Path) -> int:
+    """The number of images with a file at or below a path, files known to be missing left out."""
+    c, folder = schema.location.c, str(path)
+    if not is_storable(folder):
+        return 0
+    present = c.missing_since.is_(None) & at_or_below(c.path, folder)
+    return int(catalog.rows(select(func.count(c.image_id.distinct()).label("n")).where(present))[0].n)
+
+
+def known_locations(catalog: Catalog, below: Collection[str] | None = None) -> dict[str, LocationRecord]:
+    """The files in the catalog, by path.
+
+    Args:
+        catalog: an open index.
+        below: only files at or below these paths; ignored when there are very many of them. None for all files.
+    """
+    c = schema.location.c
+    missing = c.missing_since.is_not(None)
+    query = select(c.path, c.image_id, c.size, c.mtime_ns, c.sidecar_mtime_ns, missing)
+    if below is not None and len(below) <= _MANY_PATHS:
+        query = query.where(or_(false(), *(at_or_below(c.path, path) for path in below if is_storable(path))))
+    return {record.path: record for record in map(LocationRecord._make, catalog.rows(query))}
+
+
+def content_hashes(catalog: Catalog) -> dict[str, int]:
+    """Image ids by the SHA-256 of the file."""
+    return {r.content_hash: r.id for r in catalog.rows(select(schema.image.c.content_hash, schema.image.c.id))}
+
+
+def mark_missing(connection: Connection, paths: Sequence[str], since: str | None) -> None:
+    """Record since when some files have been missing; None records that they are back."""
+    for part in chunks(paths):
+        where = schema.location.c.path.in_(part)
+        connection.execute(update(schema.location).where(where).values(missing_since=since))
+
+
+def orphaned_images(connection: Connection) -> list[int]:
+    """Ids of the images without any location, except displaced ones that a later run may still find elsewhere."""
+    c, unsettled = schema.image.c, schema.unsettled.c
+    located = select(schema.location.c.image_id)
+    displaced = select(unsettled.image_id).where(unsettled.was_at.is_not(None))
+    return [row.id for row in connection.execute(select(c.id).where(c.id.not_in(located) & c.id.not_in(displaced)))]
+
+
+def forget_images(connection: Connection, ids: Sequence[int]) -> list[str]:
+    """Delete images with their captions and embeddings; return their content hashes."""
+    hashes: list[str] = []
+    c = schema.image.c
+    for part in chunks(ids):
+        captions = connection.execute(select(schema.caption.c.id).where(schema.caption.c.image_id.in_(part)))
+        forget_captions(connection, [row.id for row in captions])
+        hashes += [row.content_hash for row in connection.execute(select(c.content_hash).where(c.id.in_(part)))]
+        forget_embeddings(connection, Kind.IMAGE, part)
+        connection.execute(delete(schema.image).where(c.id.in_(part)))
+    return hashes
+
+
+def hidden_images() -> CompoundSelect[tuple[int]]:
+    """A query for the ids of hidden images (see `hidden_image_ids`). They are few, and indexes find them."""
+    return _missing_images().union(_unplaced_images())
+
+
+def _missing_images() -> Select[tuple[int]]:
+    c, other = schema.location.c, schema.location.alias().c
+    # Two counts that indexes alone can answer; testing whether another location is present would read the table.
+    count = select(func.count()).where(other.image_id == c.image_id).scalar_subquery()
+    missing = select(c.image_id).where(c.missing_since.is_not(None)).group_by(c.image_id)
+    return missing.having(func.count() == count)
+
+
+def _unplaced_images() -> Select[tuple[int]]:
+    unsettled, location = schema.unsettled.c, schema.location.alias().c
+    has_location = exists(select(location.id).where(location.image_id == unsettled.image_id))
+    return select(unsettled.image_id).where(unsettled.was_at.is_not(None) & ~has_location)
+
+
+# Statements of every search are built once: building one takes longer than running it.
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_IMAGES = select(schema.image).where(schema.image.c.id.in_(_IDS))
+_LOCATIONS = select(schema.location).where(schema.location.c.image_id.in_(_IDS)).order_by(schema.location.c.path)
+_MISSING = _missing_images().order_by(schema.location.c.image_id)
+_UNPLACED = _unplaced_images()

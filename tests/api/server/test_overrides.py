@@ -1,0 +1,69 @@
+"""What is overridden of Starlette and uvicorn, in part private, is there, and takes what our methods take."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
+from uvicorn import Server as UvicornServer
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from api.server.gate.receive_timeout import Protocol
+from api.server.routes.picture_response import PictureFile
+from api.server.shutdown import Server
+
+OVERRIDDEN: dict[tuple[type, type], set[str]] = {
+    (PictureFile, FileResponse): {"__call__", "_parse_range_header"},
+    (Protocol, H11Protocol): {
+        "connection_made",
+        "connection_lost",
+        "data_received",
+        "on_response_complete",
+        "send_400_response",
+    },
+    (Server, UvicornServer): {"handle_exit", "shutdown"},
+}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), OVERRIDDEN)
+def test_what_is_overridden_is_there_with_the_same_parameters(ours: type, theirs: type) -> None:
+    """A version that renames one would leave our method uncalled, and nobody would notice."""
+    names = OVERRIDDEN[ours, theirs]
+    assert {name for name, value in vars(ours).items() if callable(getattr(value, "__func__", value))} >= names
+    for name in names:
+        mine, upstream = (inspect.signature(getattr(each, name)) for each in (ours, theirs))
+        assert list(mine.parameters) == list(upstream.parameters), name
+
+
+def test_a_range_is_refused_with_the_errors_that_are_caught() -> None:
+    """As Starlette's own method raises them."""
+    with pytest.raises(MalformedRangeHeader):
+        FileResponse._parse_range_header("bytes", 10)
+    with pytest.raises(RangeNotSatisfiable) as refusal:
+        FileResponse._parse_range_header("bytes=20-30", 10)
+    assert refusal.value.max_size == 10
+    assert FileResponse._parse_range_header("bytes=0-4", 10) == [(0, 5)]
+
+
+def test_private_state_of_the_protocol_is_there() -> None:
+    """Attributes of uvicorn's protocol and request cycle that the receive timeout reads and sets."""
+    attributes = inspect.getsource(H11Protocol)
+    assert all(f"self.{name}" in attributes for name in ("conn", "transport", "loop", "cycle"))
+    cycle = inspect.getsource(inspect.getmodule(H11Protocol).RequestResponseCycle)  # type: ignore[union-attr]
+    assert all(f"self.{name}" in cycle for name in ("disconnected", "message_event"))
+
+
+@pytest.mark.parametrize("library", ["starlette", "uvicorn"])
+def test_a_later_version_is_not_taken_unseen(library: str) -> None:
+    """Both have an upper bound, and the version that these tests ran with lies below it."""
+    text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    (bound,) = (
+        each for each in map(Requirement, tomllib.loads(text)["project"]["dependencies"]) if each.name == library
+    )
+    assert any(part.operator == "<" for part in bound.specifier)
+    assert bound.specifier.contains(version(library))
