@@ -20,12 +20,11 @@ def encoder() -> FakeEncoder:
     return FakeEncoder()
 
 
-@pytest.fixture
-def paint(tmp_path: Path) -> Paint:
-    """Write a picture of one colour: `paint("red.png", "red")`; `seed` makes pictures of a colour differ."""
+def painter(folder: Path) -> Paint:
+    """A function that writes pictures of one colour to a folder; `seed` makes pictures of a colour differ."""
 
     def write(name: str, colour: str = "red", *, size: tuple[int, int] = (48, 40), seed: int = 0) -> Path:
-        path = tmp_path / "pictures" / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         image = Image.new("RGB", size, COLOURS[colour])
         image.putpixel((seed % size[0], seed // size[0] % size[1]), (seed % 256, 77, 99))
@@ -33,6 +32,12 @@ def paint(tmp_path: Path) -> Paint:
         return path
 
     return write
+
+
+@pytest.fixture
+def paint(tmp_path: Path) -> Paint:
+    """Write a picture to the test's folder: `paint("red.png", "red")`."""
+    return painter(tmp_path / "pictures")
 
 
 @pytest.fixture

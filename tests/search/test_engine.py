@@ -108,7 +108,7 @@ def test_filters_narrow_before_ranking(engine: SearchEngine, folder: Path) -> No
     """Enough hits come back although better ones are filtered out."""
     assert names(engine, "red", where=["has_caption = true"]) == []
     assert len(names(engine, "red", k=2, where=[f"folder = {folder}"])) == 2
-    with pytest.raises(FilterError, match="no field"):
+    with pytest.raises(FilterError, match="unknown field"):
         engine.search_images("red", where=["colour = red"])
 
 

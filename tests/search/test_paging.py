@@ -17,18 +17,33 @@ from search.answers import PageStart
 from search.errors import UnknownModelError
 from search.stages.keywords import Keywords
 from search.stages.retrieve import Selection, retrieve
-from tests.conftest import Paint
+from tests.conftest import Paint, painter
 from tests.fakes import COLOURS, FakeEncoder
 
 
-@pytest.fixture
-def pictures(catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path) -> Catalog:
-    """Forty pictures, every fifth of them with a strange word in its name."""
+def index_forty(catalog: Catalog, folder: Path) -> None:
+    """Index forty pictures, every fifth of them with an unknown word in its name."""
     for n in range(40):
         colour = list(COLOURS)[n % len(COLOURS)]
-        paint(f"{'anna' if n % 5 == 0 else 'img'}-{n}.png", colour, seed=n)
-    index_paths(catalog, encoder, [tmp_path / "pictures"])
+        painter(folder)(f"{'anna' if n % 5 == 0 else 'img'}-{n}.png", colour, seed=n)
+    index_paths(catalog, FakeEncoder(), [folder])
+
+
+@pytest.fixture
+def pictures(catalog: Catalog, tmp_path: Path) -> Catalog:
+    """The forty pictures, for tests that change them."""
+    index_forty(catalog, tmp_path / "pictures")
     return catalog
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
+    """An engine over the forty pictures, for tests that only read."""
+    home = tmp_path_factory.mktemp("forty")
+    with Catalog.open(home / "index", create=True) as catalog:
+        index_forty(catalog, home / "pictures")
+        with SearchEngine.open(catalog.directory, encoder=FakeEncoder()) as opened:
+            yield opened
 
 
 @pytest.fixture
@@ -51,20 +66,20 @@ def pages(engine: SearchEngine, k: int, **how: Any) -> list[Hit]:
 
 @pytest.mark.parametrize("how", [{}, {"rerank": False}, {"keywords": False}, {"without": ["blue"]}])
 @pytest.mark.parametrize(("k", "depth"), [(1, 100), (3, 5), (7, 7), (39, 10), (40, 10)])
-def test_pages_joined_are_one_long_answer(engine: SearchEngine, k: int, depth: int, how: dict[str, Any]) -> None:
+def test_pages_joined_are_one_long_answer(shared: SearchEngine, k: int, depth: int, how: dict[str, Any]) -> None:
     """The same hits with the same scores and ranks, no image twice, whether the depth ends within a page or not."""
-    whole = engine.search_images("red anna", k=100, depth=depth, **how)
+    whole = shared.search_images("red anna", k=100, depth=depth, **how)
     assert whole.following is None
     assert len(whole.hits) == 40
     assert [hit.rank for hit in whole.hits] == list(range(1, 41))
-    assert pages(engine, k, depth=depth, **how) == list(whole.hits)
+    assert pages(shared, k, depth=depth, **how) == list(whole.hits)
 
 
-def test_pages_end_where_probabilities_are_too_low(engine: SearchEngine) -> None:
+def test_pages_end_where_probabilities_are_too_low(shared: SearchEngine) -> None:
     """As the long answer does."""
-    whole = engine.search_images("red anna", k=100, min_probability=0.5).hits
+    whole = shared.search_images("red anna", k=100, min_probability=0.5).hits
     assert 3 < len(whole) < 40
-    assert pages(engine, 3, min_probability=0.5) == list(whole)
+    assert pages(shared, 3, min_probability=0.5) == list(whole)
 
 
 def test_pictures_that_are_added_move_nothing(
@@ -138,9 +153,9 @@ def test_what_is_reranked_does_not_depend_on_how_many_are_shown(count: int) -> N
     assert rest == [i for i in range(count if count > 10 else 0) if i not in range(0, 30, 3)]
 
 
-def test_a_page_behind_the_end_is_empty(engine: SearchEngine) -> None:
+def test_a_page_behind_the_end_is_empty(shared: SearchEngine) -> None:
     """And nothing follows it."""
-    answer = engine.search_images("red", after=PageStart(tuple(range(1, 1001)), 2**40, "f" * 64))
+    answer = shared.search_images("red", after=PageStart(tuple(range(1, 1001)), 2**40, "f" * 64))
     assert (answer.hits, answer.following) == ((), None)
 
 

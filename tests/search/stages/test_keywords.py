@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,21 +15,36 @@ from indexer import Catalog, index_paths
 from indexer.catalog.captions import add_bank
 from search import SearchEngine
 from search.errors import QueryError
-from tests.conftest import Paint
+from tests.conftest import Paint, painter
 from tests.fakes import COLOURS, FakeEncoder
 
 COUNT = 60
 
 
-@pytest.fixture
-def album(catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path) -> Iterator[SearchEngine]:
+@contextmanager
+def album_in(home: Path) -> Iterator[SearchEngine]:
     """Sixty pictures of six colours; three blue ones lie in Anna's folder, one has a caption that names Bob."""
     for i in range(COUNT):
         colour = list(COLOURS)[i % 6]
-        paint(f"{'anna' if i in (2, 8, 14) else 'summer'}/IMG_{1000 + i}.png", colour, seed=i)
-    (tmp_path / "pictures/summer/IMG_1005.txt").write_text("Bob in a black coat\n")
-    index_paths(catalog, encoder, [tmp_path / "pictures"])
-    with SearchEngine.open(catalog.directory, encoder=encoder) as engine:
+        painter(home / "pictures")(f"{'anna' if i in (2, 8, 14) else 'summer'}/IMG_{1000 + i}.png", colour, seed=i)
+    (home / "pictures/summer/IMG_1005.txt").write_text("Bob in a black coat\n")
+    with Catalog.open(home / "index", create=True) as catalog:
+        index_paths(catalog, FakeEncoder(), [home / "pictures"])
+        with SearchEngine.open(catalog.directory, encoder=FakeEncoder()) as engine:
+            yield engine
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
+    """The sixty pictures, for tests that only read."""
+    with album_in(tmp_path_factory.mktemp("album")) as engine:
+        yield engine
+
+
+@pytest.fixture
+def changing_album(tmp_path: Path) -> Iterator[SearchEngine]:
+    """The sixty pictures, for tests that change the index."""
+    with album_in(tmp_path) as engine:
         yield engine
 
 
@@ -73,10 +88,10 @@ def test_an_ordinary_sentence_is_answered_as_without_keywords(
                 assert len(both[0]) == 10
 
 
-def test_the_words_of_a_bank_are_nobodys(album: SearchEngine) -> None:
+def test_the_words_of_a_bank_are_nobodys(changing_album: SearchEngine) -> None:
     """Captions that belong to no picture lift none."""
-    add_bank(album.catalog, ["a zebra"], album.encoder.encode_texts(["a zebra"]))
-    assert all(hit.sources == ("vector",) for hit in album.search_images("a zebra").hits)
+    add_bank(changing_album.catalog, ["a zebra"], changing_album.encoder.encode_texts(["a zebra"]))
+    assert all(hit.sources == ("vector",) for hit in changing_album.search_images("a zebra").hits)
 
 
 def test_of_many_that_carry_a_word_the_rarest_words_are_looked_at_first(album: SearchEngine) -> None:
@@ -122,13 +137,15 @@ def test_a_word_that_is_taken_away_counts_against(album: SearchEngine) -> None:
     assert answer.as_dict()["without"] == ["blue"]
 
 
-def test_filters_hold_for_keyword_hits(album: SearchEngine, tmp_path: Path) -> None:
+def test_filters_hold_for_keyword_hits(changing_album: SearchEngine, tmp_path: Path) -> None:
     """A name does not get past a filter, and a file that is gone stays hidden."""
-    assert found(album, "anna", where=[f"folder = {tmp_path}/pictures/summer"], k=60).count("anna/IMG_1002") == 0
+    assert (
+        found(changing_album, "anna", where=[f"folder = {tmp_path}/pictures/summer"], k=60).count("anna/IMG_1002") == 0
+    )
     (tmp_path / "pictures/anna/IMG_1002.png").unlink()
-    index_paths(album.catalog, album.encoder, [tmp_path / "pictures"])
-    assert "anna/IMG_1002" not in found(album, "anna", k=60)
-    assert {name.split("/")[0] for name in found(album, "anna", k=2)} == {"anna"}
+    index_paths(changing_album.catalog, changing_album.encoder, [tmp_path / "pictures"])
+    assert "anna/IMG_1002" not in found(changing_album, "anna", k=60)
+    assert {name.split("/")[0] for name in found(changing_album, "anna", k=2)} == {"anna"}
 
 
 def test_a_keyword_hit_far_from_the_query_is_reranked_too(album: SearchEngine) -> None:
