@@ -3,9 +3,12 @@
 import { filtered, NOTHING } from "./address.js";
 import { isNoMatch, likelihood } from "./probability-words.js";
 
-/** Whether the query has words that no picture is likely to show. Hits come most likely first. */
+/** Whether the query has words that no picture is likely to show. With a picture or excluded words in the query, the
+    first hit need not be the most likely one. */
 export function matchesNothing(state, found) {
-  return state.q.trim() !== "" && found.items.length > 0 && isNoMatch(state.q, found.items[0].hit);
+  if (state.q.trim() === "" || found.items.length === 0) return false;
+  const best = Math.max(...found.items.map((item) => item.hit.match_probability ?? 0));
+  return isNoMatch(state.q, best);
 }
 
 /** The announcement of an answer for screen readers. */

@@ -28,10 +28,10 @@ export const MEANING =
 const MIN_WORDS = 3;
 const ARTICLES = new Set(["a", "an", "the"]);
 
-/** Whether the best hit is too unlikely to count as a match for these words. */
-export function isNoMatch(words, { match_probability }) {
+/** Whether the highest probability among the hits is too low for any to count as a match for these words. */
+export function isNoMatch(words, probability) {
   const count = words.split(/\s+/).filter((word) => word && !ARTICLES.has(word.toLowerCase())).length;
-  return count >= MIN_WORDS && (match_probability ?? 0) < MATCH;
+  return count >= MIN_WORDS && probability < MATCH;
 }
 
 /** "Very likely", "Likely", "Maybe", "Unlikely". */
