@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import update
 
 from encoders import Encoder
-from encoders.datasets import CaptionFile
+from encoders.datasets import CaptionFile, split_lines
 from encoders.sentences import encode_in_batches
 
 from ..catalog import schema
@@ -111,7 +111,7 @@ def _lines(path: Path) -> list[str]:
             text = data.decode("utf-8-sig", errors="replace")
     except DecodeError:
         return []  # missing, a pipe, or too large for captions
-    return list(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
+    return list(dict.fromkeys(" ".join(line.split()) for line in split_lines(text) if line.strip()))
 
 
 def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[list[tuple[int, str]], int]:
