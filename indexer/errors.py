@@ -19,7 +19,7 @@ from __future__ import annotations
 
 
 class IndexerError(Exception):
-    """Base class; each message names the file or value and says what to do."""
+    """Base class. Each message names the file or value, and says what to do."""
 
 
 class SourceError(IndexerError):

@@ -26,7 +26,7 @@ from .catalog.images import images_by_id
 from .catalog.paths import is_storable
 from .catalog.records import BANK, EncoderRow, Kind
 from .errors import ModelError
-from .ingest.backfill import Unread, complete
+from .ingest.backfill import Unread, backfill
 from .ingest.lock import indexing_lock, locked
 from .vectors.rebuild import refresh
 
@@ -138,11 +138,11 @@ def add_model(
     model = _register(catalog, encoder, name)
     view = catalog.for_model(model.name, model.fingerprint)
     with indexing_lock(catalog.directory, f"adding-{model.fingerprint[:16]}.lock"):  # indexing may run concurrently
-        backfill = complete(view, encoder, batch_size=batch_size, progress=progress, stop=stop)
+        outcome = backfill(view, encoder, batch_size=batch_size, progress=progress, stop=stop)
         refreshed = refresh(view, stop or threading.Event(), progress)
     seconds = time.perf_counter() - start
-    stopped = backfill.stopped or not refreshed
-    return AddReport(_state(catalog, model), backfill.images, backfill.captions, backfill.unread, stopped, seconds)
+    stopped = outcome.stopped or not refreshed
+    return AddReport(_state(catalog, model), outcome.images, outcome.captions, outcome.unread, stopped, seconds)
 
 
 def switch_model(catalog: Catalog, name: str, *, incomplete: bool = False) -> tuple[EncoderRow, ModelState]:

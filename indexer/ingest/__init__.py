@@ -1,1 +1,1 @@
-"""From folders to the catalog: scan, read, encode, commit; and follow what changes."""
+"""Index folders: scan, read, encode and commit files, and watch for changes."""

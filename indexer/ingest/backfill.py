@@ -1,6 +1,6 @@
-"""Backfill: embed the images and captions of an index that a model has not embedded yet, committing batch by batch.
+"""Backfill: embed the images and captions of an index that a model has not embedded yet, and commit batch by batch.
 
-A run that is killed or stopped loses at most the batch in flight; the next one does the rest.
+A run that is killed or stopped loses at most the batch in flight; the next run resumes it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .reading import batches, read_ahead
 
 @dataclass(frozen=True)
 class Unread:
-    """An image that cannot be embedded: none of its files exists, unchanged and readable."""
+    """An image that cannot be embedded, because none of its files exists with the indexed content and is readable."""
 
     image_id: int
     path: str
@@ -39,8 +39,8 @@ class Unread:
 
 
 @dataclass
-class Completion:
-    """How many images and captions were embedded, and which images could not be."""
+class BackfillReport:
+    """The number of images and captions embedded, and the images that could not be."""
 
     images: int = 0
     captions: int = 0
@@ -48,42 +48,42 @@ class Completion:
     stopped: bool = False
 
 
-def complete(
+def backfill(
     catalog: Catalog,
     encoder: Encoder,
     *,
     batch_size: int = 32,
     progress: Progress = no_progress,
     stop: threading.Event | None = None,
-) -> Completion:
+) -> BackfillReport:
     """Embed every image and caption that a model has not embedded yet.
 
     Args:
         catalog: the index for that model, from `Catalog.for_model`.
-        encoder: the model; not used if nothing is to be done.
+        encoder: the model; unused if nothing is left to embed.
         batch_size: pictures in one forward pass and one transaction.
         progress: called as work goes on.
         stop: set it to end after the batch in flight has been committed.
 
     Raises:
-        CatalogError: the catalog cannot be written, or does not hold the model any more.
+        CatalogError: the catalog cannot be written, or no longer holds the model.
     """
     run = _Run(catalog, encoder, stop or threading.Event(), progress)
     run.images(unembedded_ids(catalog, Kind.IMAGE).tolist(), batch_size)
-    if not run.outcome.stopped:
+    if not run.report.stopped:
         run.captions(unembedded_ids(catalog, Kind.CAPTION).tolist())
-    return run.outcome
+    return run.report
 
 
 class _Run:
-    """One run of one model."""
+    """One backfill run."""
 
     def __init__(self, catalog: Catalog, encoder: Encoder, stop: threading.Event, progress: Progress) -> None:
         self.catalog, self.encoder, self.stop, self.progress = catalog, encoder, stop, progress
-        self.outcome = Completion()
+        self.report = BackfillReport()
 
     def images(self, ids: list[int], batch_size: int) -> None:
-        """Read in threads, the next batches while one is encoded; encode and commit."""
+        """Embed images; files are read in threads, ahead of the batch that is encoded."""
         if not ids:
             return
         hashes = {image_id: digest for digest, image_id in content_hashes(self.catalog).items()}
@@ -94,19 +94,19 @@ class _Run:
                 done += len(batch)
                 self.progress("embedding images", done, len(ids))
                 if self.stop.is_set():
-                    self.outcome.stopped = True
+                    self.report.stopped = True
                     return
 
     def _records(self, ids: list[int], hashes: dict[int, str]) -> Iterator[tuple[ImageRecord, str]]:
-        """The images and their content hashes, without those that another process has removed meanwhile."""
+        """Yield images with their content hashes, without those that another process has deleted meanwhile."""
         for part in batches(ids, 256):
             for image_id, record in sorted(images_by_id(self.catalog, part).items()):
                 yield record, hashes[image_id]
 
     def _read(self, record: ImageRecord, digest: str) -> tuple[int, Pixels | Unread]:
-        """In a thread: decode the first of an image's files that still has its content."""
+        """Decode the first of an image's files that still has its content. Called in a thread."""
         paths = sorted(record.paths, key=lambda path: path != record.path)
-        where, reason = paths[0] if paths else Path(), "its files are gone"
+        failed_path, reason = paths[0] if paths else Path(), "its files are gone"
         for path in paths:
             try:
                 if not path.is_file():
@@ -115,26 +115,26 @@ class _Run:
                     if hashlib.sha256(data).hexdigest() == digest:
                         picture, _ = read_picture(data, at_least=reading_size(self.encoder.input_size))
                         return record.id, self.encoder.prepare(picture)
-                where, reason = path, "it has changed since it was indexed"
+                failed_path, reason = path, "it has changed since it was indexed"
             except DecodeError as exc:
-                where, reason = path, str(exc)
-        return record.id, Unread(record.id, str(where), reason)
+                failed_path, reason = path, str(exc)
+        return record.id, Unread(record.id, str(failed_path), reason)
 
     def _embed(self, batch: list[tuple[int, Pixels | Unread]]) -> None:
-        self.outcome.unread += [found for _, found in batch if isinstance(found, Unread)]
-        pictures = {i: found for i, found in batch if not isinstance(found, Unread)}
-        if pictures:
-            features = self.encoder.encode_images(np.stack(list(pictures.values())))
-            self.outcome.images += add_embeddings(
-                self.catalog, Kind.IMAGE, list(pictures), features.vectors, list(features.regions)
+        self.report.unread += [result for _, result in batch if isinstance(result, Unread)]
+        pixels = {image_id: result for image_id, result in batch if not isinstance(result, Unread)}
+        if pixels:
+            features = self.encoder.encode_images(np.stack(list(pixels.values())))
+            self.report.images += add_embeddings(
+                self.catalog, Kind.IMAGE, list(pixels), features.vectors, list(features.regions)
             )
 
     def captions(self, ids: list[int]) -> None:
-        """Encode and commit, batch by batch."""
+        """Embed captions."""
         records = list(captions_by_id(self.catalog, ids).values())
         done = 0
         for positions, features in encode_in_batches(self.encoder, [record.text for record in records]):
-            self.outcome.captions += add_embeddings(
+            self.report.captions += add_embeddings(
                 self.catalog,
                 Kind.CAPTION,
                 [records[position].id for position in positions],
@@ -144,5 +144,5 @@ class _Run:
             done += len(positions)
             self.progress("embedding captions", done, len(records))
             if self.stop.is_set() and done < len(records):
-                self.outcome.stopped = True
+                self.report.stopped = True
                 return

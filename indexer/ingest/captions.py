@@ -1,4 +1,4 @@
-"""Captions of indexed images, from sidecars and from a caption file; embedded in the transaction that adds them."""
+"""Index the captions of images, from sidecars and from a caption file, each batch with its embeddings."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ..catalog.images import images_by_id, known_locations
 from ..catalog.records import LocationRecord
 from ..errors import DecodeError
 from ..pictures.safe_read import read_file
-from .scan import Found
+from .scan import ImageFile
 
 LARGEST_SIDECAR = 1_000_000
-"""Bytes; a larger `NAME.txt` cannot be the captions of one picture."""
+"""Maximum bytes of a sidecar; a larger `NAME.txt` does not hold captions and is ignored."""
 
 
 @dataclass
 class CaptionOutcome:
-    """How many captions were new, and how many of the file's belong to no indexed image."""
+    """The number of captions added, and of captions in the file that match no image, or several."""
 
     added: int = 0
     unmatched: int = 0
@@ -38,7 +38,7 @@ class CaptionOutcome:
 def index_captions(
     catalog: Catalog,
     encoder: Encoder,
-    files: Sequence[Found],
+    files: Sequence[ImageFile],
     captions: CaptionFile | None,
     stop: threading.Event,
     advance: Callable[[int, int], None],
@@ -48,87 +48,95 @@ def index_captions(
     Args:
         catalog: an open index.
         encoder: the model.
-        files: those whose sidecars may be new, changed or removed.
-        captions: captions from a file; they may belong to any image of the index.
-        stop: set it to end after the batch in flight.
-        advance: called with the number of captions done and in all.
+        files: the image files whose sidecars may be new, changed or removed.
+        captions: captions from a file, of any image in the index.
+        stop: set it to end after the batch in flight has been committed.
+        advance: called with the number of captions done, and the total.
     """
     outcome = CaptionOutcome()
     if not files and captions is None:
         return outcome
-    known = known_locations(catalog, [found.path for found in files] if captions is None else None)
-    sidecars, read = _changed_sidecars(catalog, files, known)
-    work: list[tuple[str, int | None, str]] = [("sidecar", image_id, text) for image_id, text in sidecars]
+    known = known_locations(catalog, [file.path for file in files] if captions is None else None)
+    sidecar_captions, sidecar_times = _changed_sidecars(catalog, files, known)
+    rows: list[tuple[str, int | None, str]] = [("sidecar", image_id, text) for image_id, text in sidecar_captions]
     if captions is not None:
         matched, outcome.unmatched = _match(captions, known)
         existing = caption_texts(catalog, "dataset")
-        work += [("dataset", image_id, text) for image_id, text in matched if (image_id, text) not in existing]
+        rows += [("dataset", image_id, text) for image_id, text in matched if (image_id, text) not in existing]
     done = 0
-    for positions, features in encode_in_batches(encoder, [text for _, _, text in work]):
+    for positions, features in encode_in_batches(encoder, [text for _, _, text in rows]):
         with catalog.transaction() as connection:
-            rows = [work[position] for position in positions]
-            outcome.added += write_captions(catalog, connection, rows, features)
+            outcome.added += write_captions(catalog, connection, [rows[position] for position in positions], features)
         done += len(positions)
-        advance(done, len(work))
-        if stop.is_set() and done < len(work):
+        advance(done, len(rows))
+        if stop.is_set() and done < len(rows):
             outcome.stopped = True
             return outcome
-    with catalog.transaction() as connection:  # last: a killed run reads these sidecars again
-        for path, mtime_ns in read.items():
+    with catalog.transaction() as connection:  # last, so that the next run after a killed one reads them again
+        for path, mtime_ns in sidecar_times.items():
             where = schema.location.c.path == path
             connection.execute(update(schema.location).where(where).values(sidecar_mtime_ns=mtime_ns))
     return outcome
 
 
 def _changed_sidecars(
-    catalog: Catalog, files: Sequence[Found], known: dict[str, LocationRecord]
+    catalog: Catalog, files: Sequence[ImageFile], known: dict[str, LocationRecord]
 ) -> tuple[list[tuple[int, str]], dict[str, int | None]]:
-    """Return the captions of new and changed sidecars, and remove from the catalog those that vanished from them."""
+    """Find new captions in sidecars, and delete from the catalog those that their sidecars no longer contain.
+
+    Returns:
+        Image id and text of each new caption; and by image path, the modification times of the sidecars read.
+    """
     new: list[tuple[int, str]] = []
-    read: dict[str, int | None] = {}
+    times: dict[str, int | None] = {}
     changed: dict[int, None] = {}
-    for found in files:
-        record = known.get(found.path)
-        if record is not None and record.sidecar_mtime_ns != found.sidecar_mtime_ns:
-            read[record.path] = found.sidecar_mtime_ns
+    for file in files:
+        record = known.get(file.path)
+        if record is not None and record.sidecar_mtime_ns != file.sidecar_mtime_ns:
+            times[record.path] = file.sidecar_mtime_ns
             changed[record.image_id] = None
-    for image in images_by_id(
-        catalog, list(changed)
-    ).values():  # an image may have several locations, each with its sidecar
+    # By image, because an image may have several locations, each with its own sidecar.
+    for image in images_by_id(catalog, list(changed)).values():
         lines = dict.fromkeys(text for path in image.paths for text in _lines(path.with_suffix(".txt")))
         previous = {c.text: c.id for c in captions_of_image(catalog, image.id) if c.source == "sidecar"}
-        if all(path.parent.is_dir() for path in image.paths):  # sidecars on an unplugged drive may still contain them
+        if all(path.parent.is_dir() for path in image.paths):  # else a sidecar on an unplugged drive may contain them
             with catalog.transaction() as connection:
                 forget_captions(connection, [i for text, i in previous.items() if text not in lines])
         new += [(image.id, text) for text in lines if text not in previous]
-    return new, read
+    return new, times
 
 
 def _lines(path: Path) -> list[str]:
-    """Read a sidecar's captions, one a line; undecodable bytes are replaced."""
+    """Read a sidecar: one caption per line, undecodable bytes replaced."""
     try:
         with read_file(path, limit=LARGEST_SIDECAR) as data:
             text = data.decode("utf-8-sig", errors="replace")
     except DecodeError:
-        return []  # missing, a pipe, or too large for captions
+        return []  # missing, not a regular file, or too large
     return list(dict.fromkeys(" ".join(line.split()) for line in split_lines(text) if line.strip()))
 
 
 def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[list[tuple[int, str]], int]:
-    """Find each caption's image: by the end of its path, and among files of one name the one nearest the file."""
+    """Match each caption to the image whose path ends as the caption file says.
+
+    Images below the caption file's folder take precedence. Captions that match no image, or several, are left out.
+
+    Returns:
+        Image id and text of each matched caption, and the number of captions left out.
+    """
     by_name: dict[str, list[LocationRecord]] = {}
     for record in known.values():
         by_name.setdefault(Path(record.path).name, []).append(record)
-    base = captions.path.resolve().parent
+    folder = captions.path.resolve().parent
     matched: dict[tuple[int, str], None] = {}
     unmatched = 0
     for row in captions.entries:
         parts = Path(row.image).parts
-        fitting = [r for r in by_name.get(parts[-1], []) if Path(r.path).parts[-len(parts) :] == parts]
-        near = [r for r in fitting if Path(r.path).is_relative_to(base)]
-        images = {r.image_id for r in near or fitting}
-        if len(images) == 1:
-            matched[images.pop(), row.caption] = None
+        candidates = [r for r in by_name.get(parts[-1], []) if Path(r.path).parts[-len(parts) :] == parts]
+        nearby = [r for r in candidates if Path(r.path).is_relative_to(folder)]
+        image_ids = {r.image_id for r in nearby or candidates}
+        if len(image_ids) == 1:
+            matched[image_ids.pop(), row.caption] = None
         else:
             unmatched += 1
     return list(matched), unmatched

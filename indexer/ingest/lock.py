@@ -1,7 +1,6 @@
-"""One indexer at a time: a lock that the operating system holds, and takes back when its process dies.
+"""The lock that keeps two indexers from one index. The operating system releases it when its process ends.
 
-Searches do not take it; what is written in one transaction, such as a caption bank or the change to another model,
-needs none either.
+Searches do not take the lock, nor does anything that is a single transaction, such as switching to another model.
 """
 
 from __future__ import annotations
@@ -19,38 +18,38 @@ from ..catalog.catalog import Catalog
 from ..errors import CatalogError, IndexBusyError
 
 LOCK = "indexing.lock"
-"""The file stays where it is, with the last holder's process id in it; what counts is the lock on it."""
+"""Name of the locked file. It stays when the lock is released, and contains the process id of the last holder."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def indexing_lock(directory: Path, name: str = LOCK) -> AbstractContextManager[None]:
-    """Keep other indexers, rebuilds and removals away from an index, or two from adding one model.
+    """Keep other indexing runs, rebuilds and removals out of an index; under another name, runs that add one model.
 
     Args:
         directory: the index; it must exist.
-        name: of the lock.
+        name: file name of the lock.
 
     Raises:
-        IndexBusyError: another one holds the lock; says which process.
-        CatalogError: the folder cannot be written.
+        IndexBusyError: another process holds the lock; the message names it.
+        CatalogError: the directory cannot be written.
     """
     return file_lock(directory, name, "being indexed")
 
 
 @contextmanager
-def file_lock(directory: Path, name: str, doing: str) -> Iterator[None]:
-    """Hold a lock in an index; what each of them keeps apart is for its users to say.
+def file_lock(directory: Path, name: str, activity: str) -> Iterator[None]:
+    """Hold an exclusive lock on a file in an index directory.
 
     Args:
         directory: the index; it must exist.
-        name: of the file that is locked.
-        doing: what is being done to the index by whoever holds it, for the message.
+        name: file name of the lock.
+        activity: what its holder does, for the message, such as `being indexed`.
 
     Raises:
-        IndexBusyError: another one holds the lock; says which process.
-        CatalogError: the folder cannot be written.
+        IndexBusyError: another process holds the lock; the message names it.
+        CatalogError: the directory cannot be written.
     """
     try:
         file = os.open(directory / name, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
@@ -60,8 +59,8 @@ def file_lock(directory: Path, name: str, doing: str) -> Iterator[None]:
         ) from exc
     try:
         if not _lock(file):
-            raise IndexBusyError(f"{directory} is {doing} by {_holder(file)}; wait for it, or stop it")
-        with suppress(OSError):  # on a full disk the lock holds all the same, without a name on it
+            raise IndexBusyError(f"{directory} is {activity} by {_holder(file)}; wait for it, or stop it")
+        with suppress(OSError):  # on a full disk the process id is missing, but the lock holds
             os.ftruncate(file, 0)
             os.write(file, str(os.getpid()).encode())
         yield
@@ -69,30 +68,30 @@ def file_lock(directory: Path, name: str, doing: str) -> Iterator[None]:
         os.close(file)
 
 
-def locked(work: Callable[Concatenate[Catalog, P], R]) -> Callable[Concatenate[Catalog, P], R]:
-    """Let a function that changes a catalog hold the lock while it runs; a catalog that is read-only is refused."""
+def locked(function: Callable[Concatenate[Catalog, P], R]) -> Callable[Concatenate[Catalog, P], R]:
+    """Decorate a function that changes a catalog: it holds the lock, and rejects a read-only catalog."""
 
-    @functools.wraps(work)
-    def alone(catalog: Catalog, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    @functools.wraps(function)
+    def wrapper(catalog: Catalog, /, *args: P.args, **kwargs: P.kwargs) -> R:
         catalog.check_writable()
         with indexing_lock(catalog.directory):
-            return work(catalog, *args, **kwargs)
+            return function(catalog, *args, **kwargs)
 
-    return alone
+    return wrapper
 
 
 def _holder(file: int) -> str:
-    """Who holds the lock, as far as the file tells; for an instant after it was taken the file tells nothing."""
+    """Name the process that holds the lock; it writes its id just after taking the lock."""
     os.lseek(file, 0, os.SEEK_SET)
-    written = os.read(file, 20).decode("ascii", "replace")
-    return f"process {written}" if written.isdigit() else "another process"
+    content = os.read(file, 20).decode("ascii", "replace")
+    return f"process {content}" if content.isdigit() else "another process"
 
 
 if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: int) -> bool:
-        """Locks forbid reading on Windows, so the one byte that is locked lies far behind the process id."""
+        """Try to lock a file. Windows forbids reading a locked byte, so it is one far behind the process id."""
         os.lseek(file, 1 << 30, os.SEEK_SET)
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
@@ -105,7 +104,7 @@ else:
     import fcntl
 
     def _lock(file: int) -> bool:
-        """Where a file system knows no locks there is none; SQLite's transactions keep the catalog whole there too."""
+        """Try to lock a file; True also on a file system without locks, where SQLite's transactions must suffice."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:

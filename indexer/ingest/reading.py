@@ -1,4 +1,4 @@
-"""Reading files in threads, some ahead of the work on them: memory stays bounded, and the order is kept."""
+"""Read files in threads, ahead of their use: in order, and with bounded memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ R = TypeVar("R")
 
 
 def read_ahead(read: Callable[[T], R], items: Iterable[T], window: int) -> Generator[R, None, None]:
-    """Yield the result of `read` for each item, in order; when closed early, drop what has not begun.
+    """Yield the result of `read` for each item, in order; closing the generator cancels what has not started.
 
     Args:
-        read: called in a thread; it should return its failures, for one that is raised ends everything.
-        items: taken one by one as results are consumed.
-        window: how many results may be in the making or waiting at one time.
+        read: called in a thread; should return failures, because an exception ends the iteration.
+        items: consumed as results are.
+        window: maximum number of results that are in progress or waiting.
     """
     with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
         pending: deque[Future[R]] = deque()

@@ -1,9 +1,9 @@
-"""The folders that an index is of, and what it means when files below them are not there.
+"""The roots of an index, and whether a file below them that was not found is missing or gone for good.
 
-Nothing is lost because a drive was unplugged. So every folder that was given to `crosslook index`, and every mount
-point below one, is a root, and a root is judged as a whole: where no picture is found below it any more, it is *away*,
-and its pictures are hidden until it is back, whatever `--prune` says. Only what is missing below a root that still
-holds pictures is gone for good, and so is a single file that was given by name, if its folder still holds something.
+Every path passed to `crosslook index`, and every mount point below one, is a root. A root below which no image is found
+is *away*: its images are hidden until it is back, even with `--prune`, so an unplugged drive costs nothing. A file is
+gone for good only if its root still holds other images. A root that is a single file is gone if its folder still holds
+anything.
 """
 
 from __future__ import annotations
@@ -25,53 +25,59 @@ from ..catalog.images import forget_images, known_locations, orphaned_images
 from ..catalog.paths import at_or_below, is_storable
 from ..errors import SourceError
 from .lock import locked
-from .scan import DANGLING, Scan, is_image_name
+from .scan import BROKEN_LINK, Scan, is_image_name
 
 
 class Survey:
-    """What one look at some paths says about files that it did not find."""
+    """What a scan says about files that it did not list."""
 
-    def __init__(self, found: Scan, bases: Collection[str], roots: Collection[str]) -> None:
-        """Args: what was found below `bases`, and all roots of the index."""
-        self._found, self._bases = found, set(bases)
-        self._present = {item.path for item in found.files}
+    def __init__(self, result: Scan, bases: Collection[str], roots: Collection[str]) -> None:
+        """Judge by one scan.
+
+        Args:
+            result: the scan.
+            bases: the paths that were scanned.
+            roots: all roots of the index.
+        """
+        self._populated, self._bases = result.populated, set(bases)
+        self._present = {file.path for file in result.files}
         self._owner, self._root = Nearest({*bases, *roots}), Nearest(roots)
-        self._dangling = {item.path for item in found.unreadable if item.reason == DANGLING}
-        self._unreadable = Nearest({item.path for item in found.unreadable} - self._dangling - found.irregular)
-        self._was_looked_at = cache(self._looked_at)
-        self._is_alive = cache(self._alive)
+        self._broken_links = {item.path for item in result.unreadable if item.reason == BROKEN_LINK}
+        self._unreadable = Nearest({item.path for item in result.unreadable} - self._broken_links - result.irregular)
+        self._was_scanned = cache(self._compute_was_scanned)
+        self._has_content = cache(self._compute_has_content)
 
     def is_missing(self, path: str) -> bool:
-        """Whether a file should have been found, and was not."""
+        """Whether the scan should have listed a file, but did not."""
         if path in self._present or self._unreadable(path) is not None:
             return False
         owner = self._owner(path)
-        return owner is not None and self._was_looked_at(owner)
+        return owner is not None and self._was_scanned(owner)
 
     def is_lost(self, path: str) -> bool:
-        """Whether a missing file is gone for good; what a link led to may be on a drive that comes back."""
-        if path in self._dangling:
+        """Whether a missing file is gone for good; the target of a broken link may be on an unplugged drive."""
+        if path in self._broken_links:
             return False
         owner = self._owner(path)
-        return owner is not None and self._is_alive(os.path.dirname(path) if owner == path else owner)
+        return owner is not None and self._has_content(os.path.dirname(path) if owner == path else owner)
 
-    def saw_all_around(self, path: str) -> bool:
-        """Whether the whole root that a file lies below was looked at, and was there."""
+    def covers_root_of(self, path: str) -> bool:
+        """Whether the whole root of a file was scanned and is not away."""
         root = self._root(path)
         if root is None:
             return True
-        return self._was_looked_at(root) and self._is_alive(os.path.dirname(path) if root == path else root)
+        return self._was_scanned(root) and self._has_content(os.path.dirname(path) if root == path else root)
 
     def owner(self, path: str) -> str | None:
-        """The root, or path looked at, that a file lies below most nearly."""
+        """The nearest root or scanned path at or above a file."""
         return self._owner(path)
 
-    def _looked_at(self, owner: str) -> bool:
+    def _compute_was_scanned(self, owner: str) -> bool:
         return owner in self._bases or covering(owner, self._bases) is not None
 
-    def _alive(self, folder: str) -> bool:
-        """Looked at again now, and not only in what was found: the drive may have gone in the middle of the scan."""
-        if folder not in self._found.alive and self._owner(folder) is not None:
+    def _compute_has_content(self, folder: str) -> bool:
+        """Whether a folder holds anything, checked now as well: the drive may have been unplugged during the scan."""
+        if folder not in self._populated and self._owner(folder) is not None:
             return False
         try:
             with os.scandir(folder) as entries:
@@ -81,26 +87,29 @@ class Survey:
 
 
 class Nearest:
-    """Of some paths the one at or nearest above another."""
+    """Finds which of some paths is the nearest at or above another path."""
 
-    def __init__(self, marks: Collection[str]) -> None:
-        self._marks = marks
-        self._folders: dict[str, str | None] = {}
+    def __init__(self, paths: Collection[str]) -> None:
+        self._paths = paths
+        self._by_folder: dict[str, str | None] = {}
 
     def __call__(self, path: str) -> str | None:
-        """That one, None if there is none."""
-        if path in self._marks:
+        """Return the nearest path; None if none is at or above this one."""
+        if path in self._paths:
             return path
         folder = os.path.dirname(path)
         if folder == path:
             return None
-        if folder not in self._folders:
-            self._folders[folder] = self(folder)
-        return self._folders[folder]
+        if folder not in self._by_folder:
+            self._by_folder[folder] = self(folder)
+        return self._by_folder[folder]
 
 
 def covering(path: str, folders: Collection[str]) -> str | None:
-    """The folder whose walk comes by a path: not into hidden folders, not through links, not to files of any name."""
+    """Return the folder whose scan reaches a path; None if there is none.
+
+    Scans enter neither hidden folders nor links to folders, and list only files with the suffix of an image.
+    """
     between, folder = [path], os.path.dirname(path)
     while folder not in folders:
         if folder == os.path.dirname(folder):
@@ -116,26 +125,26 @@ def covering(path: str, folders: Collection[str]) -> str | None:
 
 
 def outermost(paths: Collection[str]) -> list[str]:
-    """The paths without those that a walk of another comes by."""
-    marks = set(paths)
-    return [path for path in marks if covering(path, marks) is None]
+    """The paths without those that the scan of another one reaches."""
+    distinct = set(paths)
+    return [path for path in distinct if covering(path, distinct) is None]
 
 
-def check(catalog: Catalog, given: Collection[str], found: Scan) -> None:
-    """Refuse paths that lead nowhere, unless they led somewhere once: then they are away.
+def check_paths(catalog: Catalog, bases: Collection[str], result: Scan) -> None:
+    """Reject paths that do not exist, unless they are in the index: those are away.
 
     Raises:
-        SourceError: a path is not there and not known, or there is no image at all.
+        SourceError: a path does not exist and is not in the index, or there is no image file at all.
     """
-    for path in given:
+    for path in bases:
         if os.path.exists(path) and not (os.path.isdir(path) or os.path.isfile(path)):
             raise SourceError(f"{path} is neither a folder nor a regular file")
     roots = set(indexed_roots(catalog))
-    for path in found.absent:
+    for path in result.absent:
         if path not in roots and not known_locations(catalog, [path]):
             raise SourceError(f"no such file or folder: {path}")
-    if not (found.files or found.unreadable or roots.intersection(given) or known_locations(catalog, given)):
-        names = ", ".join(given)
+    if not (result.files or result.unreadable or roots.intersection(bases) or known_locations(catalog, bases)):
+        names = ", ".join(bases)
         raise SourceError(f"no image files in {names}; crosslook reads {', '.join(sorted(IMAGE_SUFFIXES))}")
 
 
@@ -147,33 +156,34 @@ def known_roots(catalog: Catalog) -> list[str]:
     """
     roots = indexed_roots(catalog)
     if not roots:
-        raise SourceError(f"the index in {catalog.directory} knows no folders yet; name one: crosslook index FOLDER")
+        raise SourceError(f"the index in {catalog.directory} has no folders yet; name one: crosslook index FOLDER")
     return roots
 
 
-def add_roots(catalog: Catalog, given: Collection[str], found: Scan) -> None:
-    """Remember what was given and is not covered by a root, and the mount points; drop roots that are covered now."""
-    before = set(indexed_roots(catalog))
-    after = set(before)
-    bases, mounts = set(given), {folder for folder in found.mounts if folder in found.alive}
-    for path in sorted(filter(is_storable, given), key=len):
-        root = path if path in after else covering(path, after)
+def add_roots(catalog: Catalog, bases: Collection[str], result: Scan) -> None:
+    """Add the scanned paths that no root covers, and mount points; remove roots that are covered now."""
+    previous = set(indexed_roots(catalog))
+    roots = set(previous)
+    mounts = {folder for folder in result.mounts if folder in result.populated}
+    for path in sorted(filter(is_storable, bases), key=len):
+        root = path if path in roots else covering(path, roots)
         if root is None:
-            after.add(path)
+            roots.add(path)
         else:
             mounts |= _mounts_between(path, root)
-    passed_by = {root for root in after - mounts if root in found.alive and covering(root, bases) is not None}
-    after = (after - passed_by) | set(filter(is_storable, mounts))
-    if after != before:
+    scanned = set(bases)
+    covered = {root for root in roots - mounts if root in result.populated and covering(root, scanned) is not None}
+    roots = (roots - covered) | set(filter(is_storable, mounts))
+    if roots != previous:
         with catalog.transaction() as connection:
-            for path in sorted(before - after):
+            for path in sorted(previous - roots):
                 connection.execute(delete(schema.root).where(schema.root.c.path == path))
-            for path in sorted(after - before):
+            for path in sorted(roots - previous):
                 connection.execute(insert(schema.root).prefix_with("OR IGNORE").values(path=path))
 
 
 def _mounts_between(path: str, root: str) -> set[str]:
-    """Folders at or above a path and below its root where another file system begins."""
+    """The mount points at or above a path and below its root."""
     mounts = set()
     while path != root:
         if os.path.ismount(path):
@@ -184,9 +194,9 @@ def _mounts_between(path: str, root: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """How much was removed from an index; the files themselves stay as they are.
+    """The number of files and images removed from an index; the files themselves stay as they are.
 
-    `below` is the root whose next run will find them again; None where none will.
+    `below` is the root whose next run will add them again; None if none will.
     """
 
     files: int
@@ -196,21 +206,21 @@ class Forgotten:
 
 @locked
 def forget(catalog: Catalog, path: Path) -> Forgotten:
-    """Remove from the index a file or folder with all below it, whether it is there or not.
+    """Remove a file or folder, and everything below it, from the index. It need not exist any more.
 
     Raises:
-        SourceError: the index knows nothing there.
+        SourceError: the index holds nothing at or below the path.
     """
-    place = os.path.abspath(path)
-    if not is_storable(place):
+    target = os.path.abspath(path)
+    if not is_storable(target):
         raise SourceError(f"{path!r} is not in the index: its name is not UTF-8")
     with catalog.transaction() as connection:
         counts = {
-            table.name: connection.execute(delete(table).where(at_or_below(table.c.path, place))).rowcount
+            table.name: connection.execute(delete(table).where(at_or_below(table.c.path, target))).rowcount
             for table in (schema.location, schema.failure, schema.root)
         }
         if not any(counts.values()):
-            raise SourceError(f"the index in {catalog.directory} knows nothing at or below {place}")
+            raise SourceError(f"the index in {catalog.directory} has nothing at or below {target}")
         images = forget_images(connection, orphaned_images(connection))
-    below = covering(place, indexed_roots(catalog)) if os.path.exists(place) else None
+    below = covering(target, indexed_roots(catalog)) if os.path.exists(target) else None
     return Forgotten(files=counts["location"], images=len(images), below=below)

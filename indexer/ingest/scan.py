@@ -1,6 +1,6 @@
-"""Which files there are: image files below some paths, with their size and time, and their sidecars.
+"""List image files with their size and modification time, and that of their sidecars.
 
-Plain strings and one look at each file: a collection of 100,000 takes a second, and nothing is opened.
+Opens no file. Paths are plain strings and each file is stat'ed once, so a collection of 100,000 takes a second.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ..catalog.paths import is_storable
 from ..pictures.safe_read import describe_irregular, describe_read_error
 
 
-class Found(NamedTuple):
-    """An image file. Times are nanoseconds since 1970; `sidecar_mtime_ns` is None where there is no `NAME.txt`."""
+class ImageFile(NamedTuple):
+    """An image file. Times are nanoseconds since 1970; `sidecar_mtime_ns` is None if there is no `NAME.txt`."""
 
     path: str
     size: int
@@ -27,11 +27,11 @@ class Found(NamedTuple):
     sidecar_mtime_ns: int | None = None
 
 
-DANGLING = "a link that leads nowhere"
+BROKEN_LINK = "a broken symbolic link"
 
 
 class Unreadable(NamedTuple):
-    """A folder or file that could not be looked at. What is known of it stays as it is."""
+    """A folder or file that could not be listed or stat'ed. Its entries in the catalog stay as they are."""
 
     path: str
     reason: str
@@ -39,59 +39,60 @@ class Unreadable(NamedTuple):
 
 @dataclass
 class Scan:
-    """What there is: `files` sorted by path; what could not be looked at; what was given and is not there.
+    """The result of a scan: `files` sorted by path, `unreadable` paths, and given paths that are `absent`.
 
-    `mounts` are the folders below the given ones where another file system begins: a drive that may be unplugged.
-    `irregular` are those of the unreadable paths at which a pipe, socket or device lies.
+    `mounts` are the scanned folders where another file system begins, such as a drive that may be unplugged.
+    `irregular` are the unreadable paths that are pipes, sockets or devices.
     """
 
-    files: list[Found] = field(default_factory=list)
+    files: list[ImageFile] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     mounts: list[str] = field(default_factory=list)
     irregular: set[str] = field(default_factory=set)
 
     @cached_property
-    def alive(self) -> set[str]:
-        """The files, and every folder above one."""
-        return {found.path for found in self.files} | folders_above(found.path for found in self.files)
+    def populated(self) -> set[str]:
+        """The files, and every folder that contains one at any depth."""
+        paths = {file.path for file in self.files}
+        return paths | folders_above(paths)
 
-    def note(self, path: str, error: OSError) -> None:
-        """Remember what could not be looked at."""
+    def add_error(self, path: str, error: OSError) -> None:
+        """Add an unreadable path."""
         self.unreadable.append(Unreadable(path, describe_read_error(error)))
 
 
 def scan(paths: Iterable[str]) -> Scan:
     """List the image files below some folders, and single files as given, each once, sorted by path.
 
-    Hidden files and folders are left out, links to folders are not followed. Pipes, devices and links that lead
-    nowhere are among what could not be looked at.
+    Hidden files and folders are left out, and links to folders are not followed. Pipes, devices and broken links
+    count as unreadable.
 
     Args:
-        paths: absolute; not resolved, for a linked file keeps the name its owner gave it.
+        paths: absolute, with symbolic links unresolved.
     """
-    found = Scan()
+    result = Scan()
     for path in dict.fromkeys(paths):
         if os.path.isdir(path):
-            _walk(path, found)
+            _add_folder(path, result)
         elif os.path.exists(path):
-            _look(path, found)
+            _add_file(path, result)
         else:
-            found.absent.append(path)
-    every = {item.path: item for item in found.files}
-    strange = {path for path in every if not (path.isascii() or is_storable(path))}
-    found.unreadable += [Unreadable(path, "its name is not UTF-8; rename it") for path in sorted(strange)]
-    found.files = [every[path] for path in sorted(every.keys() - strange)]
-    return found
+            result.absent.append(path)
+    files = {file.path: file for file in result.files}
+    undecodable = {path for path in files if not (path.isascii() or is_storable(path))}
+    result.unreadable += [Unreadable(path, "its name is not UTF-8; rename it") for path in sorted(undecodable)]
+    result.files = [files[path] for path in sorted(files.keys() - undecodable)]
+    return result
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a walk takes a file of this name for a picture."""
+    """Whether a scan of a folder lists a file of this name."""
     return not name.startswith(".") and name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
 
 
 def folders_above(paths: Iterable[str]) -> set[str]:
-    """Every folder that one of the paths lies in, at any depth."""
+    """Every folder above at least one of the paths."""
     above: set[str] = set()
     for path in paths:
         folder = os.path.dirname(path)
@@ -101,39 +102,42 @@ def folders_above(paths: Iterable[str]) -> set[str]:
     return above
 
 
-def _walk(root: str, found: Scan) -> None:
+def _add_folder(root: str, result: Scan) -> None:
+    """Add the image files at any depth below a folder."""
     pending = [(root, _device(root))]
     while pending:
         folder, device = pending.pop()
-        here = _device(folder)
-        if here not in (device, None):
-            found.mounts.append(folder)
+        own_device = _device(folder)
+        if own_device not in (device, None):
+            result.mounts.append(folder)
         try:
             with os.scandir(folder) as entries:
-                images, texts, folders = _sort(entries)
+                images, texts, folders = _group(entries)
         except OSError as error:
-            found.note(folder, error)
+            result.add_error(folder, error)
             continue
-        pending += [(path, here) for path in folders]
+        pending += [(path, own_device) for path in folders]
         for entry in images:
             sidecar = texts.get(entry.name[: entry.name.rfind(".")])
             try:
                 status = entry.stat()
                 if (reason := describe_irregular(status.st_mode)) is not None:
-                    found.unreadable.append(Unreadable(entry.path, reason))
-                    found.irregular.add(entry.path)
+                    result.unreadable.append(Unreadable(entry.path, reason))
+                    result.irregular.add(entry.path)
                     continue
-                time = _time(sidecar.path) if sidecar is not None else None
-                found.files.append(Found(entry.path, status.st_size, status.st_mtime_ns, time))
+                sidecar_mtime_ns = _mtime_ns(sidecar.path) if sidecar is not None else None
+                result.files.append(ImageFile(entry.path, status.st_size, status.st_mtime_ns, sidecar_mtime_ns))
             except FileNotFoundError:
-                if entry.is_symlink():  # else it is gone since it was listed
-                    found.unreadable.append(Unreadable(entry.path, DANGLING))
+                if entry.is_symlink():  # else the file was deleted after it was listed
+                    result.unreadable.append(Unreadable(entry.path, BROKEN_LINK))
             except OSError as error:
-                found.note(entry.path, error)
+                result.add_error(entry.path, error)
 
 
-def _sort(entries: Iterable[os.DirEntry[str]]) -> tuple[list[os.DirEntry[str]], dict[str, os.DirEntry[str]], list[str]]:
-    """A folder's pictures, its texts by their stem, and its folders; what is hidden is left out."""
+def _group(
+    entries: Iterable[os.DirEntry[str]],
+) -> tuple[list[os.DirEntry[str]], dict[str, os.DirEntry[str]], list[str]]:
+    """Return a folder's image files, its text files by stem, and its subfolders, without hidden ones."""
     images, texts, folders = [], {}, []
     for entry in entries:
         name = entry.name
@@ -149,29 +153,29 @@ def _sort(entries: Iterable[os.DirEntry[str]]) -> tuple[list[os.DirEntry[str]], 
 
 
 def _device(folder: str) -> int | None:
-    """The file system a folder lies on."""
+    """Id of the file system that a folder is on; None if it cannot be stat'ed."""
     try:
         return os.stat(folder).st_dev
     except OSError:
         return None
 
 
-def _time(sidecar: str) -> int | None:
+def _mtime_ns(path: str) -> int | None:
     try:
-        return os.stat(sidecar).st_mtime_ns
+        return os.stat(path).st_mtime_ns
     except OSError:
         return None
 
 
-def _look(path: str, found: Scan) -> None:
-    """A single file, whatever its name."""
+def _add_file(path: str, result: Scan) -> None:
+    """Add a single file, whatever its name."""
     try:
         status = os.stat(path)
         if stat.S_ISREG(status.st_mode):
             sidecar = os.path.splitext(path)[0] + ".txt"
-            time = _time(sidecar) if sidecar != path else None
-            found.files.append(Found(path, status.st_size, status.st_mtime_ns, time))
+            sidecar_mtime_ns = _mtime_ns(sidecar) if sidecar != path else None
+            result.files.append(ImageFile(path, status.st_size, status.st_mtime_ns, sidecar_mtime_ns))
     except FileNotFoundError:
-        found.absent.append(path)
+        result.absent.append(path)
     except OSError as error:
-        found.note(path, error)
+        result.add_error(path, error)

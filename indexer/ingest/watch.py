@@ -1,4 +1,4 @@
-"""Watch folders: index them once, then again after each burst of changes, while drives come and go."""
+"""Watch folders: index them once, then update the index after each burst of changes. Drives may come and go."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import os
 import threading
 import time
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from encoders import Encoder
 from encoders.datasets import CaptionFile
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from watchfiles import Change as ChangeType
 
 TICK = 1.0
-"""Seconds between two checks of the roots: was a drive plugged in or unplugged, did a single file change?"""
+"""Seconds between two checks whether a drive was plugged in or unplugged, or a root that is a file changed."""
 
 QUIET, BURST = 0.3, 5.0
-"""A burst of changes ends after QUIET seconds without one, or after BURST seconds if they never cease."""
+"""A burst of changes ends after QUIET seconds without one, or after BURST seconds."""
 
 RESCAN = 3600.0
-"""Seconds after which every root is scanned again: systems may drop events, and network drives report none."""
+"""Seconds after which every root is scanned again: the system may drop events, and network drives report none."""
 
 Change = tuple["ChangeType", str]
 Watch = Generator[Iterable[Change], None, None]
@@ -54,14 +55,14 @@ def follow(
 ) -> Iterator[IndexReport]:
     """Index some paths, then whatever changes below them until `stop` is set; yield a report for each run.
 
-    No change is missed: a watch is open before its roots are first scanned, and when the roots change, the new watch
-    is open before the old one is read for the last time. Files that disappear are hidden; `prune` applies to scans of
-    whole roots: the first, when a drive is plugged in, and every `RESCAN` seconds.
+    No change is missed: a watch is opened before its roots are scanned for the first time, and when the roots change,
+    the new watch is opened before the old one is read for the last time. The images of deleted files are hidden;
+    `prune` applies only to scans of whole roots: the first, after a drive is plugged in, and every `RESCAN` seconds.
 
     Args:
         catalog: an open index.
         encoder: the model.
-        paths: files and folders, which may still be empty; none for all roots of the index.
+        paths: files and folders, which may be empty; none for all roots of the index.
         captions: captions from a file, for the first scan.
         prune: as in `index_paths`.
         batch_size: pictures in one forward pass.
@@ -69,12 +70,15 @@ def follow(
         stop: set it to end.
 
     Raises:
-        SourceError, CatalogError: as `index_paths`; an index that becomes busy later is waited for.
+        SourceError, CatalogError: as `index_paths`. If the index becomes busy after the first run, waits for it.
         WatchError: the system cannot watch so many folders.
     """
     bases = [os.path.abspath(path) for path in paths] or known_roots(catalog)
     add_roots(catalog, [path for path in bases if os.path.isdir(path)], Scan())
-    options: dict[str, Any] = {"batch_size": batch_size, "progress": progress, "stop": stop}
+    index_roots = partial(
+        index_paths, catalog, encoder, prune=prune, batch_size=batch_size, progress=progress, stop=stop
+    )
+    update = partial(index_changes, catalog, encoder, batch_size=batch_size, progress=progress, stop=stop)
     scanned: dict[str, Identity] = {}
     due: set[str] = set()
     watch: Watch | None = None
@@ -82,31 +86,29 @@ def follow(
     while not stop.is_set():
         roots = _identities(catalog, bases)
         due |= dict(roots.items() - scanned.items()).keys()
-        scanned, began = roots, time.monotonic()
+        scanned, start = roots, time.monotonic()
         watch, pending = _reopen(watch, roots, stop)
         if watch is None:
-            scanned = {}  # all roots are due again: nothing is watched until the next attempt
+            scanned = {}  # nothing is watched until the next attempt, which has to scan all roots
             stop.wait(TICK)
             continue
         for changes in chain(pending, watch):
             try:
                 if due:
-                    report = index_paths(
-                        catalog, encoder, [Path(r) for r in sorted(due)], captions=captions, prune=prune, **options
-                    )
+                    report = index_roots([Path(root) for root in sorted(due)], captions=captions)
                     captions, due, started = None, set(), True
                     yield report
-                touched = _touched(catalog, set(roots), changes)
-                report = index_changes(catalog, encoder, touched, **options) if touched else IndexReport()
+                changed_paths = _changed_paths(catalog, set(roots), changes)
+                report = update(changed_paths) if changed_paths else IndexReport()
                 if report.seen or report.missing or report.failed:
                     yield report
             except IndexBusyError:
                 if not started:
                     raise
-                due = set(roots)  # scanned when the other process is done
+                due = set(roots)  # until the other process is done
             if _identities(catalog, bases) != roots:
                 break
-            if time.monotonic() - began > RESCAN:
+            if time.monotonic() - start > RESCAN:
                 due = set(roots)
                 break
 
@@ -117,7 +119,7 @@ def _reopen(
     """Open a new watch, then read the previous one for the last time and close it.
 
     Returns:
-        The new watch, None if a folder disappeared a moment ago; and the burst of changes that either has seen so far.
+        The new watch, None if a folder was deleted meanwhile; and the changes that both have seen so far, as one burst.
     """
     watch = _bursts([root for root in roots if os.path.isdir(root)], stop)
     try:
@@ -133,14 +135,14 @@ def _reopen(
 
 
 def _identities(catalog: Catalog, bases: Collection[str]) -> dict[str, Identity]:
-    """The given paths and the index's roots below them (drives mounted there now and then), each with its identity."""
+    """Return the given paths and the index's roots below them, which may be drives, each with its identity."""
     nearest = Nearest(bases)
     roots = {*bases, *(root for root in indexed_roots(catalog) if nearest(root) is not None)}
     return {root: _identity(root) for root in sorted(roots)}
 
 
 def _identity(root: str) -> Identity:
-    """What distinguishes a drive from its empty mount point, and a file from its previous content; None if missing."""
+    """A value that differs between a drive and its empty mount point, and changes with a file; None if missing."""
     try:
         status = os.stat(root)
     except OSError:
@@ -155,7 +157,7 @@ def _bursts(folders: list[str], stop: threading.Event) -> Watch:
         FileNotFoundError: a folder does not exist.
         WatchError: the system cannot watch so many folders.
     """
-    from watchfiles import watch  # noqa: PLC0415  only a watching run needs it
+    from watchfiles import watch  # noqa: PLC0415  needed only to watch
 
     if not folders:
         while not stop.wait(TICK):
@@ -182,17 +184,17 @@ def _bursts(folders: list[str], stop: threading.Event) -> Watch:
         ) from exc
 
 
-def _touched(catalog: Catalog, roots: set[str], changes: Iterable[Change]) -> list[str]:
-    """The pictures and folders that some changes concern, as far as a scan of the roots would reach them."""
-    touched: set[str] = set()
+def _changed_paths(catalog: Catalog, roots: set[str], changes: Iterable[Change]) -> list[str]:
+    """Return the image files and folders that changed or whose sidecar did, if a scan of the roots would reach them."""
+    paths: set[str] = set()
     for change, path in changes:
         if is_image_name(os.path.basename(path)):
-            touched.add(path)
+            paths.add(path)
         elif path.endswith(".txt"):
             neighbours = glob.glob(glob.escape(path[:-4]) + ".*")
-            touched |= {other for other in neighbours if is_image_name(os.path.basename(other))}
+            paths |= {other for other in neighbours if is_image_name(os.path.basename(other))}
         elif (change.name == "added" and os.path.isdir(path)) or (
-            change.name == "deleted" and known_locations(catalog, [path])  # a folder with pictures
+            change.name == "deleted" and known_locations(catalog, [path])  # a folder of images
         ):
-            touched.add(path)
-    return sorted(path for path in touched if covering(path, roots) is not None)
+            paths.add(path)
+    return sorted(path for path in paths if covering(path, roots) is not None)

@@ -1,4 +1,4 @@
-"""Writing what was read: images with their embeddings, the places where they lie, failures; one transaction a batch."""
+"""Write what an indexing run has read: images with their embeddings, locations, failures. One transaction per batch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from ..catalog.images import content_hashes
 from ..catalog.records import Kind, LocationRecord
 from ..pictures.metadata import PictureMetadata
 from .displaced import note_displaced, note_new
-from .scan import Found
+from .scan import ImageFile
 
-NEVER = -1  # a modification time that no file has, so the file is read again
+NEVER = -1
+"""A modification time that no file has, so that the next run reads the file again."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,12 @@ class Failure:
 
 @dataclass
 class IndexReport:
-    """The outcome of a run. Counts are files; `failed` includes earlier failures whose files are unchanged.
+    """The outcome of a run. Counts are files unless stated otherwise.
 
-    `missing` files are hidden, or with `prune` `removed` counts the images that went with them; `away` are the
-    roots below which nothing is found any more: see `roots.py`.
-    `completed` counts known images and captions that the model had not embedded yet.
+    - `failed` includes earlier failures whose files are unchanged.
+    - `missing` files are hidden; with `prune`, `removed` counts the images that were deleted with them.
+    - `away` lists the roots below which no image is found any more: see `roots.py`.
+    - `completed` counts indexed images and captions that the model had not embedded yet.
     """
 
     seen: int = 0
@@ -59,16 +61,19 @@ class IndexReport:
 
 @dataclass(frozen=True)
 class Picture:
-    """A file read in a thread: its SHA-256 and, unless the catalog has that content, its metadata and pixels."""
+    """A file that was read: its SHA-256, and unless the catalog has that content, its metadata and pixels."""
 
-    found: Found
+    file: ImageFile
     digest: str
     metadata: PictureMetadata | None
     pixels: Pixels | None
 
 
 class BatchWriter:
-    """Writes the batches of one run. `hashes` holds image ids by content, `displaced` those that lost a place."""
+    """Writes the batches of one run.
+
+    `hashes` maps content hashes to image ids; `displaced` are the ids of images whose path now holds another image.
+    """
 
     def __init__(
         self,
@@ -83,24 +88,28 @@ class BatchWriter:
         self.hashes = content_hashes(catalog)
         self.displaced: set[int] = set()
 
-    def commit(self, batch: Sequence[Picture | tuple[Found, str]]) -> None:
-        """Encode the new images of a batch, and write the batch in one transaction."""
+    def commit(self, batch: Sequence[Picture | tuple[ImageFile, str]]) -> None:
+        """Encode the new images of a batch, and write the batch in one transaction.
+
+        Args:
+            batch: the files that were read, and those that could not be, each with the reason.
+        """
         pictures = [item for item in batch if isinstance(item, Picture)]
         failures = [item for item in batch if not isinstance(item, Picture)]
-        fresh = {p.digest: p for p in pictures if p.pixels is not None and p.digest not in self.hashes}
-        features = self._encode(list(fresh.values()))
+        new_pictures = {p.digest: p for p in pictures if p.pixels is not None and p.digest not in self.hashes}
+        features = self._encode(list(new_pictures.values()))
         with self._catalog.transaction() as connection:
-            for row, (digest, picture) in enumerate(fresh.items()):
+            for row, (digest, picture) in enumerate(new_pictures.items()):
                 image_id = self._insert_image(connection, picture)
                 write_embedding(
                     connection, self._encoder_id, Kind.IMAGE, image_id, features.vectors[row], features.regions[row]
                 )
                 self.hashes[digest] = image_id
-            new = set(fresh)
+            new = set(new_pictures)
             for picture in pictures:
-                self._place(connection, picture, new)
-            for found, reason in failures:
-                self._fail(connection, found, reason)
+                self._write_location(connection, picture, new)
+            for file, reason in failures:
+                self._write_failure(connection, file, reason)
 
     def _encode(self, pictures: Sequence[Picture]) -> ImageFeatures:
         if not pictures:
@@ -114,17 +123,23 @@ class BatchWriter:
         note_new(connection, image_id)
         return image_id
 
-    def _place(self, connection: Connection, picture: Picture, new: set[str]) -> None:
-        """Write a file's location, and count the kind of change."""
-        found, path, image_id = picture.found, picture.found.path, self.hashes[picture.digest]
+    def _write_location(self, connection: Connection, picture: Picture, new: set[str]) -> None:
+        """Write a file's location, and count it in the report.
+
+        Args:
+            connection: an open transaction.
+            picture: the file.
+            new: digests of the batch's new images that have no location yet.
+        """
+        file, path, image_id = picture.file, picture.file.path, self.hashes[picture.digest]
         previous = self._known.get(path)
-        values = {"image_id": image_id, "size": found.size, "mtime_ns": found.mtime_ns, "missing_since": None}
+        values = {"image_id": image_id, "size": file.size, "mtime_ns": file.mtime_ns, "missing_since": None}
         if previous is not None and previous.image_id != image_id:
             self._displace(connection, previous)
         statement = upsert(schema.location).values(path=path, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
         connection.execute(delete(schema.failure).where(schema.failure.c.path == path))
-        if previous is not None or (picture.digest not in new and self._moved(connection, image_id, path)):
+        if previous is not None or (picture.digest not in new and self._was_moved(connection, image_id, path)):
             self._report.updated += 1
         elif picture.digest in new:
             self._report.added += 1
@@ -132,22 +147,22 @@ class BatchWriter:
         else:
             self._report.duplicates += 1
 
-    def _moved(self, connection: Connection, image_id: int, path: str) -> bool:
-        """Whether none of an image's other locations exists any more: its file was renamed or moved."""
+    def _was_moved(self, connection: Connection, image_id: int, path: str) -> bool:
+        """Whether an image has no other file that still exists, so this one was renamed or moved."""
         c = schema.location.c
         others = connection.execute(select(c.path).where((c.image_id == image_id) & (c.path != path))).all()
         return not any(os.path.lexists(row.path) for row in others)
 
     def _displace(self, connection: Connection, previous: LocationRecord) -> None:
-        """Record that a file holds another image now, to which its sidecar belongs from now on."""
+        """Record that a path now holds another image, which its sidecar belongs to as well."""
         note_displaced(connection, previous.image_id, previous.path)
         self.displaced.add(previous.image_id)
-        # so the sidecars beside this file and the image's other locations are read again
-        places = update(schema.location).where(schema.location.c.image_id == previous.image_id)
-        connection.execute(places.values(sidecar_mtime_ns=NEVER))
+        # This way the sidecars at all locations of the displaced image are read again.
+        locations = update(schema.location).where(schema.location.c.image_id == previous.image_id)
+        connection.execute(locations.values(sidecar_mtime_ns=NEVER))
 
-    def _fail(self, connection: Connection, found: Found, reason: str) -> None:
-        values = {"reason": reason, "size": found.size, "mtime_ns": found.mtime_ns}
-        statement = upsert(schema.failure).values(path=found.path, **values)
+    def _write_failure(self, connection: Connection, file: ImageFile, reason: str) -> None:
+        values = {"reason": reason, "size": file.size, "mtime_ns": file.mtime_ns}
+        statement = upsert(schema.failure).values(path=file.path, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
-        self._report.failed.append(Failure(found.path, reason))
+        self._report.failed.append(Failure(file.path, reason))

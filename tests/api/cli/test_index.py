@@ -36,7 +36,7 @@ def test_without_a_path_all_known_folders_are_brought_up_to_date(run: Run, folde
     Catalog.open(Path("other"), create=True).close()
     nothing = run("index", "--index", "other")
     assert nothing.status == 1
-    assert "knows no folders yet; name one: crosslook index FOLDER" in nothing.err
+    assert "has no folders yet; name one: crosslook index FOLDER" in nothing.err
 
 
 def test_a_folder_that_is_away_is_told_and_can_be_forgotten(run: Run, folder: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_folder_that_is_away_is_told_and_can_be_forgotten(run: Run, folder: Pa
     assert run("stats", "--json").json["images"] == 0
     again = run("forget", folder)
     assert again.status == 1
-    assert "knows nothing at or below" in again.err
+    assert "has nothing at or below" in again.err
 
 
 def test_duplicates_are_listed(run: Run, folder: Path) -> None:

@@ -85,7 +85,7 @@ def test_without_a_path_all_roots_are_brought_up_to_date(
 
 def test_an_index_that_knows_no_folder_says_so(catalog: Catalog, encoder: FakeEncoder) -> None:
     """With what to do."""
-    with pytest.raises(SourceError, match="knows no folders yet; name one: crosslook index FOLDER"):
+    with pytest.raises(SourceError, match="has no folders yet; name one: crosslook index FOLDER"):
         index_paths(catalog, encoder, [])
 
 
@@ -233,7 +233,7 @@ def test_a_folder_is_forgotten_when_it_is_named(catalog: Catalog, encoder: FakeE
     assert indexed_roots(catalog) == [str(home)]
     assert catalog_stats(catalog).images == 2
     assert counts(index_paths(catalog, encoder, [])) == {"unchanged": 2}
-    with pytest.raises(SourceError, match="knows nothing at or below"):
+    with pytest.raises(SourceError, match="has nothing at or below"):
         forget(catalog, drive)
 
 

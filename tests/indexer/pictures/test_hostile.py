@@ -96,7 +96,7 @@ def test_each_is_indexed_or_is_one_line(report: IndexReport, index: Catalog, fat
 def test_each_reason_is_one_that_a_person_understands(report: IndexReport) -> None:
     """One printable line that says what is wrong, and nothing of the program's inside."""
     known: tuple[str, ...] = ("damaged or truncated", "not an image", "not a regular file but", "the file is empty")
-    known += ("a link that leads nowhere", "cannot be read: Too many levels", "its name is not UTF-8")
+    known += ("a broken symbolic link", "cannot be read: Too many levels", "its name is not UTF-8")
     known += ("too many pixels",)
     for reason in {failure.reason for failure in report.failed}:
         assert reason.startswith(known) or "would take" in reason
