@@ -1,4 +1,4 @@
-"""Searching an index: retrieve, rerank, explain; and evaluating models."""
+"""Search an index: retrieve, rerank, explain. Evaluate and compare models."""
 
 from .answers import Answer, CaptionAnswer, CaptionHit, Hit
 from .engine import SearchEngine

@@ -1,9 +1,9 @@
-"""Everything this room raises on purpose.
+"""The errors that `search` raises.
 
 SearchError
-├── QueryError             the query cannot be answered as it stands
-│   ├── ImageNotFoundError     there is no such image
-│   └── UnknownModelError      the index holds no such model
+├── QueryError             a query is invalid
+│   ├── ImageNotFoundError     an image does not exist, or its file is gone
+│   └── UnknownModelError      the index has no such model, or several of that name
 └── EvaluationError        a dataset cannot be evaluated
 """
 
@@ -11,19 +11,19 @@ from __future__ import annotations
 
 
 class SearchError(Exception):
-    """Root of this room's errors; the message names the thing and the way out."""
+    """Base class. Each message names the value or file, and says what to do."""
 
 
 class QueryError(SearchError):
-    """The query cannot be answered as it stands."""
+    """A query is invalid."""
 
 
 class ImageNotFoundError(QueryError):
-    """There is no such image, or its file is gone."""
+    """An image does not exist, or its file is gone."""
 
 
 class UnknownModelError(QueryError):
-    """The index holds no such model, or more than one of that name."""
+    """The index has no such model, or several of that name."""
 
 
 class EvaluationError(SearchError):

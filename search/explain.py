@@ -1,4 +1,4 @@
-"""What the model looked at: each word's attention laid over the picture."""
+"""Explain a match: the attention of each word as a heat map over the picture."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from encoders import Floats
 _STOPS = np.array(
     [[13, 8, 35], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], np.float32
 )
-"""Six samples of matplotlib's perceptually uniform colour map `inferno`, from dark to bright."""
+"""Six samples of matplotlib's perceptually uniform colour map `inferno`, dark to bright."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A picture, the words of a sentence, and where each was seen.
+    """A picture, the words of a sentence, and the attention of each word over the picture.
 
     Shape:
-        - weights: (W, H, W'), each word's grid sums to 1.
+        - weights: (W, H, W'), non-negative; the grid of each of W words sums to 1.
     """
 
     words: tuple[str, ...]
@@ -28,12 +28,16 @@ class Explanation:
     image: Image.Image
 
     def overlay(self, word: int, *, size: int = 320) -> Image.Image:
-        """The picture with one word's attention laid over it, the longer side `size` pixels.
+        """Draw the heat map of one word over the picture.
 
-        The strength is relative to an even look at everything: what got less than its share stays dark.
+        Brightness is relative to uniform attention: cells with less than half of that stay dark.
+
+        Args:
+            word: index of the word in `words`.
+            size: pixels of the longer side.
         """
         picture = _fit(self.image, size)
-        grid = self.weights[word] * self.weights[word].size  # 1 is an even share
+        grid = self.weights[word] * self.weights[word].size  # 1 is uniform attention
         strength = np.clip((grid - 0.5) / max(float(grid.max()) - 0.5, 1e-6), 0, 1)
         heat = Image.fromarray((strength * 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
         amount: Floats = np.asarray(heat, np.float32)[..., None] / np.float32(255)
@@ -42,7 +46,7 @@ class Explanation:
         return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
 
     def sheet(self, *, size: int = 320, columns: int = 4) -> Image.Image:
-        """One picture with the original first, then a captioned panel for each word."""
+        """Draw one picture of labelled panels: the original, then the heat map of each word."""
         panels = [(_fit(self.image, size), "the picture")]
         panels += [(self.overlay(i, size=size), word) for i, word in enumerate(self.words)]
         font = _font(max(14, size // 16))
@@ -67,9 +71,9 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
 
 
 def _colour(amount: Floats) -> Floats:
-    """Amounts (H, W) in [0, 1] → colours (H, W, 3)."""
-    places = np.linspace(0, 1, len(_STOPS))
-    return np.stack([np.interp(amount, places, _STOPS[:, c]) for c in range(3)], axis=-1).astype(np.float32)
+    """Map amounts (H, W) in [0, 1] to colours (H, W, 3)."""
+    positions = np.linspace(0, 1, len(_STOPS))
+    return np.stack([np.interp(amount, positions, _STOPS[:, c]) for c in range(3)], axis=-1).astype(np.float32)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -1,4 +1,4 @@
-"""The time of each stage of a query."""
+"""Measure the time of each stage of a query."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Collects milliseconds by stage; `total` runs from its making."""
+    """Collects milliseconds by stage; `total` is the time since it was created."""
 
     def __init__(self) -> None:
-        self._began = time.perf_counter()
+        self._start = time.perf_counter()
         self._stages: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage; one that runs twice adds up."""
-        began = time.perf_counter()
+        """Time the block as a stage; repeated stages add up."""
+        start = time.perf_counter()
         try:
             yield
         finally:
-            self._stages[name] = self._stages.get(name, 0.0) + 1000 * (time.perf_counter() - began)
+            self._stages[name] = self._stages.get(name, 0.0) + 1000 * (time.perf_counter() - start)
 
     def milliseconds(self) -> dict[str, float]:
-        """Every stage so far, and the total."""
-        total = 1000 * (time.perf_counter() - self._began)
+        """Milliseconds of every stage so far, and of the total."""
+        total = 1000 * (time.perf_counter() - self._start)
         return {name: round(value, 2) for name, value in {**self._stages, "total": total}.items()}

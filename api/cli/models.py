@@ -15,7 +15,7 @@ from indexer import Catalog, add_model, remove_model, switch_model
 from indexer.models import AddReport, ModelState, find_model, model_states
 from search import compare_models
 from search.active_model import load_model
-from search.evaluation.compare import Compared, Comparison
+from search.evaluation.compare import Comparison, ModelResult
 
 from .index import SHOWN_FAILURES
 from .interrupt import stop_on_interrupt
@@ -250,12 +250,12 @@ def _print_comparison(comparison: Comparison) -> None:
     print_table(table)
 
 
-def _recalls(model: Compared, way: str, stage: str) -> str:
+def _recalls(model: ModelResult, way: str, stage: str) -> str:
     recalls: Recalls = getattr(model.evaluation, way)[stage]
     return f"{recalls.r1:.1f} / {recalls.r5:.1f} / {recalls.r10:.1f}"
 
 
-def _agreement(model: Compared, stage: str) -> str:
+def _agreement(model: ModelResult, stage: str) -> str:
     return "" if model.agreement is None else f"{model.agreement[stage]:.1f} %"
 
 

@@ -1,1 +1,1 @@
-"""How good a model is: recall on captioned datasets, and models compared on an index."""
+"""Evaluate models: recall on captioned datasets, and comparison of the models of an index."""

@@ -1,4 +1,4 @@
-"""Models of one index compared on the user's own pictures: how well each finds them, and how fast."""
+"""Compare the models of an index on its own images: recall or agreement, and speed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from encoders import Encoder, ImageFeatures, Pixels, caption_bank
+from encoders import Encoder, ImageFeatures, Pixels, TextFeatures, caption_bank
 from encoders.progress import Progress, no_progress
 from encoders.recall import Ranks
 from indexer import Catalog, open_image
@@ -27,21 +27,27 @@ from indexer.pictures.decode import reading_size
 from ..engine import SearchEngine
 from ..errors import EvaluationError
 from ..model_index import ModelIndex
-from .evaluate import Evaluation, encode_texts, measure
+from .evaluate import Evaluation, encode_texts, measure_recall
 
 TOP = 10
-BANK_LINES = 200
+"""Hits per query on which agreement is measured."""
+
+BANK_QUERIES = 200
+"""Captions of the bank used as queries if the images have no captions."""
+
 TIMED_QUERIES = 20
-TIMED_IMAGES, WARM_UP = 64, 4
+TIMED_IMAGES, WARM_UP_IMAGES = 64, 4
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One model.
+class ModelResult:
+    """The results of one model.
 
-    `evaluation` is recall on the pictures' own captions; `agreement` says, where there are none, how many percent of
-    the first ten pictures it shares with the first model, over lines of the caption bank. `images_per_second` is None
-    where no picture's file can be read.
+    - `evaluation` is recall on the images' own captions; None if they have none.
+    - `agreement` is used instead: the percentage of the top 10 hits shared with the first model, for captions of the
+      bank as queries, by stage.
+    - `ms_per_query` is a median.
+    - `images_per_second` includes reading the files; None if none can be read.
     """
 
     name: str
@@ -54,24 +60,34 @@ class Compared:
     bytes_per_image: int
 
     def as_dict(self) -> dict[str, Any]:
-        """The model as JSON types."""
-        found = None if self.evaluation is None else self.evaluation.as_dict()
-        ways = {way: None if found is None else found[way] for way in ("text_to_image", "image_to_text")}
-        document = asdict(self)
-        del document["evaluation"]
-        return {key: document.pop(key) for key in ("name", "fingerprint", "active")} | ways | document
+        """The results as JSON types."""
+        evaluation = {} if self.evaluation is None else self.evaluation.as_dict()
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "active": self.active,
+            "text_to_image": evaluation.get("text_to_image"),
+            "image_to_text": evaluation.get("image_to_text"),
+            "agreement": self.agreement,
+            "ms_per_query": self.ms_per_query,
+            "images_per_second": self.images_per_second,
+            "bytes_per_image": self.bytes_per_image,
+        }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was compared: so many images and sentences, the top `depth` reranked."""
+    """The results of all models, and the sample of images and texts they were measured on.
+
+    `own_captions` says whether the texts are the images' own captions, or captions of the bank.
+    """
 
     n_images: int
     n_texts: int
     own_captions: bool
     depth: int
     seed: int
-    models: tuple[Compared, ...]
+    models: tuple[ModelResult, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as JSON types."""
@@ -79,13 +95,15 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """The same for every model: images, sentences, and whose caption each is (none: lines of a bank)."""
+class _Sample:
+    """The images and texts that every model is measured on.
+
+    `image_of` is the row of each text's image; None if the texts are captions of the bank.
+    """
 
     ids: Ids
     texts: tuple[str, ...]
     image_of: Ranks | None
-    depth: int
 
 
 def compare_models(
@@ -100,48 +118,57 @@ def compare_models(
 ) -> Comparison:
     """Compare models on a sample of the images that all of them have embedded.
 
-    Pictures are not encoded anew, their stored embeddings are ranked. Sentences are, for a query is not what is stored:
-    strange words weigh otherwise in it.
+    Image embeddings are read from the index. Captions are encoded again, because the query vector of a sentence differs
+    from the vector stored for it as a caption: it weights unfamiliar words differently.
 
     Args:
         catalog: an open index.
-        models: which of its models; the others are told how far they agree with the first.
-        load: gives a model; one is held at a time.
-        sample: how many images at most.
-        depth: how many candidates are reranked.
-        seed: chooses the sample.
-        progress: called with the phase, how much is done, and out of how much.
+        models: the models to compare; agreement is with the first one.
+        load: loads a model; one is in memory at a time.
+        sample: maximum number of images.
+        depth: number of candidates to rerank.
+        seed: seed of the sample.
+        progress: called as work goes on.
 
     Raises:
-        EvaluationError: no image is embedded by all of the models, or a number is below 1.
+        EvaluationError: no image is embedded by all models, or a number is below 1.
     """
     if min(sample, depth) < 1:
         raise EvaluationError(f"sample and depth must be at least 1, not {sample} and {depth}")
-    task = _task(catalog, models, sample, depth, seed)
-    compared: list[Compared] = []
-    first: dict[str, Ids] = {}
+    chosen = _choose(catalog, models, sample, seed)
+    results: list[ModelResult] = []
+    first_top: dict[str, Ids] = {}
     for model in models:
-        encoder, seen = load(model), catalog.for_model(model.name, model.fingerprint)
-        vectors, regions = features_of(seen, Kind.IMAGE, task.ids.tolist())
+        encoder, view = load(model), catalog.for_model(model.name, model.fingerprint)
+        vectors, regions = features_of(view, Kind.IMAGE, chosen.ids.tolist())
         images, evaluation, agreement = ImageFeatures(vectors, np.stack(regions)), None, None
 
         def report(phase: str, done: int, total: int, name: str = model.name) -> None:
             progress(f"{name}: {phase}", done, total)
 
-        if task.image_of is not None:
-            texts = encode_texts(task.texts, encoder, report)
-            evaluation = measure(encoder, images, texts, task.image_of, depth=depth, progress=report)
+        texts = encode_texts(chosen.texts, encoder, report)
+        if chosen.image_of is not None:
+            evaluation = measure_recall(encoder, images, texts, chosen.image_of, depth=depth, progress=report)
         else:
-            best = _best(encoder, images, task, report)
-            first = first or best
-            agreement = {stage: _shared(first[stage], best[stage]) for stage in best}
-        speed = _speed(seen, encoder, task)
-        compared.append(Compared(model.name, model.fingerprint, model.active, evaluation, agreement, *speed))
-    return Comparison(len(task.ids), len(task.texts), task.image_of is not None, depth, seed, tuple(compared))
+            top = _top(encoder, images, texts, depth, report)
+            first_top = first_top or top
+            agreement = {stage: _overlap(first_top[stage], top[stage]) for stage in top}
+        result = ModelResult(
+            model.name,
+            model.fingerprint,
+            model.active,
+            evaluation,
+            agreement,
+            ms_per_query=_ms_per_query(view, encoder, depth),
+            images_per_second=_images_per_second(view, encoder, chosen.ids.tolist()),
+            bytes_per_image=round(bytes_per_item(view, Kind.IMAGE)),
+        )
+        results.append(result)
+    return Comparison(len(chosen.ids), len(chosen.texts), chosen.image_of is not None, depth, seed, tuple(results))
 
 
-def _task(catalog: Catalog, models: Sequence[EncoderRow], sample: int, depth: int, seed: int) -> _Task:
-    """A sample of the images with captions of their own, or where there is none, of all, with lines of the bank."""
+def _choose(catalog: Catalog, models: Sequence[EncoderRow], sample: int, seed: int) -> _Sample:
+    """Sample images with captions; if there are none, sample all images, and captions of the bank."""
     common: Ids = np.array(sorted(content_hashes(catalog).values()), np.int64)
     for model in models:
         common = np.setdiff1d(common, unembedded_ids(catalog.for_model(model.name, model.fingerprint), Kind.IMAGE))
@@ -150,64 +177,60 @@ def _task(catalog: Catalog, models: Sequence[EncoderRow], sample: int, depth: in
             f"no image in {catalog.directory} is embedded by all of: {', '.join(model.name for model in models)}; "
             "embed them with: crosslook models add MODEL_DIR"
         )
-    own = [
-        pair
-        for source in catalog_stats(catalog).captions
-        if source != "bank"
-        for pair in caption_texts(catalog, source)
-    ]
     texts: dict[int, set[str]] = {}
-    for image_id, text in own:
-        if image_id is not None:
-            texts.setdefault(image_id, set()).add(text)
+    for source in catalog_stats(catalog).captions:
+        for image_id, text in caption_texts(catalog, source):
+            if image_id is not None:
+                texts.setdefault(image_id, set()).add(text)
     rng = np.random.default_rng(seed)
     captioned = np.intersect1d(common, np.array(sorted(texts), np.int64))
-    chosen = captioned if len(captioned) else common
-    ids = np.sort(rng.choice(chosen, min(sample, len(chosen)), replace=False))
+    population = captioned if len(captioned) else common
+    ids = np.sort(rng.choice(population, min(sample, len(population)), replace=False))
     if not len(captioned):
         bank = caption_bank()
-        lines = sorted(rng.choice(len(bank), min(BANK_LINES, len(bank)), replace=False).tolist())
-        return _Task(ids, tuple(bank[line] for line in lines), None, depth)
+        rows = sorted(rng.choice(len(bank), min(BANK_QUERIES, len(bank)), replace=False).tolist())
+        return _Sample(ids, tuple(bank[row] for row in rows), None)
     pairs = [(row, text) for row, image_id in enumerate(ids.tolist()) for text in sorted(texts[image_id])]
-    return _Task(ids, tuple(text for _, text in pairs), np.array([row for row, _ in pairs], np.int64), depth)
+    return _Sample(ids, tuple(text for _, text in pairs), np.array([row for row, _ in pairs], np.int64))
 
 
-def _best(encoder: Encoder, images: ImageFeatures, task: _Task, progress: Progress) -> dict[str, Ids]:
-    """Rows of the first ten images for each sentence, (M, 10), as retrieved and as reranked."""
-    queries = encoder.query(encode_texts(task.texts, encoder, progress))
+def _top(
+    encoder: Encoder, images: ImageFeatures, texts: TextFeatures, depth: int, progress: Progress
+) -> dict[str, Ids]:
+    """Rows of the top 10 images for each text, (M, 10), by stage."""
+    queries = encoder.query(texts)
     similarities = queries.vectors @ images.vectors.T
-    found: dict[str, list[Ids]] = {"retrieval": [], "reranked": []}
+    top: dict[str, list[Ids]] = {"retrieval": [], "reranked": []}
     for row, scores in enumerate(similarities):
-        top = np.argsort(-scores, kind="stable")[: max(TOP, task.depth)]
-        depth = top[: task.depth]
-        order = np.argsort(-encoder.match_images(queries.take([row]), images.take(depth)).scores, kind="stable")
-        found["retrieval"].append(top[:TOP])
-        found["reranked"].append(np.concatenate([depth[order], top[task.depth :]])[:TOP])
+        retrieved = np.argsort(-scores, kind="stable")[: max(TOP, depth)]
+        candidates = retrieved[:depth]
+        order = np.argsort(-encoder.match_images(queries.take([row]), images.take(candidates)).scores, kind="stable")
+        top["retrieval"].append(retrieved[:TOP])
+        top["reranked"].append(np.concatenate([candidates[order], retrieved[depth:]])[:TOP])
         progress("reranking images", row + 1, len(similarities))
-    return {stage: np.stack(rows) for stage, rows in found.items()}
+    return {stage: np.stack(rows) for stage, rows in top.items()}
 
 
-def _shared(one: Ids, other: Ids) -> float:
-    """How many percent of each row's members are the same."""
+def _overlap(one: Ids, other: Ids) -> float:
+    """The mean percentage of each row's values that the other's row contains."""
     return round(100 * float(np.mean([len(np.intersect1d(a, b)) / len(a) for a, b in zip(one, other, strict=True)])), 1)
 
 
-def _speed(seen: Catalog, encoder: Encoder, task: _Task) -> tuple[float, float | None, int]:
-    """Milliseconds a query (median), images a second with decoding, bytes an image in the catalog."""
-    engine = SearchEngine(ModelIndex(seen, lambda: encoder))
+def _ms_per_query(view: Catalog, encoder: Encoder, depth: int) -> float:
+    """Median milliseconds of a search."""
+    engine = SearchEngine(ModelIndex(view, lambda: encoder))
     times = []
     for text in caption_bank()[: TIMED_QUERIES + 1]:
-        began = time.perf_counter()
-        engine.search_images(text, depth=task.depth)
-        times.append(1000 * (time.perf_counter() - began))
-    del times[0]  # it loaded what the others needed
-    rate = _images_per_second(seen, encoder, task.ids[: TIMED_IMAGES + WARM_UP].tolist())
-    return round(statistics.median(times), 1), rate, round(bytes_per_item(seen, Kind.IMAGE))
+        start = time.perf_counter()
+        engine.search_images(text, depth=depth)
+        times.append(1000 * (time.perf_counter() - start))
+    return round(statistics.median(times[1:]), 1)  # the first one also loads the index
 
 
-def _images_per_second(seen: Catalog, encoder: Encoder, ids: list[int]) -> float | None:
-    """How fast pictures are read and encoded, in batches of 32; None where no file can be read."""
-    paths = [record.path for record in images_by_id(seen, ids).values() if record.path is not None]
+def _images_per_second(view: Catalog, encoder: Encoder, ids: list[int]) -> float | None:
+    """Images read and encoded per second, in batches of 32; None if no file can be read."""
+    records = images_by_id(view, ids[: TIMED_IMAGES + WARM_UP_IMAGES]).values()
+    paths = [record.path for record in records if record.path is not None]
 
     def read(path: Path) -> Pixels | None:
         try:
@@ -215,16 +238,16 @@ def _images_per_second(seen: Catalog, encoder: Encoder, ids: list[int]) -> float
         except DecodeError:
             return None
 
-    def encode(part: Sequence[Path]) -> int:
-        pictures = [found for found in pool.map(read, part) if found is not None]
-        if pictures:
-            encoder.encode_images(np.stack(pictures))
-        return len(pictures)
+    def encode(batch: Sequence[Path]) -> int:
+        pixels = [prepared for prepared in pool.map(read, batch) if prepared is not None]
+        if pixels:
+            encoder.encode_images(np.stack(pixels))
+        return len(pixels)
 
     with ThreadPoolExecutor(4) as pool:
-        encode(paths[:WARM_UP])
-        timed = paths[WARM_UP:] or paths
-        began = time.perf_counter()
-        count = sum(encode(timed[start : start + 32]) for start in range(0, len(timed), 32))
-        seconds = time.perf_counter() - began
+        encode(paths[:WARM_UP_IMAGES])
+        timed = paths[WARM_UP_IMAGES:] or paths
+        start = time.perf_counter()
+        count = sum(encode(timed[first : first + 32]) for first in range(0, len(timed), 32))
+        seconds = time.perf_counter() - start
     return round(count / seconds, 1) if count else None

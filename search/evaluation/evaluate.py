@@ -1,4 +1,4 @@
-"""Recall of a model on a captioned dataset, of the towers alone and after reranking."""
+"""Measure the recall of a model on a captioned dataset, before and after reranking."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..errors import EvaluationError
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Both directions, before and after reranking the top `depth`."""
+    """Recall in both directions, before (`retrieval`) and after (`reranked`) reranking the top `depth` candidates."""
 
     n_images: int
     n_captions: int
@@ -33,9 +33,13 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """The evaluation as JSON types."""
-        ways = {"text_to_image": self.text_to_image, "image_to_text": self.image_to_text}
-        figures = {way: {stage: recalls._asdict() for stage, recalls in stages.items()} for way, stages in ways.items()}
-        return {"n_images": self.n_images, "n_captions": self.n_captions, "depth": self.depth, **figures}
+        return {
+            "n_images": self.n_images,
+            "n_captions": self.n_captions,
+            "depth": self.depth,
+            "text_to_image": {stage: recalls._asdict() for stage, recalls in self.text_to_image.items()},
+            "image_to_text": {stage: recalls._asdict() for stage, recalls in self.image_to_text.items()},
+        }
 
 
 def evaluate(
@@ -46,29 +50,29 @@ def evaluate(
     batch_size: int = 32,
     progress: Progress = no_progress,
 ) -> Evaluation:
-    """Measure recall. Vectors and states are rounded as an index stores them, so the figures are those of a search.
+    """Measure recall on a dataset.
 
-    Text to image ranks all images for each caption; image to text takes the best rank among an image's own
-    captions; reranking reorders the top `depth` only.
+    Vectors and states are rounded as an index stores them, so the results are those of a search. Text to image ranks
+    all images for each caption; image to text takes the best rank of an image's captions.
 
     Args:
-        dataset: pictures with captions, one split of them.
+        dataset: one split of a captioned dataset.
         encoder: the model.
-        depth: how many candidates are reranked.
-        batch_size: pictures in one forward pass.
-        progress: called with the phase, how much is done, and out of how much.
+        depth: number of candidates to rerank.
+        batch_size: images per forward pass.
+        progress: called as work goes on.
 
     Raises:
-        EvaluationError: a depth below 1, or a picture that cannot be read.
+        EvaluationError: the depth is below 1, or an image cannot be read.
     """
     if depth < 1:
         raise EvaluationError(f"depth must be at least 1, not {depth}")
-    image_of = np.repeat(np.arange(len(dataset.examples)), [len(e.captions) for e in dataset.examples])
+    image_of = np.repeat(np.arange(len(dataset.examples)), [len(example.captions) for example in dataset.examples])
     images, texts = encode_dataset(dataset, encoder, batch_size=batch_size, progress=progress)
-    return measure(encoder, images, texts, image_of, depth=depth, progress=progress)
+    return measure_recall(encoder, images, texts, image_of, depth=depth, progress=progress)
 
 
-def measure(
+def measure_recall(
     encoder: Encoder,
     images: ImageFeatures,
     texts: TextFeatures,
@@ -77,13 +81,22 @@ def measure(
     depth: int,
     progress: Progress = no_progress,
 ) -> Evaluation:
-    """Measure recall over pictures and captions that are encoded already, as `evaluate` does.
+    """Measure recall as `evaluate` does, on images and captions that are already encoded.
+
+    Args:
+        encoder: the model.
+        images: features of N images.
+        texts: features of M captions.
+        image_of: the row of each caption's image; every image has at least one caption.
+        depth: number of candidates to rerank.
+        progress: called as work goes on.
 
     Shape:
-        - images: N of them; texts: M of them; image_of: (M,), the row of each caption's image, each at least once.
+        - image_of: (M,).
     """
     queries = encoder.query(texts)
-    for_text, for_image = queries.vectors @ images.vectors.T, texts.vectors @ images.vectors.T  # (M, N)
+    text_to_image = queries.vectors @ images.vectors.T  # (M, N)
+    image_to_text = texts.vectors @ images.vectors.T  # (M, N)
 
     def match_images(caption: int, candidates: Ranks) -> MatchScores:
         return encoder.match_images(queries.take([caption]), images.take(candidates))
@@ -92,30 +105,35 @@ def measure(
         return encoder.match_captions(images.take([image]), texts.take(candidates))
 
     reranked_images = np.empty(len(image_of), np.int64)
-    for c, order in enumerate(_orders(for_text)):
-        rank = _reordered(order, depth, match_images, c)
-        reranked_images[c] = int(np.flatnonzero(rank == image_of[c])[0])
-        progress("reranking images", c + 1, len(image_of))
+    for caption, order in enumerate(_orders(text_to_image)):
+        reranked = _reranked(order, depth, match_images, caption)
+        reranked_images[caption] = int(np.flatnonzero(reranked == image_of[caption])[0])
+        progress("reranking images", caption + 1, len(image_of))
     reranked_texts = np.empty(len(images.vectors), np.int64)
-    for i, order in enumerate(_orders(for_image.T)):
-        rank = _reordered(order, depth, match_captions, i)
-        reranked_texts[i] = int(np.flatnonzero(image_of[rank] == i)[0])
-        progress("reranking captions", i + 1, len(images.vectors))
-    ranks = {
-        "text_to_image": {"retrieval": text_to_image_ranks(for_text, image_of), "reranked": reranked_images},
-        "image_to_text": {"retrieval": image_to_text_ranks(for_image, image_of), "reranked": reranked_texts},
-    }
-    recalls = {way: {stage: Recalls.of(r).rounded() for stage, r in stages.items()} for way, stages in ranks.items()}
-    return Evaluation(len(images.vectors), len(image_of), depth, **recalls)
+    for image, order in enumerate(_orders(image_to_text.T)):
+        reranked = _reranked(order, depth, match_captions, image)
+        reranked_texts[image] = int(np.flatnonzero(image_of[reranked] == image)[0])
+        progress("reranking captions", image + 1, len(images.vectors))
+    return Evaluation(
+        len(images.vectors),
+        len(image_of),
+        depth,
+        text_to_image=_recalls(text_to_image_ranks(text_to_image, image_of), reranked_images),
+        image_to_text=_recalls(image_to_text_ranks(image_to_text, image_of), reranked_texts),
+    )
+
+
+def _recalls(retrieval: Ranks, reranked: Ranks) -> dict[str, Recalls]:
+    return {"retrieval": Recalls.of(retrieval).rounded(), "reranked": Recalls.of(reranked).rounded()}
 
 
 def encode_dataset(
     dataset: Dataset, encoder: Encoder, *, batch_size: int = 32, progress: Progress = no_progress
 ) -> tuple[ImageFeatures, TextFeatures]:
-    """Encode the pictures and captions of one split, rounded as an index stores them.
+    """Encode the images and captions of a dataset, rounded as an index stores them.
 
     Raises:
-        EvaluationError: a picture that cannot be read.
+        EvaluationError: an image cannot be read.
     """
     captions = [caption for example in dataset.examples for caption in example.captions]
     vectors, regions = _encode_images(dataset, encoder, batch_size, progress)
@@ -123,12 +141,13 @@ def encode_dataset(
 
 
 def _orders(similarities: Floats) -> Iterator[Ranks]:
-    """The order of retrieval, a row at a time."""
+    """Yield for each row its columns, the most similar first."""
     for row in similarities:
         yield np.argsort(-row, kind="stable")
 
 
-def _reordered(order: Ranks, depth: int, match: Callable[[int, Ranks], MatchScores], query: int) -> Ranks:
+def _reranked(order: Ranks, depth: int, match: Callable[[int, Ranks], MatchScores], query: int) -> Ranks:
+    """Reorder the first `depth` candidates of a query by their match scores."""
     top = order[:depth]
     best_first = np.argsort(-match(query, top).scores, kind="stable")
     return np.concatenate([top[best_first], order[depth:]])
@@ -141,8 +160,8 @@ def _encode_images(dataset: Dataset, encoder: Encoder, batch_size: int, progress
     examples = dataset.examples
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(examples), batch_size):
-            part = examples[start : start + batch_size]
-            pixels = np.stack(list(pool.map(lambda example: _pixels(example, encoder), part)))
+            batch = examples[start : start + batch_size]
+            pixels = np.stack(list(pool.map(lambda example: _pixels(example, encoder), batch)))
             features = encoder.encode_images(pixels)
             vectors.append(_as_stored(features.vectors))
             regions += [unpack_states(pack_states(grid)) for grid in features.regions]
@@ -154,7 +173,7 @@ def _pixels(example: Example, encoder: Encoder) -> Pixels:
     try:
         return encoder.prepare(open_image(example.image))
     except DecodeError as exc:
-        raise EvaluationError(f"{example.image}: {exc}; mend it or take it out of the dataset") from exc
+        raise EvaluationError(f"{example.image}: {exc}; repair the file, or remove it from the dataset") from exc
 
 
 def encode_texts(texts: Sequence[str], encoder: Encoder, progress: Progress = no_progress) -> TextFeatures:

@@ -15,7 +15,7 @@ from encoders.features import pack_states, unpack_states
 from encoders.recall import Ranks, Recalls
 from search import evaluate
 from search.errors import EvaluationError
-from search.evaluation.evaluate import measure
+from search.evaluation.evaluate import measure_recall
 from tests.conftest import Paint
 from tests.fakes import COLOURS, FakeEncoder
 
@@ -145,6 +145,6 @@ def test_ties_keep_the_order_of_retrieval_and_that_the_order_of_the_dataset(
         return of(each)
 
     monkeypatch.setattr(Recalls, "of", noted)
-    measure(FakeEncoder(reverse_rerank=reverse), images, texts, np.arange(60), depth=depth)
+    measure_recall(FakeEncoder(reverse_rerank=reverse), images, texts, np.arange(60), depth=depth)
     behind_all, in_order = [29] * 60, [30 * reverse + i // 2 for i in range(60)]
     assert ranks == [behind_all, in_order, behind_all, in_order]
