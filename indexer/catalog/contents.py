@@ -1,4 +1,4 @@
-"""The index as a whole: counts, roots, failures, and a stamp that tells whether it changed."""
+"""The index as a whole: counts, roots, failures, and a stamp that changes with its images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from .records import (
 
 
 def catalog_state(catalog: Catalog) -> tuple[object, ...]:
-    """A stamp that changes when images or their locations come, go or change; constant time."""
+    """A stamp that changes when this model's image vectors, or any location, do; constant time.
+
+    Captions and other models do not change it, unlike `facets_state`: duplicates do not depend on them.
+    """
     return vector_stamp(catalog, Kind.IMAGE), int(catalog.rows(select(schema.edition.c.count))[0][0])  # type: ignore[call-overload]  # a number
 
 

@@ -69,9 +69,9 @@ def facets(catalog: Catalog, where: Sequence[str] = ()) -> Facets:
 
 
 def facets_state(catalog: Catalog) -> tuple[object, ...]:
-    """A value that changes whenever facets may: with every change to a location, an image or a caption.
+    """A stamp that changes whenever facets may: with every location, image or caption.
 
-    A caption is written and removed together with its embedding, so the tallies of all models cover captions too.
+    A caption is written and deleted together with its embeddings, so the tallies of all models cover captions too.
     """
     rows = (*catalog.rows(select(schema.edition)), *catalog.rows(select(schema.tally)))
     return tuple(tuple(row) for row in rows)

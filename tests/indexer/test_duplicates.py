@@ -91,7 +91,7 @@ def test_thumbnails_of_few_images_are_held(
 ) -> None:
     """However many pairs are compared; copies that lie far apart are read once all the same."""
     monkeypatch.setattr("indexer.duplicates.PAIRS", 2)
-    monkeypatch.setattr("indexer.duplicates.HELD", 8)
+    monkeypatch.setattr("indexer.duplicates.CACHED", 8)
     for size in (40, 44, 48):
         for seed in range(12):
             mosaic(tmp_path / "pictures" / f"{size} {seed}.png", seed, size=(size, size))
