@@ -1,4 +1,4 @@
-"""Which model answers: a given one, or whichever is active in the index when a query comes."""
+"""The model that answers a query: a given one, or the one that is active in the index at the time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from indexer.models import model_directory
 from .model_index import ModelIndex, find_row
 
 OTHERS = 1
-"""Models that stay loaded beside the active one."""
+"""Number of models that stay loaded beside the active one."""
 
 
 class ActiveModel:
-    """Follows the index's active model.
+    """Follows the active model of an index.
 
-    Each model has a `ModelIndex` with its own vectors, so one answer never mixes two models: a running query ends with
-    the model it began with, and later ones wait until the new model is loaded.
+    Each model has its own `ModelIndex`, so no answer mixes two models: a running query ends with the model it started
+    with, and later ones wait until the new model is loaded.
     """
 
     def __init__(self, catalog: Catalog, device: str = "auto", workers: int = 1) -> None:
@@ -32,18 +32,18 @@ class ActiveModel:
         self._others: dict[EncoderRow, ModelIndex] = {}
 
     def current(self) -> ModelIndex:
-        """The active model, opened anew when another one has become active."""
+        """The active model; opens it if another one was active before."""
         active = self.catalog.active_encoder()
         with self._lock:
             if self._current is None or active != self._row:
-                self._current, self._row = self._opened(active), active
+                self._current, self._row = self._open(active), active
             return self._current
 
     def named(self, name: str) -> ModelIndex:
-        """Any model of the index; beside the active one, the last `OTHERS` that were asked for stay loaded.
+        """Any model of the index. The last `OTHERS` requested models stay loaded beside the active one.
 
         Raises:
-            UnknownModelError: there is none of that name or fingerprint prefix, or several.
+            UnknownModelError: no model has that name or fingerprint prefix, or several do.
         """
         row, current = find_row(self.catalog, name), self.current()
         if row == self._row:
@@ -56,7 +56,7 @@ class ActiveModel:
             self._others = dict([*self._others.items(), (row, model)][-OTHERS:])
             return model
 
-    def _opened(self, active: EncoderRow | None) -> ModelIndex:
+    def _open(self, active: EncoderRow | None) -> ModelIndex:
         if active is None:
             return ModelIndex(self.catalog, lambda: self._load(self.catalog.active_encoder()))
         catalog = self.catalog.for_model(active.name, active.fingerprint)
@@ -72,7 +72,7 @@ class ActiveModel:
 def open_models(
     path: Path, encoder: Encoder | None, model: Path | None, *, device: str, workers: int
 ) -> ModelIndex | ActiveModel:
-    """Open an index for a loaded model, for the model in a directory, or else for whichever model is active.
+    """Open an index for a loaded model, for the model in a directory, or else for its active model.
 
     Raises:
         IndexNotFoundError, CatalogVersionError, CatalogError: the index cannot be used.
@@ -88,12 +88,12 @@ def open_models(
 
 
 def load_model(catalog: Catalog, row: EncoderRow | None, *, device: str = "auto", workers: int = 1) -> Encoder:
-    """Load a model of an index from its directory; the base model for an index that has no model yet.
+    """Load a model of an index from its directory; for an index without a model, the base model.
 
     Raises:
-        ModelError: the directory is gone.
-        EncoderMismatchError: the directory holds another model.
-        CheckpointError: the directory holds no usable model.
+        ModelError: the directory does not exist any more.
+        EncoderMismatchError: the directory contains another model.
+        CheckpointError: the directory contains no usable model.
     """
     encoder = load_encoder(model_directory(catalog, row), device=device, workers=workers)
     if row is not None and encoder.fingerprint != row.fingerprint:

@@ -1,4 +1,4 @@
-"""The answers of a search. `as_dict` is the JSON that the command line and the HTTP API print."""
+"""The answers of searches. `as_dict` gives the JSON of the command line and the HTTP API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 class Hit:
     """An image of an answer.
 
-    - `score` orders the hits: the rerank score, or the retrieval score beyond the reranked depth.
+    - `score` orders the hits: the rerank score, or beyond the reranked depth the retrieval score.
     - `retrieval_score` is the cosine between the image and the query, in [-1, 1]. `retrieval_rank` is the rank before
       reranking, from 1.
     - `rerank_score` is comparable within one answer. It takes everything in the query into account: the sentence, the
@@ -20,9 +20,9 @@ class Hit:
       picture in the query changes the order but not the probability; keywords that the image's names and captions
       contain raise it; excluded words can only lower it. So with a picture or excluded words, probabilities need not
       fall from hit to hit. Like the rerank score it is None beyond the reranked depth.
-    - `sources` says how the image was found: `vector` if it is among the nearest, `name` and `caption` if a file or
-      folder name or a caption contains words of the query, which are `matched`.
-    - `path` is None for an image whose files are all gone. `width` and `height` are pixels of the upright picture.
+    - `sources` says how the image was found: `vector` if it is among the nearest, `name` if the name of a file or
+      folder contains keywords of the query, `caption` if a caption does. `matched` lists these keywords.
+    - `path` is None if all files of the image are gone. `width` and `height` are pixels of the upright picture.
     """
 
     rank: int
@@ -66,8 +66,8 @@ class CaptionHit:
 class PageStart:
     """Where the next page of an answer begins.
 
-    `shown` are the ids of the hits so far: the next page is the best of the others, whatever was deleted meanwhile.
-    `top` is the highest id when the first page was made, so that images added since change nothing. `model` is the
+    `shown` are the ids of all hits so far; the next page has the best of the others, even if images were deleted
+    meanwhile. `top` is the highest id at the time of the first page; images added later are left out. `model` is the
     fingerprint of the model that answers all pages.
     """
 
@@ -78,9 +78,9 @@ class PageStart:
 
 @dataclass(frozen=True)
 class Answer:
-    """Images for a query, best first, milliseconds by stage, and the words that were excluded.
+    """Images for a query, best first, milliseconds by stage, and the excluded phrases.
 
-    `following` is where the next page begins, None on the last page.
+    `following` is where the next page begins; None on the last page.
     """
 
     query: str

@@ -1,4 +1,4 @@
-"""Searches for captions with one model, and the caption bank that helps out an index with few captions."""
+"""Search for captions with one model. The caption bank supplements an index with few captions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .stages.rerank import Candidate, reorder
 from .timing import Stopwatch
 
 FEW = 200
-"""An index with fewer captions of its own is helped out with the bank."""
+"""An index with fewer captions of its own is searched together with the bank."""
 
 Encoded = dict[str, tuple[Floats, Floats]]
 """Vector (D,) and token states (T, C) of captions by their text."""
@@ -40,39 +40,39 @@ class CaptionSearch:
     bank: Sequence[str]
 
     def run(self, model: ModelIndex) -> CaptionAnswer:
-        """Answer it with a model."""
+        """Run the search with a model."""
         watch = Stopwatch()
         check_numbers(self.k, self.depth, None, rerank=self.rerank)
         with watch.stage("load"):
             _ = model.encoder
         with watch.stage("encode"):
-            asked = query_features(model, self.image)
+            query_image = query_features(model, self.image)
         with watch.stage("bank"):
             hidden = _hidden_captions(model)
             extra = model.bank | _encode(model, self.bank)
         with watch.stage("retrieve"):
-            candidates = self._retrieve(model, asked, hidden, extra)
+            candidates = self._retrieve(model, query_image, hidden, extra)
         if self.rerank and candidates:
             with watch.stage("rerank"):
-                candidates = _rerank(model, candidates, asked, self.depth, extra)
+                candidates = _rerank(model, candidates, query_image, self.depth, extra)
         return CaptionAnswer(describe(self.image), _hits(model.catalog, candidates, self.k), watch.milliseconds())
 
     def _retrieve(
-        self, model: ModelIndex, asked: QueryImage, hidden: Ids, extra: Encoded
+        self, model: ModelIndex, query_image: QueryImage, hidden: Ids, extra: Encoded
     ) -> list[Candidate[int | str]]:
-        """The nearest captions: stored ones by their ids, the query's own by their text."""
-        count = max(self.k, self.depth)  # more than k: images share captions, and each text is shown once
-        scores, ids = model.vectors(Kind.CAPTION).search(asked.vector[None], count, hidden=hidden)
+        """Return the nearest captions; keys are ids of stored captions, and texts of others."""
+        count = max(self.k, self.depth)  # more than k, because several captions can have one text
+        scores, ids = model.vectors(Kind.CAPTION).search(query_image.vector[None], count, hidden=hidden)
         stored = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
         candidates: list[Candidate[int | str]] = [Candidate(caption_id, score) for caption_id, score in stored]
-        candidates += [Candidate(text, float(vector @ asked.vector)) for text, (vector, _) in extra.items()]
+        candidates += [Candidate(text, float(vector @ query_image.vector)) for text, (vector, _) in extra.items()]
         return sorted(candidates, key=lambda c: -c.retrieval_score)[:count]
 
 
 def _rerank(
-    model: ModelIndex, candidates: list[Candidate[int | str]], asked: QueryImage, depth: int, extra: Encoded
+    model: ModelIndex, candidates: list[Candidate[int | str]], query_image: QueryImage, depth: int, extra: Encoded
 ) -> list[Candidate[int | str]]:
-    """Reorder the first `depth` candidates, without those that an indexer has removed since they were retrieved."""
+    """Rerank the first `depth` candidates, without those that were deleted since they were retrieved."""
     ids = [c.key for c in candidates[:depth] if isinstance(c.key, int)]
     stored, vectors, tokens = stored_features(model.catalog, Kind.CAPTION, ids)
     features: dict[int | str, tuple[Floats, Floats]] = dict(extra.items())
@@ -81,21 +81,21 @@ def _rerank(
     if not first:
         return candidates[depth:]
     texts = TextFeatures(np.stack([features[c.key][0] for c in first]), tuple(features[c.key][1] for c in first))
-    image = ImageFeatures(asked.vector[None], asked.regions[None])
+    image = ImageFeatures(query_image.vector[None], query_image.regions[None])
     return reorder(first + candidates[depth:], model.encoder.match_captions(image, texts))
 
 
 def _hidden_captions(model: ModelIndex) -> Ids:
-    """Ids of the captions to leave out: the bank, unless the index has few captions of its own.
+    """Return the ids of captions to leave out: the bank's, unless the index has few captions of its own.
 
-    The bank is embedded when it is first needed, and stored unless the catalog cannot be written.
+    The bank is embedded when first needed, and stored if the catalog can be written.
     """
     if has_captions(model.catalog, FEW):
         return bank_ids(model.catalog)
     bank = set(caption_bank())
     with model.lock:
         ids = bank_ids(model.catalog)
-        if len(ids) < len(bank):  # none yet, or cut short by an earlier version
+        if len(ids) < len(bank):  # none yet, or only some, stored by an earlier version
             stored = {record.text for record in captions_by_id(model.catalog, ids.tolist()).values()}
             _store_bank(model, model.bank or _encode(model, sorted(bank - stored)))
     return np.empty(0, np.int64)
@@ -113,7 +113,7 @@ def _store_bank(model: ModelIndex, bank: Encoded) -> None:
 
 
 def _encode(model: ModelIndex, captions: Sequence[str]) -> Encoded:
-    """Encode captions, each text once, without those that are empty or not Unicode."""
+    """Encode captions, each text once, without empty and invalid ones."""
     texts = list(dict.fromkeys(line.strip() for line in captions if line.strip() and is_unicode(line)))
     encoded: Encoded = {}
     for positions, features in encode_in_batches(model.encoder, texts):

@@ -1,4 +1,4 @@
-"""`SearchEngine`: everything that can be asked of an index."""
+"""`SearchEngine`, the facade over every search of an index."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ R = TypeVar("R")
 
 
 class SearchEngine:
-    """Searches one index. Safe to share between threads; open once, ask often.
+    """Searches one index. Threads can share it.
 
-    The model loads with the first query that needs it: images like an indexed image need none.
+    The model is loaded by the first query that needs it; finding images similar to an indexed image does not.
     """
 
     def __init__(self, models: ModelIndex | ActiveModel) -> None:
-        """Answer with one model, or with whichever is active; `open` makes either."""
+        """Use `open`. `models` is one model, or whichever is active."""
         self._models = models
 
     @classmethod
@@ -45,15 +45,15 @@ class SearchEngine:
     ) -> SearchEngine:
         """Open the index in a directory.
 
-        Without a model, each query is answered by the model that is active when it comes. A given model must have
-        embeddings in the index, active or not, and answers all queries.
+        Without a model, the active model of the index answers each query, even if another one becomes active later. A
+        given model answers all queries, active or not; the index must have its embeddings.
 
         Args:
             path: the index directory.
             encoder: a loaded model.
             model: the directory of a model to load.
             device: where to load it: `auto`, `cpu`, `cuda`, …
-            workers: queries that the model computes side by side, see `load_encoder`.
+            workers: number of queries that the model computes in parallel, see `load_encoder`.
 
         Raises:
             IndexNotFoundError, CatalogVersionError, CatalogError: the index cannot be used.
@@ -80,7 +80,7 @@ class SearchEngine:
 
     @property
     def encoder(self) -> Encoder:
-        """The model that answers now, loaded if it is not yet.
+        """The model that answers now, loaded if necessary.
 
         Raises:
             EncoderMismatchError: the index does not hold this model.
@@ -94,14 +94,14 @@ class SearchEngine:
         return self._models.current().loaded
 
     def now(self) -> SearchEngine:
-        """An engine that stays with the model that answers now."""
+        """An engine bound to the model that answers now."""
         return self._with(self._models.current())
 
     def by_model(self, name: str) -> SearchEngine:
-        """An engine for one of the index's models, by its name or the first digits of its fingerprint.
+        """An engine bound to one of the index's models, by its name or the first digits of its fingerprint.
 
         Raises:
-            UnknownModelError: there is no such model, there are several, or this engine was opened with another.
+            UnknownModelError: no model matches, several do, or this engine was opened with another one.
         """
         return self._with(self._models.named(name))
 
@@ -121,22 +121,22 @@ class SearchEngine:
     ) -> Answer:
         """Find images for a sentence.
 
-        The pages of an answer hold what one long answer would: the same `depth` is reranked for each.
+        The pages of an answer contain the hits of one long answer, because each reranks the same `depth` candidates.
 
         Args:
             text: what to look for; `-word` and `-"two words"` are excluded.
-            image: a picture to look for as well; its embedding is added to the sentence's.
+            image: a picture to look for as well; its vector is added to the sentence's.
             without: further words to exclude.
-            k: how many hits at most.
-            depth: how many candidates are reranked, of the nearest and of those with keywords.
-            rerank: whether the cross-attention model orders them.
-            keywords: whether words of captions and of file and folder names count.
-            where: filters, all of which must hold.
+            k: maximum number of hits.
+            depth: number of candidates to rerank, of the nearest images and of those that match keywords.
+            rerank: whether to rerank.
+            keywords: whether words in captions, file names and folder names count.
+            where: filters that must all match.
             min_probability: leave out hits with a lower match probability.
-            after: `following` of the previous page, to be asked of the same model.
+            after: `following` of the previous page; must be passed to an engine with the same model.
 
         Raises:
-            QueryError: an empty or too long sentence, or a number out of its range.
+            QueryError: the sentence is empty or too long, or a number is out of range.
             FilterError: a filter does not parse.
         """
         search = ImageSearch(text, image, without, k, depth, rerank, keywords, where, min_probability, after)
@@ -145,16 +145,16 @@ class SearchEngine:
     def similar_images(
         self, image: ImageQuery, *, without: Sequence[str] = (), k: int = 10, where: Sequence[str] = ()
     ) -> Answer:
-        """Find images like an image, itself left out.
+        """Find images similar to an image, without that image itself.
 
         Args:
             image: the image.
             without: words to exclude.
-            k: how many hits at most.
-            where: filters, all of which must hold.
+            k: maximum number of hits.
+            where: filters that must all match.
 
         Raises:
-            QueryError: no such image, or not an image.
+            QueryError: the image does not exist, or is not an image.
         """
         return self._answer(lambda model: search_similar(model, image, without=without, k=k, where=where))
 
@@ -169,35 +169,35 @@ class SearchEngine:
     ) -> CaptionAnswer:
         """Find captions for an image.
 
-        They are the index's own captions; if it has fewer than `caption_search.FEW`, also those of the bank that ships
-        with the base model, which is embedded once and stored.
+        Candidates are the captions in the index. If there are fewer than `caption_search.FEW`, the caption bank that
+        ships with the base model is searched as well; it is embedded once and stored.
 
         Args:
             image: the image.
-            k: how many captions at most.
-            depth: how many candidates are reranked.
-            rerank: whether the cross-attention model orders the top `depth`.
+            k: maximum number of captions.
+            depth: number of candidates to rerank.
+            rerank: whether to rerank.
             bank: further captions to choose from, for this query only.
 
         Raises:
-            QueryError: no such image, not an image, or a number out of its range.
+            QueryError: the image does not exist or is not an image, or a number is out of range.
         """
         return self._answer(CaptionSearch(image, k, depth, rerank, bank or ()).run)
 
     def explain(self, image: ImageQuery, text: str) -> Explanation:
-        """Show where in an image each word of a sentence is seen.
+        """Show which regions of an image each word of a sentence attends to.
 
         Raises:
-            QueryError: no such image, not an image, or an unusable sentence.
+            QueryError: the image does not exist or is not an image, or the sentence is invalid.
         """
         attention = self.attention(image, text)
         return Explanation(attention.words, attention.weights, read_picture(self.catalog, image))
 
     def attention(self, image: ImageQuery, text: str) -> Attention:
-        """Where each word of a sentence is seen; opens no file for an indexed image.
+        """The attention of each word over the regions of an image; opens no file if the image is indexed.
 
         Raises:
-            QueryError: no such image, not an image, or an unusable sentence.
+            QueryError: the image does not exist or is not an image, or the sentence is invalid.
         """
         query = check_text(text)
         return self._answer(lambda model: model.encoder.attend(query, query_features(model, image).regions))
@@ -206,7 +206,7 @@ class SearchEngine:
         """The file of an indexed image.
 
         Raises:
-            ImageNotFoundError: no such image, or all its files are gone.
+            ImageNotFoundError: the image does not exist, or all its files are gone.
         """
         return image_path(self.catalog, image_id)
 
@@ -214,7 +214,7 @@ class SearchEngine:
         return self if model is self._models else SearchEngine(model)
 
     def _answer(self, search: Callable[[ModelIndex], R]) -> R:
-        """Answer a query with one model from start to end; again, with the next, if it was removed meanwhile."""
+        """Answer a query with one model; if it was removed meanwhile, repeat it with the one that is active then."""
         model = self._models.current()
         try:
             return search(model)

@@ -22,7 +22,7 @@ ImageQuery = Path | int | Image.Image
 """A file, the id of an indexed image, or a picture in memory."""
 
 READ_PIXELS = 1024
-"""The longer side that a file is decoded to at least."""
+"""Minimum pixels of the shorter side of a decoded picture, unless the file has fewer."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class QueryImage:
 
 
 def query_features(model: ModelIndex, image: ImageQuery) -> QueryImage:
-    """The features of an image: stored ones if it is indexed and unchanged, else computed from the picture.
+    """Return the features of an image: the stored ones if it is indexed and unchanged, else computed ones.
 
     Raises:
-        QueryError: no such image, or not an image.
+        QueryError: the image does not exist, or is not an image.
     """
     catalog = model.catalog
     image_id = _indexed(catalog, image) if isinstance(image, Path) else image if isinstance(image, int) else None
     if image_id is not None and catalog.active_encoder() is not None:
         ids, vectors, regions = stored_features(catalog, Kind.IMAGE, [image_id])
-        if ids:  # else it is gone, or this model has not embedded it
+        if ids:  # else it was deleted, or this model has not embedded it
             return QueryImage(vectors[0], regions[0], image_id)
     encoder = model.encoder
     features = encoder.encode_images(encoder.prepare(read_picture(catalog, image))[None])
@@ -57,10 +57,10 @@ def query_features(model: ModelIndex, image: ImageQuery) -> QueryImage:
 
 
 def read_picture(catalog: Catalog, image: ImageQuery) -> Image.Image:
-    """The picture itself, in RGB.
+    """Return the picture in RGB.
 
     Raises:
-        QueryError: no such image, or not an image.
+        QueryError: the image does not exist, or is not an image.
     """
     if isinstance(image, Image.Image):
         return image if image.mode == "RGB" else image.convert("RGB")
@@ -77,7 +77,7 @@ def image_path(catalog: Catalog, image_id: int) -> Path:
     """The file of an indexed image.
 
     Raises:
-        ImageNotFoundError: no such image, or all its files are gone.
+        ImageNotFoundError: the image does not exist, or all its files are gone.
     """
     record = images_by_id(catalog, [image_id]).get(image_id)
     if record is None:
@@ -90,7 +90,7 @@ def image_path(catalog: Catalog, image_id: int) -> Path:
 
 
 def describe(image: ImageQuery) -> str:
-    """What an answer calls the image of its query."""
+    """The text that stands for the image in an answer's `query`."""
     return "picture" if isinstance(image, Image.Image) else str(image)
 
 

@@ -1,4 +1,4 @@
-"""Searches for images with one model: by a sentence, and by an image."""
+"""Search for images with one model: by a sentence, or by an image."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .stages.retrieve import retrieve
 from .timing import Stopwatch
 
 PAGED = 1024
-"""Nearest images that pages beyond the reranked depth are cut from, unless they reach further."""
+"""Number of nearest images retrieved for pages beyond the reranked depth, unless they need more."""
 
 
 @dataclass(frozen=True)
 class _Vectors:
-    """What a query is compared by.
+    """The vectors of a query.
 
-    `sentence` is the sentence alone, which gives the match probability; `order` has the vector of sentence and picture
-    together, which decides the order; `excluded` are the excluded words, one row each.
+    `sentence` is the sentence alone, which gives the match probability. `order` has the sum of the vectors of sentence
+    and picture, which gives the order. `excluded` has one row per excluded phrase.
     """
 
     sentence: TextFeatures
@@ -56,7 +56,7 @@ class ImageSearch:
     after: PageStart | None
 
     def run(self, model: ModelIndex) -> Answer:
-        """Answer it with a model."""
+        """Run the search with a model."""
         watch = Stopwatch()
         query = parse(self.text, self.without)
         check_numbers(self.k, self.depth, self.min_probability, rerank=self.rerank)
@@ -99,13 +99,13 @@ class ImageSearch:
 def search_similar(
     model: ModelIndex, image: ImageQuery, *, without: Sequence[str], k: int, where: Sequence[str]
 ) -> Answer:
-    """Find images like an image; the arguments are those of `SearchEngine.similar_images`."""
+    """Find images similar to an image; the arguments are those of `SearchEngine.similar_images`."""
     watch = Stopwatch()
     check_numbers(k, 1, None, rerank=False)
     excluded = tuple(dict.fromkeys(check_text(words, EXCLUDED) for words in without))
     with watch.stage("encode"):
-        asked = query_features(model, image)
-        vector = asked.vector[None]
+        query_image = query_features(model, image)
+        vector = query_image.vector[None]
         if excluded:
             vector = away_from(vector, model.encoder.query(model.encoder.encode_texts(excluded)).vectors)
     with watch.stage("load"):
@@ -113,13 +113,13 @@ def search_similar(
     with watch.stage("retrieve"):
         selection = model.select(where)
         scores, ids = index.search(vector, k + 1, allowed=selection.allowed, hidden=selection.hidden)
-        candidates = [c for c in retrieved(ids[0], scores[0]) if c.key != asked.image_id]
+        candidates = [c for c in retrieved(ids[0], scores[0]) if c.key != query_image.image_id]
     hits = _hits(model.catalog, candidates, k, _ranks(candidates))
     return Answer(describe(image), hits, watch.milliseconds(), excluded)
 
 
 def _rerank(model: ModelIndex, candidates: list[Candidate[int]], depth: int, vectors: _Vectors) -> list[Candidate[int]]:
-    """Reorder the first `depth` candidates, without those that an indexer has removed since they were retrieved."""
+    """Rerank the first `depth` candidates, without those that were deleted since they were retrieved."""
     ids, image_vectors, regions = stored_features(model.catalog, Kind.IMAGE, [c.key for c in candidates[:depth]])
     if not ids:
         return candidates[depth:]
@@ -139,15 +139,15 @@ def _hits(
     keywords: Keywords | None = None,
     shown: int = 0,
 ) -> tuple[Hit, ...]:
-    """The first k candidates that still have a file.
+    """Return the first k candidates that still have a file.
 
     Args:
-        catalog: where their files are looked up.
+        catalog: an open index.
         candidates: best first.
-        k: how many hits at most.
+        k: maximum number of hits.
         ranks: the candidates' ranks before reranking.
-        keywords: what they were found by beside their vectors.
-        shown: hits on the pages before.
+        keywords: the keywords of the query.
+        shown: number of hits on previous pages.
     """
     hits: list[Hit] = []
     words = keywords or Keywords()
@@ -168,16 +168,16 @@ def _hits(
 
 
 def _ranks(candidates: Sequence[Candidate[int]]) -> dict[int, int]:
-    """The ranks of candidates as retrieved, from 1."""
+    """The ranks of candidates before reranking, from 1."""
     return {c.key: rank for rank, c in enumerate(candidates, 1)}
 
 
-def _count(reach: int, depth: int) -> int:
-    """How many nearest images to retrieve in order to show `reach` of them and to know whether there are more.
+def _count(last_rank: int, depth: int) -> int:
+    """The number of nearest images to retrieve for the hits up to a rank, and to know whether more follow.
 
-    Beyond `depth` it is the same number for all pages, because an approximate index may find others with each number.
+    Beyond `depth` it is the same for most pages, because an approximate index may find other images for other numbers.
     """
-    return depth if reach < depth else max(reach + 1, PAGED)
+    return depth if last_rank < depth else max(last_rank + 1, PAGED)
 
 
 def _unit(vector: Floats) -> Floats:

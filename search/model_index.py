@@ -1,4 +1,4 @@
-"""An index as one of its models sees it: the model, loaded when first needed, and the vectors that it made."""
+"""One model of an index, loaded when first needed, and its vectors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .stages.retrieve import Selection
 
 
 class ModelIndex:
-    """One model and its part of an index. Safe to share between threads.
+    """One model and its vectors. Threads can share it.
 
-    `bank` holds the caption bank's features by text where the catalog cannot store them.
+    `bank` maps the texts of the caption bank to their features, if the catalog cannot store them.
     """
 
     def __init__(self, catalog: Catalog, load: Callable[[], Encoder]) -> None:
@@ -30,7 +30,7 @@ class ModelIndex:
 
         Args:
             catalog: an open index, bound to the model if that is known (`Catalog.for_model`).
-            load: returns the model.
+            load: loads the model.
         """
         self.catalog = catalog
         self.lock = threading.RLock()
@@ -61,29 +61,29 @@ class ModelIndex:
             return self._encoder
 
     def current(self) -> ModelIndex:
-        """This one: it answers every query."""
+        """This model, which answers every query."""
         return self
 
     def named(self, name: str) -> ModelIndex:
-        """This one, if it is the model of that name or fingerprint prefix.
+        """This model, if it has that name or fingerprint prefix.
 
         Raises:
-            UnknownModelError: no model, several models, or another model of the index is called that.
+            UnknownModelError: no model of the index matches, several do, or another one does.
         """
         if find_row(self.catalog, name).fingerprint != self.encoder.fingerprint:
             raise UnknownModelError(f"this server only answers with model {self.encoder.name}, not with {name!r}")
         return self
 
     def vectors(self, kind: Kind) -> VectorIndex:
-        """The vectors of a kind, in step with the catalog."""
+        """The vector index of a kind, up to date with the catalog."""
         with self.lock:
-            opened = self._vectors.get(kind)
-            index = VectorIndex.open(self.catalog, kind) if opened is None else opened.refreshed()
+            previous = self._vectors.get(kind)
+            index = VectorIndex.open(self.catalog, kind) if previous is None else previous.refreshed()
             self._vectors[kind] = index
             return index
 
     def select(self, where: Sequence[str], top: int | None = None) -> Selection:
-        """The images that pass all filters, have a file, and have an id up to `top`.
+        """Select the images that match all filters, have a file, and have an id up to `top`.
 
         Raises:
             FilterError: a filter does not parse.
@@ -98,7 +98,7 @@ def find_row(catalog: Catalog, name: str) -> EncoderRow:
     """The model of an index with a name or a fingerprint prefix.
 
     Raises:
-        UnknownModelError: there is none, or several; the message lists the index's models.
+        UnknownModelError: no model matches, or several do; the message lists the index's models.
     """
     try:
         return find_model(catalog, name)

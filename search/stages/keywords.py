@@ -1,8 +1,8 @@
-"""Keywords: what file names, folder names and captions add to what the model sees.
+"""Keywords: words of the query that file names, folder names and captions contain.
 
 The model knows what a dog looks like, but not who Anna is, nor which picture is IMG_2034. So the less the model knows a
-word of the query (`Encoder.strangeness`), and the rarer the word is in the index, the more it counts as a keyword: an
-ordinary sentence is left to the model, a name decides.
+word of the query (`Encoder.strangeness`), and the rarer the word is in the index, the more it counts as a keyword. For
+an ordinary sentence the model decides, for a name the keyword does.
 
 Evidence is in log-odds, the scale on which it adds to the match probability. A word that n of N images contain weighs
 strangeness · (log((N - n + ½) / (n + ½)) + C).
@@ -28,18 +28,18 @@ from indexer.catalog.records import Ids
 from .query import Query
 
 PRESENCE = 3.0
-"""C: of the images that are meant by an unknown word, 95 % contain it: log(0.95 / 0.05)."""
+"""C: assumes that 95 % of the images that an unknown word refers to contain it: log(0.95 / 0.05)."""
 
 CERTAIN = 20.0
-"""Log-odds of an image whose file name is the query, unless the query is a familiar word."""
+"""Log-odds of an image whose file name is the query; times the strangeness if the query has no suffix like .jpg."""
 
 _ENDING = re.compile(r"\.\w{2,5}$")
 
 FAMILIAR = 0.05
-"""Words with less strangeness are not looked up: they add next to nothing, and millions of captions contain them."""
+"""Minimum strangeness of keywords: the others add next to nothing, and millions of captions contain them."""
 
 MOST = 20_000
-"""Words that more images contain say too little to be worth reading so many rows."""
+"""Words in more images than this are ignored: they say too little to be worth reading so many rows."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Keywords:
         return total
 
     def images(self) -> Ids:
-        """Images that contain a keyword which is not excluded, ascending."""
+        """Ids of the images that contain a keyword that is not excluded, ascending."""
         ids = [ids for term in self.terms if term.weight > 0 for ids in (term.names, term.captions)]
         return np.unique(np.concatenate(ids)) if ids else np.empty(0, np.int64)
 
@@ -86,7 +86,7 @@ class Keywords:
 def find_keywords(
     catalog: Catalog, query: Query, strangeness: Callable[[Sequence[str]], Sequence[float]], count: int
 ) -> Keywords:
-    """Look a query's words up in the names and captions of a catalog.
+    """Look up the words of a query in the names and captions of a catalog.
 
     Args:
         catalog: the catalog.
@@ -112,14 +112,14 @@ def find_keywords(
 
 
 def _words(texts: Iterable[str]) -> list[str]:
-    """Words without punctuation and genitive, as in a file name; one or two letters or digits name too many things."""
-    bare = (match[0] for text in texts if (match := re.search(r"\w(?:.*\w)?", text)))
-    bare = (word.removesuffix("'s").removesuffix("\u2019s") for word in bare)
-    return list(dict.fromkeys(word for word in bare if len(word) > 2 or not word.isascii()))
+    """Strip punctuation and possessive endings; words of one or two ASCII characters are left out as too ambiguous."""
+    words = (match[0] for text in texts if (match := re.search(r"\w(?:.*\w)?", text)))
+    words = (word.removesuffix("'s").removesuffix("\u2019s") for word in words)
+    return list(dict.fromkeys(word for word in words if len(word) > 2 or not word.isascii()))
 
 
 def _weight(matching: int, count: int) -> float:
-    """Log-odds of a word that `matching` of `count` images contain; 0 if none do, or too many."""
+    """Log-odds of a word that `matching` of `count` images contain; 0 if none or too many do."""
     if not 0 < matching <= count:
         return 0.0
     return max(0.0, math.log((count - matching + 0.5) / (matching + 0.5)) + PRESENCE)

@@ -1,4 +1,4 @@
-"""Excluded words: retrieval turns away from them, and reranking moves images that show them down.
+"""Excluded words: they are subtracted from the query's vector, and in reranking count as evidence against an image.
 
 The measurements behind both weights are in docs/LOG.md.
 """
@@ -10,14 +10,14 @@ import numpy as np
 from encoders import Encoder, Floats, ImageFeatures, TextFeatures
 
 TURN = 0.5
-"""How much of the excluded words' mean vector is subtracted from the query's, both of length 1."""
+"""Share of the excluded words' mean vector that is subtracted from the query's."""
 
 AGAINST = 0.5
 """Weight of an excluded word's log-odds as evidence against an image."""
 
 
 def away_from(vector: Floats, excluded: Floats) -> Floats:
-    """A query's vector (1, D), less the mean of the excluded words' (W, D), of length 1."""
+    """Subtract the mean of the excluded words' vectors (W, D) from a query's (1, D), and normalise."""
     if not len(excluded):
         return vector
     turned = vector - TURN * excluded.mean(axis=0)
@@ -25,10 +25,9 @@ def away_from(vector: Floats, excluded: Floats) -> Floats:
 
 
 def evidence_against(encoder: Encoder, excluded: TextFeatures, images: ImageFeatures) -> Floats:
-    """What each of W excluded words says about K images, in log-odds (W, K): negative for images that show it.
+    """The evidence of each of W excluded words about K images, in log-odds (W, K): negative for images that show it.
 
-    A single word is never probable, because it describes many images. So what counts is how much more an image shows
-    it than the median candidate does.
+    The match probability of a single word is low for any image, so the score relative to the median candidate counts.
     """
     evidence = np.zeros((len(excluded.tokens), len(images.vectors)), np.float32)
     for word in range(len(evidence)):

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from ..errors import QueryError
 
 MAX_WORDS = 60
-"""Longest query; the text tower reads 64 tokens."""
+"""Maximum words of a query; the text tower reads 64 tokens."""
 
 MAX_CHARACTERS = 200
-"""Longest word of a query."""
+"""Maximum characters of a word."""
 
 MAX_HITS = 10_000
-"""Largest `k` and `depth`."""
+"""Maximum of `k` and `depth`."""
 
 EXCLUDED = "an excluded phrase"
 """What messages call a phrase of excluded words."""
@@ -34,7 +34,7 @@ class Query:
 def parse(text: str, without: Sequence[str] = ()) -> Query:
     """Split a query into its sentence and its excluded phrases.
 
-    A hyphen excludes if it follows a blank or nothing and precedes a letter or a quotation mark: `t-shirt`,
+    A hyphen excludes if it follows a space or nothing, and precedes a letter or a quotation mark: `t-shirt`,
     `black - white` and `-5 degrees` belong to the sentence.
 
     Args:
@@ -56,7 +56,7 @@ def parse(text: str, without: Sequence[str] = ()) -> Query:
 
 
 def check_text(text: str, name: str = "the query") -> str:
-    """A sentence with single blanks.
+    """Return a sentence with single spaces.
 
     Args:
         text: as typed.
@@ -78,10 +78,10 @@ def check_text(text: str, name: str = "the query") -> str:
 
 
 def check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: bool) -> None:
-    """Refuse numbers out of their range.
+    """Reject numbers out of range.
 
     Raises:
-        QueryError: names the number and its range.
+        QueryError: a number is out of range.
     """
     for name, value in (("k", k), ("depth", depth)):
         if not 1 <= value <= MAX_HITS:
@@ -94,5 +94,5 @@ def check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: 
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text has no lone surrogates, which stand for bytes of a command line that are not UTF-8."""
+    """Whether a text has no surrogates, which represent bytes of a command line that are not UTF-8."""
     return not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,4 +1,4 @@
-"""Reranking: the first candidates, put in the order of the cross-attention model."""
+"""Reranking: sort the first candidates by the scores of the cross-attention model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .negate import evidence_against
 Key = TypeVar("Key")
 
 COSINE_LOGITS = 10
-"""Log-odds of a cosine of 1 where nothing is reranked; the base model's calibration says 10 to 16."""
+"""Log-odds per unit of cosine, to add evidence to retrieval scores; the base model's calibration gives 10 to 16."""
 
 
 @dataclass(frozen=True)
 class Candidate(Generic[Key]):
     """A candidate with its scores.
 
-    `evidence` is that of keywords, in log-odds; `nearest`, whether its vector is among the nearest.
+    `evidence` is that of keywords, in log-odds; `nearest` says whether its vector is among the nearest.
     """
 
     key: Key
@@ -34,7 +34,7 @@ class Candidate(Generic[Key]):
 
     @property
     def score(self) -> float:
-        """What orders it: the rerank score, or else the retrieval score with the evidence."""
+        """The rerank score; without one, the retrieval score plus the evidence."""
         return self.retrieval_score + self.evidence / COSINE_LOGITS if self.rerank_score is None else self.rerank_score
 
 
@@ -53,15 +53,15 @@ def match(
 ) -> MatchScores:
     """Score images for a query.
 
-    The probabilities are those of the sentence alone, for that is what their calibration was fitted to. Keywords raise
-    them; excluded words only lower them, word by word, while the scores also rise where a word is missing.
+    The probabilities are those of the sentence alone, because their calibration was fitted to sentences. Keywords raise
+    them; each excluded word can only lower them, while it raises the scores of images that lack it.
 
     Args:
         encoder: the model.
         images: K candidates.
         evidence: log-odds of keywords.
         sentence: the sentence, from `Encoder.query`.
-        order: what the scores compare with: the same, or with a picture's vector added to the sentence's.
+        order: what the scores are computed from: the sentence, or the sum of its vector and a picture's.
         excluded: W excluded words, from `Encoder.query`.
 
     Shape:
@@ -75,7 +75,7 @@ def match(
 
 
 def reorder(candidates: list[Candidate[Key]], matches: MatchScores) -> list[Candidate[Key]]:
-    """Sort the first candidates by their match scores; ties and the candidates beyond keep their places.
+    """Sort the first candidates by their match scores; ties keep their order, and so do the candidates beyond.
 
     Shape:
         - matches: scores and probabilities (M,) of the first M candidates.

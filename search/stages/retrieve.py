@@ -1,4 +1,4 @@
-"""Retrieval: the nearest vectors, and the images whose names or captions contain a keyword of the query."""
+"""Retrieval: the images with the nearest vectors, and those whose names or captions contain a keyword."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .rerank import Candidate
 
 @dataclass(frozen=True)
 class Selection:
-    """The ids that may be found, ascending: `allowed` (None: all), without `hidden`."""
+    """The ids to search among, ascending: `allowed` (None for all) without `hidden`."""
 
     allowed: Ids | None
     hidden: Ids
@@ -25,22 +25,22 @@ class Selection:
 def retrieve(
     index: VectorIndex, vector: Floats, keywords: Keywords, selection: Selection, *, depth: int, count: int
 ) -> tuple[list[Candidate[int]], int]:
-    """The nearest images, and those that match the query's keywords.
+    """Retrieve the nearest images, and those that match the query's keywords.
 
     Args:
-        index: the images' vectors.
-        vector: the query's vector.
-        keywords: what names and captions say.
-        selection: which images may be found.
-        depth: how many of each kind are reranked.
-        count: how many nearest images there should be. Beyond `depth` they are searched separately: an approximate
-            index finds others for another number, and the first must not depend on those behind them.
+        index: vectors of the images.
+        vector: vector of the query.
+        keywords: keywords of the query.
+        selection: the images to search among.
+        depth: number of images of each kind to rerank.
+        count: number of nearest images. Those beyond `depth` are searched separately, because an approximate index
+            finds other images for another number, and the first must not depend on how many follow.
 
     Shape:
         - vector: (1, D).
 
     Returns:
-        Candidates, best first, and how many of them to rerank: the best `depth` of each kind come first.
+        Candidates, and the number of them to rerank; these come first, sorted by score.
     """
     nearest = _search(index, vector, depth, selection)
     beyond = _search(index, vector, count, selection) if count > depth else {}
@@ -59,7 +59,7 @@ def retrieve(
 def _matching(
     index: VectorIndex, vector: Floats, keywords: Keywords, count: int, selection: Selection
 ) -> dict[int, float]:
-    """The `count` images with the most keyword evidence; of those with equal evidence the nearest."""
+    """The `count` images with the most keyword evidence; among equals, the nearest."""
     ids = keywords.images()
     if selection.allowed is not None:
         ids = np.intersect1d(ids, selection.allowed)
@@ -67,8 +67,8 @@ def _matching(
     if not len(ids):
         return {}
     evidence = keywords.evidence(ids)
-    least = np.sort(evidence)[::-1][min(count, len(ids)) - 1]
-    above, tied = ids[evidence > least], ids[evidence == least]
+    lowest = np.sort(evidence)[::-1][min(count, len(ids)) - 1]
+    above, tied = ids[evidence > lowest], ids[evidence == lowest]
     cosines = _search(index, vector, len(above), Selection(above, selection.hidden)) if len(above) else {}
     return cosines | _search(index, vector, count - len(above), Selection(tied, selection.hidden))
 
