@@ -1,7 +1,4 @@
-"""Runs of the indexer that die at a chosen moment, and what a catalog holds, for comparison.
-
-A run is a process that a fork server starts: a fork of a process that has imported everything and has no threads.
-"""
+"""Run the indexer until it is killed at a chosen point, and read the contents of a catalog for comparison."""
 
 from __future__ import annotations
 
@@ -78,19 +75,19 @@ POINTS = {
 
 
 def run(index: Path, folder: Path, *, prune: bool = False) -> None:
-    """Index a folder and the captions beside it."""
+    """Index a folder and the caption file beside it."""
     with Catalog.open(index, create=True) as catalog:
         table = read_captions(folder.parent / "captions.csv")
         index_paths(catalog, FakeEncoder(), [folder], captions=table, prune=prune, batch_size=3)
 
 
 def die_at_point(name: str, index: Path, folder: Path) -> None:
-    """In a process of its own: run until the moment with that name."""
+    """In a child process: run until the point of that name, and die."""
     _die_at(POINTS[name], index, folder)
 
 
 def die_at_commit(nth: int, when: str, index: Path, folder: Path) -> None:
-    """In a process of its own: run until just before or after a commit."""
+    """In a child process: run until just before or after a commit, and die."""
     _die_at(Point("changed", sqlalchemy.Connection, "commit", nth, when), index, folder)
 
 
@@ -100,7 +97,7 @@ def _die_at(point: Point, index: Path, folder: Path) -> None:
 
 
 def die_at_step(step: int, index: Path, folder: Path, *, prune: bool) -> None:
-    """In a process of its own: run until so many functions were called or left, of Python or C."""
+    """In a child process: run until a number of calls and returns of functions, in Python or C, and die."""
     steps = itertools.count(1)
 
     def profile(*_: object) -> None:
@@ -122,7 +119,7 @@ def die_at_time(seconds: float, index: Path, folder: Path, *, prune: bool) -> No
 
 
 def count_steps(index: Path, folder: Path, *, prune: bool) -> int:
-    """How many steps a run has that nothing disturbs."""
+    """Count the steps of a run that is not interrupted."""
     steps = itertools.count()
     sys.setprofile(lambda *_: next(steps) and None)
     try:
@@ -133,7 +130,7 @@ def count_steps(index: Path, folder: Path, *, prune: bool) -> int:
 
 
 def in_child(work: Callable[..., None], *args: object, **options: object) -> int:
-    """Do something in a process of its own; its exit status, or minus the signal that ended it."""
+    """Run a function in a child process; return its exit status, or minus the signal that ended it."""
     process = FORKS.Process(target=work, args=args, kwargs=options)
     process.start()
     process.join()
@@ -142,7 +139,7 @@ def in_child(work: Callable[..., None], *args: object, **options: object) -> int
 
 
 def begin(story: str, index: Path, finished: Path) -> None:
-    """Make what a story begins with: nothing, a catalog of the first version, or a finished index of another day."""
+    """Create the initial state of a scenario: no catalog, one of version 1, or a finished index."""
     if story == "old":
         index.mkdir()
         with closing(sqlite3.connect(index / "catalog.db")) as connection:
@@ -153,7 +150,7 @@ def begin(story: str, index: Path, finished: Path) -> None:
 
 
 def content(directory: Path) -> Content:
-    """All that a catalog says, by names in place of ids, which differ from run to run; and that it is sound."""
+    """Return the contents of a catalog, with names instead of ids, which differ between runs; check its integrity."""
     with Catalog.open(directory) as catalog:
         catalog.check()
         for kind in Kind:
@@ -173,7 +170,7 @@ def content(directory: Path) -> Content:
 
 
 def captions_by_content(catalog: Catalog) -> dict[str, list[str]]:
-    """What is said of each picture, by the hash of its file."""
+    """Captions by the content hash of their image."""
     hashes = content_hashes(catalog).items()
     return {digest: sorted(c.text for c in captions_of_image(catalog, image_id)) for digest, image_id in hashes}
 
@@ -189,7 +186,7 @@ def _names(rows: dict[str, list[sqlite3.Row]]) -> dict[str, dict[int | None, obj
 
 
 def _natural(row: sqlite3.Row, names: dict[str, dict[int | None, object]]) -> dict[str, object]:
-    """A row without what differs from run to run: its own id, and the time at which a file was missed."""
+    """A row without values that differ between runs: its id, and the time since when a file is missing."""
     values = dict(row)
     values.pop("id", None)
     for column, of in (("image_id", "image"), ("encoder_id", "encoder"), ("item_id", values.get("kind", ""))):
@@ -201,7 +198,7 @@ def _natural(row: sqlite3.Row, names: dict[str, dict[int | None, object]]) -> di
 
 
 def _words(connection: sqlite3.Connection, table: str, names: dict[int | None, object]) -> list[str]:
-    """Every word of a full-text table with what it is of, and that the table is in step with the one it is about."""
+    """Every word of a full-text table with its row; check that the table matches the one that it indexes."""
     connection.execute(f"INSERT INTO {table}({table}, rank) VALUES ('integrity-check', 1)")  # noqa: S608  our own
     connection.execute(f"CREATE VIRTUAL TABLE temp.{table}_seen USING fts5vocab('main', '{table}', 'instance')")
     rows = connection.execute(f"SELECT term, doc, offset FROM temp.{table}_seen").fetchall()  # noqa: S608  our own

@@ -1,4 +1,4 @@
-"""Which files a piece of work opens, as the interpreter's audit tells."""
+"""Record which files Python opens, by an audit hook."""
 
 from __future__ import annotations
 
@@ -21,10 +21,7 @@ sys.addaudithook(_hear)  # once: a hook cannot be taken away again
 
 
 def opened(work: Callable[[], object]) -> list[str]:
-    """Names of the files that Python opened meanwhile, but for the lock and what describes a vector index.
-
-    SQLite and FAISS open theirs by themselves.
-    """
+    """Return the names of files that Python opens in a call, except the lock and the descriptions of vector indexes."""
     global _listening  # noqa: PLW0603  the hook outlives every test
     _listening = []
     try:

@@ -1,4 +1,4 @@
-"""Full disks, damaged files, other programs: a sentence, nothing lost, and the next run completes."""
+"""Full disks, damaged files and locked databases: a clear error, no loss, and the next run completes."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def pictures(paint: Paint, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def expected(pictures: Path, tmp_path: Path) -> killing.Content:
-    """What an index of them holds when nothing goes wrong."""
+    """The contents of the index after a run without faults."""
     killing.run(tmp_path / "whole", pictures)
     return killing.content(tmp_path / "whole")
 
 
-def test_a_full_disk_is_told_and_made_good(
+def test_a_full_disk_is_reported_and_the_next_run_completes(
     pictures: Path, expected: killing.Content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite finds no room, ever later: for the tables, for images, for captions. What was committed is not lost."""
+    """SQLite runs out of pages while it creates tables, adds images, or adds captions."""
     writer = connecting._writer
     with closing(sqlite3.connect(tmp_path / "whole" / "catalog.db")) as connection:
         (whole,) = connection.execute("PRAGMA page_count").fetchone()
@@ -73,7 +73,7 @@ def test_a_full_disk_is_told_and_made_good(
 
 
 def run_with_little_room(room: int, index: Path, folder: Path) -> None:
-    """In a process of its own: index where no file can grow beyond some bytes; 3 for a sentence about it."""
+    """In a child process: index with a limit on the size of files; exit with 3 if the error mentions the disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
     try:
         killing.run(index, folder)
@@ -82,24 +82,24 @@ def run_with_little_room(room: int, index: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("room", [0, 20_000, 70_000, 150_000])
-def test_files_that_cannot_grow_are_told_and_made_good(
+def test_a_file_size_limit_is_reported_and_the_next_run_completes(
     pictures: Path, expected: killing.Content, tmp_path: Path, room: int
 ) -> None:
-    """The operating system itself refuses to write, in whatever file it comes to."""
+    """The operating system refuses to write, whichever file it is."""
     assert killing.in_child(run_with_little_room, room, tmp_path / "index", pictures) == 3
     killing.run(tmp_path / "index", pictures)
     assert killing.content(tmp_path / "index") == expected
 
 
 @pytest.mark.parametrize("error", [RuntimeError("write error: No space left on device"), OSError(errno.ENOSPC, "full")])
-def test_no_room_for_the_faiss_file_costs_nothing_but_time(
+def test_a_run_completes_without_space_for_the_faiss_file(
     catalog: Catalog,
     encoder: FakeEncoder,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
-    """It is a cache: the run completes, searches go on from memory, and no half file is left; later it is written."""
+    """Searches then work from memory, no partial file is left, and the file is written later."""
     write = faiss.write_index
 
     def half(index: Any, path: str) -> None:
@@ -116,8 +116,8 @@ def test_no_room_for_the_faiss_file_costs_nothing_but_time(
     assert {path.suffix for path in (catalog.directory / "vectors").iterdir()} == {".faiss", ".npy", ".json"}
 
 
-def test_a_faiss_file_cut_short_anywhere_is_made_anew(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """At whatever length, or filled with whatever: the answer is the catalog's."""
+def test_a_faiss_file_truncated_anywhere_is_rebuilt(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """The answer is the catalog's for every length, and for random content."""
     (path,) = (indexed.directory / "vectors").glob("image-*.faiss")
     whole, rng = path.read_bytes(), random.Random(3)
     query = encoder.encode_texts(["red"]).vectors
@@ -131,7 +131,7 @@ def test_a_faiss_file_cut_short_anywhere_is_made_anew(indexed: Catalog, encoder:
 
 
 def test_an_index_in_use_does_not_need_its_files(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """Deleted or overwritten under a running program, they change no answer of it."""
+    """Deleting or overwriting them does not change the answers of a running program."""
     query = encoder.encode_texts(["red"]).vectors
     index = VectorIndex.open(indexed, Kind.IMAGE)
     expected = index.search(query, 5)
@@ -142,10 +142,10 @@ def test_an_index_in_use_does_not_need_its_files(indexed: Catalog, encoder: Fake
     np.testing.assert_array_equal(VectorIndex.open(indexed, Kind.IMAGE).search(query, 5)[1], expected[1])
 
 
-def test_a_database_that_stays_locked_is_told(
+def test_a_database_that_stays_locked_is_reported(
     indexed: Catalog, encoder: FakeEncoder, paint: Paint, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another program holds a transaction open: writers wait for some time, then give up; readers do not care."""
+    """While another program holds a transaction, writers give up after a while, and readers are not affected."""
     monkeypatch.setattr(connecting, "BUSY_SECONDS", 0.05)
     paint("yellow.png", "yellow")
     with (
@@ -162,8 +162,8 @@ def test_a_database_that_stays_locked_is_told(
         assert index_paths(catalog, encoder, [folder]).added == 1
 
 
-def test_damage_of_any_page_is_told(pictures: Path, tmp_path: Path) -> None:
-    """Whichever page of the catalog is overwritten: what comes is an answer or a sentence, and a check finds it."""
+def test_damage_of_any_page_is_reported(pictures: Path, tmp_path: Path) -> None:
+    """If any page is overwritten, searches succeed or raise a CatalogError, and `check` detects it."""
     killing.run(tmp_path / "index", pictures)
     file, rng = tmp_path / "index" / "catalog.db", random.Random(4)
     whole = file.read_bytes()
@@ -190,8 +190,8 @@ def test_damage_of_any_page_is_told(pictures: Path, tmp_path: Path) -> None:
             catalog.check()
 
 
-def test_a_sentence_tells_what_sqlite_means(tmp_path: Path) -> None:
-    """A folder in the place of the database, for one."""
+def test_errors_of_sqlite_are_translated(tmp_path: Path) -> None:
+    """For example, where a folder is in place of the database."""
     (tmp_path / "index" / "catalog.db").mkdir(parents=True)
     with pytest.raises(CatalogError, match=r"cannot open .*catalog\.db; check the permissions"):
         Catalog.open(tmp_path / "index", create=True)
@@ -199,7 +199,7 @@ def test_a_sentence_tells_what_sqlite_means(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["what?", "50%25", "a#b", "file:x", "ümlaut", "mode=ro&immutable=1"])
 def test_an_index_may_have_any_name(tmp_path: Path, encoder: FakeEncoder, folder: Path, name: str) -> None:
-    """No part of it is taken for an option of the database."""
+    """No part of the name is read as an option of the database."""
     with Catalog.open(tmp_path / name, create=True) as catalog:
         index_paths(catalog, encoder, [folder])
     assert (tmp_path / name / "catalog.db").is_file()

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment: the next run ends with the same index as an undisturbed one."""
+"""`kill -9` at any point: the next run ends with the same index as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLOUR_NAMES = ("red", "blue", "green", "yellow")
 
 @dataclass
 class Trials:
-    """A folder of pictures on its second day, the index of its first, and what undisturbed runs make of either."""
+    """A folder of pictures, the index from before it changed, and the results of uninterrupted runs."""
 
     folder: Path
     finished: Path
@@ -35,14 +35,14 @@ class Trials:
     count: int = 0
 
     def start(self, story: str) -> Path:
-        """A new index directory with what a story begins with."""
+        """Create an index directory with the initial state of a scenario."""
         self.count += 1
         index = self.work / f"index-{self.count}"
         killing.begin(story, index, self.finished)
         return index
 
-    def undisturbed(self, story: str) -> killing.Content:
-        """What a story ends with; measured on the way: its steps and its time on the processor."""
+    def uninterrupted(self, story: str) -> killing.Content:
+        """Return the contents after an uninterrupted run; measures its steps and CPU time."""
         if story not in self.expected:
             options = {"prune": story == "pruned"}
             self.steps[story] = killing.count_steps(self.start(story), self.folder, **options)
@@ -53,17 +53,17 @@ class Trials:
         return self.expected[story]
 
     def recover(self, index: Path, story: str) -> None:
-        """One more run, and all must be as it would have been."""
+        """Run again, and compare the contents with those of an uninterrupted run."""
         killing.run(index, self.folder, prune=story == "pruned")
-        expected, found = self.undisturbed(story), killing.content(index)
+        expected, found = self.uninterrupted(story), killing.content(index)
         for table, rows in expected.items():
             assert found[table] == rows, f"{table} of {story}"
         assert list(index.glob("vectors/*.tmp")) == []
 
     def kill(self, rng: random.Random) -> int:
-        """Let a run of some story die at some moment, and recover."""
+        """Kill a run of a random scenario at a random point, and recover."""
         story = rng.choice(STORIES)
-        self.undisturbed(story)
+        self.uninterrupted(story)
         index, options = self.start(story), {"prune": story == "pruned"}
         if rng.random() < 0.5:
             step = rng.randrange(1, self.steps[story])
@@ -86,7 +86,7 @@ def paint(path: Path, colour: str, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
-    """Twelve pictures, two files that are none, captions; a day later some have come, gone, moved and changed."""
+    """Pictures, invalid files and captions, of which some are added, deleted, moved or changed after the first run."""
     work = tmp_path_factory.mktemp("killed")
     folder = work / "pictures"
     for i in range(9):
@@ -118,16 +118,16 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
 
 
 def digest(path: Path) -> str:
-    """What the catalog knows a file by."""
+    """The content hash of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_an_undisturbed_run_leaves_each_caption_with_its_picture(trials: Trials) -> None:
+def test_an_uninterrupted_run_keeps_each_caption_with_its_picture(trials: Trials) -> None:
     """What all killed runs are compared with is right: swapped, moved and copied files, and an edited one, keep theirs.
 
     The table names `0.png` as red, and by then that is another picture.
     """
-    trials.undisturbed("changed")
+    trials.uninterrupted("changed")
     expected = {
         "0.png": ["red"],
         "8.png": ["red"],
@@ -149,14 +149,11 @@ def test_an_undisturbed_run_leaves_each_caption_with_its_picture(trials: Trials)
 
 @pytest.fixture(params=["captions.csv", "sidecars"])
 def shifted(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str, list[str]]]:
-    """Seven pictures whose names have moved on by one since they were indexed; and what is to be said of each.
-
-    A new one is in front; what was said came along, in a table or in sidecars.
-    """
+    """Seven pictures renamed to the next number since they were indexed, a new first one, and the expected captions."""
     folder, count = tmp_path / "pictures", 7
     for i in range(count):
         paint(folder / f"{i}.png", COLOUR_NAMES[i % 4], i)
-    said = {digest(folder / f"{i}.png"): [f"content {i}"] for i in range(count)}
+    captions = {digest(folder / f"{i}.png"): [f"content {i}"] for i in range(count)}
 
     def say(ahead: int) -> None:
         rows = [(i + ahead, f"content {i}") for i in range(count)]
@@ -173,15 +170,15 @@ def shifted(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[
     (folder / "0.txt").unlink(missing_ok=True)
     paint(folder / "0.png", "black", 50)
     say(1)
-    return folder, said | {digest(folder / "0.png"): []}
+    return folder, captions | {digest(folder / "0.png"): []}
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_shifted_names_leave_each_caption_with_its_picture(
+def test_shifted_names_keep_each_caption_with_its_picture(
     shifted: tuple[Path, dict[str, list[str]]], when: str
 ) -> None:
-    """Killed at each commit, and once not at all: every picture is known as what it was, and none is shown nowhere."""
-    folder, said = shifted
+    """After a kill at any commit, or none, every picture keeps its id, and none without a file is shown."""
+    folder, captions = shifted
     finished = folder.parent / "finished"
     with Catalog.open(finished) as catalog:
         ids = content_hashes(catalog)
@@ -196,7 +193,7 @@ def test_shifted_names_leave_each_caption_with_its_picture(
         killing.run(index, folder)
         killing.content(index)
         with Catalog.open(index) as catalog:
-            assert killing.captions_by_content(catalog) == said, f"killed {when} commit {nth}"
+            assert killing.captions_by_content(catalog) == captions, f"killed {when} commit {nth}"
             assert content_hashes(catalog).items() >= ids.items()
             assert is_settled(catalog)
             assert not len(hidden_image_ids(catalog))
@@ -206,16 +203,16 @@ def test_shifted_names_leave_each_caption_with_its_picture(
 
 
 @pytest.mark.parametrize("name", killing.POINTS)
-def test_a_run_that_was_killed_is_made_good_by_the_next(trials: Trials, name: str) -> None:
-    """At each moment that has a name: in every phase, inside and between transactions and files."""
+def test_the_next_run_completes_a_killed_one(trials: Trials, name: str) -> None:
+    """Killed at every named point: in each phase, within and between transactions and files."""
     story = killing.POINTS[name].story
     index = trials.start(story)
     assert killing.in_child(killing.die_at_point, name, index, trials.folder) == -signal.SIGKILL
     trials.recover(index, story)
 
 
-def test_fifty_runs_that_were_killed_anywhere_are_made_good(trials: Trials) -> None:
-    """At the next step of Python, or at a moment of the clock, from before the catalog opens to the last file."""
+def test_runs_killed_anywhere_are_completed(trials: Trials) -> None:
+    """Fifty runs are killed at random steps and times, from opening the catalog to writing the last file."""
     rng = random.Random(50)
     killed, tried = 0, 0
     while killed < 50:
@@ -224,8 +221,8 @@ def test_fifty_runs_that_were_killed_anywhere_are_made_good(trials: Trials) -> N
         assert tried < 100, f"only {killed} of {tried} runs were killed before they ended"
 
 
-def test_a_run_that_is_killed_again_and_again_comes_to_its_end(trials: Trials) -> None:
-    """Each attempt keeps what it committed, so that ever later deaths add up to the whole."""
+def test_a_run_that_is_killed_repeatedly_completes(trials: Trials) -> None:
+    """Each attempt keeps what it committed."""
     index = trials.start("new")
     for name in ("encoding", "a batch committed", "captions written", "a FAISS file half written"):
         killing.in_child(killing.die_at_point, name, index, trials.folder)

@@ -1,4 +1,4 @@
-"""One indexer at a time."""
+"""Only one process may index at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.indexer.ingest.killing import FORKS
 
 
 class Waiting(FakeEncoder):
-    """A model that says when it is asked, and never answers."""
+    """A model that signals when it is called, and never returns."""
 
     def __init__(self, asked: Connection) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Waiting(FakeEncoder):
 
 
 def index_for_ever(asked: Connection, index: Path, folder: Path) -> None:
-    """In a process of its own: begin, and get stuck in the first batch."""
+    """In a child process: start indexing, and block in the first batch."""
     with Catalog.open(index, create=True) as catalog:
         index_paths(catalog, Waiting(asked), [folder])
 
@@ -47,7 +47,7 @@ def index_for_ever(asked: Connection, index: Path, folder: Path) -> None:
 def test_a_second_indexer_is_refused_until_the_first_is_gone(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
 ) -> None:
-    """It is told the process of the first; when that is killed nothing stale is left behind."""
+    """The error names the first process; when that is killed, the lock is free."""
     paint("yellow.png", "yellow")
     here, there = FORKS.Pipe()
     first = FORKS.Process(target=index_for_ever, args=(there, indexed.directory, folder))
@@ -67,7 +67,7 @@ def test_a_second_indexer_is_refused_until_the_first_is_gone(
 
 
 def test_a_second_thread_is_refused_too(indexed: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """The lock belongs to who took it, not to the process; when it is let go the next can have it."""
+    """The lock belongs to its holder, not to the process, and can be taken again once it is released."""
     for _ in range(2):
         with (
             indexing_lock(indexed.directory),
@@ -77,23 +77,21 @@ def test_a_second_thread_is_refused_too(indexed: Catalog, encoder: FakeEncoder, 
     assert index_paths(indexed, encoder, [folder]).unchanged == 5
 
 
-def test_a_run_that_fails_lets_go(indexed: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """An error inside is passed on, and the lock is free."""
+def test_a_run_that_fails_releases_the_lock(indexed: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """The error is passed on."""
     with pytest.raises(ValueError, match="inside"), indexing_lock(indexed.directory):
         raise ValueError("inside")
     assert index_paths(indexed, encoder, [folder]).unchanged == 5
 
 
-def test_two_indexes_do_not_hinder_each_other(
-    indexed: Catalog, encoder: FakeEncoder, folder: Path, tmp_path: Path
-) -> None:
-    """The lock is one index's own."""
+def test_two_indexes_have_separate_locks(indexed: Catalog, encoder: FakeEncoder, folder: Path, tmp_path: Path) -> None:
+    """One can be indexed while the other is locked."""
     with Catalog.open(tmp_path / "other", create=True) as other, indexing_lock(indexed.directory):
         assert index_paths(other, encoder, [folder]).added == 5
 
 
 def open_at_once(ready: Barrier, told: Connection, index: Path) -> None:
-    """In a process of its own: make an index at the same moment as others."""
+    """In a child process: create an index at the same moment as others."""
     ready.wait()
     try:
         with Catalog.open(index, create=True) as catalog:
@@ -102,8 +100,8 @@ def open_at_once(ready: Barrier, told: Connection, index: Path) -> None:
         told.send(str(exc))
 
 
-def test_programs_that_make_an_index_at_once_share_it(tmp_path: Path) -> None:
-    """One makes the tables; the others wait for it, and do not take a catalog in the making for a foreign database."""
+def test_processes_that_create_an_index_at_once_share_it(tmp_path: Path) -> None:
+    """One creates the tables; the others wait, and do not take the new file for a foreign database."""
     ready, (here, there) = FORKS.Barrier(4), FORKS.Pipe()
     for attempt in range(8):
         index = tmp_path / str(attempt)
@@ -115,7 +113,7 @@ def test_programs_that_make_an_index_at_once_share_it(tmp_path: Path) -> None:
             process.join()
 
 
-def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
-    """In one sentence, like every other refusal."""
+def test_a_missing_folder_cannot_be_locked(tmp_path: Path) -> None:
+    """The error is a CatalogError."""
     with pytest.raises(CatalogError, match="cannot be written"), indexing_lock(tmp_path / "none"):
         pass
