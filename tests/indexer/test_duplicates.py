@@ -1,4 +1,4 @@
-"""Which files show one picture."""
+"""Finding duplicates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.indexer.ingest.opens import opened
 
 
 def mosaic(path: Path, seed: int, *, size: tuple[int, int] = (64, 64), shift: int = 0) -> Path:
-    """A picture of sixteen coloured fields; `shift` moves them all, so that the colours are the same."""
+    """A picture of sixteen coloured fields; `shift` moves them, so that only their positions differ."""
     colours = np.random.default_rng(seed).integers(0, 255, (16, 3), np.uint8)
     fields = np.roll(colours, shift, axis=0).reshape(4, 4, 3)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,12 +29,12 @@ def mosaic(path: Path, seed: int, *, size: tuple[int, int] = (64, 64), shift: in
 
 
 def names(groups: list[DuplicateGroup]) -> list[list[str]]:
-    """File names of each group."""
+    """The file names of each group."""
     return [[Path(copy.path).name for copy in group.copies] for group in groups]
 
 
 def test_copies_and_versions_are_one_picture(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
-    """The largest first, the same bytes next to it; other pictures stay out, and only candidates are opened."""
+    """The largest comes first, identical files are adjacent, and only files of candidates are opened."""
     pictures = tmp_path / "pictures"
     original = mosaic(pictures / "original.png", 1)
     shutil.copy(original, pictures / "zz copy.png")
@@ -60,10 +60,10 @@ def test_copies_and_versions_are_one_picture(catalog: Catalog, encoder: FakeEnco
     assert found[0].likeness > 0.99
 
 
-def test_the_same_things_at_other_places_are_another_picture(
+def test_the_same_content_at_other_positions_is_another_picture(
     catalog: Catalog, encoder: FakeEncoder, tmp_path: Path
 ) -> None:
-    """As vectors the two are the same; place by place they differ."""
+    """The vectors of both are equal, but their regions differ."""
     mosaic(tmp_path / "pictures" / "one.png", 1)
     mosaic(tmp_path / "pictures" / "two.png", 1, shift=5)
     index_paths(catalog, encoder, [tmp_path / "pictures"])
@@ -72,10 +72,10 @@ def test_the_same_things_at_other_places_are_another_picture(
     assert one @ two > 0.99
 
 
-def test_a_group_hangs_together_through_its_members(
+def test_a_group_can_exceed_the_number_of_neighbours(
     catalog: Catalog, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More copies than neighbours are looked at, and more pairs than are read at once."""
+    """Groups are joined through their members, and pairs are processed in batches."""
     monkeypatch.setattr("indexer.duplicates.NEIGHBOURS", 2)
     monkeypatch.setattr("indexer.duplicates.QUERIES", 3)
     monkeypatch.setattr("indexer.duplicates.PAIRS", 2)
@@ -86,10 +86,10 @@ def test_a_group_hangs_together_through_its_members(
     assert names(find_duplicates(catalog)) == [[f"{s} {n}.png" for n in range(47, 39, -1)] for s in (1, 2)]
 
 
-def test_thumbnails_of_few_images_are_held(
+def test_few_thumbnails_stay_in_memory(
     catalog: Catalog, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many pairs are compared; copies that lie far apart are read once all the same."""
+    """However many pairs are compared, each image is read once."""
     monkeypatch.setattr("indexer.duplicates.PAIRS", 2)
     monkeypatch.setattr("indexer.duplicates.CACHED", 8)
     for size in (40, 44, 48):
@@ -111,10 +111,10 @@ def test_thumbnails_of_few_images_are_held(
     assert most[0] <= 8 + 4
 
 
-def test_at_a_threshold_of_one_only_the_same_bytes_count(
+def test_at_a_threshold_of_1_only_identical_files_are_duplicates(
     catalog: Catalog, encoder: FakeEncoder, tmp_path: Path
 ) -> None:
-    """Then no file is opened; and one that is missing is no copy."""
+    """No file is opened, and missing files are left out."""
     pictures = tmp_path / "pictures"
     original = mosaic(pictures / "original.png", 1)
     mosaic(pictures / "large.png", 1, size=(128, 128))
@@ -139,7 +139,7 @@ def test_an_empty_index_has_no_duplicates(indexed: Catalog) -> None:
 def test_a_scene_that_changed_a_little_is_another_picture(
     catalog: Catalog, encoder: FakeEncoder, tmp_path: Path
 ) -> None:
-    """Two photographs a second apart: by their regions nearly the same, and told apart by the files themselves."""
+    """The regions of two photographs of one scene agree; their thumbnails differ."""
     path = mosaic(tmp_path / "pictures" / "one.png", 1)
     with Image.open(path) as image:
         later = image.copy()
@@ -151,8 +151,8 @@ def test_a_scene_that_changed_a_little_is_another_picture(
     assert find_duplicates(catalog) == []
 
 
-def test_a_file_that_vanished_since_is_passed_over(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
-    """What cannot be compared is not called a copy, and does not end the search."""
+def test_a_file_deleted_since_indexing_is_left_out(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """It does not end the search."""
     for size in (40, 48, 64):
         mosaic(tmp_path / "pictures" / f"{size}.png", 1, size=(size, size))
     index_paths(catalog, encoder, [tmp_path / "pictures"])
@@ -161,8 +161,8 @@ def test_a_file_that_vanished_since_is_passed_over(catalog: Catalog, encoder: Fa
 
 
 @pytest.mark.parametrize("change", ["brighter", "cropped", "half", "mirrored", "flat"])
-def test_likeness_outlives_small_changes_only(change: str) -> None:
-    """Brightness, a narrow margin and size do not count; its mirror image is another, one colour is like nothing."""
+def test_likeness_tolerates_small_changes_only(change: str) -> None:
+    """Brightness, narrow crops and size do not matter; a mirror image differs, and one colour resembles nothing."""
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 200, (9, 9, 3), np.uint8)).resize((180, 180), Image.Resampling.BICUBIC)
     changed = {
@@ -177,8 +177,8 @@ def test_likeness_outlives_small_changes_only(change: str) -> None:
     assert (found > 0.95) == (change in {"brighter", "cropped", "half"})
 
 
-def test_agreement_is_the_mean_cosine_place_by_place() -> None:
-    """Against the definition, written out; lengths do not count."""
+def test_agreement_is_the_mean_cosine_by_position() -> None:
+    """Compared with the definition; lengths do not matter."""
     rng = np.random.default_rng(0)
     ones, twos = rng.normal(size=(2, 3, 9, 5)).astype(np.float32)
     expected = [

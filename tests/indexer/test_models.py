@@ -1,4 +1,4 @@
-"""Several models over one index."""
+"""Several models in one index."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ OTHER = "0" * 64
 
 @pytest.fixture
 def other(tmp_path: Path) -> FakeEncoder:
-    """A second model, to which the colours are others."""
+    """A second model, which assigns other vectors to the colours."""
     directory = tmp_path / "other"
     directory.mkdir()
     return FakeEncoder(name="other", fingerprint=OTHER, directory=directory, turn=1)
 
 
 def content(catalog: Catalog, encoder: FakeEncoder) -> dict[str, bytes]:
-    """What a model has stored of every picture and caption, by path and text."""
+    """The embeddings of a model by path and caption text."""
     seen = catalog.for_model(encoder.name, encoder.fingerprint)
     found: dict[str, bytes] = {}
     for kind in Kind:
@@ -54,7 +54,7 @@ def content(catalog: Catalog, encoder: FakeEncoder) -> dict[str, bytes]:
 
 
 def rows(catalog: Catalog, table: str) -> int:
-    """How many rows a table has."""
+    """The number of rows of a table."""
     with sqlite3.connect(catalog.directory / "catalog.db") as connection:
         return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  our own names
 
@@ -65,7 +65,7 @@ def rows(catalog: Catalog, table: str) -> int:
 def test_a_second_model_embeds_beside_the_first(
     indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder, folder: Path, tmp_path: Path
 ) -> None:
-    """Pictures, captions and bank are what indexing with it alone would store; the first model's stay, and active."""
+    """Its embeddings equal those of an index of its own; the first model's are unchanged, and it stays active."""
     (folder / "red.txt").write_text("a red wall\n")
     index_paths(indexed, encoder, [folder])
     bank = ["a blue thing", "white"]
@@ -86,7 +86,7 @@ def test_a_second_model_embeds_beside_the_first(
 def test_what_is_embedded_is_not_embedded_again(
     indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder, paint: Paint, folder: Path
 ) -> None:
-    """A new picture is embedded by the active model; adding the other again catches it up, with that picture alone."""
+    """After a new picture is indexed with the active model, adding the other again embeds that picture only."""
     add_model(indexed, other)
     paint("sun.png", "yellow")
     index_paths(indexed, encoder, [folder])
@@ -117,7 +117,7 @@ with Catalog.open(Path(sys.argv[1])) as catalog:
 def test_a_killed_run_loses_only_the_batch_in_flight(
     catalog: Catalog, encoder: FakeEncoder, other: FakeEncoder, paint: Paint, tmp_path: Path
 ) -> None:
-    """What was committed stays and is not done again; the next run gives what an undisturbed one gives."""
+    """The next run embeds the rest, with the same result as an uninterrupted one."""
     for i in range(9):
         paint(f"{i}.png", ("red", "blue", "green")[i % 3], seed=i)
     pictures = tmp_path / "pictures"
@@ -136,17 +136,17 @@ def test_a_killed_run_loses_only_the_batch_in_flight(
 
 
 def test_a_run_that_is_stopped_ends_at_a_commit(indexed: Catalog, other: FakeEncoder) -> None:
-    """It says so, and the next one does the rest."""
+    """The report says so, and the next run does the rest."""
     stop = threading.Event()
     report = add_model(indexed, other, batch_size=2, stop=stop, progress=lambda *_: stop.set())
     assert (report.stopped, report.images_added, report.state.images) == (True, 2, 2)
     assert add_model(indexed, other).images_added == 3
 
 
-def test_images_whose_files_are_missing_are_told(
+def test_images_whose_files_are_missing_are_reported(
     indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder, folder: Path
 ) -> None:
-    """They stay with the first model, do not hinder the switch, and are embedded when their file is back."""
+    """They do not prevent a switch, and are embedded when their files are back."""
     red = (folder / "red.png").read_bytes()
     status = (folder / "red.png").stat()
     (folder / "red.png").unlink()
@@ -167,10 +167,10 @@ def test_images_whose_files_are_missing_are_told(
     assert len(read_vectors(indexed, Kind.IMAGE)[0]) == 5
 
 
-def test_a_file_with_new_content_does_not_stand_for_the_old_one(
+def test_a_file_with_new_content_is_not_embedded_as_the_old_image(
     indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder, folder: Path, paint: Paint
 ) -> None:
-    """Its embedding would be that of another picture; an unchanged copy at another place does."""
+    """An unchanged copy at another path is."""
     (folder / "copy.png").write_bytes((folder / "red.png").read_bytes())
     index_paths(indexed, encoder, [folder])
     for name in ("red.png", "white.png"):
@@ -183,7 +183,7 @@ def test_a_file_with_new_content_does_not_stand_for_the_old_one(
 
 
 def test_a_name_that_is_taken_gets_digits_of_the_fingerprint(indexed: Catalog) -> None:
-    """A model trained anew in place is called as before; one that is named by hand must be named otherwise."""
+    """A retrained model keeps its name with digits added; an explicit name that is taken is an error."""
     again = FakeEncoder(name="fake", fingerprint="ab" * 32)
     assert add_model(indexed, again).state.name == "fake-ababab"
     with pytest.raises(
@@ -197,8 +197,8 @@ def test_a_name_that_is_taken_gets_digits_of_the_fingerprint(indexed: Catalog) -
             add_model(indexed, again, name=name)
 
 
-def test_an_empty_index_takes_its_first_model_from_index(catalog: Catalog, other: FakeEncoder) -> None:
-    """Nothing is there to be embedded beside."""
+def test_a_model_cannot_be_added_to_an_empty_index(catalog: Catalog, other: FakeEncoder) -> None:
+    """`crosslook index` sets its first model."""
     with pytest.raises(ModelError, match="is empty; fill it with: crosslook index FOLDER --model MODEL_DIR"):
         add_model(catalog, other)
 
@@ -207,7 +207,7 @@ def test_an_empty_index_takes_its_first_model_from_index(catalog: Catalog, other
 
 
 def test_models_are_found_by_name_or_fingerprint(indexed: Catalog, other: FakeEncoder) -> None:
-    """Others are refused with what there is."""
+    """Other names are rejected with the list of models."""
     add_model(indexed, other)
     assert find_model(indexed, "other").fingerprint == OTHER
     assert find_model(indexed, "FFFFFF").name == "fake"
@@ -216,10 +216,10 @@ def test_models_are_found_by_name_or_fingerprint(indexed: Catalog, other: FakeEn
             find_model(indexed, unknown)
 
 
-def test_an_index_remembers_where_its_model_lies(
+def test_an_index_records_the_directory_of_its_model(
     catalog: Catalog, other: FakeEncoder, folder: Path, tmp_path: Path
 ) -> None:
-    """Gone from there is said with both places' command, and adding it from its new place notes that."""
+    """If it is gone, the error says what to run; adding the moved model updates the directory."""
     index_paths(catalog, other, [folder])
     assert model_directory(catalog, catalog.active_encoder()) == tmp_path / "other"
     (tmp_path / "other").rename(tmp_path / "moved")
@@ -231,8 +231,8 @@ def test_an_index_remembers_where_its_model_lies(
     assert len(model_states(catalog)) == 1
 
 
-def test_a_catalog_of_version_1_has_a_model_without_a_place(tmp_path: Path, other: FakeEncoder) -> None:
-    """It counts as the base model; a second one is registered beside it."""
+def test_a_catalog_of_version_1_has_a_model_without_a_directory(tmp_path: Path, other: FakeEncoder) -> None:
+    """It counts as the base model; a second one can be added."""
     with Catalog.open(load(1, tmp_path / "old")) as catalog:
         first = catalog.active_encoder()
         assert first is not None
@@ -246,8 +246,10 @@ def test_a_catalog_of_version_1_has_a_model_without_a_place(tmp_path: Path, othe
 # --- switching ---
 
 
-def test_a_switch_and_the_way_back(indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
-    """One model is active at a time, nothing is embedded for it, and the first is as it was."""
+def test_switching_back_and_forth_changes_no_embedding(
+    indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder
+) -> None:
+    """One model is active at a time, and switching embeds nothing."""
     before = content(indexed, encoder)
     add_model(indexed, other)
     encoded = other.images_encoded
@@ -260,10 +262,10 @@ def test_a_switch_and_the_way_back(indexed: Catalog, encoder: FakeEncoder, other
     assert other.images_encoded == encoded
 
 
-def test_an_incomplete_model_is_refused_unless_asked_for(
+def test_an_incomplete_model_needs_incomplete_to_become_active(
     indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder, folder: Path
 ) -> None:
-    """The refusal says what lacks and what to do; once active, it is completed by the next run of index."""
+    """The error says what is missing and what to do; the next indexing run completes an active model."""
     stop = threading.Event()
     add_model(indexed, other, batch_size=2, stop=stop, progress=lambda *_: stop.set())
     with pytest.raises(
@@ -281,8 +283,8 @@ def test_an_incomplete_model_is_refused_unless_asked_for(
         index_paths(indexed, encoder, [folder])
 
 
-def test_a_run_of_index_keeps_to_its_model(indexed: Catalog, other: FakeEncoder, folder: Path, paint: Paint) -> None:
-    """Whatever becomes active in its midst, captions and pictures are stored under the model that embedded them."""
+def test_an_indexing_run_keeps_its_model(indexed: Catalog, other: FakeEncoder, folder: Path, paint: Paint) -> None:
+    """If another one becomes active during the run, embeddings are still stored under the right model."""
     add_model(indexed, other)
 
     class Switching(FakeEncoder):
@@ -311,7 +313,7 @@ def test_the_active_model_is_not_removed(indexed: Catalog, other: FakeEncoder) -
 
 
 def test_a_removed_model_leaves_nothing_behind(indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
-    """Its embeddings, states and FAISS files go, those of the other model and the model's own folder stay."""
+    """Embeddings, states and FAISS files are deleted; other models' and the model's directory are not."""
     before, tables = content(indexed, encoder), ("embedding", "states", "encoder")
     counts = [rows(indexed, table) for table in tables]
     files = sorted((indexed.directory / "vectors").iterdir())
@@ -328,10 +330,10 @@ def test_a_removed_model_leaves_nothing_behind(indexed: Catalog, encoder: FakeEn
     assert add_model(indexed, other).images_added == 5
 
 
-def test_space_is_given_back_when_asked_for(
+def test_vacuum_shrinks_the_file(
     catalog: Catalog, encoder: FakeEncoder, other: FakeEncoder, paint: Paint, tmp_path: Path
 ) -> None:
-    """Removing leaves the file as large as it was; writing it anew makes it smaller, and keeps everything else."""
+    """Removing a model does not; the rest of the contents is unchanged."""
     for i in range(40):
         paint(f"{i}.png", seed=i)
     index_paths(catalog, encoder, [tmp_path / "pictures"])
@@ -353,8 +355,8 @@ def test_space_is_given_back_when_asked_for(
     assert content(catalog, encoder) == before
 
 
-def test_a_model_that_is_removed_while_it_embeds_is_told(indexed: Catalog) -> None:
-    """Nothing is written for a model that is not there."""
+def test_a_model_that_is_removed_while_it_embeds_is_an_error(indexed: Catalog) -> None:
+    """Nothing is written for it."""
 
     class Removed(FakeEncoder):
         def encode_images(self, pixels: Pixels) -> ImageFeatures:
@@ -367,16 +369,16 @@ def test_a_model_that_is_removed_while_it_embeds_is_told(indexed: Catalog) -> No
     assert rows(indexed, "embedding") == 5
 
 
-def test_a_bank_keeps_nobody_from_going_back(indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
-    """It is embedded when it is asked for, by whichever model is active then."""
+def test_a_caption_bank_does_not_prevent_a_switch(indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
+    """It is not counted, because a model embeds it when first needed."""
     add_model(indexed, other)
     switch_model(indexed, other.name)
     add_bank(indexed, ["a red thing"], other.encode_texts(["a red thing"]))
     assert switch_model(indexed, encoder.name)[1].captions_of == 0
 
 
-def test_two_runs_that_add_one_model_do_not_meet(indexed: Catalog, other: FakeEncoder) -> None:
-    """The second is refused; an indexer is not in the way."""
+def test_only_one_run_can_add_a_model(indexed: Catalog, other: FakeEncoder) -> None:
+    """The second one is an error; an indexing run may go on."""
     with (
         indexing_lock(indexed.directory, f"adding-{other.fingerprint[:16]}.lock"),
         pytest.raises(IndexBusyError, match=str(os.getpid())),

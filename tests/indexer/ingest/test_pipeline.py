@@ -1,4 +1,4 @@
-"""Indexing as its owner sees it: what is new, what has changed, what is gone, and what could not be read."""
+"""Indexing runs: new, changed, missing and unreadable files, captions, and stops."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.fakes import FakeEncoder
 
 
 def counts(report: IndexReport) -> dict[str, int]:
-    """The counts that are not zero."""
+    """The counts of a report that are not zero."""
     names = (
         "added",
         "updated",
@@ -42,13 +42,13 @@ def counts(report: IndexReport) -> dict[str, int]:
 
 
 def touch(path: Path) -> None:
-    """Give a file another time."""
+    """Change the modification time of a file."""
     status = path.stat()
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 5_000_000_000))
 
 
 def test_a_second_run_opens_nothing(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """Files whose size and time are as they were are counted and left alone."""
+    """Files with unchanged size and time are counted, but not opened."""
     assert counts(index_paths(catalog, encoder, [folder])) == {"added": 5}
     assert encoder.images_encoded == 5
     report = index_paths(catalog, encoder, [folder])
@@ -58,7 +58,7 @@ def test_a_second_run_opens_nothing(catalog: Catalog, encoder: FakeEncoder, fold
 
 
 def test_stored_vectors_are_those_of_the_model(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """What the catalog holds is what the image tower said, to half precision, and the regions to int8."""
+    """Vectors are stored to half precision, regions to int8."""
     ids, vectors = read_vectors(indexed, Kind.IMAGE)
     assert len(ids) == 5
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)
@@ -71,7 +71,7 @@ def test_stored_vectors_are_those_of_the_model(indexed: Catalog, encoder: FakeEn
 
 
 def test_a_changed_file_is_encoded_again(catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
-    """New content at an old place replaces the old image, of which nothing remains."""
+    """Its new image replaces the old one, of which nothing remains."""
     index_paths(catalog, encoder, [folder])
     touch(paint("red.png", "yellow"))
     assert counts(index_paths(catalog, encoder, [folder])) == {"updated": 1, "unchanged": 4}
@@ -83,7 +83,7 @@ def test_a_changed_file_is_encoded_again(catalog: Catalog, encoder: FakeEncoder,
 
 
 def test_a_touched_file_is_not_encoded_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """Another time, the same content: the hash says so."""
+    """Its content hash is unchanged."""
     index_paths(catalog, encoder, [folder])
     touch(folder / "red.png")
     assert counts(index_paths(catalog, encoder, [folder])) == {"updated": 1, "unchanged": 4}
@@ -91,7 +91,7 @@ def test_a_touched_file_is_not_encoded_again(catalog: Catalog, encoder: FakeEnco
 
 
 def test_copies_are_duplicates_within_a_batch_and_across(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """One image at several places is encoded once; a copy counts as one wherever it falls."""
+    """An image with several files is encoded once, in whichever batches they are."""
     shutil.copy(folder / "red.png", folder / "a copy.png")
     shutil.copy(folder / "red.png", folder / "z copy.png")
     assert counts(index_paths(catalog, encoder, [folder], batch_size=2)) == {"added": 5, "duplicates": 2}
@@ -101,7 +101,7 @@ def test_copies_are_duplicates_within_a_batch_and_across(catalog: Catalog, encod
 
 
 def test_a_renamed_file_keeps_its_image(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """A rename is one update and one place that is missing, and no work for the model."""
+    """A rename counts as one update and one missing file, and encodes nothing."""
     index_paths(catalog, encoder, [folder])
     before = content_hashes(catalog)
     (folder / "red.png").rename(folder / "crimson.png")
@@ -111,7 +111,7 @@ def test_a_renamed_file_keeps_its_image(catalog: Catalog, encoder: FakeEncoder, 
 
 
 def test_a_file_that_comes_back_is_found_again(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """A drive that was not mounted must not cost its pictures."""
+    """An image is hidden while its file is missing, and not encoded again."""
     index_paths(catalog, encoder, [folder])
     away = folder.parent / "red.png"
     (folder / "red.png").rename(away)
@@ -124,8 +124,8 @@ def test_a_file_that_comes_back_is_found_again(catalog: Catalog, encoder: FakeEn
     assert encoder.images_encoded == 5
 
 
-def test_what_lies_elsewhere_is_not_missing(catalog: Catalog, encoder: FakeEncoder, paint: Paint) -> None:
-    """Indexing one folder says nothing about another, though its name begins alike."""
+def test_files_of_other_folders_are_not_missing(catalog: Catalog, encoder: FakeEncoder, paint: Paint) -> None:
+    """Indexing one folder hides nothing in another, even if its name starts with the first one's."""
     first, second = paint("a/one.png", seed=1), paint("ab/two.png", seed=2)
     index_paths(catalog, encoder, [first.parent, second.parent])
     second.unlink()
@@ -136,7 +136,7 @@ def test_what_lies_elsewhere_is_not_missing(catalog: Catalog, encoder: FakeEncod
 def test_a_path_with_dots_means_the_same_folder(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`../pictures` is where it leads: nothing is new, and what is gone is noticed."""
+    """`../pictures` is resolved, so nothing is new, and a deleted file is missing."""
     index_paths(catalog, encoder, [folder])
     (folder / "red.png").unlink()
     (folder.parent / "elsewhere").mkdir()
@@ -144,10 +144,10 @@ def test_a_path_with_dots_means_the_same_folder(
     assert counts(index_paths(catalog, encoder, [Path("../pictures")])) == {"unchanged": 4, "missing": 1}
 
 
-def test_what_cannot_be_looked_at_is_a_failure_and_not_missing(
+def test_an_unreadable_folder_is_a_failure_and_not_missing(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A locked folder is reported, its pictures stay findable, and --prune does not forget them."""
+    """Its pictures stay visible, and --prune does not remove them."""
     paint("seen.png", seed=1)
     locked = paint("locked/unseen.png", seed=2).parent
     index_paths(catalog, encoder, [tmp_path / "pictures"])
@@ -165,16 +165,16 @@ def test_what_cannot_be_looked_at_is_a_failure_and_not_missing(
     assert catalog_stats(catalog).images == 2
 
 
-def test_a_name_that_is_not_utf8_costs_only_itself(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """It is reported with its bytes made readable, and all others are indexed."""
+def test_a_name_that_is_not_utf8_is_one_failure(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """It is reported with question marks, and all other files are indexed."""
     Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")).write_bytes((folder / "red.png").read_bytes())
     report = index_paths(catalog, encoder, [folder])
     assert counts(report) == {"added": 5, "failed": 1}
     assert report.failed[0].path == f"{folder}/caf?.png"
 
 
-def test_prune_forgets_what_is_gone(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """With --prune an image whose files are gone leaves nothing behind."""
+def test_prune_removes_what_is_gone(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """With --prune, an image without files is deleted with its captions and embeddings."""
     (folder / "red.txt").write_text("a red square\n")
     index_paths(catalog, encoder, [folder])
     (folder / "red.png").unlink()
@@ -185,8 +185,8 @@ def test_prune_forgets_what_is_gone(catalog: Catalog, encoder: FakeEncoder, fold
     assert len(VectorIndex.open(catalog, Kind.CAPTION)) == 0
 
 
-def test_a_bad_file_is_one_failure_and_costs_no_batch(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """A text file named .jpg and a truncated picture are listed with a reason; all others are indexed."""
+def test_a_bad_file_does_not_fail_its_batch(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A text file named .jpg and a truncated picture are reported with a reason; all others are indexed."""
     (folder / "text.jpg").write_text("I am not a picture")
     whole = (folder / "red.png").read_bytes()
     (folder / "half.png").write_bytes(whole[: len(whole) // 2])
@@ -201,7 +201,7 @@ def test_a_bad_file_is_one_failure_and_costs_no_batch(catalog: Catalog, encoder:
 def test_a_failure_is_tried_again_only_when_the_file_changes(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
 ) -> None:
-    """An unreadable file is reported each time but opened once; mended, it is indexed and the failure forgotten."""
+    """An unreadable file is reported by every run, but opened once; once repaired, it is indexed."""
     bad = folder / "bad.png"
     bad.write_text("nothing")
     index_paths(catalog, encoder, [folder])
@@ -211,8 +211,8 @@ def test_a_failure_is_tried_again_only_when_the_file_changes(
     assert recorded_failures(catalog) == []
 
 
-def test_a_failure_whose_file_is_gone_is_forgotten(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """The failure list holds what the owner can still mend."""
+def test_a_failure_whose_file_is_gone_is_deleted(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """Failures list only files that still exist."""
     (folder / "bad.png").write_text("nothing")
     index_paths(catalog, encoder, [folder])
     (folder / "bad.png").unlink()
@@ -224,7 +224,7 @@ def test_a_failure_whose_file_is_gone_is_forgotten(catalog: Catalog, encoder: Fa
 def test_a_picture_overwritten_by_something_unreadable_is_not_found_any_more(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, *, prune: bool
 ) -> None:
-    """Its image is hidden, forgotten with `prune`, and the failure reported; a copy elsewhere is still found."""
+    """Its image is hidden, or with `prune` deleted, and the failure reported; an image with another copy stays."""
     shutil.copy(folder / "blue.png", folder / "copy.png")
     index_paths(catalog, encoder, [folder])
     red, blue = (digest(folder / f"{name}.png") for name in ("red", "blue"))
@@ -233,19 +233,19 @@ def test_a_picture_overwritten_by_something_unreadable_is_not_found_any_more(
     failed = {"unchanged": 4, "failed": 2} | ({"removed": 1} if prune else {})
     assert counts(index_paths(catalog, encoder, [folder], prune=prune)) == failed
     assert {Path(f.path).name for f in recorded_failures(catalog)} == {"red.png", "blue.png"}
-    assert shown(catalog) == content_hashes(catalog).keys() - {red}
+    assert visible_hashes(catalog) == content_hashes(catalog).keys() - {red}
     assert (red in content_hashes(catalog)) != prune
     blue_id = content_hashes(catalog)[blue]
     assert images_by_id(catalog, [blue_id])[blue_id].path == folder / "copy.png"
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 4, "failed": 2}
-    assert red not in shown(catalog)
+    assert red not in visible_hashes(catalog)
 
 
 @pytest.mark.parametrize("content", ["the same", "another"])
 def test_an_overwritten_picture_is_found_again_when_it_is_readable_again(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, content: str
 ) -> None:
-    """Put back with its old time it is not opened; edited, it takes its captions along; no failure remains."""
+    """Restored with its old time, it is not opened; edited, it keeps its captions. No failure remains."""
     table = folder.parent / "captions.csv"
     table.write_text("image,caption\nred.png,a red square\n")
     index_paths(catalog, encoder, [folder], captions=read_captions(table))
@@ -253,14 +253,14 @@ def test_an_overwritten_picture_is_found_again_when_it_is_readable_again(
     whole, status = red.read_bytes(), red.stat()
     red.write_text("cut short")
     index_paths(catalog, encoder, [folder])
-    assert len(shown(catalog)) == 4
+    assert len(visible_hashes(catalog)) == 4
     if content == "the same":
         red.write_bytes(whole)
         os.utime(red, ns=(status.st_atime_ns, status.st_mtime_ns))
     else:
         paint("red.png", "yellow")
     index_paths(catalog, encoder, [folder])
-    assert digest(red) in shown(catalog)
+    assert digest(red) in visible_hashes(catalog)
     assert catalog_stats(catalog).images == 5
     assert recorded_failures(catalog) == []
     assert caption_texts(catalog, "dataset") == {(content_hashes(catalog)[digest(red)], "a red square")}
@@ -270,21 +270,21 @@ def test_an_overwritten_picture_is_found_again_when_it_is_readable_again(
 def test_a_picture_that_an_earlier_version_left_behind_an_unreadable_file_is_hidden(
     catalog: Catalog, encoder: FakeEncoder, folder: Path
 ) -> None:
-    """Such catalogs have the failure and the location of one path; the next run hides the image, and opens nothing."""
+    """In such a catalog, one path has both a failure and a location that is not missing."""
     index_paths(catalog, encoder, [folder])
     (folder / "red.png").write_text("no picture any more")
     index_paths(catalog, encoder, [folder])
     with catalog.transaction() as connection:
         mark_missing(connection, [str(folder / "red.png")], None)
-    assert len(shown(catalog)) == 5
+    assert len(visible_hashes(catalog)) == 5
     index_changes(catalog, encoder, [str(folder / "red.png")])
-    assert len(shown(catalog)) == 4
+    assert len(visible_hashes(catalog)) == 4
 
 
-def test_a_picture_that_the_system_does_not_let_be_read_stays_findable(
+def test_a_picture_that_the_system_refuses_to_read_stays_visible(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Touched on a drive that fails: reported, tried again each time, and not hidden."""
+    """On a drive with errors, it is reported and tried again by each run, but not hidden."""
     index_paths(catalog, encoder, [folder])
     touch(folder / "red.png")
 
@@ -294,31 +294,31 @@ def test_a_picture_that_the_system_does_not_let_be_read_stays_findable(
     monkeypatch.setattr("indexer.ingest.pipeline.read_file", refuse)
     for _ in range(2):
         assert counts(index_paths(catalog, encoder, [folder], prune=True)) == {"unchanged": 4, "failed": 1}
-    assert len(shown(catalog)) == 5
+    assert len(visible_hashes(catalog)) == 5
 
 
 def test_a_picture_replaced_by_a_pipe_is_hidden(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """What lies at its place is no file, so the image is not there; it is reported."""
+    """Its path is no longer a regular file, which is reported."""
     index_paths(catalog, encoder, [folder])
     (folder / "red.png").unlink()
     os.mkfifo(folder / "red.png")
     assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 4, "missing": 1, "failed": 1}
-    assert len(shown(catalog)) == 4
+    assert len(visible_hashes(catalog)) == 4
 
 
-def shown(catalog: Catalog) -> set[str]:
-    """Hashes of the images that searches show."""
+def visible_hashes(catalog: Catalog) -> set[str]:
+    """Content hashes of the images that searches show."""
     hidden = set(hidden_image_ids(catalog).tolist())
     return {content_hash for content_hash, image_id in content_hashes(catalog).items() if image_id not in hidden}
 
 
 def digest(path: Path) -> str:
-    """What the catalog knows a file by."""
+    """The content hash of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_sidecars_become_captions_and_follow_their_file(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """A sidecar added, changed or removed later changes the captions, and costs no image any work."""
+    """A sidecar that is added, changed or removed later changes the captions, and encodes no image."""
     index_paths(catalog, encoder, [folder])
     sidecar = folder / "red.txt"
     sidecar.write_text("a red square\n\na  red   wall\n")
@@ -335,8 +335,8 @@ def test_sidecars_become_captions_and_follow_their_file(catalog: Catalog, encode
     assert encoder.images_encoded == 5
 
 
-def test_each_place_of_an_image_has_its_say(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """Sidecars beside copies of one picture are captions of that one image; changing one leaves the others' alone."""
+def test_each_copy_of_an_image_has_its_own_sidecar(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """Sidecars beside copies all caption the same image; changing one does not affect the others."""
     shutil.copy(folder / "red.png", folder / "copy.png")
     (folder / "red.txt").write_text("a red wall\n")
     (folder / "copy.txt").write_text("the same wall\n")
@@ -349,7 +349,7 @@ def test_each_place_of_an_image_has_its_say(catalog: Catalog, encoder: FakeEncod
 
 
 def test_a_drive_that_is_away_keeps_its_captions(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
-    """A sidecar that cannot be looked at may say what it said; its picture's copy elsewhere changes nothing of it."""
+    """Its sidecars cannot be read, so their captions stay, even if the sidecar of another copy changes."""
     here, away = tmp_path / "here", tmp_path / "away"
     for place in (here, away):
         place.mkdir()
@@ -364,10 +364,10 @@ def test_a_drive_that_is_away_keeps_its_captions(catalog: Catalog, encoder: Fake
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
-def test_files_that_take_each_others_names_are_all_there(
+def test_renumbered_files_keep_their_images(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, batch_size: int
 ) -> None:
-    """A new picture in front, and every other one renumbered: as many images as contents, each where it now lies."""
+    """With a new first picture and all others renumbered, there are as many images as contents."""
     for i in range(1, 9):
         paint(f"{i}.png", "red", seed=i)
     folder = tmp_path / "pictures"
@@ -386,7 +386,7 @@ def test_files_that_take_each_others_names_are_all_there(
 
 
 def test_captions_from_a_file_are_added_once(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """Rows find their image by name; a second reading adds nothing; what fits no image is counted."""
+    """Rows match their image by name; a second run adds nothing; rows that match no image are counted."""
     table = folder.parent / "captions.csv"
     table.write_text("image,caption\nred.png,a red square\nred.png,something red\nblue.png,the sea\nnone.png,nothing\n")
     captions = read_captions(table)
@@ -398,10 +398,10 @@ def test_captions_from_a_file_are_added_once(catalog: Catalog, encoder: FakeEnco
     assert encoder.texts_encoded == encoded
 
 
-def test_a_name_that_fits_two_images_is_told_apart_by_its_folder(
+def test_a_caption_matches_by_the_end_of_its_path(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
 ) -> None:
-    """`a/x.png` means that one; a bare `x.png` that could be either is left out and counted."""
+    """`a/x.png` is unambiguous; `x.png` matches two images, so it is left out and counted."""
     paint("a/x.png", "red")
     paint("b/x.png", "blue")
     table = tmp_path / "captions.csv"
@@ -410,10 +410,10 @@ def test_a_name_that_fits_two_images_is_told_apart_by_its_folder(
     assert counts(report) == {"added": 2, "captions_added": 1, "captions_unmatched": 1}
 
 
-def test_a_stopped_run_ends_at_a_commit_and_the_next_goes_on(
+def test_a_stopped_run_ends_at_a_commit_and_is_resumed(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
 ) -> None:
-    """Ctrl-C loses nothing that was done: the second run does only the rest."""
+    """The next run does only the rest."""
     for i in range(10):
         paint(f"{i}.png", seed=i)
     stop = threading.Event()
@@ -432,7 +432,7 @@ def test_a_stopped_run_ends_at_a_commit_and_the_next_goes_on(
 
 
 def test_another_model_is_refused_before_anything_happens(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """Embeddings of two models never meet; the message names both, and the way out."""
+    """Embeddings of two models never mix; the message names both, and what to do."""
     index_paths(catalog, encoder, [folder])
     other = FakeEncoder(name="other", fingerprint="0" * 64)
     with pytest.raises(EncoderMismatchError, match=r"made by model fake \(ffffffffffff\), not by other .*--index"):
@@ -440,8 +440,8 @@ def test_another_model_is_refused_before_anything_happens(catalog: Catalog, enco
     assert other.images_encoded == 0
 
 
-def test_progress_runs_from_nothing_to_all(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """The bar is told where it starts, and ends at the whole."""
+def test_progress_runs_from_0_to_the_total(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """The first call comes before any work."""
     told: list[tuple[str, int, int]] = []
     index_paths(catalog, encoder, [folder], batch_size=2, progress=lambda *step: told.append(step))
     assert told == [("images", 0, 5), ("images", 2, 5), ("images", 4, 5), ("images", 5, 5)]

@@ -1,4 +1,4 @@
-"""The look-ahead that reads files in threads."""
+"""Reading files ahead in threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from indexer.ingest.reading import DECODE_THREADS, batches, read_ahead
 
 
 def test_results_come_in_order_whichever_is_ready_first() -> None:
-    """Early items take longest here; several are read at one time, and never more than the window holds."""
+    """Early items take longest here; several are read at a time, never more than there are threads."""
     lock, running, most = threading.Lock(), [0], [0]
 
     def read(item: int) -> int:
@@ -30,7 +30,7 @@ def test_results_come_in_order_whichever_is_ready_first() -> None:
 
 @pytest.mark.parametrize("window", [1, 3])
 def test_no_more_than_the_window_is_taken_ahead(window: int) -> None:
-    """Items are taken only as results are consumed."""
+    """Items are consumed only as results are."""
     taken: list[int] = []
 
     def items() -> Iterator[int]:
@@ -46,8 +46,8 @@ def test_no_more_than_the_window_is_taken_ahead(window: int) -> None:
     assert len(taken) == 3 + window
 
 
-def test_what_has_not_begun_is_dropped_when_closed() -> None:
-    """A stopped run waits for no more than what its threads have in hand."""
+def test_closing_cancels_what_has_not_started() -> None:
+    """It waits only for what its threads are reading."""
     begun: list[int] = []
     go = threading.Event()
 
@@ -64,7 +64,7 @@ def test_what_has_not_begun_is_dropped_when_closed() -> None:
     assert len(begun) <= 1 + DECODE_THREADS
 
 
-def test_batches_are_full_but_for_the_last() -> None:
-    """Seven by three; and nothing is no batch."""
+def test_batches_are_full_except_the_last() -> None:
+    """No items give no batch."""
     assert list(batches(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(batches([], 3)) == []

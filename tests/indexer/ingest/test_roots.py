@@ -1,4 +1,4 @@
-"""Folders that come and go: nothing is lost because a drive was unplugged."""
+"""Roots that come and go: an unplugged drive loses nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def two(paint: Paint, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def unplug(drive: Path) -> Path:
-    """Leave an empty mount point, and return where the files are meanwhile."""
+    """Leave an empty mount point; return the folder that now holds the files."""
     away = drive.with_name("away")
     drive.rename(away)
     drive.mkdir()
@@ -39,7 +39,7 @@ def unplug(drive: Path) -> Path:
 
 
 def plug(drive: Path) -> None:
-    """Put the files back, with the times that they had."""
+    """Put the files back, with their times."""
     shutil.rmtree(drive, ignore_errors=True)
     drive.with_name("away").rename(drive)
 
@@ -49,7 +49,7 @@ def plug(drive: Path) -> None:
 def test_an_unplugged_drive_is_hidden_and_comes_back(
     catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path], mount_point: str, *, prune: bool
 ) -> None:
-    """Whether its folder is gone or empty, and even with --prune; back again, no file is opened."""
+    """Whether its mount point is gone or empty, even with --prune; when it is back, no file is opened."""
     home, drive = two
     index_paths(catalog, encoder, [home, drive])
     unplug(drive)
@@ -68,10 +68,10 @@ def test_an_unplugged_drive_is_hidden_and_comes_back(
     assert encoder.images_encoded == 5
 
 
-def test_without_a_path_all_roots_are_brought_up_to_date(
+def test_without_a_path_all_roots_are_updated(
     catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path], paint: Paint
 ) -> None:
-    """What is new anywhere is found, what is gone below a root that holds others is pruned."""
+    """New files are added, and files missing below a root that holds others are pruned."""
     home, drive = two
     index_paths(catalog, encoder, [home])
     index_paths(catalog, encoder, [drive])
@@ -83,14 +83,14 @@ def test_without_a_path_all_roots_are_brought_up_to_date(
     assert report.away == []
 
 
-def test_an_index_that_knows_no_folder_says_so(catalog: Catalog, encoder: FakeEncoder) -> None:
-    """With what to do."""
+def test_an_index_without_roots_is_an_error(catalog: Catalog, encoder: FakeEncoder) -> None:
+    """The message says what to do."""
     with pytest.raises(SourceError, match="has no folders yet; name one: crosslook index FOLDER"):
         index_paths(catalog, encoder, [])
 
 
-def test_paths_that_lead_nowhere_are_named(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
-    """A slip of the pen is told, an empty folder says what would count, and neither becomes a root."""
+def test_unusable_paths_are_rejected(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
+    """A missing path, a folder without images and a pipe each have a message, and none becomes a root."""
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
     cases = {
@@ -104,10 +104,10 @@ def test_paths_that_lead_nowhere_are_named(catalog: Catalog, encoder: FakeEncode
     assert indexed_roots(catalog) == []
 
 
-def test_a_root_below_another_is_covered_by_it(
+def test_a_root_below_another_one_is_removed(
     catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """In whichever order they are given; but not while it is away, for then it must not be judged by the other."""
+    """In either order, except while it is away, because then it must not be pruned with the other."""
     home, drive = two
     index_paths(catalog, encoder, [home, drive])
     unplug(drive)
@@ -123,7 +123,7 @@ def test_a_root_below_another_is_covered_by_it(
 def test_a_drive_below_a_root_is_a_root_of_its_own(
     catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was mounted when it was indexed; unplugged, its pictures are not pruned with its neighbours'."""
+    """Once unplugged, its pictures are not pruned with those of the root."""
     home, drive = two
     monkeypatch.setattr("indexer.ingest.scan._device", lambda path: 2 if Path(path).is_relative_to(drive) else 1)
     index_paths(catalog, encoder, [tmp_path / "pictures"])
@@ -140,7 +140,7 @@ def test_a_drive_below_a_root_is_a_root_of_its_own(
 def test_a_folder_that_was_deleted_is_pruned(
     catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """A subfolder of a root that still holds pictures is gone for good, even when it is named itself first."""
+    """Its root still holds pictures, so it is gone for good, even if it was passed by itself first."""
     home, _ = two
     index_paths(catalog, encoder, [tmp_path / "pictures"])
     shutil.rmtree(home)
@@ -149,10 +149,10 @@ def test_a_folder_that_was_deleted_is_pruned(
     assert counts(report) == {"unchanged": 3, "missing": 2, "removed": 2}
 
 
-def test_a_drive_that_goes_in_the_middle_of_a_run_loses_nothing(
+def test_a_drive_unplugged_during_a_run_loses_nothing(
     catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path], paint: Paint
 ) -> None:
-    """A new picture is read while the drive is pulled: what was listed before is not taken for the whole."""
+    """The scan of a drive that was complete before is not trusted for --prune."""
     home, drive = two
     index_paths(catalog, encoder, [home, drive])
     (drive / "deep" / "0.png").unlink()
@@ -172,7 +172,7 @@ def test_a_drive_that_goes_in_the_middle_of_a_run_loses_nothing(
 def test_a_file_that_could_not_be_read_is_tried_again(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Permission given later changes neither size nor time."""
+    """Granting permission changes neither its size nor its time."""
     original = os.open
 
     def refuse(path: str, flags: int, mode: int = 0o777) -> int:
@@ -188,7 +188,7 @@ def test_a_file_that_could_not_be_read_is_tried_again(
 
 
 def test_a_single_file_is_a_root_of_its_own(catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]) -> None:
-    """Its neighbours stay out; deleted, it is pruned where its folder still holds something, else only hidden."""
+    """Its neighbours are not indexed; once deleted, it is pruned only if its folder still holds something."""
     home, drive = two
     index_paths(catalog, encoder, [home / "0.png", drive / "deep" / "1.png"])
     assert catalog_stats(catalog).images == 2
@@ -199,8 +199,8 @@ def test_a_single_file_is_a_root_of_its_own(catalog: Catalog, encoder: FakeEncod
     assert indexed_roots(catalog) == report.away == [str(drive / "deep" / "1.png")]
 
 
-def test_what_a_walk_does_not_come_by_is_not_covered(tmp_path: Path, paint: Paint) -> None:
-    """Hidden folders, links to folders, and files of other names keep their own roots."""
+def test_a_scan_does_not_cover_what_it_skips(tmp_path: Path, paint: Paint) -> None:
+    """Hidden folders, links to folders, and files without an image suffix stay roots."""
     root = tmp_path / "pictures"
     plain, hidden = paint("a/one.png"), paint(".hidden/two.png")
     (root / "link").symlink_to(plain.parent)
@@ -211,10 +211,10 @@ def test_what_a_walk_does_not_come_by_is_not_covered(tmp_path: Path, paint: Pain
     assert covered == [plain, plain.parent]
 
 
-def test_hidden_roots_are_not_missing_when_their_neighbours_are_looked_at(
+def test_hidden_roots_are_not_missing_when_their_parent_is_scanned(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
 ) -> None:
-    """A walk that does not come by says nothing."""
+    """A scan of the parent does not enter them."""
     secret = paint(".secret/one.png", "red").parent
     paint("open.png", "blue")
     index_paths(catalog, encoder, [tmp_path / "pictures", secret])
@@ -222,8 +222,8 @@ def test_hidden_roots_are_not_missing_when_their_neighbours_are_looked_at(
     assert counts(index_paths(catalog, encoder, [], prune=True)) == {"unchanged": 2}
 
 
-def test_a_folder_is_forgotten_when_it_is_named(catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]) -> None:
-    """A drive that is gone for good leaves nothing behind; the files of a folder stay as they are."""
+def test_forget_removes_a_folder_from_the_index(catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]) -> None:
+    """Nothing of an unplugged drive remains in the index; files are not touched."""
     home, drive = two
     shutil.copy(home / "0.png", drive / "copy.png")
     index_paths(catalog, encoder, [home, drive])
@@ -240,7 +240,7 @@ def test_a_folder_is_forgotten_when_it_is_named(catalog: Catalog, encoder: FakeE
 def test_what_is_forgotten_below_a_root_is_found_again(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
 ) -> None:
-    """Which is told; not where it was deleted before."""
+    """`forget` returns the root that will add it again, if the folder still exists."""
     inner = paint("inner/one.png", "red").parent
     paint("two.png", "blue")
     index_paths(catalog, encoder, [tmp_path / "pictures"])
@@ -254,7 +254,7 @@ def test_what_is_forgotten_below_a_root_is_found_again(
 def test_a_link_whose_target_is_gone_is_hidden(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, *, prune: bool
 ) -> None:
-    """And not forgotten, for what it led to may be on a drive that comes back."""
+    """It is not pruned, because the target may be on an unplugged drive."""
     paint("one.png", "red")
     target = tmp_path / "elsewhere.png"
     paint("two.png", "blue").rename(target)
@@ -269,10 +269,10 @@ def test_a_link_whose_target_is_gone_is_hidden(
     assert len(hidden_image_ids(catalog)) == 0
 
 
-def test_a_moved_file_and_a_copy_are_told_apart_wherever_they_lie(
+def test_a_moved_file_and_a_copy_are_told_apart_across_roots(
     catalog: Catalog, encoder: FakeEncoder, two: tuple[Path, Path]
 ) -> None:
-    """A copy below another root is a duplicate though that root is not looked at; a move is an update."""
+    """A copy is a duplicate even if the original's root is not scanned; a move is an update."""
     home, drive = two
     index_paths(catalog, encoder, [home, drive])
     shutil.copy(home / "0.png", drive / "copy.png")
@@ -283,7 +283,7 @@ def test_a_moved_file_and_a_copy_are_told_apart_wherever_they_lie(
 
 
 def test_an_unchanged_collection_is_not_opened(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """Neither pictures nor sidecars, old or new failures aside; and the model is asked for nothing but its name."""
+    """Neither pictures, sidecars nor known failures; of the model, only name and fingerprint are used."""
     (folder / "red.txt").write_text("a red square\n")
     (folder / "bad.png").write_text("no picture")
     index_paths(catalog, encoder, [folder])

@@ -1,4 +1,4 @@
-"""Following changes with the system's own notices: every `next` waits for the run that a change brings."""
+"""Watching folders with the operating system's events: every `next` waits for the run that a change triggers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.indexer.ingest.test_roots import plug, unplug
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ticks and pauses of a few hundredths of a second."""
+    """Shorten ticks and pauses to a few hundredths of a second."""
     monkeypatch.setattr("indexer.ingest.watch.TICK", 0.05)
     monkeypatch.setattr("indexer.ingest.watch.QUIET", 0.05)
 
 
 @pytest.fixture
 def stop() -> Iterator[threading.Event]:
-    """Set after a minute at the latest: what never comes fails the test instead of hanging it."""
+    """An event that is set after a minute, so that a missing report fails a test instead of blocking it."""
     event = threading.Event()
     timer = threading.Timer(60, event.set)
     timer.start()
@@ -40,7 +40,7 @@ def stop() -> Iterator[threading.Event]:
 
 
 def until(reports: Iterator[IndexReport], **wanted: int) -> None:
-    """Take reports until their counts sum up to what is wanted: a burst may be cut in two."""
+    """Consume reports until their counts add up to the expected ones, because a burst may be split."""
     total: dict[str, int] = {}
     while any(total.get(name, 0) < count for name, count in wanted.items()):
         for name, count in counts(next(reports)).items():
@@ -51,7 +51,7 @@ def until(reports: Iterator[IndexReport], **wanted: int) -> None:
 def test_changes_are_followed(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, stop: threading.Event
 ) -> None:
-    """New, renamed, captioned, deleted: the run that follows looks at no other file; setting `stop` ends it."""
+    """Files that are added, renamed, captioned or deleted; only these are opened. `stop` ends it."""
     reports = follow(catalog, encoder, [folder], stop=stop)
     assert counts(next(reports)) == {"added": 5}
     paint("new/yellow.png", "yellow")
@@ -69,10 +69,10 @@ def test_changes_are_followed(
     assert list(reports) == []
 
 
-def test_a_folder_moved_in_is_indexed_whole(
+def test_all_files_of_a_folder_moved_in_are_indexed(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, tmp_path: Path, stop: threading.Event
 ) -> None:
-    """One notice, many files; what a walk would not come by is left alone, and so is the index itself."""
+    """One event, several files; hidden folders and the index itself are ignored."""
     reports = follow(catalog, encoder, [tmp_path], stop=stop)  # the index lies below what is watched
     assert counts(next(reports)) == {"added": 5}
     hidden = paint(".staging/a/1.png", seed=1).parent.parent
@@ -85,7 +85,7 @@ def test_a_folder_moved_in_is_indexed_whole(
 def test_drives_come_and_go(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, stop: threading.Event
 ) -> None:
-    """An unplugged root is hidden, whatever --prune says; plugged in again it is back, and followed again."""
+    """An unplugged root is hidden even with --prune; plugged in again, it is visible and watched."""
     paint("home/one.png", "red")
     drive = paint("drive/two.png", "blue").parent
     reports = follow(catalog, encoder, [tmp_path / "pictures" / "home", drive], prune=True, stop=stop)
@@ -111,7 +111,7 @@ def test_changes_beside_a_drive_that_comes_and_goes_are_not_lost(
     monkeypatch: pytest.MonkeyPatch,
     moment: str,
 ) -> None:
-    """A file copied to one root after the old watch was last read, and before the new one opens, is still indexed."""
+    """A file added to one root between the last read of the old watch and the opening of the new one is indexed."""
     paint("home/one.png", "red")
     drive = paint("drive/two.png", "blue").parent
     reports = follow(catalog, encoder, [tmp_path / "pictures" / "home", drive], stop=stop)
@@ -148,7 +148,7 @@ def test_changes_beside_a_drive_that_comes_and_goes_are_not_lost(
 def test_an_empty_folder_can_be_watched(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path, stop: threading.Event
 ) -> None:
-    """An inbox starts with nothing in it; a name that leads nowhere is still told."""
+    """A missing one is an error."""
     with pytest.raises(SourceError, match="no such file or folder"):
         next(follow(catalog, encoder, [tmp_path / "nowhere"], stop=stop))
     (tmp_path / "pictures").mkdir()
@@ -159,7 +159,7 @@ def test_an_empty_folder_can_be_watched(
 
 
 def test_a_single_file_is_followed(catalog: Catalog, encoder: FakeEncoder, paint: Paint, stop: threading.Event) -> None:
-    """Saved anew, as editors do it: another file under its name."""
+    """Editors replace a file by renaming another one."""
     picture = paint("one.png", "red")
     reports = follow(catalog, encoder, [picture], stop=stop)
     assert counts(next(reports)) == {"added": 1}

@@ -124,7 +124,7 @@ def test_a_picture_that_cannot_be_read_is_named(dataset: Dataset, paint: Paint) 
     bad = paint("bad.png")
     bad.write_text("no picture")
     broken = Dataset("broken", (*dataset.examples, Example(bad, ("red",), "all")))
-    with pytest.raises(EvaluationError, match=r"bad\.png: not an image.*take it out"):
+    with pytest.raises(EvaluationError, match=r"bad\.png: not an image.*remove it from the dataset"):
         evaluate(broken, FakeEncoder())
     with pytest.raises(EvaluationError, match="depth must be at least 1"):
         evaluate(dataset, FakeEncoder(), depth=0)
