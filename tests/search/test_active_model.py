@@ -1,4 +1,4 @@
-"""An engine that goes over to another model when its index does."""
+"""An engine that follows the active model of its index."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINES = ("a red thing", "a green thing", "a blue thing", "white")
 
 @pytest.fixture
 def other(tmp_path: Path) -> FakeEncoder:
-    """A model to which colours are others: what it says of a picture fits nothing that the first says of a sentence."""
+    """A model with other vectors for colours, so that its image vectors do not match the first model's queries."""
     directory = tmp_path / "other"
     directory.mkdir()
     return FakeEncoder(name="other", fingerprint="0" * 64, directory=directory, turn=1)
@@ -32,7 +32,7 @@ def other(tmp_path: Path) -> FakeEncoder:
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch, encoder: FakeEncoder, other: FakeEncoder) -> list[str]:
-    """Models come from where they lie, the base model being the first; the names of those that were loaded."""
+    """Load models from their directories, with the first one as base model; return the names of loaded models."""
     names: list[str] = []
 
     def load(model: Path | None, *, device: str, workers: int) -> FakeEncoder:
@@ -55,21 +55,21 @@ def both(indexed: Catalog, other: FakeEncoder) -> Catalog:
 
 @pytest.fixture
 def engine(both: Catalog, loaded: list[str]) -> Iterator[SearchEngine]:
-    """An engine that was given no model."""
+    """An engine that was opened without a model."""
     del loaded[:]
     with SearchEngine.open(both.directory) as opened:
         yield opened
 
 
 def first(engine: SearchEngine, text: str) -> str:
-    """The name of the best picture's file."""
+    """The file name of the best hit."""
     path = engine.search_images(text).hits[0].path
     assert path is not None
     return path.name
 
 
-def test_an_open_engine_goes_over_and_back(engine: SearchEngine, both: Catalog, loaded: list[str]) -> None:
-    """With the next query after a switch, loading the model from where it lies; not before, and not twice."""
+def test_an_open_engine_follows_a_switch_and_back(engine: SearchEngine, both: Catalog, loaded: list[str]) -> None:
+    """The query after a switch loads the new model from its directory, once."""
     for _ in range(2):
         assert first(engine, "red") == "red.png"
     assert loaded == ["fake"]
@@ -83,15 +83,15 @@ def test_an_open_engine_goes_over_and_back(engine: SearchEngine, both: Catalog, 
     assert loaded == ["fake", "other", "fake"]
 
 
-def test_models_that_meet_would_be_noticed(both: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
-    """What the other tests rely on: a sentence of the one model finds wrong pictures of the other."""
+def test_mixing_two_models_gives_wrong_pictures(both: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
+    """The other tests rely on this."""
     model = ModelIndex(both.for_model(other.name, other.fingerprint), lambda: other)
     model._encoder = encoder
     assert first(SearchEngine(model), "red") != "red.png"
 
 
-def test_switching_during_searches_spoils_none(engine: SearchEngine, both: Catalog) -> None:
-    """Threads that search all the while get right answers from the one model or the other, and no error."""
+def test_searches_during_switches_are_correct(engine: SearchEngine, both: Catalog) -> None:
+    """Every answer comes from one model or the other, without an error."""
     stop, answers, errors = threading.Event(), [0], []
 
     def search() -> None:
@@ -122,7 +122,7 @@ def test_switching_during_searches_spoils_none(engine: SearchEngine, both: Catal
 def test_a_query_ends_with_the_model_it_began_with(
     engine: SearchEngine, both: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A switch between encoding and retrieval changes nothing for the query under way."""
+    """A switch between encoding and retrieval does not affect the running query."""
     encode = encoder.encode_texts
 
     def switching(texts: list[str]) -> object:
@@ -134,10 +134,10 @@ def test_a_query_ends_with_the_model_it_began_with(
     assert engine.encoder.name == "other"
 
 
-def test_a_query_whose_model_is_removed_is_asked_anew(
+def test_a_query_whose_model_is_removed_is_repeated(
     engine: SearchEngine, both: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next model answers it."""
+    """The next active model answers it."""
     encode = encoder.encode_texts
 
     def removing(texts: list[str]) -> object:
@@ -153,7 +153,7 @@ def test_a_query_whose_model_is_removed_is_asked_anew(
 def test_a_model_that_is_given_answers_whether_active_or_not(
     both: Catalog, other: FakeEncoder, loaded: list[str], folder: Path
 ) -> None:
-    """It stays the engine's own over a switch; once it is removed, that is said."""
+    """A switch does not affect the engine; once the model is removed, queries raise an error."""
     assert other.directory is not None
     for engine in (
         SearchEngine.open(both.directory, encoder=other),
@@ -176,7 +176,7 @@ def test_a_model_that_is_given_answers_whether_active_or_not(
 def test_each_model_has_its_own_caption_bank(
     engine: SearchEngine, both: Catalog, other: FakeEncoder, folder: Path
 ) -> None:
-    """Lines that the first embedded are embedded by the second when it first needs them, and kept."""
+    """The other model embeds the same captions when it first needs them, and stores them."""
     assert engine.find_captions(folder / "red.png").hits[0].text == LINES[0]
     switch_model(both, "other", incomplete=True)
     for _ in range(2):
@@ -185,10 +185,10 @@ def test_each_model_has_its_own_caption_bank(
     assert catalog_stats(both).captions == {"bank": len(LINES)}
 
 
-def test_a_picture_that_the_model_has_not_embedded_is_looked_at(
+def test_a_picture_that_the_model_has_not_embedded_is_read_from_its_file(
     engine: SearchEngine, both: Catalog, encoder: FakeEncoder, other: FakeEncoder, paint: Paint, folder: Path
 ) -> None:
-    """It is not found, but what is asked about it, by path or id, is answered from its file."""
+    """It is no hit, but can be the image of a query, by path or id."""
     paint("crimson.png", "red", seed=7)
     index_paths(both, encoder, [folder])
     switch_model(both, "other", incomplete=True)
@@ -200,8 +200,8 @@ def test_a_picture_that_the_model_has_not_embedded_is_looked_at(
     assert other.images_encoded == 2
 
 
-def test_a_model_that_is_not_what_it_was_is_told(both: Catalog, other: FakeEncoder, loaded: list[str]) -> None:
-    """Gone from its directory, or trained anew in it: named, with the command that helps; going back needs neither."""
+def test_a_missing_or_retrained_model_is_an_error(both: Catalog, other: FakeEncoder, loaded: list[str]) -> None:
+    """The message names it and the command to run; switching back needs neither."""
     assert other.directory is not None
     switch_model(both, "other")
     other.fingerprint = "1" * 64
@@ -221,7 +221,7 @@ def test_a_model_that_is_not_what_it_was_is_told(both: Catalog, other: FakeEncod
 def test_an_empty_index_waits_for_its_first_model(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, loaded: list[str]
 ) -> None:
-    """The base model answers with nothing, then with what is indexed by it, without being loaded again."""
+    """The base model is used, gives no hits until something is indexed, and is loaded once."""
     with SearchEngine.open(catalog.directory) as engine:
         assert isinstance(engine._models, ActiveModel)
         assert engine.search_images("red").hits == ()

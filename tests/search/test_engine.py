@@ -1,4 +1,4 @@
-"""One query from start to end."""
+"""Queries of every kind, from start to end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.fakes import FakeEncoder
 
 @pytest.fixture
 def engine(indexed: Catalog, encoder: FakeEncoder) -> Iterator[SearchEngine]:
-    """An engine over the five pictures, its counters at zero."""
+    """An engine over the five pictures, with counters reset."""
     encoder.images_encoded = encoder.texts_encoded = 0
     with SearchEngine.open(indexed.directory, encoder=encoder) as opened:
         yield opened
@@ -39,12 +39,12 @@ def bank(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 
 
 def names(engine: SearchEngine, text: str, **options: object) -> list[str]:
-    """The names of the files that a search finds."""
+    """The file names of the hits."""
     return [h.path.name for h in engine.search_images(text, **options).hits if h.path]  # type: ignore[arg-type]
 
 
 def test_a_sentence_finds_its_picture(engine: SearchEngine, encoder: FakeEncoder) -> None:
-    """The best hit comes first, and no picture is encoded for it: regions come from the catalog."""
+    """It is the best hit, and no picture is encoded, because regions come from the catalog."""
     answer = engine.search_images("a red square", k=3)
     assert answer.query == "a red square"
     first = answer.hits[0]
@@ -56,8 +56,8 @@ def test_a_sentence_finds_its_picture(engine: SearchEngine, encoder: FakeEncoder
     assert encoder.texts_encoded == 1
 
 
-def test_scores_say_where_they_come_from(engine: SearchEngine) -> None:
-    """A reranked hit has all scores; without reranking there is the cosine alone."""
+def test_hits_have_the_scores_of_each_stage(engine: SearchEngine) -> None:
+    """Without reranking, a hit has only its cosine."""
     hit = engine.search_images("red").hits[0]
     assert hit.score == hit.rerank_score
     assert hit.match_probability is not None
@@ -68,7 +68,7 @@ def test_scores_say_where_they_come_from(engine: SearchEngine) -> None:
 
 
 def test_reranking_reorders_the_top_depth_only(indexed: Catalog) -> None:
-    """A reranker that turns everything round turns the first three round and leaves the rest."""
+    """A reranker that reverses the order affects only the first three."""
     with SearchEngine.open(indexed.directory, encoder=FakeEncoder(reverse_rerank=True)) as engine:
         plain = names(engine, "red", rerank=False)
         assert names(engine, "red", depth=3) == [*plain[:3][::-1], *plain[3:]]
@@ -76,8 +76,8 @@ def test_reranking_reorders_the_top_depth_only(indexed: Catalog) -> None:
     assert [h.rerank_score is None for h in hits] == [False, False, False, True, True]
 
 
-def test_a_hit_tells_its_rank_before_reranking(indexed: Catalog) -> None:
-    """Which is the rank that it has without reranking, on every page; and the measures of its picture."""
+def test_a_hit_has_its_rank_before_reranking(indexed: Catalog) -> None:
+    """It equals the rank without reranking, on every page; a hit also has the size of its picture."""
     with SearchEngine.open(indexed.directory, encoder=FakeEncoder(reverse_rerank=True)) as engine:
         before = {hit.image_id: hit.rank for hit in engine.search_images("red", rerank=False).hits}
         first = engine.search_images("red", k=2, depth=3)
@@ -90,30 +90,30 @@ def test_a_hit_tells_its_rank_before_reranking(indexed: Catalog) -> None:
         assert [hit.retrieval_rank for hit in alike] == [hit.rank for hit in alike] == [1, 2, 3, 4]
 
 
-def test_a_depth_beyond_k_can_bring_a_better_hit_up(indexed: Catalog) -> None:
-    """Candidates beyond the k asked for are reranked too."""
+def test_a_depth_beyond_k_can_find_better_hits(indexed: Catalog) -> None:
+    """Candidates beyond the first k are reranked too."""
     with SearchEngine.open(indexed.directory, encoder=FakeEncoder(reverse_rerank=True)) as engine:
         plain = names(engine, "red", rerank=False)
         assert names(engine, "red", k=1, depth=5) == [plain[-1]]
 
 
-def test_every_answer_tells_the_time_of_each_stage(engine: SearchEngine) -> None:
-    """Stages in milliseconds, and a total no smaller than their sum."""
+def test_every_answer_has_the_time_of_each_stage(engine: SearchEngine) -> None:
+    """The total is at least the sum of the stages."""
     timings = engine.search_images("red").timings_ms
     assert list(timings) == ["load", "encode", "retrieve", "rerank", "total"]
     assert timings["total"] >= sum(v for n, v in timings.items() if n != "total") - 0.1
 
 
-def test_filters_narrow_before_ranking(engine: SearchEngine, folder: Path) -> None:
-    """Enough hits come back although better ones are filtered out."""
+def test_filters_apply_before_ranking(engine: SearchEngine, folder: Path) -> None:
+    """There are k hits even if better ones do not match the filter."""
     assert names(engine, "red", where=["has_caption = true"]) == []
     assert len(names(engine, "red", k=2, where=[f"folder = {folder}"])) == 2
     with pytest.raises(FilterError, match="unknown field"):
         engine.search_images("red", where=["colour = red"])
 
 
-def test_a_least_probability_cuts_off(engine: SearchEngine) -> None:
-    """Hits below it are left out, down to none at all."""
+def test_a_minimum_probability_removes_hits(engine: SearchEngine) -> None:
+    """Hits below it are left out, if need be all of them."""
     full = engine.search_images("red").hits
     cut = max(h.match_probability or 0 for h in full)
     assert len(engine.search_images("red", min_probability=cut).hits) == 1
@@ -122,8 +122,8 @@ def test_a_least_probability_cuts_off(engine: SearchEngine) -> None:
         engine.search_images("red", min_probability=0.5, rerank=False)
 
 
-def test_a_picture_and_words_together(engine: SearchEngine, folder: Path) -> None:
-    """Both count: between two pictures that fit the words alike the picture decides."""
+def test_a_picture_and_words_are_combined(engine: SearchEngine, folder: Path) -> None:
+    """Among pictures that match the words equally well, those like the picture come first."""
     first = engine.search_images("thing", image=folder / "blue.png", rerank=False).hits[0]
     assert first.path == folder / "blue.png"
 
@@ -139,8 +139,8 @@ def test_a_picture_and_words_together(engine: SearchEngine, folder: Path) -> Non
         ("caf\udce9", "bytes that are not UTF-8"),
     ],
 )
-def test_queries_that_cannot_be_answered_are_refused(engine: SearchEngine, text: str, words: str) -> None:
-    """Each with its reason, before the model loads."""
+def test_invalid_queries_are_rejected(engine: SearchEngine, text: str, words: str) -> None:
+    """The message gives the reason, before the model is loaded."""
     with pytest.raises(QueryError, match=words):
         engine.search_images(text)
 
@@ -152,8 +152,8 @@ def test_numbers_out_of_range_are_refused(engine: SearchEngine, options: dict[st
         engine.search_images("red", **options)  # type: ignore[arg-type]
 
 
-def test_images_like_an_indexed_one_need_no_model(indexed: Catalog, folder: Path) -> None:
-    """Stored vectors suffice, the picture itself is left out, and the model is never loaded."""
+def test_images_similar_to_an_indexed_one_need_no_model(indexed: Catalog, folder: Path) -> None:
+    """Stored vectors are used, and the picture itself is left out."""
 
     def refuse() -> FakeEncoder:
         raise AssertionError("the model was loaded")
@@ -164,8 +164,8 @@ def test_images_like_an_indexed_one_need_no_model(indexed: Catalog, folder: Path
     assert folder / "red.png" not in [h.path for h in answer.hits]
 
 
-def test_images_like_a_file_from_outside(engine: SearchEngine, encoder: FakeEncoder, paint: Paint) -> None:
-    """A picture that is not indexed is decoded and encoded."""
+def test_images_similar_to_a_file_that_is_not_indexed(engine: SearchEngine, encoder: FakeEncoder, paint: Paint) -> None:
+    """The file is decoded and encoded."""
     outside = paint("../outside/crimson.png", "red", seed=9)
     hits = engine.similar_images(outside).hits
     assert hits[0].path is not None
@@ -173,8 +173,10 @@ def test_images_like_a_file_from_outside(engine: SearchEngine, encoder: FakeEnco
     assert encoder.images_encoded == 1
 
 
-def test_a_file_that_changed_since_is_looked_at_anew(engine: SearchEngine, encoder: FakeEncoder, paint: Paint) -> None:
-    """What was stored for the old content does not answer for the new."""
+def test_a_file_changed_since_indexing_is_encoded_again(
+    engine: SearchEngine, encoder: FakeEncoder, paint: Paint
+) -> None:
+    """The stored vector of its old content is not used."""
     changed = paint("red.png", "blue", size=(50, 50))
     hits = engine.similar_images(changed).hits
     assert hits[0].path is not None
@@ -182,10 +184,10 @@ def test_a_file_that_changed_since_is_looked_at_anew(engine: SearchEngine, encod
     assert encoder.images_encoded == 1
 
 
-def test_a_few_captions_of_its_own_are_helped_out_by_the_bank(
+def test_an_index_with_few_captions_uses_the_bank(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, bank: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few say nothing of most pictures; once there are enough, they answer alone, each text once."""
+    """With enough captions the bank is not searched; each text is shown once."""
     (folder / "red.txt").write_text("a red wall\n")
     (folder / "blue.txt").write_text("a blue door\na red wall\n")
     index_paths(indexed, encoder, [folder])
@@ -200,10 +202,10 @@ def test_a_few_captions_of_its_own_are_helped_out_by_the_bank(
     assert not set(bank) & {h.text for h in hits}
 
 
-def test_without_captions_the_bank_answers_and_is_kept(
+def test_without_captions_the_bank_is_used_and_stored(
     engine: SearchEngine, encoder: FakeEncoder, folder: Path, bank: tuple[str, ...]
 ) -> None:
-    """The bank is embedded once, then read from the catalog."""
+    """It is embedded once, then read from the catalog."""
     hits = engine.find_captions(folder / "red.png", k=2).hits
     assert hits[0].text == "a red thing"
     assert hits[0].source == "bank"
@@ -212,10 +214,10 @@ def test_without_captions_the_bank_answers_and_is_kept(
     assert encoder.texts_encoded == len(bank)
 
 
-def test_a_bank_that_was_cut_short_is_completed(
+def test_an_incomplete_bank_is_completed(
     engine: SearchEngine, encoder: FakeEncoder, folder: Path, bank: tuple[str, ...]
 ) -> None:
-    """Killed while it was embedded by a version that added it in parts, an index has some of it; the rest comes."""
+    """An earlier version added the bank in parts, and could be killed in between."""
     engine.catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
     add_bank(engine.catalog, bank[:1], encoder.encode_texts(bank[:1]))
     hits = engine.find_captions(folder / "red.png", k=99).hits
@@ -226,7 +228,7 @@ def test_a_bank_that_was_cut_short_is_completed(
 def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
     engine: SearchEngine, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a bank would answer badly ever after."""
+    """It is stored in one transaction."""
     lines = tuple(f"red {n}" for n in range(300))
     monkeypatch.setattr("search.caption_search.caption_bank", lambda: lines)
     encode = encoder.encode_texts
@@ -242,8 +244,8 @@ def test_a_kill_while_the_bank_is_embedded_leaves_none_of_it(
     assert len(bank_ids(engine.catalog)) == 0
 
 
-def test_captions_given_with_the_query_join_in(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:
-    """They compete with the others, have no id, and are not kept."""
+def test_captions_of_the_query_are_candidates(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:
+    """They have no id, and are not stored."""
     hits = engine.find_captions(folder / "red.png", bank=["red red red", " ", "green"]).hits
     assert hits[0].text == "red red red"
     assert hits[0].caption_id is None
@@ -253,13 +255,13 @@ def test_captions_given_with_the_query_join_in(engine: SearchEngine, folder: Pat
 
 
 def test_captions_of_a_picture_in_memory(engine: SearchEngine, bank: tuple[str, ...]) -> None:
-    """An upload never touches the disk."""
+    """Nothing is written to disk."""
     hits = engine.find_captions(Image.new("RGB", (20, 20), (0, 255, 0))).hits
     assert hits[0].text == bank[1]
 
 
-def test_an_image_that_is_not_there_is_named(engine: SearchEngine, tmp_path: Path) -> None:
-    """By path and by id; a file that is no picture is told apart."""
+def test_a_missing_image_is_named(engine: SearchEngine, tmp_path: Path) -> None:
+    """By path and by id; a file that is not an image has another message."""
     with pytest.raises(ImageNotFoundError, match=r"no such image: .*none\.jpg"):
         engine.similar_images(tmp_path / "none.jpg")
     with pytest.raises(ImageNotFoundError, match="no image has the id 999"):
@@ -271,7 +273,7 @@ def test_an_image_that_is_not_there_is_named(engine: SearchEngine, tmp_path: Pat
 
 
 def test_images_whose_files_are_gone_are_not_found(indexed: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """A hit can be opened; what is missing waits hidden until it comes back."""
+    """They are hidden until their files are back."""
     (folder / "red.png").unlink()
     index_paths(indexed, encoder, [folder])
     with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
@@ -282,7 +284,7 @@ def test_images_whose_files_are_gone_are_not_found(indexed: Catalog, encoder: Fa
 def test_an_open_engine_sees_what_is_indexed_later(
     engine: SearchEngine, indexed: Catalog, encoder: FakeEncoder, paint: Paint, folder: Path
 ) -> None:
-    """A server need not be started again."""
+    """A server need not be restarted."""
     assert names(engine, "yellow")[0] != "sun.png"
     paint("sun.png", "yellow")
     index_paths(indexed, encoder, [folder])
@@ -290,7 +292,7 @@ def test_an_open_engine_sees_what_is_indexed_later(
 
 
 def test_another_model_is_refused(indexed: Catalog) -> None:
-    """The message names both models and both ways out."""
+    """The message names both models and what to do."""
     other = FakeEncoder(name="other", fingerprint="0" * 64)
     with (
         SearchEngine.open(indexed.directory, encoder=other) as engine,
@@ -300,7 +302,7 @@ def test_another_model_is_refused(indexed: Catalog) -> None:
 
 
 def test_an_empty_index_finds_nothing(catalog: Catalog, encoder: FakeEncoder) -> None:
-    """No images is no hits, not an error."""
+    """No hits, and no error."""
     with SearchEngine.open(catalog.directory, encoder=encoder) as engine:
         assert engine.search_images("red").hits == ()
     shutil.rmtree(catalog.directory)
@@ -309,7 +311,7 @@ def test_an_empty_index_finds_nothing(catalog: Catalog, encoder: FakeEncoder) ->
 
 
 def test_many_threads_load_the_model_once_and_agree(indexed: Catalog) -> None:
-    """The engine is shared between the threads of a server."""
+    """The threads of a server share one engine."""
     loaded: list[FakeEncoder] = []
 
     def load() -> FakeEncoder:
@@ -328,7 +330,7 @@ def test_many_threads_load_the_model_once_and_agree(indexed: Catalog) -> None:
     assert all(result == results[0] for result in results)
 
 
-def test_the_documents_have_the_designed_keys(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:
+def test_answers_have_the_documented_keys(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:
     """Other programs read this JSON."""
     scores = ["score", "retrieval_score", "rerank_score", "match_probability"]
     found = engine.search_images("red").as_dict()
@@ -341,8 +343,8 @@ def test_the_documents_have_the_designed_keys(engine: SearchEngine, folder: Path
     assert len(captions["hits"]) == len(bank)
 
 
-def test_the_bank_that_ships_is_short_and_varied() -> None:
-    """Over a thousand different captions of at most fifteen words."""
+def test_the_caption_bank_is_short_and_varied() -> None:
+    """It has over a thousand different captions of at most fifteen words."""
     lines = caption_bank()
     assert len(lines) == len(set(lines)) > 1000
     assert max(len(line.split()) for line in lines) <= 15

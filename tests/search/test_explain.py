@@ -1,4 +1,4 @@
-"""What the model looked at."""
+"""Heat maps of attention."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def split(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def explanation(indexed: Catalog, encoder: FakeEncoder, split: Path) -> Explanation:
-    """Of two words about the two halves."""
+    """The attention of two words, one for each half."""
     with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
         return engine.explain(split, "red blue")
 
 
-def test_each_word_looks_where_its_colour_is(explanation: Explanation) -> None:
-    """Weights are a share of the picture for each word, and lie on the right side."""
+def test_each_word_attends_to_its_colour(explanation: Explanation) -> None:
+    """Weights sum to 1 for each word."""
     assert explanation.words == ("red", "blue")
     assert explanation.weights.shape == (2, SIDE, SIDE)
     np.testing.assert_allclose(explanation.weights.sum(axis=(1, 2)), 1, rtol=1e-5)
@@ -39,15 +39,15 @@ def test_each_word_looks_where_its_colour_is(explanation: Explanation) -> None:
     assert explanation.weights[1, :, SIDE // 2 :].sum() > 0.9
 
 
-def test_an_overlay_glows_where_the_word_looks(explanation: Explanation) -> None:
-    """The heat map is the picture's shape, bright on the word's side, dark on the other."""
+def test_an_overlay_is_bright_where_the_word_attends(explanation: Explanation) -> None:
+    """It has the shape of the picture."""
     pixels = np.asarray(explanation.overlay(0, size=64), np.float32)
     assert pixels.shape == (64, 64, 3)
     assert pixels[:, :24].mean() > 2 * pixels[:, 40:].mean()
 
 
 def test_a_sheet_has_the_picture_and_a_panel_for_each_word(explanation: Explanation) -> None:
-    """Three panels in one row, wider than high; many words wrap into rows."""
+    """Many words are wrapped into rows."""
     sheet = explanation.sheet(size=100)
     assert sheet.width > 3 * 100
     assert sheet.height < 2 * 100
@@ -55,14 +55,14 @@ def test_a_sheet_has_the_picture_and_a_panel_for_each_word(explanation: Explanat
     assert many.sheet(size=100).height > 3 * 100
 
 
-def test_an_even_look_stays_dark_of_no_numbers() -> None:
-    """Weights that are all alike, or all zero, make no division by zero."""
+def test_uniform_and_zero_weights_divide_by_nothing() -> None:
+    """Neither raises a warning."""
     picture = Image.new("RGB", (10, 30), "white")
     for weights in (np.full((1, 2, 2), 0.25, np.float32), np.zeros((1, 2, 2), np.float32)):
         assert Explanation(("a",), weights, picture).overlay(0, size=30).size == (10, 30)
 
 
-def test_an_empty_sentence_explains_nothing(indexed: Catalog, encoder: FakeEncoder, split: Path) -> None:
-    """It is refused as in a search."""
+def test_an_empty_sentence_is_rejected(indexed: Catalog, encoder: FakeEncoder, split: Path) -> None:
+    """As in a search."""
     with SearchEngine.open(indexed.directory, encoder=encoder) as engine, pytest.raises(QueryError, match="empty"):
         engine.explain(split, "  ")

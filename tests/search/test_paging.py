@@ -22,7 +22,7 @@ from tests.fakes import COLOURS, FakeEncoder
 
 
 def index_forty(catalog: Catalog, folder: Path) -> None:
-    """Index forty pictures, every fifth of them with an unknown word in its name."""
+    """Index forty pictures, every fifth with an unknown word in its name."""
     for n in range(40):
         colour = list(COLOURS)[n % len(COLOURS)]
         painter(folder)(f"{'anna' if n % 5 == 0 else 'img'}-{n}.png", colour, seed=n)
@@ -48,13 +48,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
 
 @pytest.fixture
 def engine(pictures: Catalog, encoder: FakeEncoder) -> Iterator[SearchEngine]:
-    """Over them."""
+    """An engine over the pictures that the test may change."""
     with SearchEngine.open(pictures.directory, encoder=encoder) as opened:
         yield opened
 
 
 def pages(engine: SearchEngine, k: int, **how: Any) -> list[Hit]:
-    """The hits of all pages joined."""
+    """The hits of all pages, concatenated."""
     found: list[Hit] = []
     answer = engine.search_images("red anna", k=k, **how)
     found += answer.hits
@@ -67,7 +67,7 @@ def pages(engine: SearchEngine, k: int, **how: Any) -> list[Hit]:
 @pytest.mark.parametrize("how", [{}, {"rerank": False}, {"keywords": False}, {"without": ["blue"]}])
 @pytest.mark.parametrize(("k", "depth"), [(1, 100), (3, 5), (7, 7), (39, 10), (40, 10)])
 def test_pages_joined_are_one_long_answer(shared: SearchEngine, k: int, depth: int, how: dict[str, Any]) -> None:
-    """The same hits with the same scores and ranks, no image twice, whether the depth ends within a page or not."""
+    """With the same scores and ranks, and no image twice, wherever the reranked depth ends."""
     whole = shared.search_images("red anna", k=100, depth=depth, **how)
     assert whole.following is None
     assert len(whole.hits) == 40
@@ -76,16 +76,16 @@ def test_pages_joined_are_one_long_answer(shared: SearchEngine, k: int, depth: i
 
 
 def test_pages_end_where_probabilities_are_too_low(shared: SearchEngine) -> None:
-    """As the long answer does."""
+    """As one long answer does."""
     whole = shared.search_images("red anna", k=100, min_probability=0.5).hits
     assert 3 < len(whole) < 40
     assert pages(shared, 3, min_probability=0.5) == list(whole)
 
 
-def test_pictures_that_are_added_move_nothing(
+def test_added_pictures_do_not_shift_pages(
     engine: SearchEngine, pictures: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
 ) -> None:
-    """Even where they would come first: no image is shown twice."""
+    """Even if they would rank first, no image is shown twice."""
     before = engine.search_images("red", k=100, keywords=False).hits
     first = engine.search_images("red", k=5, keywords=False)
     for n in range(8):
@@ -100,7 +100,7 @@ def test_pictures_that_are_added_move_nothing(
 def test_pictures_that_are_removed_are_left_out(
     engine: SearchEngine, pictures: Catalog, encoder: FakeEncoder, tmp_path: Path
 ) -> None:
-    """The page after is as long as it would be, of what is left."""
+    """The next page is as long as before, with the remaining pictures."""
     first = engine.search_images("red", k=5)
     assert first.following is not None
     behind = engine.search_images("red", k=5, after=first.following).hits
@@ -114,10 +114,10 @@ def test_pictures_that_are_removed_are_left_out(
 
 @pytest.mark.parametrize("how", [{}, {"rerank": False}, {"without": ["blue"]}])
 @pytest.mark.parametrize("depth", [5, 100])
-def test_a_picture_that_is_removed_after_it_was_shown_makes_the_next_page_skip_none(
+def test_removing_a_shown_picture_skips_none(
     engine: SearchEngine, pictures: Catalog, encoder: FakeEncoder, tmp_path: Path, depth: int, how: dict[str, Any]
 ) -> None:
-    """Whether it was first or last on its page: every other picture is shown once, with ranks that count on."""
+    """Every other picture is shown once, and ranks continue."""
     expected = {hit.image_id for hit in engine.search_images("red", k=100, depth=depth, **how).hits}
     answer = engine.search_images("red", k=4, depth=depth, **how)
     hits = [*answer.hits]
@@ -134,7 +134,7 @@ def test_a_picture_that_is_removed_after_it_was_shown_makes_the_next_page_skip_n
 
 
 class Approximate:
-    """An index that finds others when more are asked of it, as HNSW does."""
+    """An index whose nearest images depend on how many are requested, as with HNSW."""
 
     def search(self, _: Floats, k: int, **__: object) -> tuple[Floats, Ids]:
         """Of 2,000 images every third with up to 10, else all."""
@@ -144,7 +144,7 @@ class Approximate:
 
 @pytest.mark.parametrize("count", [10, 11, 1024])
 def test_what_is_reranked_does_not_depend_on_how_many_are_shown(count: int) -> None:
-    """Those behind it follow by their cosines, each image once."""
+    """Images beyond the depth follow by their cosines, each once."""
     selection = Selection(None, np.empty(0, np.int64))
     index = cast(VectorIndex, Approximate())
     found, first = retrieve(index, np.ones((1, 8), np.float32), Keywords(), selection, depth=10, count=count)
@@ -153,8 +153,8 @@ def test_what_is_reranked_does_not_depend_on_how_many_are_shown(count: int) -> N
     assert rest == [i for i in range(count if count > 10 else 0) if i not in range(0, 30, 3)]
 
 
-def test_a_page_behind_the_end_is_empty(shared: SearchEngine) -> None:
-    """And nothing follows it."""
+def test_a_page_after_the_last_is_empty(shared: SearchEngine) -> None:
+    """No page follows it."""
     answer = shared.search_images("red", after=PageStart(tuple(range(1, 1001)), 2**40, "f" * 64))
     assert (answer.hits, answer.following) == ((), None)
 
@@ -164,7 +164,7 @@ def test_a_page_behind_the_end_is_empty(shared: SearchEngine) -> None:
 
 @pytest.fixture
 def two_models(pictures: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SearchEngine]:
-    """An index of a model `fake`, and of one, `turned`, for which red is another colour."""
+    """An index of a model `fake`, and of a model `turned` with other vectors for colours."""
     (tmp_path / "model").mkdir()
     turned = FakeEncoder(name="turned", fingerprint="e" * 64, turn=1, directory=tmp_path / "model")
     add_model(pictures, turned)
@@ -173,7 +173,7 @@ def two_models(pictures: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         yield engine
 
 
-def test_any_model_of_the_index_can_be_asked(two_models: SearchEngine) -> None:
+def test_an_engine_can_be_bound_to_any_model(two_models: SearchEngine) -> None:
     """By name or fingerprint; each answers with its own vectors, and is loaded once."""
     active = two_models.search_images("red", k=1)
     assert two_models.by_model("fake").search_images("red", k=1).hits == active.hits
@@ -189,8 +189,8 @@ def test_any_model_of_the_index_can_be_asked(two_models: SearchEngine) -> None:
     assert str(two_models.catalog.directory) not in str(told.value)
 
 
-def test_an_engine_of_one_model_answers_by_that_alone(engine: SearchEngine, pictures: Catalog) -> None:
-    """It was opened so."""
+def test_an_engine_opened_with_a_model_rejects_others(engine: SearchEngine, pictures: Catalog) -> None:
+    """The message names both."""
     assert engine.by_model("fake") is engine
     add_model(pictures, FakeEncoder(name="turned", fingerprint="e" * 64, turn=1))
     with pytest.raises(UnknownModelError, match="only answers with model fake"):

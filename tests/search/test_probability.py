@@ -1,4 +1,4 @@
-"""Match probabilities of the shipped model: a picture or excluded words in the query raise none."""
+"""Match probabilities of the shipped model: neither an image nor excluded words in the query raise them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROUNDING = 1e-5
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
-    """Fifty photographs: those of scikit-image, then mirrored crops of them."""
+    """An engine over fifty photographs: those of scikit-image, and mirrored crops of them."""
     folder, rng = tmp_path_factory.mktemp("photographs"), np.random.default_rng(19)
     for n in range(COUNT):
         with Image.open(DATA / NAMES[n % len(NAMES)]) as image:
@@ -44,14 +44,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
 
 
 def probabilities(answer: Answer) -> dict[int, float]:
-    """By image."""
+    """Match probabilities by image id."""
     assert len(answer.hits) == COUNT
     return {hit.image_id: hit.match_probability for hit in answer.hits if hit.match_probability is not None}
 
 
 @pytest.fixture(scope="module", params=["a violin", "a dog in the grass", "a zxqwv"])
 def sentence(engine: SearchEngine, request: pytest.FixtureRequest) -> tuple[str, dict[int, float]]:
-    """A sentence of words that captions taught or did not, and what it says of each photograph alone."""
+    """Sentences of familiar or unknown words, with the probabilities of each sentence alone."""
     return request.param, probabilities(engine.search_images(request.param, k=COUNT))
 
 
@@ -62,7 +62,7 @@ def sentence(engine: SearchEngine, request: pytest.FixtureRequest) -> tuple[str,
 def test_no_probability_exceeds_that_of_the_sentence_alone(
     engine: SearchEngine, sentence: tuple[str, dict[int, float]], excluded: str, name: str | None
 ) -> None:
-    """With a picture it is the same; with an excluded word the same or lower, and lower for some."""
+    """With an image they are equal; with an excluded word equal or lower, some of them lower."""
     text, alone = sentence
     image = None if name is None else NAMES.index(name) + 1
     found = probabilities(engine.search_images(text + excluded, image=image, k=COUNT))
@@ -74,7 +74,7 @@ def test_no_probability_exceeds_that_of_the_sentence_alone(
 
 
 def test_a_picture_and_excluded_words_still_decide_the_order(engine: SearchEngine) -> None:
-    """The query's own picture, or a crop of it, leads, and a cat that is excluded goes down."""
+    """The query's own image, or a crop of it, ranks first, and an excluded cat is moved down."""
     cat, bricks = (NAMES.index(name) + 1 for name in ("chelsea.png", "brick.png"))
     for image_id in (cat, bricks):
         hit = engine.search_images("a violin", image=image_id, k=1).hits[0]

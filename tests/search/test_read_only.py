@@ -1,4 +1,4 @@
-"""An index that cannot be written: it is searched, and left exactly as it is."""
+"""Searching an index that cannot be written, and leaving it exactly as it is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BANK = ("a red thing", "a blue thing")
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A folder that every user may enter, with two pictures in it."""
+    """A folder that every user may enter, with two pictures."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     for colour in ("red", "blue"):
@@ -45,19 +45,19 @@ def shared() -> Iterator[Path]:
 
 
 def protect(index: Path) -> None:
-    """Take all permission to write away."""
+    """Remove all write permissions."""
     for path in sorted(index.rglob("*"), reverse=True):
         path.chmod(0o555 if path.is_dir() else 0o444)
     index.chmod(0o555)
 
 
 def snapshot(index: Path) -> dict[str, bytes]:
-    """Every file of an index."""
+    """The contents of every file of an index."""
     return {str(path.relative_to(index)): path.read_bytes() for path in sorted(index.rglob("*")) if path.is_file()}
 
 
 def guest(work: Callable[[Connection, Path], None], pipe: Connection, index: Path) -> None:
-    """In a process of its own: do something as a user who may read and no more."""
+    """In a child process: call a function as a user without write permission."""
     # the real bank may lie where no guest may look
     pytest.MonkeyPatch().setattr(caption_search, "caption_bank", lambda: BANK)
     if os.getuid() == 0:
@@ -74,7 +74,7 @@ def guest(work: Callable[[Connection, Path], None], pipe: Connection, index: Pat
 
 
 def ask_guest(work: Callable[[Connection, Path], None], index: Path) -> Connection:
-    """Start a guest; what it finds comes through the pipe."""
+    """Start a guest; its results come through the pipe."""
     here, there = FORKS.Pipe()
     FORKS.Process(target=guest, args=(work, there, index), daemon=True).start()
     there.close()
@@ -82,18 +82,18 @@ def ask_guest(work: Callable[[Connection, Path], None], index: Path) -> Connecti
 
 
 def opened(index: Path) -> SearchEngine:
-    """An engine over the quick model."""
+    """An engine with the fake model."""
     return SearchEngine.open(index, encoder=FakeEncoder())
 
 
 def names(text: str, index: Path) -> list[str]:
-    """What a search finds, in a catalog that is opened for it alone."""
+    """The file names of the hits, in a newly opened catalog."""
     with opened(index) as searched:
         return [hit.path.name for hit in searched.search_images(text).hits if hit.path]
 
 
 def use(pipe: Connection, index: Path) -> None:
-    """Search in every way, then try to write."""
+    """Run every kind of search, then try to write."""
     found: list[object] = [names("a blue thing", index)]
     with opened(index) as searched:
         found.append(len(searched.similar_images(index.parent / "red.png").hits))
@@ -114,7 +114,7 @@ def take(index: Path) -> None:
 
 
 def refused(work: Callable[[], object]) -> str:
-    """The sentence with which something is refused."""
+    """The message of the error that a call raises."""
     try:
         work()
     except CatalogError as exc:
@@ -124,7 +124,7 @@ def refused(work: Callable[[], object]) -> str:
 
 @pytest.mark.parametrize("left", ["closed", "killed", "killed and copied"])
 def test_an_index_that_cannot_be_written_is_searched(shared: Path, left: str) -> None:
-    """As a run left it that ended, or was killed: with SQLite's log, or its index of that too, beside the catalog."""
+    """After a complete run, and after a killed one that left SQLite's log, with or without its index."""
     index = shared / "index"
     with Catalog.open(shared / "live", create=True) as catalog:
         index_paths(catalog, FakeEncoder(), [shared])
@@ -155,7 +155,7 @@ def follow(pipe: Connection, index: Path) -> None:
 
 
 def test_a_guest_sees_what_the_owner_adds(shared: Path) -> None:
-    """While the owner has the catalog open, and after: the file is not taken for one that never changes."""
+    """While the owner has the catalog open, and afterwards: the file is not opened as immutable."""
     index = shared / "index"
     with Catalog.open(index, create=True) as catalog:
         index_paths(catalog, FakeEncoder(), [shared])
@@ -175,12 +175,12 @@ def test_a_guest_sees_what_the_owner_adds(shared: Path) -> None:
 
 
 def open_alone(pipe: Connection, index: Path) -> None:
-    """Open, and say what came of it."""
+    """Open the index; send the error message, if any."""
     pipe.send(refused(lambda: Catalog.open(index, create=True)))
 
 
-def test_a_catalog_that_would_have_to_be_upgraded_says_so(shared: Path) -> None:
-    """An older version cannot be brought up to date, nor a new one made, where nothing can be written."""
+def test_a_read_only_catalog_is_neither_upgraded_nor_created(shared: Path) -> None:
+    """Both are errors that say so."""
     index = shared / "index"
     index.mkdir()
     with closing(sqlite3.connect(index / "catalog.db")) as connection:
@@ -194,8 +194,8 @@ def test_a_catalog_that_would_have_to_be_upgraded_says_so(shared: Path) -> None:
     assert f"cannot make an index in {index}: nothing can be written there" in ask_guest(open_alone, index).recv()
 
 
-def test_a_catalog_that_alone_cannot_be_written_is_searched(shared: Path) -> None:
-    """Its folder can: SQLite makes what it needs beside it, and takes it away again."""
+def test_a_read_only_file_in_a_writable_folder_is_searched(shared: Path) -> None:
+    """SQLite creates its files beside it, and deletes them again."""
     index = shared / "index"
     with Catalog.open(index, create=True) as catalog:
         index_paths(catalog, FakeEncoder(), [shared])

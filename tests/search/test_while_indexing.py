@@ -1,4 +1,4 @@
-"""Searches while an indexer is at work: they never fail, and what they show is whole."""
+"""Searches during indexing never fail, and every answer is consistent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def engine(indexed: Catalog, encoder: FakeEncoder) -> Iterator[SearchEngine]:
 
 
 def after_retrieval(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
-    """Let something happen once, when vectors have been found and nothing else has been read."""
+    """Call a function once, after the vectors have been searched and before anything else is read."""
     search, left = VectorIndex.search, [change]
 
     def then(*args: Any, **options: Any) -> Any:
@@ -44,10 +44,10 @@ def after_retrieval(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object
 
 
 @pytest.mark.parametrize("rerank", [True, False])
-def test_what_is_removed_after_it_was_found_is_left_out(
+def test_images_removed_after_retrieval_are_left_out(
     engine: SearchEngine, indexed: Catalog, folder: Path, monkeypatch: pytest.MonkeyPatch, *, rerank: bool
 ) -> None:
-    """The next candidates move up, for more were looked at than were asked for."""
+    """The next candidates take their places."""
     (folder / "red.png").unlink()
     after_retrieval(monkeypatch, lambda: index_paths(indexed, FakeEncoder(), [folder], prune=True))
     hits = engine.search_images("red", k=3, rerank=rerank).hits
@@ -55,20 +55,18 @@ def test_what_is_removed_after_it_was_found_is_left_out(
     assert folder / "red.png" not in [hit.path for hit in hits]
 
 
-def test_what_is_hidden_after_it_was_found_is_left_out(
+def test_images_hidden_after_retrieval_are_left_out(
     engine: SearchEngine, indexed: Catalog, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An image whose files have just gone has no path to show."""
+    """An image without a file has no path to show."""
     (folder / "blue.png").unlink()
     after_retrieval(monkeypatch, lambda: index_paths(indexed, FakeEncoder(), [folder]))
     hits = engine.similar_images(folder / "red.png", k=4).hits
     assert [(hit.rank, hit.path is None) for hit in hits] == [(1, False), (2, False), (3, False)]
 
 
-def test_a_picture_between_two_places_is_not_shown(
-    engine: SearchEngine, indexed: Catalog, folder: Path, paint: Paint
-) -> None:
-    """Names were shifted and the run was stopped: what is not yet found under its new name is as if it were missing."""
+def test_a_displaced_picture_is_not_shown(engine: SearchEngine, indexed: Catalog, folder: Path, paint: Paint) -> None:
+    """After a stopped run over renamed files, it is hidden until it is found under its new name."""
     (folder / "red.txt").write_text("a crimson square")
     index_paths(indexed, FakeEncoder(), [folder])
     (folder / "red.png").rename(folder / "white.png")
@@ -87,10 +85,10 @@ def test_a_picture_between_two_places_is_not_shown(
     assert all(hit.path for hit in hits)
 
 
-def test_all_that_was_found_may_be_gone(
+def test_all_candidates_may_be_removed(
     engine: SearchEngine, indexed: Catalog, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That is an empty answer."""
+    """The answer is empty."""
     for path in folder.iterdir():
         path.unlink()
     paint("other/yellow.png", "yellow")
@@ -99,10 +97,10 @@ def test_all_that_was_found_may_be_gone(
 
 
 @pytest.mark.parametrize("rerank", [True, False])
-def test_captions_that_are_removed_after_they_were_found_are_left_out(
+def test_captions_removed_after_retrieval_are_left_out(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch, *, rerank: bool
 ) -> None:
-    """Beside those that came with the query, which nobody can remove."""
+    """Captions that came with the query remain."""
     monkeypatch.setattr("search.caption_search.FEW", 1)  # the bank stays out of it
     for colour in ("red", "blue"):
         (folder / f"{colour}.txt").write_text(f"{colour} thing\n")
@@ -115,10 +113,10 @@ def test_captions_that_are_removed_after_they_were_found_are_left_out(
     assert [hit.rank for hit in hits] == [1, 2]
 
 
-def test_a_bank_that_cannot_be_kept_still_serves(
+def test_a_bank_that_cannot_be_stored_is_used_from_memory(
     engine: SearchEngine, encoder: FakeEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A locked or full catalog keeps the bank out; the answer is the same, and the next query embeds nothing anew."""
+    """With a locked or full catalog the answer is the same, and the next query embeds nothing."""
     lines = ("a red thing", "a blue thing")
     monkeypatch.setattr("search.caption_search.caption_bank", lambda: lines)
 
@@ -138,10 +136,10 @@ def test_a_bank_that_cannot_be_kept_still_serves(
     assert None not in [hit.caption_id for hit in again]
 
 
-def test_a_damaged_catalog_is_not_taken_for_one_that_cannot_be_written(
+def test_a_damaged_catalog_is_not_mistaken_for_a_read_only_one(
     engine: SearchEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither where stored features are read nor where the bank is stored: the damage is reported."""
+    """Damage is reported when features are read, and when the bank is stored."""
     monkeypatch.setattr("search.caption_search.caption_bank", lambda: ("a red thing",))
 
     def refuse(*_: object) -> None:
@@ -161,7 +159,7 @@ def test_a_damaged_catalog_is_not_taken_for_one_that_cannot_be_written(
 def test_a_damaged_page_of_the_catalog_is_reported(
     engine: SearchEngine, indexed: Catalog, encoder: FakeEncoder, folder: Path
 ) -> None:
-    """By SQLite itself: the picture's file is not looked at in the place of its stored features."""
+    """The picture is not read from its file instead."""
     engine.similar_images(folder / "red.png")
     encoder.images_encoded = 0
     with sqlite3.connect(indexed.directory / "catalog.db") as connection:
@@ -178,7 +176,7 @@ def test_a_damaged_page_of_the_catalog_is_reported(
 
 
 class Searcher(threading.Thread):
-    """Asks everything there is to ask, again and again, and notes what went wrong."""
+    """Runs every kind of search in a loop, and records errors."""
 
     def __init__(self, directory: Path, picture: Path, stop: threading.Event) -> None:
         super().__init__()
@@ -187,7 +185,7 @@ class Searcher(threading.Thread):
         self.seen: set[str] = set()
 
     def run(self) -> None:
-        """Search until told to stop, with an engine that stays and with one that was just opened."""
+        """Search until stopped, with one engine that stays open and one that is opened each time."""
         with SearchEngine.open(self.directory, encoder=FakeEncoder()) as engine:
             while not self.stop.is_set():
                 try:
@@ -198,7 +196,7 @@ class Searcher(threading.Thread):
                     self.faults.append(exc)
 
     def ask(self, engine: SearchEngine) -> None:
-        """One of each question; every hit must be whole."""
+        """Run one search of each kind; every hit must be complete."""
         answer = engine.search_images("red", k=6, depth=4)
         for hits in (answer.hits, engine.similar_images(self.picture, k=6).hits):
             if [hit.rank for hit in hits] != list(range(1, len(hits) + 1)):
@@ -222,10 +220,10 @@ class Searcher(threading.Thread):
         self.answers += 1
 
 
-def test_searches_go_on_while_pictures_come_change_and_go(
+def test_searches_continue_while_pictures_change(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, folder: Path
 ) -> None:
-    """Two programs search all the while; every answer comes, and is whole."""
+    """Two processes search meanwhile, and every answer is consistent."""
     for name in ("red", "blue"):
         (folder / f"{name}.txt").write_text(f"a {name} thing\n")
     index_paths(catalog, encoder, [folder])
@@ -253,10 +251,10 @@ def test_searches_go_on_while_pictures_come_change_and_go(
     assert {"red.png", "come-0.png"} <= searchers[0].seen | searchers[1].seen
 
 
-def test_nothing_is_found_twice_that_was_committed_while_an_engine_opened_its_vectors(
+def test_images_committed_while_vectors_are_opened_are_found_once(
     indexed: Catalog, encoder: FakeEncoder, paint: Paint, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came while all vectors were read is in them, or came since, but not both."""
+    """They are in the vectors that were read, or in the tail, but not in both."""
     read, left = read_vectors, [True]
 
     def grows(catalog: Catalog, kind: Kind) -> Any:

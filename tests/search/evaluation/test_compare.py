@@ -1,4 +1,4 @@
-"""Models of one index compared on its own pictures."""
+"""Comparing the models of an index on its own images."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.fakes import COLOURS, FakeEncoder
 
 @pytest.fixture
 def contrary() -> FakeEncoder:
-    """A model whose towers are those of the first, and whose reranker turns every order round."""
+    """A model with the first model's towers, and a reranker that reverses every order."""
     return FakeEncoder(name="contrary", fingerprint="0" * 64, reverse_rerank=True)
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Dataset:
-    """Fourteen pictures of two random colours each, with captions that name them more or less well."""
+    """Fourteen pictures of two random colours each, with captions that name them more or less precisely."""
     rng = np.random.default_rng(5)
     examples = []
     for i in range(14):
@@ -44,20 +44,20 @@ def pictures(tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def load(encoder: FakeEncoder, contrary: FakeEncoder) -> Callable[[EncoderRow], FakeEncoder]:
-    """Gives a model by its row."""
+    """Load a model by its row."""
     return lambda row: {e.fingerprint: e for e in (encoder, contrary)}[row.fingerprint]
 
 
 @pytest.fixture
 def both(catalog: Catalog, encoder: FakeEncoder, contrary: FakeEncoder, pictures: Dataset) -> Catalog:
-    """The pictures, without captions, embedded by both models."""
+    """The pictures without captions, embedded by both models."""
     index_paths(catalog, encoder, [example.image for example in pictures.examples])
     add_model(catalog, contrary)
     return catalog
 
 
 def caption(pictures: Dataset, count: int = 99) -> None:
-    """Give some of the pictures their captions as sidecars."""
+    """Write the captions of some of the pictures as sidecars."""
     for example in pictures.examples[:count]:
         example.image.with_suffix(".txt").write_text("\n".join(example.captions) + "\n")
 
@@ -70,7 +70,7 @@ def test_recall_is_that_of_an_evaluation(
     load: Callable[[EncoderRow], FakeEncoder],
     tmp_path: Path,
 ) -> None:
-    """On all pictures and their captions, both ways and both stages, as if they were encoded anew; no picture is."""
+    """For both directions and stages, although no picture is encoded again."""
     caption(pictures)
     index_paths(both, encoder, [tmp_path / "pictures"])
     expected = [evaluate(pictures, model, depth=6) for model in (encoder, contrary)]
@@ -84,7 +84,7 @@ def test_recall_is_that_of_an_evaluation(
 
 
 def test_the_speed_of_each_is_measured(both: Catalog, load: Callable[[EncoderRow], FakeEncoder]) -> None:
-    """Milliseconds, images, and the bytes that vector and regions take; no rate where no file is left."""
+    """Milliseconds per query, images per second and bytes per image; no rate if no file exists."""
     fast = compare_models(both, both.encoders(), load).models[0]
     assert fast.ms_per_query > 0
     assert fast.images_per_second is not None
@@ -96,8 +96,8 @@ def test_the_speed_of_each_is_measured(both: Catalog, load: Callable[[EncoderRow
     assert compare_models(both, both.encoders(), load).models[0].images_per_second is None
 
 
-def test_without_captions_agreement_is_what_there_is(both: Catalog, load: Callable[[EncoderRow], FakeEncoder]) -> None:
-    """With the first model itself a hundred percent; with equal towers and a contrary reranker less, once reranked."""
+def test_without_captions_agreement_is_measured(both: Catalog, load: Callable[[EncoderRow], FakeEncoder]) -> None:
+    """It is 100 % for the first model, and lower after reranking with a reversed reranker."""
     found = compare_models(both, both.encoders(), load)
     assert (found.own_captions, found.n_images, found.n_texts) == (False, 14, 200)
     assert all(model.evaluation is None for model in found.models)
@@ -111,7 +111,7 @@ def test_without_captions_agreement_is_what_there_is(both: Catalog, load: Callab
 def test_the_sample_is_of_captioned_images_that_all_have_embedded(
     both: Catalog, encoder: FakeEncoder, pictures: Dataset, load: Callable[[EncoderRow], FakeEncoder], tmp_path: Path
 ) -> None:
-    """So many as are asked for, the same ones for the same seed, and bank captions do not count."""
+    """A seed always gives the same sample; captions of the bank do not count."""
     caption(pictures, 9)
     bank = ["a red thing"]
     add_bank(both, bank, encoder.encode_texts(bank))
@@ -126,10 +126,10 @@ def test_the_sample_is_of_captioned_images_that_all_have_embedded(
     assert [m.evaluation for m in one.models] == [m.evaluation for m in two.models]
 
 
-def test_what_cannot_be_compared_is_said(
+def test_models_without_a_common_image_are_rejected(
     indexed: Catalog, contrary: FakeEncoder, load: Callable[[EncoderRow], FakeEncoder], folder: Path
 ) -> None:
-    """Models without a common image, with their names; numbers below one."""
+    """The message names them; numbers below one are rejected too."""
     for file in folder.iterdir():
         file.unlink()
     add_model(indexed, contrary)

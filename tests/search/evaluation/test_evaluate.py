@@ -1,4 +1,4 @@
-"""Evaluation of a model on a dataset, against an oracle over the full matrix of pairs."""
+"""Evaluation of a model, compared with an oracle over the full matrix of pairs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.fakes import COLOURS, FakeEncoder
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    """Twelve pictures of two random colours each, with two captions that name them more or less well."""
+    """Twelve pictures of two random colours each, with two captions that name them more or less precisely."""
     rng = np.random.default_rng(3)
     names = list(COLOURS)
     examples = []
@@ -36,39 +36,41 @@ def dataset(tmp_path: Path) -> Dataset:
     return Dataset("twelve", tuple(examples))
 
 
-def stored(states: Floats) -> Floats:
-    """As an index keeps them."""
+def stored_states(states: Floats) -> Floats:
+    """Round states as an index stores them."""
     return unpack_states(pack_states(states))
 
 
-def as_stored(vectors: Floats) -> Floats:
-    """As an index keeps them."""
+def stored_vectors(vectors: Floats) -> Floats:
+    """Round vectors as an index stores them."""
     return vectors.astype(np.float16).astype(np.float32)
 
 
 class Shifted(FakeEncoder):
-    """A model whose queries look for another colour than its sentences say: the order is not the sentences'."""
+    """A model whose query vectors differ from its sentence vectors."""
 
     def query(self, text: TextFeatures) -> TextFeatures:
-        """Red, green and blue change places."""
+        """Swap red, green and blue."""
         asked = super().query(text)
         return replace(asked, vectors=np.concatenate([np.roll(asked.vectors[:, :3], 1, 1), asked.vectors[:, 3:]], 1))
 
 
 def oracle_recalls(dataset: Dataset, encoder: FakeEncoder, depth: int) -> dict[str, dict[str, list[float]]]:
-    """Score every pair of the dataset, then sort: first by the towers, then the top `depth` by the reranker."""
+    """Score every pair of the dataset, and sort by the towers, then the top `depth` by the reranker."""
     pictures = encoder.encode_images(np.stack([encoder.prepare(Image.open(e.image)) for e in dataset.examples]))
     texts = [c for e in dataset.examples for c in e.captions]
     owner = [i for i, e in enumerate(dataset.examples) for _ in e.captions]
     words = encoder.encode_texts(texts)
-    queries = encoder.query(replace(words, vectors=as_stored(words.vectors))).vectors
-    for_text, for_image = (rows @ as_stored(pictures.vectors).T for rows in (queries, as_stored(words.vectors)))
+    queries = encoder.query(replace(words, vectors=stored_vectors(words.vectors))).vectors
+    for_text, for_image = (
+        rows @ stored_vectors(pictures.vectors).T for rows in (queries, stored_vectors(words.vectors))
+    )
     match_text, match_image = np.zeros_like(for_text), np.zeros_like(for_image)
     for c, tokens in enumerate(words.tokens):
         for i, regions in enumerate(pictures.regions):
-            text = TextFeatures(queries[c : c + 1], (stored(tokens),))
-            caption = TextFeatures(as_stored(words.vectors[c : c + 1]), (stored(tokens),))
-            image = ImageFeatures(as_stored(pictures.vectors[i : i + 1]), stored(regions)[None])
+            text = TextFeatures(queries[c : c + 1], (stored_states(tokens),))
+            caption = TextFeatures(stored_vectors(words.vectors[c : c + 1]), (stored_states(tokens),))
+            image = ImageFeatures(stored_vectors(pictures.vectors[i : i + 1]), stored_states(regions)[None])
             match_text[c, i] = encoder.match_images(text, image).scores[0]
             match_image[c, i] = encoder.match_captions(image, caption).scores[0]
 
@@ -93,7 +95,7 @@ def oracle_recalls(dataset: Dataset, encoder: FakeEncoder, depth: int) -> dict[s
 def test_reranked_recall_agrees_with_the_oracle(
     dataset: Dataset, kind: type[FakeEncoder], depth: int, *, reverse: bool
 ) -> None:
-    """With a good reranker and with one that turns everything round, at every depth, and with odd queries."""
+    """With a good and a reversed reranker, at every depth, and with query vectors of their own."""
     encoder = kind(reverse_rerank=reverse)
     found = evaluate(dataset, encoder, depth=depth, batch_size=5).as_dict()
     expected = oracle_recalls(dataset, encoder, depth)
@@ -101,7 +103,7 @@ def test_reranked_recall_agrees_with_the_oracle(
         assert list(found[way]["reranked"].values()) == expected[way]["reranked"]
 
 
-def test_the_document_has_the_designed_keys(dataset: Dataset) -> None:
+def test_the_document_has_the_documented_keys(dataset: Dataset) -> None:
     """Other programs read this JSON."""
     document = evaluate(dataset, FakeEncoder(), depth=7).as_dict()
     assert list(document) == ["n_images", "n_captions", "depth", "text_to_image", "image_to_text"]
@@ -112,7 +114,7 @@ def test_the_document_has_the_designed_keys(dataset: Dataset) -> None:
 
 
 def test_depth_one_changes_nothing_and_a_bad_reranker_lowers_recall(dataset: Dataset) -> None:
-    """Reranking one candidate cannot reorder; turning the whole order round does harm."""
+    """Reranking one candidate cannot reorder; reversing the whole order lowers recall."""
     same = evaluate(dataset, FakeEncoder(reverse_rerank=True), depth=1)
     assert same.text_to_image["retrieval"].r5 == same.text_to_image["reranked"].r5
     worse = evaluate(dataset, FakeEncoder(reverse_rerank=True), depth=100)
@@ -120,7 +122,7 @@ def test_depth_one_changes_nothing_and_a_bad_reranker_lowers_recall(dataset: Dat
 
 
 def test_a_picture_that_cannot_be_read_is_named(dataset: Dataset, paint: Paint) -> None:
-    """Leaving it out silently would change what is measured."""
+    """Leaving it out silently would change the result."""
     bad = paint("bad.png")
     bad.write_text("no picture")
     broken = Dataset("broken", (*dataset.examples, Example(bad, ("red",), "all")))
@@ -134,7 +136,7 @@ def test_a_picture_that_cannot_be_read_is_named(dataset: Dataset, paint: Paint) 
 def test_ties_keep_the_order_of_retrieval_and_that_the_order_of_the_dataset(
     monkeypatch: pytest.MonkeyPatch, depth: int, *, reverse: bool
 ) -> None:
-    """Thirty of sixty pictures fit each caption alike: retrieval counts all ties against us, reranking moves none."""
+    """Thirty of sixty pictures tie for each caption: retrieval ranks the right one last, reranking keeps the order."""
     states = np.eye(8, dtype=np.float32)[[i % 2 for i in range(60)]]  # their products are exact
     images, texts = ImageFeatures(states, states[:, None]), TextFeatures(states, tuple(states[:, None]))
     ranks: list[list[int]] = []

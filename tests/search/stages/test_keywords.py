@@ -1,4 +1,4 @@
-"""Words of names and captions beside what the model sees."""
+"""Keywords in file names, folder names and captions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNT = 60
 
 @contextmanager
 def album_in(home: Path) -> Iterator[SearchEngine]:
-    """Sixty pictures of six colours; three blue ones lie in Anna's folder, one has a caption that names Bob."""
+    """Sixty pictures of six colours: three blue ones are in Anna's folder, and the caption of one names Bob."""
     for i in range(COUNT):
         colour = list(COLOURS)[i % 6]
         painter(home / "pictures")(f"{'anna' if i in (2, 8, 14) else 'summer'}/IMG_{1000 + i}.png", colour, seed=i)
@@ -48,24 +48,24 @@ def changing_album(tmp_path: Path) -> Iterator[SearchEngine]:
         yield engine
 
 
-def found(engine: SearchEngine, text: str, **options: object) -> list[str]:
-    """Folder and name of each hit."""
+def shown_names(engine: SearchEngine, text: str, **options: object) -> list[str]:
+    """Folder and file name of each hit."""
     hits = engine.search_images(text, **options).hits  # type: ignore[arg-type]
     return [f"{h.path.parent.name}/{h.path.stem}" for h in hits if h.path]
 
 
-def test_a_name_that_the_model_never_learned_leads(album: SearchEngine) -> None:
-    """The folder's pictures come first, and every hit tells what it came by."""
+def test_an_unknown_name_ranks_its_pictures_first(album: SearchEngine) -> None:
+    """Every hit lists the words it matched."""
     hits = album.search_images("anna").hits
     assert {h.path.parent.name for h in hits[:3] if h.path} == {"anna"}
     assert [(h.sources, h.matched) for h in hits[:3]] == [(("vector", "name"), ("anna",))] * 3
     assert hits[3].sources == ("vector",)
     assert hits[3].matched == ()
-    assert found(album, "anna", keywords=False)[:3] != found(album, "anna")[:3]
+    assert shown_names(album, "anna", keywords=False)[:3] != shown_names(album, "anna")[:3]
 
 
 def test_a_caption_counts_as_a_name_does(album: SearchEngine) -> None:
-    """Bob is in one caption; the other words of the sentence are the model's."""
+    """Only Bob is a keyword; the model knows the other words."""
     hit = album.search_images("a black thing, Bob's").hits[0]
     assert hit.path is not None
     assert hit.path.stem == "IMG_1005"
@@ -75,7 +75,7 @@ def test_a_caption_counts_as_a_name_does(album: SearchEngine) -> None:
 def test_an_ordinary_sentence_is_answered_as_without_keywords(
     catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
 ) -> None:
-    """Captions and names that say what the model knows change no hit, no score and no place."""
+    """Familiar words in names and captions change neither hits nor scores."""
     for i in range(30):
         path = paint(f"{'blue' if i % 2 else 'red'}/{i}.png", list(COLOURS)[i % 6], seed=i)
         path.with_suffix(".txt").write_text(f"a {list(COLOURS)[i % 5]} thing\n")
@@ -88,21 +88,21 @@ def test_an_ordinary_sentence_is_answered_as_without_keywords(
                 assert len(both[0]) == 10
 
 
-def test_the_words_of_a_bank_are_nobodys(changing_album: SearchEngine) -> None:
-    """Captions that belong to no picture lift none."""
+def test_the_bank_is_not_searched_for_keywords(changing_album: SearchEngine) -> None:
+    """Its captions belong to no image."""
     add_bank(changing_album.catalog, ["a zebra"], changing_album.encoder.encode_texts(["a zebra"]))
     assert all(hit.sources == ("vector",) for hit in changing_album.search_images("a zebra").hits)
 
 
-def test_of_many_that_carry_a_word_the_rarest_words_are_looked_at_first(album: SearchEngine) -> None:
-    """57 pictures lie in the summer's folder, and only one candidate of each side is looked at."""
+def test_images_with_the_rarest_words_are_candidates_first(album: SearchEngine) -> None:
+    """57 pictures are in the folder of the summer, and the depth is 1."""
     hits = album.search_images("summer IMG_1031", depth=1, k=2).hits
     assert [h.path.stem for h in hits if h.path][:1] == ["IMG_1031"]
     assert hits[0].matched == ("summer", "IMG_1031")
 
 
-def test_what_the_model_sees_still_orders_those_that_carry_a_word(album: SearchEngine) -> None:
-    """Of the summer's pictures the green ones come first."""
+def test_images_with_equal_keywords_are_ordered_by_the_model(album: SearchEngine) -> None:
+    """Of the summer's pictures, the green ones come first."""
     first = album.search_images("a green thing summer", k=9).hits
     ids = {h.image_id for h in album.search_images("green", keywords=False, k=10).hits}
     assert all("name" in h.sources for h in first)
@@ -111,24 +111,24 @@ def test_what_the_model_sees_still_orders_those_that_carry_a_word(album: SearchE
 
 @pytest.mark.parametrize("query", ["IMG_1031.png", "img_1031", "IMG 1031"])
 def test_a_file_name_finds_its_file(album: SearchEngine, query: str) -> None:
-    """With its ending or without, in any case."""
-    assert found(album, query, k=1) == ["summer/IMG_1031"]
-    assert found(album, query, k=1, rerank=False) == ["summer/IMG_1031"]
+    """With or without its suffix, in upper or lower case."""
+    assert shown_names(album, query, k=1) == ["summer/IMG_1031"]
+    assert shown_names(album, query, k=1, rerank=False) == ["summer/IMG_1031"]
 
 
-def test_familiar_words_are_the_models_alone(catalog: Catalog, encoder: FakeEncoder, paint: Paint) -> None:
-    """A file called green.png that shows red is no answer to "green"."""
+def test_familiar_words_are_no_keywords(catalog: Catalog, encoder: FakeEncoder, paint: Paint) -> None:
+    """A red picture named green.png is not a hit for "green"."""
     paint("green.png", "red")
     paint("a.png", "green")
     index_paths(catalog, encoder, [paint("b.png", "blue").parent])
     with SearchEngine.open(catalog.directory, encoder=encoder) as engine:
-        assert found(engine, "green", k=1) == ["pictures/a"]
-        assert found(engine, "green.png", k=1) == ["pictures/green"]
+        assert shown_names(engine, "green", k=1) == ["pictures/a"]
+        assert shown_names(engine, "green.png", k=1) == ["pictures/green"]
 
 
-def test_a_word_that_is_taken_away_counts_against(album: SearchEngine) -> None:
-    """Anna's pictures go to the end, and blue that is taken away goes down."""
-    assert {name.split("/")[0] for name in found(album, "a blue thing -anna", k=7)} == {"summer"}
+def test_an_excluded_word_counts_against_its_images(album: SearchEngine) -> None:
+    """Anna's pictures rank last, and excluded blue moves down."""
+    assert {name.split("/")[0] for name in shown_names(album, "a blue thing -anna", k=7)} == {"summer"}
     blue = {h.image_id for h in album.search_images("blue", keywords=False, k=10).hits}
     for options in ({}, {"rerank": False}):
         hits = album.search_images("a thing -blue", k=40, **options).hits  # type: ignore[arg-type]
@@ -138,18 +138,19 @@ def test_a_word_that_is_taken_away_counts_against(album: SearchEngine) -> None:
 
 
 def test_filters_hold_for_keyword_hits(changing_album: SearchEngine, tmp_path: Path) -> None:
-    """A name does not get past a filter, and a file that is gone stays hidden."""
+    """Neither a filtered image nor one without a file is found by its name."""
     assert (
-        found(changing_album, "anna", where=[f"folder = {tmp_path}/pictures/summer"], k=60).count("anna/IMG_1002") == 0
+        shown_names(changing_album, "anna", where=[f"folder = {tmp_path}/pictures/summer"], k=60).count("anna/IMG_1002")
+        == 0
     )
     (tmp_path / "pictures/anna/IMG_1002.png").unlink()
     index_paths(changing_album.catalog, changing_album.encoder, [tmp_path / "pictures"])
-    assert "anna/IMG_1002" not in found(changing_album, "anna", k=60)
-    assert {name.split("/")[0] for name in found(changing_album, "anna", k=2)} == {"anna"}
+    assert "anna/IMG_1002" not in shown_names(changing_album, "anna", k=60)
+    assert {name.split("/")[0] for name in shown_names(changing_album, "anna", k=2)} == {"anna"}
 
 
 def test_a_keyword_hit_far_from_the_query_is_reranked_too(album: SearchEngine) -> None:
-    """It need not be among the nearest `depth`; then it came by its name alone."""
+    """Its `sources` then contain only `name`."""
     hit = album.search_images("a red thing anna", depth=3, k=1).hits[0]
     assert hit.sources == ("name",)
     assert hit.rerank_score is not None
@@ -158,7 +159,7 @@ def test_a_keyword_hit_far_from_the_query_is_reranked_too(album: SearchEngine) -
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.text(max_size=40))
 def test_no_text_is_query_syntax(album: SearchEngine, words: str) -> None:
-    """Whatever is typed is looked for, or refused in words; the full-text engine never complains."""
+    """Any text is searched or rejected by us; FTS5 raises no error."""
     typed = random.Random(words).choice([words, f'"{words}', f"{words}* OR NEAR(", f"({words} AND -{words})"])
     with suppress(QueryError):
         assert album.search_images(typed, k=1).hits

@@ -1,4 +1,4 @@
-"""Excluded words: where retrieval turns, and what they say of each image."""
+"""Excluded words: the query vector, and the evidence against images."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def images(encoder: FakeEncoder) -> ImageFeatures:
 
 
 def queries(encoder: FakeEncoder, *texts: str) -> TextFeatures:
-    """Sentences as queries, no rows without any."""
+    """Query features of sentences; no rows without any."""
     return encoder.query(encoder.encode_texts(["a thing", *texts])).take(list(range(1, len(texts) + 1)))
 
 
-def test_retrieval_turns_away_from_excluded_words(encoder: FakeEncoder) -> None:
-    """The cosine with them falls, and the vector's length stays 1; without any nothing changes."""
+def test_excluded_words_are_subtracted_from_the_query(encoder: FakeEncoder) -> None:
+    """The cosine with them falls, and the length stays 1; without any, nothing changes."""
     vector, red = queries(encoder, "a red thing").vectors, queries(encoder, "red").vectors
     turned = away_from(vector, red)
     expected = vector - TURN * red
@@ -36,7 +36,7 @@ def test_retrieval_turns_away_from_excluded_words(encoder: FakeEncoder) -> None:
 
 
 def test_evidence_is_against_the_images_that_show_the_word(encoder: FakeEncoder, images: ImageFeatures) -> None:
-    """Negative for red pictures with -red, positive for those that show it less than the middle one; a row a word."""
+    """Negative for red pictures with -red, positive for those that score below the median; one row per word."""
     evidence = evidence_against(encoder, queries(encoder, "red", "blue"), images)
     for row, word in zip(evidence, ("red", "blue"), strict=True):
         scores = encoder.match_images(queries(encoder, word), images).scores
@@ -48,7 +48,7 @@ def test_evidence_is_against_the_images_that_show_the_word(encoder: FakeEncoder,
 def test_excluded_words_only_lower_probabilities_and_move_scores_both_ways(
     encoder: FakeEncoder, images: ImageFeatures
 ) -> None:
-    """No word makes up for another: a picture that shows one and lacks the other loses for the one alone."""
+    """An image that shows one excluded word and lacks another still loses probability."""
     sentence, nothing = queries(encoder, "a thing"), np.zeros(len(NAMES), np.float32)
     plain = match(encoder, images, nothing, sentence, sentence, queries(encoder))
     one = match(encoder, images, nothing, sentence, sentence, queries(encoder, "red"))
@@ -63,7 +63,7 @@ def test_excluded_words_only_lower_probabilities_and_move_scores_both_ways(
 
 
 def test_keywords_raise_a_probability_and_excluded_words_lower_it(encoder: FakeEncoder, images: ImageFeatures) -> None:
-    """Both in log-odds, and in the score by the slope."""
+    """Both in log-odds; in the score they are divided by the slope."""
     sentence, evidence = queries(encoder, "a thing"), np.array([3, 0, 0, 0, -3], np.float32)
     plain = match(encoder, images, np.zeros(5, np.float32), sentence, sentence, queries(encoder))
     found = match(encoder, images, evidence, sentence, sentence, queries(encoder))

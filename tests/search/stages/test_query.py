@@ -1,4 +1,4 @@
-"""What a person typed, taken apart."""
+"""Parsing queries."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from search.stages.query import MAX_WORDS, Query, parse
         ("a --long dash", "a --long dash", ()),
     ],
 )
-def test_a_hyphen_before_a_word_takes_it_away(typed: str, text: str, without: tuple[str, ...]) -> None:
-    """Before a letter or a quotation mark, after a blank; within words and before numbers it is just a hyphen."""
+def test_a_hyphen_before_a_word_excludes_it(typed: str, text: str, without: tuple[str, ...]) -> None:
+    """Before a letter or a quotation mark, after a space; within words and before numbers it is only a hyphen."""
     assert parse(typed) == Query(text, without)
 
 
-def test_words_to_take_away_can_be_given_apart() -> None:
-    """As they stand, beside those in the sentence."""
+def test_excluded_words_can_be_passed_separately() -> None:
+    """They are taken literally, and added to those in the sentence."""
     assert parse("a beach -dog", ["-5 degrees", "red umbrella"]).without == ("dog", "-5 degrees", "red umbrella")
 
 
@@ -49,15 +49,15 @@ def test_words_to_take_away_can_be_given_apart() -> None:
         ("a beach " * MAX_WORDS, (), f"the limit is {MAX_WORDS}"),
     ],
 )
-def test_what_cannot_be_looked_for_is_told(typed: str, without: tuple[str, ...], words: str) -> None:
-    """Each in one sentence that names what is wrong."""
+def test_an_invalid_query_is_rejected(typed: str, without: tuple[str, ...], words: str) -> None:
+    """The message says what is wrong."""
     with pytest.raises(QueryError, match=words):
         parse(typed, without)
 
 
 @given(st.text(max_size=80), st.lists(st.text(max_size=20), max_size=3))
 def test_any_text_is_a_query_or_is_refused(typed: str, without: list[str]) -> None:
-    """Nothing else happens, whatever people paste."""
+    """No other error occurs."""
     try:
         found = parse(typed, without)
     except QueryError:
