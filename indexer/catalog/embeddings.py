@@ -156,10 +156,10 @@ def write_embedding(
 
 def forget_embeddings(connection: Connection, kind: Kind, ids: Sequence[object]) -> None:
     """Delete every model's vectors and states of some items."""
-    every = select(schema.encoder.c.id)  # the primary keys begin with it: without it, whole tables are read
+    encoder_ids = select(schema.encoder.c.id)  # the primary keys begin with it: without it, whole tables are read
     for table in (schema.embedding, schema.states):
         c = table.c
-        connection.execute(delete(table).where(c.encoder_id.in_(every) & (c.kind == kind) & c.item_id.in_(ids)))
+        connection.execute(delete(table).where(c.encoder_id.in_(encoder_ids) & (c.kind == kind) & c.item_id.in_(ids)))
 
 
 def _unpack(blobs: Sequence[bytes], dimension: int) -> Floats:

@@ -44,20 +44,20 @@ def test_copies_and_versions_are_one_picture(catalog: Catalog, encoder: FakeEnco
     for seed in range(2, 6):
         mosaic(pictures / f"other {seed}.png", seed)
     index_paths(catalog, encoder, [pictures])
-    found: list[DuplicateGroup] = []
-    looked_at = opened(lambda: found.extend(find_duplicates(catalog)))
-    assert {Path(path).name for path in looked_at if path.endswith(".png")} <= {
+    groups: list[DuplicateGroup] = []
+    opened_files = opened(lambda: groups.extend(find_duplicates(catalog)))
+    assert {Path(path).name for path in opened_files if path.endswith(".png")} <= {
         *("a large one.png", "original.png", "zz copy.png", "small.png")
     }
-    assert names(found) == [["a large one.png", "original.png", "zz copy.png", "small.png"]]
-    copies = found[0].copies
+    assert names(groups) == [["a large one.png", "original.png", "zz copy.png", "small.png"]]
+    copies = groups[0].copies
     assert (copies[0].width, copies[0].height, copies[0].bytes) == (
         128,
         128,
         (pictures / "a large one.png").stat().st_size,
     )
     assert copies[1].image_id == copies[2].image_id != copies[0].image_id
-    assert found[0].likeness > 0.99
+    assert groups[0].likeness > 0.99
 
 
 def test_the_same_content_at_other_positions_is_another_picture(
@@ -100,10 +100,10 @@ def test_few_thumbnails_stay_in_memory(
     most = [0]
 
     def note(image: Image.Image) -> Any:
-        found = thumbnails(image)
-        read.append(weakref.ref(found))
+        result = thumbnails(image)
+        read.append(weakref.ref(result))
         most[0] = max(most[0], sum(reference() is not None for reference in read))
-        return found
+        return result
 
     monkeypatch.setattr("indexer.duplicates.thumbnails", note)
     assert len(find_duplicates(catalog)) == 12
@@ -123,9 +123,9 @@ def test_at_a_threshold_of_1_only_identical_files_are_duplicates(
     index_paths(catalog, encoder, [pictures])
     (pictures / "gone.png").unlink()
     index_paths(catalog, encoder, [pictures])
-    found: list[DuplicateGroup] = []
-    assert opened(lambda: found.extend(find_duplicates(catalog, threshold=1.0))) == []
-    assert names(found) == [["copy.png", "original.png"]]
+    groups: list[DuplicateGroup] = []
+    assert opened(lambda: groups.extend(find_duplicates(catalog, threshold=1.0))) == []
+    assert names(groups) == [["copy.png", "original.png"]]
     assert names(find_duplicates(catalog)) == [["large.png", "copy.png", "original.png"]]
 
 

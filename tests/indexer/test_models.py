@@ -39,18 +39,18 @@ def other(tmp_path: Path) -> FakeEncoder:
 
 def content(catalog: Catalog, encoder: FakeEncoder) -> dict[str, bytes]:
     """The embeddings of a model by path and caption text."""
-    seen = catalog.for_model(encoder.name, encoder.fingerprint)
-    found: dict[str, bytes] = {}
+    view = catalog.for_model(encoder.name, encoder.fingerprint)
+    embeddings: dict[str, bytes] = {}
     for kind in Kind:
-        ids = [int(i) for i in read_vectors(seen, kind)[0]]
+        ids = [int(i) for i in read_vectors(view, kind)[0]]
         names = (
-            {i: str(r.path) for i, r in images_by_id(seen, ids).items()}
+            {i: str(r.path) for i, r in images_by_id(view, ids).items()}
             if kind is Kind.IMAGE
-            else {i: r.text for i, r in captions_by_id(seen, ids).items()}
+            else {i: r.text for i, r in captions_by_id(view, ids).items()}
         )
-        vectors, states = features_of(seen, kind, ids)
-        found |= {names[i]: v.tobytes() + s.tobytes() for i, v, s in zip(ids, vectors, states, strict=True)}
-    return found
+        vectors, states = features_of(view, kind, ids)
+        embeddings |= {names[i]: v.tobytes() + s.tobytes() for i, v, s in zip(ids, vectors, states, strict=True)}
+    return embeddings
 
 
 def rows(catalog: Catalog, table: str) -> int:
@@ -70,10 +70,10 @@ def test_a_second_model_embeds_beside_the_first(
     index_paths(indexed, encoder, [folder])
     bank = ["a blue thing", "white"]
     add_bank(indexed, bank, encoder.encode_texts(bank))
-    before = content(indexed, encoder)
+    previous = content(indexed, encoder)
     report = add_model(indexed, other)
     assert (report.images_added, report.captions_added, report.unread, report.stopped) == (5, 3, [], False)
-    assert content(indexed, encoder) == before
+    assert content(indexed, encoder) == previous
     active = indexed.active_encoder()
     assert active is not None
     assert active.fingerprint == encoder.fingerprint
@@ -250,7 +250,7 @@ def test_switching_back_and_forth_changes_no_embedding(
     indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder
 ) -> None:
     """One model is active at a time, and switching embeds nothing."""
-    before = content(indexed, encoder)
+    previous = content(indexed, encoder)
     add_model(indexed, other)
     encoded = other.images_encoded
     was, state = switch_model(indexed, "other")
@@ -258,7 +258,7 @@ def test_switching_back_and_forth_changes_no_embedding(
     assert [(m.name, m.active) for m in indexed.encoders()] == [("other", True), ("fake", False)]
     switch_model(indexed, "fake")
     assert [(m.name, m.active) for m in indexed.encoders()] == [("fake", True), ("other", False)]
-    assert content(indexed, encoder) == before
+    assert content(indexed, encoder) == previous
     assert other.images_encoded == encoded
 
 
@@ -314,7 +314,7 @@ def test_the_active_model_is_not_removed(indexed: Catalog, other: FakeEncoder) -
 
 def test_a_removed_model_leaves_nothing_behind(indexed: Catalog, encoder: FakeEncoder, other: FakeEncoder) -> None:
     """Embeddings, states and FAISS files are deleted; other models' and the model's directory are not."""
-    before, tables = content(indexed, encoder), ("embedding", "states", "encoder")
+    previous, tables = content(indexed, encoder), ("embedding", "states", "encoder")
     counts = [rows(indexed, table) for table in tables]
     files = sorted((indexed.directory / "vectors").iterdir())
     add_model(indexed, other)
@@ -322,7 +322,7 @@ def test_a_removed_model_leaves_nothing_behind(indexed: Catalog, encoder: FakeEn
     assert remove_model(indexed, "other").images == 5
     assert [rows(indexed, table) for table in tables] == counts
     assert sorted((indexed.directory / "vectors").iterdir()) == files
-    assert content(indexed, encoder) == before
+    assert content(indexed, encoder) == previous
     assert other.directory is not None
     assert other.directory.is_dir()
     with pytest.raises(EncoderMismatchError):
@@ -338,7 +338,7 @@ def test_vacuum_shrinks_the_file(
         paint(f"{i}.png", seed=i)
     index_paths(catalog, encoder, [tmp_path / "pictures"])
     add_model(catalog, other)
-    file, before = catalog.directory / "catalog.db", content(catalog, encoder)
+    file, previous = catalog.directory / "catalog.db", content(catalog, encoder)
     remove_model(catalog, "other")
     catalog.vacuum()
     with sqlite3.connect(file) as connection:
@@ -352,7 +352,7 @@ def test_vacuum_shrinks_the_file(
         assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 0
     catalog.vacuum()
     assert file.stat().st_size <= small
-    assert content(catalog, encoder) == before
+    assert content(catalog, encoder) == previous
 
 
 def test_a_model_that_is_removed_while_it_embeds_is_an_error(indexed: Catalog) -> None:

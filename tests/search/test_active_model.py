@@ -37,9 +37,9 @@ def loaded(monkeypatch: pytest.MonkeyPatch, encoder: FakeEncoder, other: FakeEnc
 
     def load(model: Path | None, *, device: str, workers: int) -> FakeEncoder:
         assert (device, workers) == ("auto", 1)
-        found = encoder if model is None else {other.directory: other}[model]
-        names.append(found.name)
-        return found
+        loaded_model = encoder if model is None else {other.directory: other}[model]
+        names.append(loaded_model.name)
+        return loaded_model
 
     monkeypatch.setattr("search.active_model.load_encoder", load)
     monkeypatch.setattr("search.caption_search.caption_bank", lambda: LINES)
@@ -108,8 +108,8 @@ def test_searches_during_switches_are_correct(engine: SearchEngine, both: Catalo
     for thread in threads:
         thread.start()
     for name in ("other", "fake", "other", "fake"):
-        before, until = answers[0], time.monotonic() + 60
-        while answers[0] < before + 3 and not errors and time.monotonic() < until:
+        previous, until = answers[0], time.monotonic() + 60
+        while answers[0] < previous + 3 and not errors and time.monotonic() < until:
             time.sleep(0.001)
         switch_model(both, name)
     stop.set()

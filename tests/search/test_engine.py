@@ -79,12 +79,12 @@ def test_reranking_reorders_the_top_depth_only(indexed: Catalog) -> None:
 def test_a_hit_has_its_rank_before_reranking(indexed: Catalog) -> None:
     """It equals the rank without reranking, on every page; a hit also has the size of its picture."""
     with SearchEngine.open(indexed.directory, encoder=FakeEncoder(reverse_rerank=True)) as engine:
-        before = {hit.image_id: hit.rank for hit in engine.search_images("red", rerank=False).hits}
+        ranks = {hit.image_id: hit.rank for hit in engine.search_images("red", rerank=False).hits}
         first = engine.search_images("red", k=2, depth=3)
         second = engine.search_images("red", k=3, depth=3, after=first.following)
         hits = first.hits + second.hits
         assert [hit.retrieval_rank for hit in hits] == [3, 2, 1, 4, 5]
-        assert {hit.image_id: hit.retrieval_rank for hit in hits} == before
+        assert {hit.image_id: hit.retrieval_rank for hit in hits} == ranks
         assert {(hit.width, hit.height) for hit in hits} == {(48, 40)}
         alike = engine.similar_images(hits[0].image_id).hits
         assert [hit.retrieval_rank for hit in alike] == [hit.rank for hit in alike] == [1, 2, 3, 4]
@@ -333,11 +333,11 @@ def test_many_threads_load_the_model_once_and_agree(indexed: Catalog) -> None:
 def test_answers_have_the_documented_keys(engine: SearchEngine, folder: Path, bank: tuple[str, ...]) -> None:
     """Other programs read this JSON."""
     scores = ["score", "retrieval_score", "rerank_score", "match_probability"]
-    found = engine.search_images("red").as_dict()
-    assert list(found) == ["query", "hits", "timings_ms"]
+    document = engine.search_images("red").as_dict()
+    assert list(document) == ["query", "hits", "timings_ms"]
     added = ["sources", "matched", "retrieval_rank", "width", "height"]
-    assert list(found["hits"][0]) == ["rank", "image_id", "path", *scores, *added]
-    assert found["hits"][0]["path"] == str(folder / "red.png")
+    assert list(document["hits"][0]) == ["rank", "image_id", "path", *scores, *added]
+    assert document["hits"][0]["path"] == str(folder / "red.png")
     captions = engine.find_captions(folder / "red.png").as_dict()
     assert list(captions["hits"][0]) == ["rank", "caption_id", "text", "source", *scores]
     assert len(captions["hits"]) == len(bank)

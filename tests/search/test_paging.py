@@ -55,45 +55,45 @@ def engine(pictures: Catalog, encoder: FakeEncoder) -> Iterator[SearchEngine]:
 
 def pages(engine: SearchEngine, k: int, **how: Any) -> list[Hit]:
     """The hits of all pages, concatenated."""
-    found: list[Hit] = []
+    hits: list[Hit] = []
     answer = engine.search_images("red anna", k=k, **how)
-    found += answer.hits
+    hits += answer.hits
     while answer.following is not None:
         answer = engine.search_images("red anna", k=k, after=answer.following, **how)
-        found += answer.hits
-    return found
+        hits += answer.hits
+    return hits
 
 
 @pytest.mark.parametrize("how", [{}, {"rerank": False}, {"keywords": False}, {"without": ["blue"]}])
 @pytest.mark.parametrize(("k", "depth"), [(1, 100), (3, 5), (7, 7), (39, 10), (40, 10)])
 def test_pages_joined_are_one_long_answer(shared: SearchEngine, k: int, depth: int, how: dict[str, Any]) -> None:
     """With the same scores and ranks, and no image twice, wherever the reranked depth ends."""
-    whole = shared.search_images("red anna", k=100, depth=depth, **how)
-    assert whole.following is None
-    assert len(whole.hits) == 40
-    assert [hit.rank for hit in whole.hits] == list(range(1, 41))
-    assert pages(shared, k, depth=depth, **how) == list(whole.hits)
+    single = shared.search_images("red anna", k=100, depth=depth, **how)
+    assert single.following is None
+    assert len(single.hits) == 40
+    assert [hit.rank for hit in single.hits] == list(range(1, 41))
+    assert pages(shared, k, depth=depth, **how) == list(single.hits)
 
 
 def test_pages_end_where_probabilities_are_too_low(shared: SearchEngine) -> None:
     """As one long answer does."""
-    whole = shared.search_images("red anna", k=100, min_probability=0.5).hits
-    assert 3 < len(whole) < 40
-    assert pages(shared, 3, min_probability=0.5) == list(whole)
+    single = shared.search_images("red anna", k=100, min_probability=0.5).hits
+    assert 3 < len(single) < 40
+    assert pages(shared, 3, min_probability=0.5) == list(single)
 
 
 def test_added_pictures_do_not_shift_pages(
     engine: SearchEngine, pictures: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
 ) -> None:
     """Even if they would rank first, no image is shown twice."""
-    before = engine.search_images("red", k=100, keywords=False).hits
+    previous = engine.search_images("red", k=100, keywords=False).hits
     first = engine.search_images("red", k=5, keywords=False)
     for n in range(8):
         paint(f"added-{n}.png", "red", size=(50, 50), seed=n)
     index_paths(pictures, encoder, [tmp_path / "pictures"])
     assert first.following is not None
     second = engine.search_images("red", k=5, keywords=False, after=first.following)
-    assert [hit.image_id for hit in first.hits + second.hits] == [hit.image_id for hit in before[:10]]
+    assert [hit.image_id for hit in first.hits + second.hits] == [hit.image_id for hit in previous[:10]]
     assert len(engine.search_images("red", k=100).hits) == 48
 
 
@@ -147,9 +147,9 @@ def test_what_is_reranked_does_not_depend_on_how_many_are_shown(count: int) -> N
     """Images beyond the depth follow by their cosines, each once."""
     selection = Selection(None, np.empty(0, np.int64))
     index = cast(VectorIndex, Approximate())
-    found, first = retrieve(index, np.ones((1, 8), np.float32), Keywords(), selection, depth=10, count=count)
-    assert [c.key for c in found[:first]] == list(range(0, 30, 3))
-    rest = [c.key for c in found[first:]]
+    candidates, first = retrieve(index, np.ones((1, 8), np.float32), Keywords(), selection, depth=10, count=count)
+    assert [c.key for c in candidates[:first]] == list(range(0, 30, 3))
+    rest = [c.key for c in candidates[first:]]
     assert rest == [i for i in range(count if count > 10 else 0) if i not in range(0, 30, 3)]
 
 

@@ -65,12 +65,12 @@ def test_no_probability_exceeds_that_of_the_sentence_alone(
     """With an image they are equal; with an excluded word equal or lower, some of them lower."""
     text, alone = sentence
     image = None if name is None else NAMES.index(name) + 1
-    found = probabilities(engine.search_images(text + excluded, image=image, k=COUNT))
-    assert all(probability <= alone[image_id] + ROUNDING for image_id, probability in found.items())
+    changed = probabilities(engine.search_images(text + excluded, image=image, k=COUNT))
+    assert all(probability <= alone[image_id] + ROUNDING for image_id, probability in changed.items())
     if excluded:
-        assert any(probability < 0.9 * alone[image_id] for image_id, probability in found.items())
+        assert any(probability < 0.9 * alone[image_id] for image_id, probability in changed.items())
     else:
-        assert found == pytest.approx(alone, abs=ROUNDING)
+        assert changed == pytest.approx(alone, abs=ROUNDING)
 
 
 def test_a_picture_and_excluded_words_still_decide_the_order(engine: SearchEngine) -> None:

@@ -75,10 +75,10 @@ def guest(work: Callable[[Connection, Path], None], pipe: Connection, index: Pat
 
 def ask_guest(work: Callable[[Connection, Path], None], index: Path) -> Connection:
     """Start a guest; its results come through the pipe."""
-    here, there = FORKS.Pipe()
-    FORKS.Process(target=guest, args=(work, there, index), daemon=True).start()
-    there.close()
-    return here
+    receiver, sender = FORKS.Pipe()
+    FORKS.Process(target=guest, args=(work, sender, index), daemon=True).start()
+    sender.close()
+    return receiver
 
 
 def opened(index: Path) -> SearchEngine:
@@ -94,17 +94,17 @@ def names(text: str, index: Path) -> list[str]:
 
 def use(pipe: Connection, index: Path) -> None:
     """Run every kind of search, then try to write."""
-    found: list[object] = [names("a blue thing", index)]
+    results: list[object] = [names("a blue thing", index)]
     with opened(index) as searched:
-        found.append(len(searched.similar_images(index.parent / "red.png").hits))
-        found.append([hit.text for hit in searched.find_captions(Image.new("RGB", (9, 9), "red")).hits])
+        results.append(len(searched.similar_images(index.parent / "red.png").hits))
+        results.append([hit.text for hit in searched.find_captions(Image.new("RGB", (9, 9), "red")).hits])
         VectorIndex.rebuild(searched.catalog, Kind.IMAGE)
         searched.catalog.check()
-        found.append(catalog_stats(searched.catalog).images)
-        found.append(refused(lambda: index_paths(searched.catalog, FakeEncoder(), [index.parent])))
-        found.append(refused(lambda: add_bank(searched.catalog, BANK, FakeEncoder().encode_texts(BANK))))
-    found.append(refused(lambda: take(index)))
-    pipe.send(found)
+        results.append(catalog_stats(searched.catalog).images)
+        results.append(refused(lambda: index_paths(searched.catalog, FakeEncoder(), [index.parent])))
+        results.append(refused(lambda: add_bank(searched.catalog, BANK, FakeEncoder().encode_texts(BANK))))
+    results.append(refused(lambda: take(index)))
+    pipe.send(results)
 
 
 def take(index: Path) -> None:
@@ -136,13 +136,13 @@ def test_an_index_that_cannot_be_written_is_searched(shared: Path, left: str) ->
     elif left == "killed and copied":
         (index / "catalog.db-shm").unlink()
     protect(index)
-    before = snapshot(index)
-    found = ask_guest(use, index).recv()
-    assert found[:4] == [["blue.png", "red.png"], 1, [*BANK], 2]
-    for sentence in found[4:6]:
+    contents = snapshot(index)
+    results = ask_guest(use, index).recv()
+    assert results[:4] == [["blue.png", "red.png"], 1, [*BANK], 2]
+    for sentence in results[4:6]:
         assert "is read-only: it can be searched, but not changed" in sentence
-    assert "cannot be written" in found[6]
-    assert snapshot(index) == before
+    assert "cannot be written" in results[6]
+    assert snapshot(index) == contents
 
 
 def follow(pipe: Connection, index: Path) -> None:
@@ -201,6 +201,6 @@ def test_a_read_only_file_in_a_writable_folder_is_searched(shared: Path) -> None
         index_paths(catalog, FakeEncoder(), [shared])
     (index / "catalog.db").chmod(0o444)
     index.chmod(0o777)
-    found = ask_guest(use, index).recv()
-    assert found[:4] == [["blue.png", "red.png"], 1, [*BANK], 2]
-    assert "is read-only" in found[4]
+    results = ask_guest(use, index).recv()
+    assert results[:4] == [["blue.png", "red.png"], 1, [*BANK], 2]
+    assert "is read-only" in results[4]

@@ -35,10 +35,10 @@ def after_retrieval(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object
     search, left = VectorIndex.search, [change]
 
     def then(*args: Any, **options: Any) -> Any:
-        found = search(*args, **options)
+        result = search(*args, **options)
         if left:
             left.pop()()
-        return found
+        return result
 
     monkeypatch.setattr(VectorIndex, "search", then)
 

@@ -234,7 +234,7 @@ def test_hidden_images_are_found_by_indexes_alone(
 
 
 def test_the_state_reflects_changes_that_keep_all_counts(indexed: Catalog, folder: Path, encoder: FakeEncoder) -> None:
-    """Renaming, losing and restoring a file all change the state; a run that finds nothing new does not."""
+    """Renaming, hiding and restoring a file all change the stamp; a run without changes does not."""
     states = [catalog_state(indexed)]
     (folder / "red.png").rename(folder / "sunset.png")
     index_paths(indexed, encoder, [folder], prune=True)

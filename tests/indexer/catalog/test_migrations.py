@@ -1,4 +1,4 @@
-"""Catalogs that earlier versions wrote: upgraded, searched and indexed again as if nothing had changed."""
+"""Catalogs written by earlier versions: upgrading, searching and indexing them."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def load(version: int, directory: Path) -> Path:
 
 @pytest.fixture(params=VERSIONS)
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """An index directory of each version, moved to a folder of files of the recorded sizes and times.
+    """An index of each version, moved to a folder of files with the recorded sizes and times.
 
-    The files hold zeros: a run that opened one would fail to decode it.
+    The files contain zeros: a run that opened one would fail to decode it.
     """
     pictures, directory = tmp_path / "holiday" / "pictures", load(request.param, tmp_path / "old")
     with closing(sqlite3.connect(directory / DATABASE)) as connection, connection:
@@ -73,20 +73,20 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def upgraded(old: Path) -> Iterator[Catalog]:
-    """The same, opened by this version."""
+    """The same index, opened and upgraded."""
     with Catalog.open(old) as catalog:
         yield catalog
 
 
 def write_zeros(path: Path, size: int, mtime_ns: int) -> None:
-    """Make a file of a size and time."""
+    """Create a file of zeros with a size and time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bytes(size))
     os.utime(path, ns=(mtime_ns, mtime_ns))
 
 
 def database_schema(directory: Path) -> dict[str, object]:
-    """What each table, index, trigger and virtual table is, by name, however its SQL is written."""
+    """Every table, index, trigger and virtual table by name, independent of SQL formatting."""
     with closing(sqlite3.connect(directory / DATABASE)) as connection:
 
         def pragma(name: str, of: str) -> list[tuple[Any, ...]]:
@@ -119,7 +119,7 @@ def test_every_version_has_a_dump() -> None:
 
 
 def test_an_upgraded_catalog_has_the_schema_of_a_new_one(old: Path, catalog: Catalog) -> None:
-    """Same columns, keys, indexes and triggers; nothing is damaged, and full-text tables match what they index."""
+    """The same columns, keys, indexes and triggers; integrity checks pass."""
     Catalog.open(old).close()
     assert database_schema(old) == database_schema(catalog.directory)
     with Catalog.open(old) as upgraded:
@@ -134,7 +134,7 @@ def test_an_upgraded_catalog_has_the_schema_of_a_new_one(old: Path, catalog: Cat
 def test_each_step_leads_to_the_schema_of_the_next_version(
     version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Step by step an old catalog passes through exactly the schemas that those versions had."""
+    """The schemas in between are exactly those of the versions."""
     directory = load(version, tmp_path / "old")
     monkeypatch.setattr(schema, "VERSION", version + 1)
     engine = create_engine(f"sqlite:///{directory / DATABASE}")
@@ -144,10 +144,10 @@ def test_each_step_leads_to_the_schema_of_the_next_version(
     assert database_schema(directory) == database_schema(load(version + 1, tmp_path / "next"))
 
 
-def test_a_migration_does_not_depend_on_the_present_schema(
+def test_a_migration_does_not_depend_on_the_current_schema(
     tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A later change of the triggers or full-text tables in `schema.py` changes no step that is out already."""
+    """Later changes of `schema.py` change no released step."""
     expected = database_schema(catalog.directory)
     steps = dict(migrations.STEPS)
     with monkeypatch.context() as later:
@@ -164,7 +164,7 @@ def test_a_migration_does_not_depend_on_the_present_schema(
 
 
 def test_an_upgraded_catalog_answers_as_before(upgraded: Catalog) -> None:
-    """The best hit is the one that the old version found, and so are the others; missing files stay hidden."""
+    """All hits are those that the old version found; missing files stay hidden."""
     with SearchEngine.open(upgraded.directory, encoder=FakeEncoder()) as engine:
         for query, expected in HITS.items():
             hits = [hit.image_id for hit in engine.search_images(query).hits]
@@ -189,8 +189,8 @@ def test_an_upgraded_catalog_keeps_its_contents(upgraded: Catalog) -> None:
     assert sum(counts.folders.values()) == 7
 
 
-def test_words_of_an_upgraded_catalog_can_be_looked_up(upgraded: Catalog) -> None:
-    """Captions and names are found by their words, wherever the version had full-text tables or not."""
+def test_words_of_an_upgraded_catalog_can_be_searched(upgraded: Catalog) -> None:
+    """In captions and names, even if the version had no full-text tables."""
     names, captions = images_with_term(upgraded, "red", limit=9)
     assert (names.tolist(), captions.tolist()) == ([5], [5])
     assert images_with_term(upgraded, "fjord", limit=9)[1].tolist() == [2]
@@ -209,7 +209,7 @@ def test_indexing_an_upgraded_catalog_again_opens_no_file(upgraded: Catalog) -> 
 
 
 def test_models_of_an_upgraded_catalog_are_kept(upgraded: Catalog, request: pytest.FixtureRequest) -> None:
-    """Both models of a version that knew several are complete; version 1 can be given its second one now."""
+    """With all their embeddings; a second model can be added to version 1."""
     other = FakeEncoder(name="other", fingerprint="0" * 64, turn=1)
     version = request.node.callspec.params["old"]
     models = model_states(upgraded)
@@ -223,7 +223,7 @@ def test_models_of_an_upgraded_catalog_are_kept(upgraded: Catalog, request: pyte
 
 
 def test_an_upgrade_that_fails_leaves_the_catalog_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of a step, or nothing: a step cut short is taken again the next time."""
+    """It is one transaction; the next attempt succeeds."""
     directory = load(1, tmp_path / "old")
     previous = database_schema(directory)
     with monkeypatch.context() as broken:
@@ -238,7 +238,7 @@ def test_an_upgrade_that_fails_leaves_the_catalog_as_it_was(tmp_path: Path, monk
 def test_full_text_tables_follow_renamed_and_removed_files(
     indexed: Catalog, folder: Path, encoder: FakeEncoder
 ) -> None:
-    """A file that is renamed is found by its new name and not by its old one; so for one that is forgotten."""
+    """A renamed file is found by its new name only, a removed one not at all."""
 
     def named(word: str) -> int:
         with closing(sqlite3.connect(indexed.directory / DATABASE)) as connection:

@@ -165,8 +165,10 @@ def content(directory: Path) -> Content:
         tables = [table.name for table in schema.metadata.sorted_tables]
         rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}  # noqa: S608  our own
         names = _names(rows)
-        found = {name: sorted(str(_natural(row, names)) for row in rows[name]) for name in tables}
-        return found | {words: _words(connection, words, names[of]) for words, (of, _) in schema.KEYWORDS.items()}
+        contents = {name: sorted(str(_natural(row, names)) for row in rows[name]) for name in tables}
+        return contents | {
+            words: _words(connection, words, names[source]) for words, (source, _) in schema.KEYWORDS.items()
+        }
 
 
 def captions_by_content(catalog: Catalog) -> dict[str, list[str]]:

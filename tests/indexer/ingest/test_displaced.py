@@ -112,8 +112,8 @@ def test_an_edited_file_keeps_its_captions_across_stopped_runs(
     stopped_after(catalog, encoder, pictures, 2)
     paint("1.png", "black", size=(50, 50))
     index_paths(catalog, encoder, [pictures])
-    found = captions_by_name(catalog)
-    assert (found["1.png"], found["3.png"], found["00.png"]) == (["content 1"], ["content 3"], ["content 6"])
+    captions = captions_by_name(catalog)
+    assert (captions["1.png"], captions["3.png"], captions["00.png"]) == (["content 1"], ["content 3"], ["content 6"])
     assert catalog_stats(catalog).images == COUNT
 
 

@@ -55,8 +55,8 @@ def test_a_full_disk_is_reported_and_the_next_run_completes(
     """SQLite runs out of pages while it creates tables, adds images, or adds captions."""
     writer = connecting._writer
     with closing(sqlite3.connect(tmp_path / "whole" / "catalog.db")) as connection:
-        (whole,) = connection.execute("PRAGMA page_count").fetchone()
-    for pages in (1, whole // 2, whole - 6, whole - 2):
+        (page_count,) = connection.execute("PRAGMA page_count").fetchone()
+    for pages in (1, page_count // 2, page_count - 6, page_count - 2):
         index = tmp_path / f"full-{pages}"
 
         def limited(file: Path, pages: int = pages) -> sqlite3.Connection:
@@ -119,15 +119,15 @@ def test_a_run_completes_without_space_for_the_faiss_file(
 def test_a_faiss_file_truncated_anywhere_is_rebuilt(indexed: Catalog, encoder: FakeEncoder) -> None:
     """The answer is the catalog's for every length, and for random content."""
     (path,) = (indexed.directory / "vectors").glob("image-*.faiss")
-    whole, rng = path.read_bytes(), random.Random(3)
+    content, rng = path.read_bytes(), random.Random(3)
     query = encoder.encode_texts(["red"]).vectors
     scores, ids = VectorIndex.open(indexed, Kind.IMAGE).search(query, 5)
-    cut = [whole[:length] for length in {*range(64), *range(64, len(whole), 7), len(whole) - 1}]
-    for data in [*cut, *(rng.randbytes(len(whole)) for _ in range(10)), whole + b"more", whole[::-1]]:
+    cut = [content[:length] for length in {*range(64), *range(64, len(content), 7), len(content) - 1}]
+    for data in [*cut, *(rng.randbytes(len(content)) for _ in range(10)), content + b"more", content[::-1]]:
         path.write_bytes(data)
-        found = VectorIndex.open(indexed, Kind.IMAGE).search(query, 5)
-        np.testing.assert_array_equal(found[1], ids)
-        np.testing.assert_array_equal(found[0], scores)
+        hits = VectorIndex.open(indexed, Kind.IMAGE).search(query, 5)
+        np.testing.assert_array_equal(hits[1], ids)
+        np.testing.assert_array_equal(hits[0], scores)
 
 
 def test_an_index_in_use_does_not_need_its_files(indexed: Catalog, encoder: FakeEncoder) -> None:
@@ -166,15 +166,15 @@ def test_damage_of_any_page_is_reported(pictures: Path, tmp_path: Path) -> None:
     """If any page is overwritten, searches succeed or raise a CatalogError, and `check` detects it."""
     killing.run(tmp_path / "index", pictures)
     file, rng = tmp_path / "index" / "catalog.db", random.Random(4)
-    whole = file.read_bytes()
+    content = file.read_bytes()
     query = FakeEncoder().encode_texts(["red"]).vectors
 
     def damage(start: int) -> None:
         for ending in ("-wal", "-shm"):
             file.with_name(file.name + ending).unlink(missing_ok=True)
-        file.write_bytes(whole[:start] + rng.randbytes(PAGE) + whole[start + PAGE :])
+        file.write_bytes(content[:start] + rng.randbytes(PAGE) + content[start + PAGE :])
 
-    for start in range(0, len(whole), PAGE):
+    for start in range(0, len(content), PAGE):
         damage(start)
         with suppress(CatalogError), Catalog.open(tmp_path / "index") as catalog:
             VectorIndex.rebuild(catalog, Kind.IMAGE).search(query, 3)

@@ -55,9 +55,9 @@ class Trials:
     def recover(self, index: Path, story: str) -> None:
         """Run again, and compare the contents with those of an uninterrupted run."""
         killing.run(index, self.folder, prune=story == "pruned")
-        expected, found = self.uninterrupted(story), killing.content(index)
+        expected, contents = self.uninterrupted(story), killing.content(index)
         for table, rows in expected.items():
-            assert found[table] == rows, f"{table} of {story}"
+            assert contents[table] == rows, f"{table} of {story}"
         assert list(index.glob("vectors/*.tmp")) == []
 
     def kill(self, rng: random.Random) -> int:
@@ -139,12 +139,12 @@ def test_an_uninterrupted_run_keeps_each_caption_with_its_picture(trials: Trials
         "other/twin.png": ["a square", "a green thing called other/twin"],
     }
     with Catalog.open(trials.work / f"index-{trials.count}") as catalog:
-        found = killing.captions_by_content(catalog)
+        captions = killing.captions_by_content(catalog)
         overwritten = known_locations(catalog, [str(trials.folder / "10.png")])[str(trials.folder / "10.png")]
         assert overwritten.image_id in hidden_image_ids(catalog)
         assert known_locations(catalog, [str(trials.folder / "2.png")])[str(trials.folder / "2.png")].missing
     for name, texts in expected.items():
-        assert found[digest(trials.folder / name)] == sorted(texts), name
+        assert captions[digest(trials.folder / name)] == sorted(texts), name
 
 
 @pytest.fixture(params=["captions.csv", "sidecars"])

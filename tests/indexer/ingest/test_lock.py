@@ -49,11 +49,11 @@ def test_a_second_indexer_is_refused_until_the_first_is_gone(
 ) -> None:
     """The error names the first process; when that is killed, the lock is free."""
     paint("yellow.png", "yellow")
-    here, there = FORKS.Pipe()
-    first = FORKS.Process(target=index_for_ever, args=(there, indexed.directory, folder))
+    receiver, sender = FORKS.Pipe()
+    first = FORKS.Process(target=index_for_ever, args=(sender, indexed.directory, folder))
     first.start()
     try:
-        assert here.recv() == 1
+        assert receiver.recv() == 1
         sentence = rf"is being indexed by process {first.pid}; wait for it, or stop it$"
         with pytest.raises(IndexBusyError, match=sentence):
             index_paths(indexed, encoder, [folder])
@@ -90,25 +90,25 @@ def test_two_indexes_have_separate_locks(indexed: Catalog, encoder: FakeEncoder,
         assert index_paths(other, encoder, [folder]).added == 5
 
 
-def open_at_once(ready: Barrier, told: Connection, index: Path) -> None:
+def open_at_once(ready: Barrier, results: Connection, index: Path) -> None:
     """In a child process: create an index at the same moment as others."""
     ready.wait()
     try:
         with Catalog.open(index, create=True) as catalog:
-            told.send(catalog_stats(catalog).images)
+            results.send(catalog_stats(catalog).images)
     except CatalogError as exc:
-        told.send(str(exc))
+        results.send(str(exc))
 
 
 def test_processes_that_create_an_index_at_once_share_it(tmp_path: Path) -> None:
     """One creates the tables; the others wait, and do not take the new file for a foreign database."""
-    ready, (here, there) = FORKS.Barrier(4), FORKS.Pipe()
+    ready, (receiver, sender) = FORKS.Barrier(4), FORKS.Pipe()
     for attempt in range(8):
         index = tmp_path / str(attempt)
-        several = [FORKS.Process(target=open_at_once, args=(ready, there, index)) for _ in range(4)]
+        several = [FORKS.Process(target=open_at_once, args=(ready, sender, index)) for _ in range(4)]
         for process in several:
             process.start()
-        assert [here.recv() for _ in several] == [0, 0, 0, 0]
+        assert [receiver.recv() for _ in several] == [0, 0, 0, 0]
         for process in several:
             process.join()
 

@@ -37,8 +37,8 @@ def counts(report: IndexReport) -> dict[str, int]:
         "captions_added",
         "captions_unmatched",
     )
-    found = {name: getattr(report, name) for name in names} | {"failed": len(report.failed)}
-    return {name: count for name, count in found.items() if count}
+    values = {name: getattr(report, name) for name in names} | {"failed": len(report.failed)}
+    return {name: count for name, count in values.items() if count}
 
 
 def touch(path: Path) -> None:
@@ -103,10 +103,10 @@ def test_copies_are_duplicates_within_a_batch_and_across(catalog: Catalog, encod
 def test_a_renamed_file_keeps_its_image(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
     """A rename counts as one update and one missing file, and encodes nothing."""
     index_paths(catalog, encoder, [folder])
-    before = content_hashes(catalog)
+    hashes = content_hashes(catalog)
     (folder / "red.png").rename(folder / "crimson.png")
     assert counts(index_paths(catalog, encoder, [folder])) == {"updated": 1, "unchanged": 4, "missing": 1}
-    assert content_hashes(catalog) == before
+    assert content_hashes(catalog) == hashes
     assert encoder.images_encoded == 5
 
 
@@ -188,8 +188,8 @@ def test_prune_removes_what_is_gone(catalog: Catalog, encoder: FakeEncoder, fold
 def test_a_bad_file_does_not_fail_its_batch(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
     """A text file named .jpg and a truncated picture are reported with a reason; all others are indexed."""
     (folder / "text.jpg").write_text("I am not a picture")
-    whole = (folder / "red.png").read_bytes()
-    (folder / "half.png").write_bytes(whole[: len(whole) // 2])
+    content = (folder / "red.png").read_bytes()
+    (folder / "half.png").write_bytes(content[: len(content) // 2])
     report = index_paths(catalog, encoder, [folder])
     assert counts(report) == {"added": 5, "failed": 2}
     reasons = {Path(f.path).name: f.reason for f in report.failed}
@@ -250,12 +250,12 @@ def test_an_overwritten_picture_is_found_again_when_it_is_readable_again(
     table.write_text("image,caption\nred.png,a red square\n")
     index_paths(catalog, encoder, [folder], captions=read_captions(table))
     red = folder / "red.png"
-    whole, status = red.read_bytes(), red.stat()
+    original, status = red.read_bytes(), red.stat()
     red.write_text("cut short")
     index_paths(catalog, encoder, [folder])
     assert len(visible_hashes(catalog)) == 4
     if content == "the same":
-        red.write_bytes(whole)
+        red.write_bytes(original)
         os.utime(red, ns=(status.st_atime_ns, status.st_mtime_ns))
     else:
         paint("red.png", "yellow")
@@ -350,16 +350,16 @@ def test_each_copy_of_an_image_has_its_own_sidecar(catalog: Catalog, encoder: Fa
 
 def test_a_drive_that_is_away_keeps_its_captions(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
     """Its sidecars cannot be read, so their captions stay, even if the sidecar of another copy changes."""
-    here, away = tmp_path / "here", tmp_path / "away"
-    for place in (here, away):
-        place.mkdir()
-        Image.new("RGB", (30, 20), "red").save(place / "red.png")
-        (place / "red.txt").write_text(f"the one that is {place.name}\n")
-    index_paths(catalog, encoder, [here, away])
+    present, away = tmp_path / "here", tmp_path / "away"
+    for folder in (present, away):
+        folder.mkdir()
+        Image.new("RGB", (30, 20), "red").save(folder / "red.png")
+        (folder / "red.txt").write_text(f"the one that is {folder.name}\n")
+    index_paths(catalog, encoder, [present, away])
     away.rename(tmp_path / "unplugged")
-    (here / "red.txt").write_text("still here\n")
-    touch(here / "red.txt")
-    index_paths(catalog, encoder, [here])
+    (present / "red.txt").write_text("still here\n")
+    touch(present / "red.txt")
+    index_paths(catalog, encoder, [present])
     assert {text for _, text in caption_texts(catalog, "sidecar")} >= {"still here", "the one that is away"}
 
 
@@ -442,6 +442,6 @@ def test_another_model_is_refused_before_anything_happens(catalog: Catalog, enco
 
 def test_progress_runs_from_0_to_the_total(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
     """The first call comes before any work."""
-    told: list[tuple[str, int, int]] = []
-    index_paths(catalog, encoder, [folder], batch_size=2, progress=lambda *step: told.append(step))
-    assert told == [("images", 0, 5), ("images", 2, 5), ("images", 4, 5), ("images", 5, 5)]
+    calls: list[tuple[str, int, int]] = []
+    index_paths(catalog, encoder, [folder], batch_size=2, progress=lambda *step: calls.append(step))
+    assert calls == [("images", 0, 5), ("images", 2, 5), ("images", 4, 5), ("images", 5, 5)]

@@ -17,28 +17,28 @@ def scan_paths(*paths: Path) -> Scan:
     return scan([str(path) for path in paths])
 
 
-def names(found: Scan) -> list[Path]:
+def names(result: Scan) -> list[Path]:
     """The paths of the scanned files."""
-    return [Path(item.path) for item in found.files]
+    return [Path(item.path) for item in result.files]
 
 
 def test_image_files_below_a_folder_are_found_once_and_sorted(paint: Paint, tmp_path: Path) -> None:
     """Subfolders are scanned, other files are not listed, and a file given twice is listed once."""
     one, two = paint("b/two.png"), paint("one.JPG")
     (tmp_path / "pictures" / "notes.txt").write_text("no picture")
-    found = scan_paths(tmp_path / "pictures", one, two)
-    assert found.unreadable == []
-    assert names(found) == [one, two]
-    assert found.files[0].size == one.stat().st_size
-    assert found.files[0].mtime_ns == one.stat().st_mtime_ns
+    result = scan_paths(tmp_path / "pictures", one, two)
+    assert result.unreadable == []
+    assert names(result) == [one, two]
+    assert result.files[0].size == one.stat().st_size
+    assert result.files[0].mtime_ns == one.stat().st_mtime_ns
 
 
 def test_hidden_files_and_folders_are_left_out(paint: Paint, tmp_path: Path) -> None:
     """Programs keep thumbnails there."""
-    seen = paint("seen.png")
+    visible = paint("seen.png")
     paint(".hidden.png")
     paint(".thumbnails/small.png")
-    assert names(scan_paths(tmp_path / "pictures")) == [seen]
+    assert names(scan_paths(tmp_path / "pictures")) == [visible]
 
 
 def test_the_time_of_a_sidecar_is_listed(paint: Paint) -> None:
@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_read_is_listed_as_unreadable(
     paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its pictures must not count as missing."""
-    seen = paint("seen.png")
+    visible = paint("seen.png")
     locked = paint("locked/unseen.png").parent
     original = os.scandir
 
@@ -108,16 +108,16 @@ def test_a_folder_that_cannot_be_read_is_listed_as_unreadable(
         return original(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found = scan_paths(tmp_path / "pictures")
-    assert names(found) == [seen]
-    assert found.unreadable == [(str(locked), "cannot be read: Permission denied")]
+    result = scan_paths(tmp_path / "pictures")
+    assert names(result) == [visible]
+    assert result.unreadable == [(str(locked), "cannot be read: Permission denied")]
 
 
 def test_a_name_that_is_not_utf8_is_listed_as_unreadable(paint: Paint, tmp_path: Path) -> None:
     """The catalog cannot store such a name; other files are listed."""
-    seen = paint("seen.png")
-    strange = os.fsencode(tmp_path / "pictures") + b"/caf\xe9.png"
-    Path(os.fsdecode(strange)).write_bytes(seen.read_bytes())
-    found = scan_paths(tmp_path / "pictures")
-    assert names(found) == [seen]
-    assert found.unreadable[0].reason == "its name is not UTF-8; rename it"
+    visible = paint("seen.png")
+    undecodable = os.fsencode(tmp_path / "pictures") + b"/caf\xe9.png"
+    Path(os.fsdecode(undecodable)).write_bytes(visible.read_bytes())
+    result = scan_paths(tmp_path / "pictures")
+    assert names(result) == [visible]
+    assert result.unreadable[0].reason == "its name is not UTF-8; rename it"

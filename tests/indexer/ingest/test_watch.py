@@ -39,13 +39,13 @@ def stop() -> Iterator[threading.Event]:
     timer.cancel()
 
 
-def until(reports: Iterator[IndexReport], **wanted: int) -> None:
+def until(reports: Iterator[IndexReport], **expected: int) -> None:
     """Consume reports until their counts add up to the expected ones, because a burst may be split."""
     total: dict[str, int] = {}
-    while any(total.get(name, 0) < count for name, count in wanted.items()):
+    while any(total.get(name, 0) < count for name, count in expected.items()):
         for name, count in counts(next(reports)).items():
             total[name] = total.get(name, 0) + count
-    assert {name: total[name] for name in wanted} == wanted
+    assert {name: total[name] for name in expected} == expected
 
 
 def test_changes_are_followed(
@@ -55,8 +55,8 @@ def test_changes_are_followed(
     reports = follow(catalog, encoder, [folder], stop=stop)
     assert counts(next(reports)) == {"added": 5}
     paint("new/yellow.png", "yellow")
-    seen = opened(lambda: until(reports, added=1))
-    assert set(seen) == {str(folder / "new" / "yellow.png")}
+    opened_files = opened(lambda: until(reports, added=1))
+    assert set(opened_files) == {str(folder / "new" / "yellow.png")}
     (folder / "red.png").rename(folder / "crimson.png")
     until(reports, updated=1, missing=1)
     (folder / "crimson.txt").write_text("a red wall\n")

@@ -1,4 +1,4 @@
-"""Files that try to break an indexer: over a thousand, the same ones each time."""
+"""Over a thousand files that try to break an indexer, the same ones each time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STEP = 100
 
 
 class Fate(StrEnum):
-    """What must become of a file."""
+    """The expected outcome for a file."""
 
     GOOD = "indexed"
     BAD = "refused"
@@ -44,7 +44,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Hostile:
-    """A file: its name within the folder, its content, and what must become of it."""
+    """A file: its name within the folder, its content, and the expected outcome."""
 
     name: str
     data: bytes
@@ -52,20 +52,20 @@ class Hostile:
 
 
 def hostile_files() -> Iterator[Hostile]:
-    """All that are made of bytes."""
+    """All regular files."""
     for make in (truncated, damaged, misnamed, foreign, bombs, colours, metadata):
         yield from make()
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    """The bytes of a picture file."""
+    """Encode a picture."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def photograph(size: tuple[int, int] = (64, 48)) -> Image.Image:
-    """Something with a gradient and noise, which no format makes very small."""
+    """A picture with a gradient and noise, which compresses poorly."""
     width, height = size
     noise = np.random.default_rng(7).integers(0, 60, (height, width, 3))
     slope = np.linspace(0, 190, width)[None, :, None] * np.array([1, 0.5, 0.2])
@@ -85,7 +85,7 @@ def whole(kind: str) -> bytes:
 
 @cache
 def kinds() -> dict[str, bytes]:
-    """Every format that this installation writes, and some of their variants, whole."""
+    """The photograph in every format that this installation can write, and some variants."""
     image = photograph()
     variants = {
         "progressive.jpg": encoded(image, "JPEG", quality=97, progressive=True),
@@ -101,14 +101,14 @@ def kinds() -> dict[str, bytes]:
 
 
 def truncated() -> Iterator[Hostile]:
-    """Each kind cut at every hundredth byte, zero bytes among them, and one byte short."""
+    """Each kind truncated at every hundredth byte, at zero, and one byte short."""
     for name, data in kinds().items():
         for cut in [*range(0, len(data), STEP), len(data) - 1]:
             yield Hostile(f"cut/{cut:06} of {name}", data[:cut], Fate.EITHER)
 
 
 def damaged(copies: int = 25) -> Iterator[Hostile]:
-    """Each kind with some bytes changed, most of them near its beginning, where the structure is."""
+    """Each kind with some bytes changed, most of them near the start, where its structure is."""
     chance = random.Random(11)
     for name, data in kinds().items():
         for copy in range(copies):
@@ -119,14 +119,14 @@ def damaged(copies: int = 25) -> Iterator[Hostile]:
 
 
 def misnamed() -> Iterator[Hostile]:
-    """Each kind under every other's suffix: what a file is, its content says."""
+    """Each kind with the suffix of every other one; the content decides."""
     for kind in supported_formats():
         for suffix in SUFFIXES.values():
             yield Hostile(f"misnamed/{kind} as.{suffix}", whole(kind), Fate.GOOD)
 
 
 def foreign() -> Iterator[Hostile]:
-    """What is no picture, or one of a format that is not read; some would start programs if they were."""
+    """Files that are not images, or of an unsupported format, some of which would start programs."""
     contents = {
         "nothing": b"",
         "one byte": b"\xff",
@@ -147,14 +147,14 @@ def foreign() -> Iterator[Hostile]:
 
 
 def png(width: int, height: int, *extra: bytes, packed: bytes = zlib.compress(b"\0"), bits: int = 8) -> bytes:
-    """A PNG of colours whose header says what it likes."""
+    """A PNG with arbitrary header fields."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0))
     body = chunk(b"IDAT", packed) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + head + b"".join(extra) + body
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
-    """A PNG chunk."""
+    """Build a PNG chunk."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
@@ -165,12 +165,12 @@ def directory(entries: list[tuple[int, int, int, bytes]], following: int = 0, at
 
 
 def number(value: int) -> bytes:
-    """Four bytes."""
+    """Encode four bytes."""
     return struct.pack("<I", value)
 
 
 def tiff(width: int, height: int, *more: tuple[int, int, int, bytes], data: bytes = b"\0") -> bytes:
-    """A grey TIFF, deflated, whose header says what it likes."""
+    """A grey TIFF with arbitrary header fields, compressed with deflate."""
     fixed = [(256, 4, 1, number(width)), (257, 4, 1, number(height)), (258, 3, 1, number(8)), (259, 3, 1, number(8))]
     entries = [*fixed, (262, 3, 1, number(1)), (277, 3, 1, number(1)), *more]
     packed = zlib.compress(data)
@@ -188,7 +188,7 @@ def many_scans(count: int, side: int) -> bytes:
 
 
 def bombs() -> Iterator[Hostile]:
-    """Small files that ask for all the memory, or all the time, there is."""
+    """Small files that need excessive memory or time."""
     flood = zlib.compress(bytes(80_000_000), 9)
     webp = b"RIFF" + number(22) + b"WEBPVP8X" + number(10) + bytes(4) + b"\xff" * 6
     lossless = b"RIFF" + number(30) + b"WEBPVP8L" + number(18) + b"\x2f\xff\xff\xff\x0f" + bytes(13)
@@ -223,7 +223,7 @@ def bombs() -> Iterator[Hostile]:
 
 
 def colours() -> Iterator[Hostile]:
-    """Every kind of pixel that cameras, scanners, presses and instruments write."""
+    """Every pixel mode that cameras, scanners, presses and instruments write."""
     image = photograph((40, 30))
     grey = image.convert("L")
     ramp = np.linspace(0, 65535, 1200).reshape(30, 40)
@@ -264,7 +264,7 @@ def colours() -> Iterator[Hostile]:
 
 
 def metadata() -> Iterator[Hostile]:
-    """Good pictures whose EXIF blocks and colour profiles are not."""
+    """Valid pictures with invalid EXIF blocks and colour profiles."""
     image = photograph((40, 30))
     wide = rgb_profile(ADOBE_RGB, 2.2)
     profiles = {
@@ -288,7 +288,7 @@ def metadata() -> Iterator[Hostile]:
 
 
 def exif_blocks() -> dict[str, bytes]:
-    """EXIF blocks that make no sense."""
+    """Invalid EXIF blocks."""
     gps = [(1, 2, 2, b"N\0"), (2, 5, 3, number(100)), (3, 2, 2, b"E\0"), (4, 5, 3, number(100))]
     place = (0x8825, 4, 1, number(26))
     inside = directory([place], at=8) + directory(gps)[8:]
@@ -312,7 +312,7 @@ def exif_blocks() -> dict[str, bytes]:
 
 
 def oddities(folder: Path) -> dict[Path, Fate]:
-    """What is no regular file, and names that no program likes; made in place."""
+    """Irregular files, and unusual names, created in the folder itself."""
     folder.mkdir()
     os.mkfifo(folder / "pipe.jpg")
     os.mknod(folder / "socket.jpg", stat.S_IFSOCK | 0o600)

@@ -1,4 +1,4 @@
-"""Colour profiles made by hand, small enough to see what they must do. Source: ICC.1:2001-04."""
+"""Minimal colour profiles. Source: ICC.1:2001-04."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _D50 = (0.9642, 1.0, 0.8249)
 
 
 def rgb_profile(primaries: Sequence[Sequence[float]], gamma: float, name: str = "by hand") -> bytes:
-    """A display of three primaries and one gamma."""
+    """A display profile of three primaries and one gamma."""
     colours = {f"{c}XYZ": _xyz(p) for c, p in zip("rgb", primaries, strict=True)}
     curves = {f"{c}TRC": _curve(gamma) for c in "rgb"}
     return _profile(b"RGB ", b"mntr", b"XYZ ", {"desc": _description(name)} | colours | curves)
 
 
 def grey_profile(gamma: float) -> bytes:
-    """A grey of one gamma."""
+    """A grey profile of one gamma."""
     return _profile(b"GRAY", b"mntr", b"XYZ ", {"desc": _description("by hand"), "kTRC": _curve(gamma)})
 
 
 def ink_profile(lab: tuple[int, int, int]) -> bytes:
-    """A press on which any ink gives one colour: Lab as bytes, a and b from 128."""
+    """A press profile that maps any ink to one colour, given as Lab bytes (a and b from 128)."""
     identity = b"".join(struct.pack(">i", 65536 * (i % 4 == 0)) for i in range(9))
     table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity
     table += bytes(range(256)) * 4 + bytes(lab) * 2**4 + bytes(range(256)) * 3

@@ -448,12 +448,12 @@ def test_a_decompression_bomb_is_rejected_before_decoding() -> None:
 def test_damage_never_raises_anything_but_a_decode_error(data: st.DataObject) -> None:
     """Any bytes changed in a file give a picture or a DecodeError."""
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"]))
-    whole = bytearray(encoded(corners(), kind))
+    content = bytearray(encoded(corners(), kind))
     for _ in range(data.draw(st.integers(1, 8))):
-        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    cut = data.draw(st.integers(1, len(whole)))
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(1, len(content)))
     with suppress(DecodeError):
-        assert open_image(bytes(whole[:cut])).mode == "RGB"
+        assert open_image(bytes(content[:cut])).mode == "RGB"
 
 
 def test_every_format_begins_with_its_signature() -> None:

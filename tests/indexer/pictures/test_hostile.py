@@ -1,4 +1,4 @@
-"""Over a thousand hostile files in one run: none stops it, each is indexed or is one line with a reason."""
+"""Over a thousand hostile files in one run: none stops it; each is indexed or fails with a reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class Opened:
-    """Which files below a folder are opened, as the interpreter's own audit sees it."""
+    """Records the files opened below a folder, by an audit hook."""
 
     def __init__(self) -> None:
         self.folder: str | None = None
@@ -41,48 +41,48 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def opened() -> Opened:
-    """One hook for all tests here, because hooks cannot be taken back."""
+    """One hook for all tests here, because hooks cannot be removed."""
     return Opened()
 
 
 @pytest.fixture(scope="module")
 def fates(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Fate]:
-    """All hostile files, and what must become of each."""
+    """All hostile files with their expected outcomes."""
     folder = tmp_path_factory.mktemp("hostile")
-    found = oddities(folder / "odd")
+    files = oddities(folder / "odd")
     for hostile in hostile_files():
         path = folder / hostile.name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(hostile.data)
-        found[path] = hostile.fate
-    return found
+        files[path] = hostile.fate
+    return files
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
-    """One index for the module."""
+    """One index for all tests of the module."""
     with Catalog.open(tmp_path_factory.mktemp("index"), create=True) as catalog:
         yield catalog
 
 
 @pytest.fixture(scope="module")
 def report(index: Catalog, fates: dict[Path, Fate]) -> IndexReport:
-    """The one run over all of them."""
+    """The report of one run over all files."""
     return index_paths(index, FakeEncoder(), [folder_of(fates)])
 
 
 def folder_of(fates: dict[Path, Fate]) -> Path:
-    """What was given to the run."""
+    """The folder that was indexed."""
     return Path(os.path.commonpath(fates))
 
 
 def shown(path: Path) -> str:
-    """As the failure list writes a name that is not UTF-8."""
+    """A file name as failures list it, with undecodable bytes replaced."""
     return str(path).encode("utf-8", "replace").decode()
 
 
-def test_each_is_indexed_or_is_one_line(report: IndexReport, index: Catalog, fates: dict[Path, Fate]) -> None:
-    """No file stops the run, none is passed over, none is in both lists, and the good ones are all indexed."""
+def test_each_file_is_indexed_or_fails(report: IndexReport, index: Catalog, fates: dict[Path, Fate]) -> None:
+    """No file stops the run, is skipped, or is in both lists, and all valid ones are indexed."""
     assert len(fates) > 1_000
     failed = Counter(failure.path for failure in report.failed)
     placed = set(known_locations(index))
@@ -93,8 +93,8 @@ def test_each_is_indexed_or_is_one_line(report: IndexReport, index: Catalog, fat
     assert {shown(path) for path, fate in fates.items() if fate is Fate.BAD} <= set(failed)
 
 
-def test_each_reason_is_one_that_a_person_understands(report: IndexReport) -> None:
-    """One printable line that says what is wrong, and nothing of the program's inside."""
+def test_each_reason_is_readable(report: IndexReport) -> None:
+    """One printable line says what is wrong, without internals of the program."""
     known: tuple[str, ...] = ("damaged or truncated", "not an image", "not a regular file but", "the file is empty")
     known += ("a broken symbolic link", "cannot be read: Too many levels", "its name is not UTF-8")
     known += ("too many pixels",)
@@ -105,20 +105,20 @@ def test_each_reason_is_one_that_a_person_understands(report: IndexReport) -> No
         assert " 0x" not in reason
 
 
-def test_what_is_cut_and_still_indexed_is_whole(report: IndexReport, fates: dict[Path, Fate]) -> None:
-    """A picture that lacks its end passes only if the end holds none of its pixels; half a picture never does."""
+def test_a_truncated_file_that_is_indexed_has_all_its_pixels(report: IndexReport, fates: dict[Path, Fate]) -> None:
+    """Only bytes after the pixels may be missing."""
     failed = {failure.path for failure in report.failed}
-    whole = {name: np.asarray(open_image(data)) for name, data in kinds().items()}
+    intact = {name: np.asarray(open_image(data)) for name, data in kinds().items()}
     passed = [path for path in fates if path.parent.name == "cut" and str(path) not in failed]
     assert passed
     for path in passed:
-        np.testing.assert_array_equal(np.asarray(open_image(path)), whole[path.name.split(" of ")[1]], str(path))
+        np.testing.assert_array_equal(np.asarray(open_image(path)), intact[path.name.split(" of ")[1]], str(path))
 
 
 def test_a_second_run_opens_none_of_them(
     report: IndexReport, index: Catalog, fates: dict[Path, Fate], opened: Opened
 ) -> None:
-    """Neither what was indexed nor what failed is opened while it is unchanged, and the list stays as it was."""
+    """Neither indexed nor failed files are opened while they are unchanged, and the list stays the same."""
     opened.folder = str(folder_of(fates))
     try:
         again = index_paths(index, FakeEncoder(), [folder_of(fates)])
@@ -135,7 +135,7 @@ def test_a_second_run_opens_none_of_them(
 def test_all_eight_orientations_have_the_embedding_of_the_upright_picture(
     catalog: Catalog, encoder: FakeEncoder, tmp_path: Path
 ) -> None:
-    """However the camera was held, the picture is found by the same vector."""
+    """All have the same vector."""
     turns = [None, *(Image.Transpose(t) for t in (0, 3, 1, 5, 2, 6, 4))]  # what EXIF 1 to 8 undo, done
     for kind, suffix in (("PNG", "png"), ("TIFF", "tif"), ("WEBP", "webp")):
         for orientation, turn in enumerate(turns, start=1):
@@ -153,7 +153,7 @@ def test_all_eight_orientations_have_the_embedding_of_the_upright_picture(
 def test_files_that_vanish_or_change_before_they_are_read(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
 ) -> None:
-    """Gone, cut short, grown or become a pipe since they were listed: each is one line, and the next run mends it."""
+    """Deleted, truncated, grown or replaced by a pipe after the scan: each is one failure, and the next run is right."""
 
     def meddle(phase: str, done: int, _total: int) -> None:
         if (phase, done) == ("images", 0):
@@ -179,8 +179,8 @@ def test_files_that_vanish_or_change_before_they_are_read(
     assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 5
 
 
-def test_a_tree_deeper_than_the_stack_is_walked(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """A picture lies below 1,200 folders, more than Python calls functions within functions."""
+def test_a_tree_deeper_than_the_stack_is_scanned(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """A picture is below 1,200 folders, more than Python's recursion limit."""
     path, made = str(folder), []
     for _ in range(1_200):
         path += "/d"
@@ -213,7 +213,7 @@ with Catalog.open(Path(sys.argv[1]), create=True) as catalog:
 
 @pytest.mark.slow
 def test_panoramas_of_a_hundred_megapixels_are_read_in_bounded_memory(tmp_path: Path) -> None:
-    """Several at once, of every format that has no reduced decoding: read, and the process stays below its limit."""
+    """Several at once, in formats without reduced decoding; the process stays below its memory limit."""
     folder = tmp_path / "panoramas"
     folder.mkdir()
     image = Image.new("RGB", (16_000, 6_250), "red")

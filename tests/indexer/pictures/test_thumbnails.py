@@ -83,23 +83,23 @@ def test_a_thumbnail_is_made_once(indexed: Catalog, cache: Thumbnails, monkeypat
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", bytes(500)])
-def test_a_damaged_thumbnail_is_made_anew(indexed: Catalog, cache: Thumbnails, damage: bytes) -> None:
+def test_a_damaged_thumbnail_is_replaced(indexed: Catalog, cache: Thumbnails, damage: bytes) -> None:
     """An empty, truncated or overwritten file is replaced, and the response is intact."""
     made = cache.get(details(indexed), 128)
     (file,) = cached_files(cache)
-    whole = file.read_bytes()
+    content = file.read_bytes()
     file.write_bytes(damage)
     assert cache.get(details(indexed), 128) == made
-    assert file.read_bytes() == whole
+    assert file.read_bytes() == content
 
 
-def test_a_thumbnail_with_one_wrong_byte_is_made_anew(indexed: Catalog, cache: Thumbnails) -> None:
+def test_a_thumbnail_with_one_wrong_byte_is_replaced(indexed: Catalog, cache: Thumbnails) -> None:
     """The checksum detects one at any position."""
     made = cache.get(details(indexed), 128)
     (file,) = cached_files(cache)
-    whole = file.read_bytes()
-    for place in range(len(whole)):
-        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    content = file.read_bytes()
+    for place in range(len(content)):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         assert cache.get(details(indexed), 128) == made
 
 

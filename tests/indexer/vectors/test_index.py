@@ -1,4 +1,4 @@
-"""The FAISS index: a cache that may be lost, stale or damaged at any time."""
+"""The vector index: a cache that may be lost, stale or damaged at any time."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ from tests.fakes import FakeEncoder
 
 
 def file_of(catalog: Catalog, suffix: str) -> Path:
-    """The one file of a kind that the images' vectors have."""
+    """The only file with a suffix in the index of the images."""
     (path,) = (catalog.directory / "vectors").glob(f"image-*{suffix}")
     return path
 
 
 def files_of(catalog: Catalog) -> dict[str, bytes]:
-    """All files of the images' vectors."""
+    """All files of the index of the images."""
     return {path.name: path.read_bytes() for path in (catalog.directory / "vectors").glob("image-*")}
 
 
 def test_search_agrees_with_the_full_product(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """Exact search is the inner product with every vector, best first."""
+    """Exact search equals sorting the inner products with every vector."""
     ids, vectors = read_vectors(indexed, Kind.IMAGE)
     queries = encoder.encode_texts(["red", "a blue thing", "white"]).vectors
-    scores, found = VectorIndex.open(indexed, Kind.IMAGE).search(queries, 3)
+    scores, hits = VectorIndex.open(indexed, Kind.IMAGE).search(queries, 3)
     full = queries @ vectors.T
     np.testing.assert_allclose(scores, -np.sort(-full, axis=1)[:, :3], atol=1e-6)
-    np.testing.assert_allclose(scores, np.take_along_axis(full, np.searchsorted(ids, found), 1), atol=1e-6)
+    np.testing.assert_allclose(scores, np.take_along_axis(full, np.searchsorted(ids, hits), 1), atol=1e-6)
 
 
-def test_fewer_hits_come_back_where_there_are_fewer(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """Asking for more than the number of images gives them all, and no filler."""
+def test_fewer_hits_are_returned_if_there_are_fewer_images(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """Without padding."""
     scores, ids = VectorIndex.open(indexed, Kind.IMAGE).search(encoder.encode_texts(["red"]).vectors, 99)
     assert scores.shape == ids.shape == (1, 5)
     assert (ids > 0).all()
 
 
-def test_allowed_ids_alone_are_searched(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """A filter narrows the search itself, so k hits come back although the best are not allowed."""
+def test_only_allowed_ids_are_searched(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """There are k hits even if nearer images are not allowed."""
     index = VectorIndex.open(indexed, Kind.IMAGE)
     query = encoder.encode_texts(["red"]).vectors
     _, all_ids = index.search(query, 5)
@@ -76,11 +76,11 @@ def test_allowed_ids_alone_are_searched(indexed: Catalog, encoder: FakeEncoder) 
 
 @pytest.mark.parametrize("damage", ["deleted", "truncated", "garbage", "empty", "a file of another index"])
 @pytest.mark.parametrize("suffix", [".faiss", ".npy", ".json"])
-def test_a_damaged_file_is_made_anew(indexed: Catalog, encoder: FakeEncoder, damage: str, suffix: str) -> None:
-    """Whatever happens to one of the files, the catalog gives the same index again, and sound files."""
+def test_a_damaged_file_is_rebuilt(indexed: Catalog, encoder: FakeEncoder, damage: str, suffix: str) -> None:
+    """Whichever file it is, searches give the same hits, and the files are replaced."""
     expected = VectorIndex.open(indexed, Kind.IMAGE).search(encoder.encode_texts(["red"]).vectors, 5)
     path = file_of(indexed, suffix)
-    whole = path.read_bytes()
+    content = path.read_bytes()
     if damage == "deleted":
         path.unlink()
     elif damage == "a file of another index":
@@ -89,23 +89,23 @@ def test_a_damaged_file_is_made_anew(indexed: Catalog, encoder: FakeEncoder, dam
         other.add(np.ones((5, 3), np.float32))
         faiss.write_index(other, str(path))
     else:
-        path.write_bytes({"truncated": whole[: len(whole) // 2], "garbage": b"x" * 500, "empty": b""}[damage])
+        path.write_bytes({"truncated": content[: len(content) // 2], "garbage": b"x" * 500, "empty": b""}[damage])
     scores, ids = VectorIndex.open(indexed, Kind.IMAGE).search(encoder.encode_texts(["red"]).vectors, 5)
     np.testing.assert_array_equal(ids, expected[1])
     np.testing.assert_array_equal(scores, expected[0])
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
 @pytest.mark.parametrize("damage", ["reversed ids", "zeroed vectors", "shuffled vectors"])
-def test_files_of_the_right_length_with_wrong_content_are_made_anew(
+def test_files_of_the_right_length_with_wrong_content_are_rebuilt(
     many: tuple[Catalog, Floats],
     built_once: Callable[[str, Floats], Any],
     monkeypatch: pytest.MonkeyPatch,
     damage: str,
     size: str,
 ) -> None:
-    """Digests tell, of the whole file or, where it is large, of a sample; and the next run writes sound files."""
+    """Digests detect it, of the whole file or of a sample of blocks; the next run rebuilds the files."""
     catalog, vectors = many
     if size == "large":
         monkeypatch.setattr("indexer.vectors.files.WHOLE", 1000)
@@ -131,7 +131,7 @@ def test_files_of_the_right_length_with_wrong_content_are_made_anew(
 def test_files_without_digests_are_searched_until_the_next_run(
     many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As earlier versions wrote them: an open index uses them as they are, indexing builds them anew."""
+    """Earlier versions wrote such files; the next indexing run rebuilds them."""
     catalog, vectors = many
     small(monkeypatch)
     refresh(catalog, threading.Event())
@@ -147,7 +147,7 @@ def test_files_without_digests_are_searched_until_the_next_run(
 
 
 def test_every_file_is_flushed_before_it_is_renamed(indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power cut leaves the earlier files or the new ones; the description comes last."""
+    """After a power cut there are the earlier files or the new ones; the description is written last."""
     published: list[str] = []
 
     def note(temporary: Path, target: Path) -> None:
@@ -159,19 +159,19 @@ def test_every_file_is_flushed_before_it_is_renamed(indexed: Catalog, monkeypatc
     assert published == [".faiss", ".npy", ".json"]
 
 
-def test_what_came_since_is_found_and_what_went_is_not(
+def test_changes_since_the_build_are_searched(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few changes leave the file as it is; an index in use follows them, and one opened later does."""
+    """A few changes do not rebuild the files; both an index in use and a newly opened one see them."""
     monkeypatch.setattr("indexer.vectors.index.TAIL", 0.9)
-    before = files_of(indexed)
+    files = files_of(indexed)
     held = VectorIndex.open(indexed, Kind.IMAGE)
     yellow = encoder.encode_images(encoder.prepare(Image.open(paint("yellow.png", "yellow")))[None]).vectors
     (folder / "red.png").unlink()
     index_paths(indexed, encoder, [folder], prune=True)
     ids, vectors = read_vectors(indexed, Kind.IMAGE)
     assert (len(ids), ids.min(), ids.max()) == (5, 1, 6)
-    assert files_of(indexed) == before
+    assert files_of(indexed) == files
     assert held.search(yellow, 9)[1].shape == (1, 5), "what is searched does not change under a search"
     for index in (held.refreshed(), VectorIndex.open(indexed, Kind.IMAGE)):
         assert len(index) == 5
@@ -186,8 +186,8 @@ def test_what_came_since_is_found_and_what_went_is_not(
     assert len(again.refreshed()) == 4
 
 
-def test_nothing_is_built_where_nothing_is_to_be(indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that found nothing new looks at two lengths; a file cut short is made anew."""
+def test_current_files_are_not_rebuilt(indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without changes only checks them, and rebuilds a truncated file."""
     built: list[Kind] = []
     rebuild = VectorIndex.rebuild
 
@@ -204,29 +204,27 @@ def test_nothing_is_built_where_nothing_is_to_be(indexed: Catalog, monkeypatch: 
     assert built == [Kind.IMAGE]
 
 
-def test_many_changes_are_worth_building_anew(
-    indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
-) -> None:
-    """After the run the files hold all; an index in use takes them up instead of its own."""
-    held, before = VectorIndex.open(indexed, Kind.IMAGE), files_of(indexed)
+def test_many_changes_rebuild_the_files(indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint) -> None:
+    """An index in use then opens the new files."""
+    index, files = VectorIndex.open(indexed, Kind.IMAGE), files_of(indexed)
     paint("yellow.png", "yellow")
     index_paths(indexed, encoder, [folder])
-    assert files_of(indexed) != before
-    assert len(files_of(indexed)) == len(before), "the old files are gone"
-    found = held.refreshed()
-    assert (len(found), found.changed) == (6, 0.0)
+    assert files_of(indexed) != files
+    assert len(files_of(indexed)) == len(files), "the old files are gone"
+    refreshed = index.refreshed()
+    assert (len(refreshed), refreshed.changed) == (6, 0.0)
 
 
 def backup(catalog: Catalog) -> Path:
-    """A copy of the catalog's database."""
+    """Copy the catalog's database."""
     file = catalog.directory / "catalog.db"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return Path(shutil.copy(file, catalog.directory / "backup.db"))
 
 
-def put_back(catalog: Catalog, copy: Path) -> Catalog:
-    """The catalog as it was when it was copied."""
+def restore(catalog: Catalog, copy: Path) -> Catalog:
+    """Restore the catalog from a copy."""
     catalog.close()
     for name in ("catalog.db-wal", "catalog.db-shm"):
         (catalog.directory / name).unlink(missing_ok=True)
@@ -234,64 +232,64 @@ def put_back(catalog: Catalog, copy: Path) -> Catalog:
     return Catalog.open(catalog.directory)
 
 
-def test_an_older_catalog_that_was_put_back_is_not_mixed_with_newer_files(
+def test_a_restored_catalog_is_not_mixed_with_newer_files(
     indexed: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
 ) -> None:
-    """The files know how often the catalog had changed."""
+    """The description contains the number of changes."""
     copy = backup(indexed)
     paint("yellow.png", "yellow")
     index_paths(indexed, encoder, [folder])
-    with put_back(indexed, copy) as restored:
+    with restore(indexed, copy) as restored:
         assert len(VectorIndex.open(restored, Kind.IMAGE)) == 5
 
 
 @pytest.mark.parametrize("updated", [True, False])
 @pytest.mark.parametrize("removed", [(), (120,), tuple(range(101, 120))])
-def test_an_older_catalog_that_has_grown_again_is_not_mixed_with_newer_files(
+def test_a_restored_catalog_that_has_grown_is_not_mixed_with_newer_files(
     catalog: Catalog, removed: tuple[int, ...], *, updated: bool
 ) -> None:
-    """Ids that were lost are given again, so count, changes and top are equal; the newest vectors are not."""
+    """Ids are reused, and count, changes and highest id are equal, but the newest vectors differ."""
     vectors = unit(np.random.default_rng(0).normal(size=(140, 16)))
     catalog.use_encoder("random", "a" * 64, 16)
     add(catalog, 1, vectors[:100])
     copy = backup(catalog)
     add(catalog, 101, vectors[100:120])
     refresh(catalog, threading.Event())
-    with put_back(catalog, copy) as restored:
+    with restore(catalog, copy) as restored:
         add(restored, 101, vectors[120:])
         remove(restored, removed)
         if updated:
             refresh(restored, threading.Event())
         ids = np.setdiff1d(np.arange(101, 121), removed)
-        found = VectorIndex.open(restored, Kind.IMAGE).search(vectors[ids + 19], 1)[1]
-        np.testing.assert_array_equal(found[:, 0], ids)
+        hits = VectorIndex.open(restored, Kind.IMAGE).search(vectors[ids + 19], 1)[1]
+        np.testing.assert_array_equal(hits[:, 0], ids)
 
 
-def test_files_of_an_earlier_version_are_made_anew(indexed: Catalog) -> None:
+def test_files_of_an_earlier_version_are_rebuilt(indexed: Catalog) -> None:
     """Their description has no digests of the newest vectors."""
     path = file_of(indexed, ".json")
-    whole = path.read_text()
+    text = path.read_text()
     for newest in (None, [1, 2], "x", {"one": "ab"}):
-        said = json.loads(whole) | {"newest": newest}
-        path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
+        description = json.loads(text) | {"newest": newest}
+        path.write_text(json.dumps({key: value for key, value in description.items() if value is not None}))
         assert stored_structure(indexed, Kind.IMAGE) is None
         refresh(indexed, threading.Event())
-        assert path.read_text() == whole
+        assert path.read_text() == text
 
 
-def test_the_newest_may_go_without_a_new_file(many: tuple[Catalog, Floats]) -> None:
-    """The digests of those that are left still tell whose files they are."""
+def test_removing_the_newest_images_does_not_rebuild_the_files(many: tuple[Catalog, Floats]) -> None:
+    """The digests of the remaining ones still identify the catalog."""
     catalog, _ = many
     refresh(catalog, threading.Event())
-    before = files_of(catalog)
+    files = files_of(catalog)
     remove(catalog, range(2950, 3001))
     refresh(catalog, threading.Event())
-    assert files_of(catalog) == before
+    assert files_of(catalog) == files
     assert len(VectorIndex.open(catalog, Kind.IMAGE)) == 2949
 
 
 def test_no_temporary_file_remains(indexed: Catalog) -> None:
-    """Files are written under another name and renamed; what a killed run left is cleared away."""
+    """Files are written under another name and renamed; leftovers of a killed run are deleted."""
     (indexed.directory / "vectors" / f"{file_of(indexed, '.json').stem}.123.tmp").write_text("cut short")
     VectorIndex.rebuild(indexed, Kind.IMAGE)
     assert sorted(p.suffix for p in (indexed.directory / "vectors").iterdir()) == sorted(
@@ -299,10 +297,10 @@ def test_no_temporary_file_remains(indexed: Catalog) -> None:
     )
 
 
-def test_an_index_that_cannot_be_written_still_serves(
+def test_searches_work_if_the_files_cannot_be_written(
     indexed: Catalog, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read-only disk costs the cache, not the answer."""
+    """On a read-only disk, only the cache is missing."""
 
     def refuse(*_: object) -> None:
         raise RuntimeError("could not open for writing: read-only file system")
@@ -317,7 +315,7 @@ def test_an_index_that_cannot_be_written_still_serves(
 
 @pytest.fixture(scope="module")
 def many_stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Floats]:
-    """A closed catalog with 3,000 random vectors of 16 dimensions as images, and 100 as captions."""
+    """A closed catalog with 3,000 random vectors (16,) of images, and 100 of captions."""
     directory = tmp_path_factory.mktemp("many") / "index"
     vectors = unit(np.random.default_rng(0).normal(size=(3100, 16)))
     with Catalog.open(directory, create=True) as catalog:
@@ -331,7 +329,7 @@ def many_stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Floats]
 
 @pytest.fixture
 def many(many_stored: tuple[Path, Floats], tmp_path: Path) -> Iterator[tuple[Catalog, Floats]]:
-    """A copy of that catalog, which a test may change, and the vectors of its images."""
+    """A copy of that catalog, which the test may change, and the vectors of its images."""
     directory, vectors = many_stored
     shutil.copytree(directory, tmp_path / "many")
     with Catalog.open(tmp_path / "many") as opened:
@@ -340,7 +338,7 @@ def many(many_stored: tuple[Path, Floats], tmp_path: Path) -> Iterator[tuple[Cat
 
 @pytest.fixture(scope="module")
 def built_once() -> Callable[[str, Floats], Any]:
-    """`build`, which trains each structure over the same vectors only once."""
+    """Cache `build`, so that each structure is trained on the same vectors only once."""
     built: dict[tuple[str, bytes], Any] = {}
 
     def copy(name: str, vectors: Floats) -> Any:
@@ -353,7 +351,7 @@ def built_once() -> Callable[[str, Floats], Any]:
 
 
 def add(catalog: Catalog, first: int, vectors: Floats) -> None:
-    """Store vectors of images with ids from a first one on, in one transaction."""
+    """Store vectors of images with consecutive ids in one transaction."""
     with catalog.transaction() as connection:
         for i, vector in enumerate(vectors, first):
             write_embedding(connection, 1, Kind.IMAGE, i, vector, vector[None])
@@ -366,18 +364,18 @@ def remove(catalog: Catalog, ids: Iterable[int]) -> None:
 
 
 def unit(rows: Any) -> Floats:
-    """Rows of length 1."""
+    """Random rows of length 1."""
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.mark.parametrize("structure", ["HNSW", "IVF-SQ", "IVF-PQ"])
-def test_every_structure_finds_what_exact_search_finds(
+def test_every_structure_reaches_the_target_recall(
     many: tuple[Catalog, Floats],
     built_once: Callable[[str, Floats], Any],
     structure: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """To the recall that is asked for, which is measured; among a chosen few exactly; nothing hidden or gone."""
+    """Among few allowed ids it is exact; hidden and removed ones are never found."""
     catalog, vectors = many
     monkeypatch.setattr("indexer.vectors.index.structure_for", lambda *_, **__: structure)
     monkeypatch.setattr("indexer.vectors.segment.build", built_once)
@@ -390,19 +388,19 @@ def test_every_structure_finds_what_exact_search_finds(
         assert index.structure.recall is not None
         assert index.structure.recall >= 0.95
         assert index.structure.breadth > 0
-        assert share_found(index, queries, vectors, np.arange(1, 3001)) >= 0.9
+        assert measured_recall(index, queries, vectors, np.arange(1, 3001)) >= 0.9
         for step in (10, 2):  # a tenth is few, a half is many
             allowed = np.arange(step, 3001, step)
-            found = share_found(index, queries, vectors, allowed, allowed=allowed)
-            assert found == 1.0 if step == 10 and structure != "IVF-PQ" else found >= 0.9
+            recall = measured_recall(index, queries, vectors, allowed, allowed=allowed)
+            assert recall == 1.0 if step == 10 and structure != "IVF-PQ" else recall >= 0.9
         hidden = np.arange(1, 2901)
-        assert share_found(index, queries, vectors, np.arange(2901, 3001), hidden=hidden) >= 0.9
+        assert measured_recall(index, queries, vectors, np.arange(2901, 3001), hidden=hidden) >= 0.9
         assert not np.isin(index.search(queries, 200, hidden=hidden)[1], hidden).any()
     assert stored_structure(catalog, Kind.IMAGE) == built.structure
 
 
-def share_found(index: VectorIndex, queries: Floats, vectors: Floats, among: Any, **options: Any) -> float:
-    """Recall at 10 among some ids, whose scores must be true cosines to half precision."""
+def measured_recall(index: VectorIndex, queries: Floats, vectors: Floats, among: Any, **options: Any) -> float:
+    """Recall at 10 among some ids; scores must equal the cosines to half precision."""
     scores, ids = index.search(queries, 10, **options)
     assert scores.shape == ids.shape == (len(queries), 10)
     np.testing.assert_allclose(scores, np.einsum("bd,bkd->bk", queries, vectors[ids - 1]), atol=2e-3)
@@ -412,13 +410,13 @@ def share_found(index: VectorIndex, queries: Floats, vectors: Floats, among: Any
 
 
 def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without files every vector is compared, and none are written; `refresh` builds what the size asks for."""
+    """Without files, every vector is compared, and none are written; `refresh` builds the structure for the size."""
     catalog, vectors = many
     monkeypatch.setattr("indexer.vectors.index.EXACT_UNTIL", 500)
     monkeypatch.setattr("indexer.vectors.structure.EXACT_UNTIL", 500)
     opened = VectorIndex.open(catalog, Kind.IMAGE)
     assert (opened.structure.structure, len(opened)) == ("exact", 3000)
-    assert share_found(opened, vectors[:5], vectors, np.arange(1, 3001)) == 1.0
+    assert measured_recall(opened, vectors[:5], vectors, np.arange(1, 3001)) == 1.0
     assert stored_structure(catalog, Kind.IMAGE) is None
     refresh(catalog, threading.Event())
     assert opened.refreshed() is opened
@@ -426,7 +424,7 @@ def test_a_search_never_waits_for_a_graph(many: tuple[Catalog, Floats], monkeypa
 
 
 def test_the_structure_follows_from_the_size_and_the_device() -> None:
-    """Exact while that is quick; a graph while it fits into memory, but not on a GPU; then compressed."""
+    """Exact search for few vectors, then HNSW on the CPU or IVF-SQ on a GPU, then IVF-PQ."""
     assert [structure_for(n, gpu=False) for n in (0, 50_000, 50_001, 4_000_000, 4_000_001)] == [
         *["exact"] * 2,
         *["HNSW"] * 2,
@@ -436,13 +434,13 @@ def test_the_structure_follows_from_the_size_and_the_device() -> None:
 
 
 @pytest.mark.parametrize("structure", ["exact", "IVF-SQ", "IVF-PQ", "HNSW"])
-def test_where_there_are_gpus_they_search_under_a_lock(
+def test_gpus_search_under_a_lock(
     many: tuple[Catalog, Floats],
     built_once: Callable[[str, Floats], Any],
     structure: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """GPUs are used when FAISS counts some, vectors shared out; a stand-in takes their place, as none is at hand."""
+    """A stand-in replaces the GPUs, over which the vectors are sharded."""
     catalog, vectors = many
     asked: list[int] = []
 
@@ -474,8 +472,8 @@ def test_where_there_are_gpus_they_search_under_a_lock(
     assert not asked, "a filtered search stays on the CPU"
 
 
-def test_without_a_gpu_the_cpu_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The GPU package counts none here; the CPU package has no GPU functions at all."""
+def test_without_a_gpu_the_cpu_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both with FAISS's GPU package and with its CPU package, which has no GPU functions."""
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
     assert gpu_count() == 0
     monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
@@ -486,7 +484,7 @@ def test_without_a_gpu_the_cpu_serves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def commit_before_vectors_are_read(monkeypatch: pytest.MonkeyPatch, catalog: Catalog, vectors: Floats) -> None:
-    """Let another connection commit once, when the stamp has been read and the vectors have not."""
+    """Make another connection commit once, between the reading of the stamp and of the vectors."""
     read, left = read_vectors, [True]
 
     def grows(snapshot: Catalog, kind: Kind) -> Any:
@@ -498,10 +496,10 @@ def commit_before_vectors_are_read(monkeypatch: pytest.MonkeyPatch, catalog: Cat
     monkeypatch.setattr("indexer.vectors.index.read_vectors", grows)
 
 
-def test_a_batch_that_is_committed_while_all_is_read_is_found_once(
+def test_a_batch_committed_while_vectors_are_read_is_found_once(
     many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stamp and vectors are of one moment: what came later is in the tail, and not in the body as well."""
+    """Stamp and vectors are of one snapshot: later items are in the tail only."""
     catalog, vectors = many
     commit_before_vectors_are_read(monkeypatch, catalog, -vectors[:32])
     index = VectorIndex.open(catalog, Kind.IMAGE)
@@ -516,7 +514,7 @@ def test_a_batch_that_is_committed_while_all_is_read_is_found_once(
 def test_a_file_built_while_a_batch_is_committed_can_be_read(
     many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is written is as many vectors as the stamp says."""
+    """It has as many vectors as its stamp says."""
     catalog, vectors = many
     small(monkeypatch)
     commit_before_vectors_are_read(monkeypatch, catalog, -vectors[:10])
@@ -525,28 +523,28 @@ def test_a_file_built_while_a_batch_is_committed_can_be_read(
     assert (opened.structure.structure, len(opened)) == ("HNSW", 3010)
 
 
-def test_what_cannot_be_read_is_built_anew(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file with more vectors than its stamp says, as one could be written once, does not stay for ever."""
+def test_inconsistent_files_are_rebuilt(many: tuple[Catalog, Floats], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Earlier versions could write a file with more vectors than its stamp says."""
     catalog, _ = many
     small(monkeypatch)
     refresh(catalog, threading.Event())
     path = file_of(catalog, ".json")
-    said = json.loads(path.read_text())
-    said["stamp"]["count"] -= 10
-    path.write_text(json.dumps(said))
+    description = json.loads(path.read_text())
+    description["stamp"]["count"] -= 10
+    path.write_text(json.dumps(description))
     assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "exact"
     refresh(catalog, threading.Event())
     assert VectorIndex.open(catalog, Kind.IMAGE).structure.structure == "HNSW"
 
 
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a graph be worth its while from 500 vectors on."""
+    """Build a graph from 500 vectors on."""
     for module in ("index", "structure", "segment"):
         monkeypatch.setattr(f"indexer.vectors.{module}.EXACT_UNTIL", 500)
 
 
-def test_an_open_index_reads_what_is_new_and_no_more(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much came since it was opened; what is held meanwhile does not change."""
+def test_an_open_index_reads_only_new_vectors(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many were added; an index that is being searched does not change."""
     monkeypatch.setattr("indexer.vectors.segment.BLOCK", 256)
     vectors = unit(np.random.default_rng(0).normal(size=(1600, 16)))
     catalog.use_encoder("random", "a" * 64, 16)
@@ -582,8 +580,8 @@ def test_an_open_index_reads_what_is_new_and_no_more(catalog: Catalog, monkeypat
         np.testing.assert_allclose(scores, -np.sort(-vectors[:3] @ vectors[: 16 * count].T)[:, :9], atol=2e-3)
 
 
-def test_what_came_may_go_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From body and tail, also the newest of all, while others come; one that comes back is found once."""
+def test_added_items_can_be_removed_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the main segment and the tail, while others are added; one that returns is found once."""
     monkeypatch.setattr("indexer.vectors.index.TAIL", 9.0)
     vectors = unit(np.random.default_rng(0).normal(size=(200, 16)))
     catalog.use_encoder("random", "a" * 64, 16)
@@ -601,5 +599,5 @@ def test_what_came_may_go_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatc
     index = index.refreshed()
     np.testing.assert_array_equal(np.sort(index.search(vectors[:1], 999)[1][0]), read_vectors(catalog, Kind.IMAGE)[0])
     hidden, allowed = np.array([50, 120, 198]), np.array([1, 3, 50, 51, 60, 120, 121, 198, 200])
-    found = index.search(vectors[:1], 99, allowed=allowed, hidden=hidden)[1]
-    np.testing.assert_array_equal(np.sort(found[0]), [1, 51, 121, 200])
+    hits = index.search(vectors[:1], 99, allowed=allowed, hidden=hidden)[1]
+    np.testing.assert_array_equal(np.sort(hits[0]), [1, 51, 121, 200])

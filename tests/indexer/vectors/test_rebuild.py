@@ -1,4 +1,4 @@
-"""The process that builds a vector index's files."""
+"""Building a vector index in a child process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.fakes import FakeEncoder
 
 @pytest.fixture
 def apart(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Few vectors count as many; the commands that were run."""
+    """Build few vectors in a child process too; return the commands that were run."""
     commands: list[list[str]] = []
     start = subprocess.Popen
 
@@ -37,23 +37,23 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def without_files(catalog: Catalog) -> None:
-    """Remove all that was built."""
+    """Delete all files of the vector index."""
     for path in (catalog.directory / "vectors").iterdir():
         path.unlink()
 
 
 def script(folder: Path, program: str) -> str:
-    """A file that runs as a shell program, whatever it is asked to do."""
+    """An executable shell script that ignores its arguments."""
     file = folder / "python"
     file.write_text(f"#!/bin/sh\n{program}\n")
     file.chmod(0o700)
     return str(file)
 
 
-def test_many_vectors_are_built_elsewhere(
+def test_many_vectors_are_built_in_a_child_process(
     indexed: Catalog, encoder: FakeEncoder, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Nothing is built in this process; what the other one wrote is searched. Where one stands does not matter."""
+    """This process builds nothing, and opens the new files, from any working directory."""
     without_files(indexed)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -68,17 +68,17 @@ def test_many_vectors_are_built_elsewhere(
         )  # of captions, of which there are none
         refresh(indexed, threading.Event())
         assert stored_structure(indexed, Kind.IMAGE) is not None
-        found = VectorIndex.open(indexed, Kind.IMAGE).search(query, 3)
-    np.testing.assert_array_equal(found[1], expected[1])
+        hits = VectorIndex.open(indexed, Kind.IMAGE).search(query, 3)
+    np.testing.assert_array_equal(hits[1], expected[1])
     refresh(indexed, threading.Event())
     assert len(apart) == 1, "what is there is not built again"
 
 
 @pytest.mark.parametrize("stranger", ["none", "/bin/false", ""])
-def test_where_no_process_can_be_had_it_is_built_here(
+def test_without_a_child_process_this_one_builds(
     indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, stranger: str
 ) -> None:
-    """A Python that is not there, that does not find crosslook, or that nobody knows the place of."""
+    """Python is missing, does not find crosslook, or its path is unknown."""
     del apart
     without_files(indexed)
     monkeypatch.setattr(sys, "executable", stranger)
@@ -86,10 +86,10 @@ def test_where_no_process_can_be_had_it_is_built_here(
     assert stored_structure(indexed, Kind.IMAGE) is not None
 
 
-def test_a_folder_that_would_be_read_as_two_is_not_handed_on(
+def test_a_path_with_a_separator_is_not_passed_on(
     indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """PYTHONPATH cannot hold it; code from elsewhere might run."""
+    """PYTHONPATH cannot contain it, and would import code from another folder."""
     without_files(indexed)
     monkeypatch.setattr(sys, "path", [*sys.path, f"{tmp_path}/a{os.pathsep}b"])
     assert refresh(indexed, threading.Event())
@@ -104,7 +104,7 @@ def test_a_folder_that_would_be_read_as_two_is_not_handed_on(
         ("echo Traceback >&2; echo MemoryError >&2; exit 70", "MemoryError"),
     ],
 )
-def test_a_process_that_fails_is_told_of(
+def test_a_failure_of_the_child_is_logged(
     *,
     indexed: Catalog,
     apart: list[list[str]],
@@ -113,7 +113,7 @@ def test_a_process_that_fails_is_told_of(
     program: str,
     reason: str,
 ) -> None:
-    """It is not tried once more in this one, which would fail as well, or grow; nothing is lost."""
+    """This process does not try again, because it would fail too, or use too much memory; nothing is lost."""
     del apart
     without_files(indexed)
     monkeypatch.setattr(sys, "executable", script(tmp_path, program))
@@ -126,8 +126,8 @@ def test_a_process_that_fails_is_told_of(
     assert len(VectorIndex.open(indexed, Kind.IMAGE)) == 5
 
 
-def test_it_ends_with_the_process_that_started_it(indexed: Catalog, tmp_path: Path) -> None:
-    """A server that is killed leaves nothing at work on its index."""
+def test_the_child_ends_with_its_parent(indexed: Catalog, tmp_path: Path) -> None:
+    """A killed server leaves no process behind."""
     arguments = [str(indexed.directory), "image", "fake", "f" * 64]
     slow = (
         "import time; from indexer.vectors import rebuild; rebuild.VectorIndex.rebuild = lambda *_: time.sleep(600); "
@@ -142,26 +142,26 @@ def test_it_ends_with_the_process_that_started_it(indexed: Catalog, tmp_path: Pa
     assert process.wait(60) == 70, (tmp_path / "said").read_text()
 
 
-def test_of_another_model_it_is_built_too(
+def test_the_index_of_an_inactive_model_is_built(
     indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second model's vectors, while the first is active; a line of that error comes back."""
+    """If it fails, the last line of its error is logged."""
     other = FakeEncoder(name="other", fingerprint="e" * 64, turn=1)
     add_model(indexed, other)
-    seen = indexed.for_model("other", "e" * 64)
-    assert stored_structure(seen, Kind.IMAGE) is not None
+    view = indexed.for_model("other", "e" * 64)
+    assert stored_structure(view, Kind.IMAGE) is not None
     without_files(indexed)
     monkeypatch.setattr("indexer.vectors.index.VectorIndex.rebuild", lambda *_: None)
-    refresh(seen, threading.Event())
-    assert stored_structure(seen, Kind.IMAGE) is not None
+    refresh(view, threading.Event())
+    assert stored_structure(view, Kind.IMAGE) is not None
     assert stored_structure(indexed, Kind.IMAGE) is None
     assert {command[-1] for command in apart} == {"e" * 64}
 
 
-def test_it_is_stopped_with_the_run(
+def test_stopping_a_run_kills_the_child(
     indexed: Catalog, apart: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whoever cancels does not wait for a million vectors; searches use what is there, and no process is left."""
+    """Searches use the earlier files, and no process is left."""
     without_files(indexed)
     (tmp_path / "id").touch()
     monkeypatch.setattr(sys, "executable", script(tmp_path, f"echo $$ > {tmp_path}/id; exec sleep 600"))
@@ -181,13 +181,13 @@ def test_it_is_stopped_with_the_run(
     assert len(VectorIndex.open(indexed, Kind.IMAGE)) == 5
 
 
-def test_what_replaces_a_file_takes_nothing_from_a_search(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """Files are mapped: an index that is held open answers as before when its file is gone."""
-    held = VectorIndex.open(indexed, Kind.IMAGE)
+def test_replacing_a_file_does_not_affect_an_open_index(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """Files are mapped, so an open index works after they are deleted."""
+    index = VectorIndex.open(indexed, Kind.IMAGE)
     if sys.platform == "linux":
         assert f"{indexed.directory}/vectors/image-" in Path("/proc/self/maps").read_text()
     query = encoder.encode_texts(["red"]).vectors
-    before = held.search(query, 5)
+    previous = index.search(query, 5)
     without_files(indexed)
     VectorIndex.rebuild(indexed, Kind.IMAGE)
-    np.testing.assert_array_equal(held.search(query, 5)[1], before[1])
+    np.testing.assert_array_equal(index.search(query, 5)[1], previous[1])

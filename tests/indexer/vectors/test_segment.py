@@ -1,4 +1,4 @@
-"""One FAISS structure: which items a search may return, and how thoroughly it is searched."""
+"""Segments: which items a search may return, and with which parameters FAISS is called."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ STRUCTURES = ["exact", "HNSW", "IVF-SQ", "IVF-PQ"]
 
 @pytest.fixture(scope="module")
 def vectors() -> Floats:
-    """400 random vectors of 16 dimensions, of length 1."""
+    """400 random vectors (16,) of length 1."""
     rows = np.random.default_rng(0).normal(size=(COUNT, 16)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.fixture(scope="module")
 def segments(vectors: Floats) -> dict[str, Segment]:
-    """Each structure over the items with even ids."""
+    """A segment of each structure over the items with even ids."""
     ids = 2 * np.arange(1, COUNT + 1)
     return {name: Segment(build(name, vectors), ids, IndexStructure(name, 8), Stamp()) for name in STRUCTURES}
 
 
 class Recording:
-    """Stands for a FAISS index, and notes how it is searched."""
+    """A stand-in for a FAISS index that records its searches."""
 
     def __init__(self, index: Any) -> None:
         self.index, self.asked = index, list[tuple[int, Any]]()
@@ -41,17 +41,17 @@ class Recording:
         return getattr(self.index, name)
 
     def search(self, x: Floats, k: int, params: Any) -> Any:
-        """Note it, and search."""
+        """Record the search, then run it."""
         self.asked.append((k, params))
         return self.index.search(x, k, params=params)
 
 
 @pytest.mark.parametrize("few", [True, False])
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_items_that_are_left_out_are_not_found_whatever_is_allowed(
+def test_excluded_items_are_not_found(
     segments: dict[str, Segment], vectors: Floats, monkeypatch: pytest.MonkeyPatch, structure: str, *, few: bool
 ) -> None:
-    """The best hits are left out, with and without a filter, in every branch; ids that are not here change nothing."""
+    """With and without a filter, in every branch; unknown ids have no effect."""
     monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", 1000 if few else 1)
     segment, ids = segments[structure], segments[structure].ids
 
@@ -88,7 +88,7 @@ def test_items_that_are_left_out_are_not_found_whatever_is_allowed(
         ("IVF-PQ", 100, False, 67),
     ],
 )
-def test_the_fewer_are_allowed_the_wider_the_search(
+def test_breadth_grows_as_fewer_items_are_allowed(
     *,
     segments: dict[str, Segment],
     vectors: Floats,
@@ -98,7 +98,7 @@ def test_the_fewer_are_allowed_the_wider_the_search(
     few: bool,
     expected: int,
 ) -> None:
-    """`breadth` grows as the share of allowed items shrinks; among few items every list is searched."""
+    """Among few items, every list is searched."""
     monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", COUNT - left_out - (not few))
     ids = np.arange(COUNT)
     segment = Segment(segments[structure].index, ids, IndexStructure(structure, 50), Stamp())
@@ -110,22 +110,22 @@ def test_the_fewer_are_allowed_the_wider_the_search(
     assert k == (50 if structure == "IVF-PQ" else 5)
 
 
-def test_a_graph_is_not_walked_for_few_items(
+def test_few_allowed_items_are_compared_one_by_one(
     segments: dict[str, Segment], vectors: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Up to `EXACT_UNTIL` of them are compared one by one; one more, and the graph serves."""
+    """Up to `EXACT_UNTIL` of them; beyond, the graph is searched."""
     ids = np.arange(COUNT)
     for limit, walked in ((99, 1), (100, 0)):
         monkeypatch.setattr("indexer.vectors.segment.EXACT_UNTIL", limit)
         segment = Segment(segments["HNSW"].index, ids, IndexStructure("HNSW", 50), Stamp())
         segment.index = index = Recording(segment.index)
-        found = segment.search(vectors[:1], 100, lambda items: vectors[items], allowed=ids[:100], excluded=NOTHING)[1]
+        hits = segment.search(vectors[:1], 100, lambda items: vectors[items], allowed=ids[:100], excluded=NOTHING)[1]
         assert len(index.asked) == walked
         if not walked:
-            assert sorted(found[0].tolist()) == list(range(100))
+            assert sorted(hits[0].tolist()) == list(range(100))
 
 
-def test_a_graph_is_searched_at_least_as_wide_as_hits_are_wanted(segments: dict[str, Segment], vectors: Floats) -> None:
+def test_efsearch_is_at_least_k(segments: dict[str, Segment], vectors: Floats) -> None:
     """HNSW finds no more than efSearch."""
     segment = Segment(segments["HNSW"].index, np.arange(COUNT), IndexStructure("HNSW", 5), Stamp())
     segment.index = index = Recording(segment.index)
@@ -134,7 +134,7 @@ def test_a_graph_is_searched_at_least_as_wide_as_hits_are_wanted(segments: dict[
 
 
 def test_compressed_hits_are_ranked_by_their_stored_vectors(segments: dict[str, Segment], vectors: Floats) -> None:
-    """Ten times as many as wanted are compared; the scores are true cosines, and the item itself comes first."""
+    """Of ten times k candidates; the scores are cosines, and an item itself comes first."""
     scores, ids = segments["IVF-PQ"].search(
         vectors[:5], 3, lambda items: vectors[items // 2 - 1], allowed=None, excluded=NOTHING
     )
@@ -143,8 +143,10 @@ def test_compressed_hits_are_ranked_by_their_stored_vectors(segments: dict[str, 
     assert (np.diff(scores, axis=1) <= 0).all()
 
 
-def test_blocks_join_while_the_last_is_not_twice_as_large(vectors: Floats, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And never to more than `BLOCK` vectors."""
+def test_a_block_is_merged_until_the_previous_one_is_twice_its_size(
+    vectors: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A merged block has at most `BLOCK` vectors."""
     monkeypatch.setattr("indexer.vectors.segment.BLOCK", 64)
 
     def block(first: int, count: int) -> Segment:
@@ -163,7 +165,7 @@ def test_blocks_join_while_the_last_is_not_twice_as_large(vectors: Floats, monke
         np.testing.assert_array_equal(held, vectors[: last + more])
 
 
-def test_faiss_calls_are_those_of_the_installed_version() -> None:
-    """The parameters that a search sets exist there, so that setting them is not lost."""
+def test_the_installed_faiss_has_the_parameters_we_set() -> None:
+    """Setting an unknown one would have no effect."""
     assert faiss.SearchParametersHNSW(efSearch=7).efSearch == 7
     assert faiss.SearchParametersIVF(nprobe=7).nprobe == 7

@@ -1,4 +1,4 @@
-"""How thoroughly a structure must be searched for the recall that is asked for."""
+"""Tuning the search parameter of a structure for a target recall."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ENOUGH = {"HNSW": 56, "IVF-SQ": 8}
 
 @pytest.fixture(scope="module")
 def vectors() -> Floats:
-    """500 random vectors of 8 dimensions, of length 1."""
+    """500 random vectors (8,) of length 1."""
     rows = np.random.default_rng(0).normal(size=(COUNT, 8)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("structure", ["HNSW", "IVF-SQ"])
-def test_the_least_breadth_that_is_enough_is_chosen(vectors: Floats, structure: str) -> None:
-    """Recall that is just what is asked for is enough; the recall reported is that of the breadth chosen."""
+def test_the_smallest_sufficient_breadth_is_chosen(vectors: Floats, structure: str) -> None:
+    """A recall equal to the target is sufficient; the reported recall is that of the chosen breadth."""
     tried: list[int] = []
 
     def search(asked: IndexStructure, queries: Floats) -> Rows:
@@ -43,8 +43,8 @@ def test_the_least_breadth_that_is_enough_is_chosen(vectors: Floats, structure: 
 
 
 @pytest.mark.parametrize(("structure", "most"), [("HNSW", 2048), ("IVF-SQ", 64)])
-def test_where_nothing_is_enough_the_greatest_breadth_is_taken(vectors: Floats, structure: str, most: int) -> None:
-    """With the recall that it has; every step is at most about 1.5 times the one before, apart from rounding."""
+def test_the_largest_breadth_is_chosen_if_none_is_sufficient(vectors: Floats, structure: str, most: int) -> None:
+    """With its recall; apart from rounding, each breadth is at most about 1.5 times the one before."""
     tried: list[int] = []
 
     def search(asked: IndexStructure, queries: Floats) -> Rows:
@@ -56,8 +56,8 @@ def test_where_nothing_is_enough_the_greatest_breadth_is_taken(vectors: Floats, 
     assert all(later <= 1.5 * earlier + 1 for earlier, later in itertools.pairwise(tried))
 
 
-def test_the_worst_served_kind_of_query_counts(vectors: Floats) -> None:
-    """One kind that is found at once does not make up for one that is not."""
+def test_the_lowest_recall_of_the_query_samples_counts(vectors: Floats) -> None:
+    """A high recall for one kind of query does not make up for another."""
 
     def search(asked: IndexStructure, queries: Floats) -> Rows:
         truth = faiss.knn(queries, vectors, RECALL_AT, faiss.METRIC_INNER_PRODUCT)[1].astype(np.int64)

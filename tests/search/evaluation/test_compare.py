@@ -75,11 +75,14 @@ def test_recall_is_that_of_an_evaluation(
     index_paths(both, encoder, [tmp_path / "pictures"])
     expected = [evaluate(pictures, model, depth=6) for model in (encoder, contrary)]
     encoder.images_encoded = 0
-    found = compare_models(both, both.encoders(), load, depth=6)
-    assert [model.evaluation for model in found.models] == expected
+    comparison = compare_models(both, both.encoders(), load, depth=6)
+    assert [model.evaluation for model in comparison.models] == expected
     assert expected[0] != expected[1]
-    assert (found.n_images, found.n_texts, found.own_captions) == (14, expected[0].n_captions, True)
-    assert [(m.name, m.active, m.agreement) for m in found.models] == [("fake", True, None), ("contrary", False, None)]
+    assert (comparison.n_images, comparison.n_texts, comparison.own_captions) == (14, expected[0].n_captions, True)
+    assert [(m.name, m.active, m.agreement) for m in comparison.models] == [
+        ("fake", True, None),
+        ("contrary", False, None),
+    ]
     assert encoder.images_encoded == 14  # to see how fast it is: four to warm up, ten timed
 
 
@@ -98,11 +101,11 @@ def test_the_speed_of_each_is_measured(both: Catalog, load: Callable[[EncoderRow
 
 def test_without_captions_agreement_is_measured(both: Catalog, load: Callable[[EncoderRow], FakeEncoder]) -> None:
     """It is 100 % for the first model, and lower after reranking with a reversed reranker."""
-    found = compare_models(both, both.encoders(), load)
-    assert (found.own_captions, found.n_images, found.n_texts) == (False, 14, 200)
-    assert all(model.evaluation is None for model in found.models)
-    assert found.models[0].agreement == {"retrieval": 100.0, "reranked": 100.0}
-    agreement = found.models[1].agreement
+    comparison = compare_models(both, both.encoders(), load)
+    assert (comparison.own_captions, comparison.n_images, comparison.n_texts) == (False, 14, 200)
+    assert all(model.evaluation is None for model in comparison.models)
+    assert comparison.models[0].agreement == {"retrieval": 100.0, "reranked": 100.0}
+    agreement = comparison.models[1].agreement
     assert agreement is not None
     assert agreement["retrieval"] == 100.0
     assert 40 <= agreement["reranked"] < 100  # of fourteen, any two tens share at least six

@@ -97,10 +97,10 @@ def test_reranked_recall_agrees_with_the_oracle(
 ) -> None:
     """With a good and a reversed reranker, at every depth, and with query vectors of their own."""
     encoder = kind(reverse_rerank=reverse)
-    found = evaluate(dataset, encoder, depth=depth, batch_size=5).as_dict()
+    evaluation = evaluate(dataset, encoder, depth=depth, batch_size=5).as_dict()
     expected = oracle_recalls(dataset, encoder, depth)
     for way in ("text_to_image", "image_to_text"):
-        assert list(found[way]["reranked"].values()) == expected[way]["reranked"]
+        assert list(evaluation[way]["reranked"].values()) == expected[way]["reranked"]
 
 
 def test_the_document_has_the_documented_keys(dataset: Dataset) -> None:

@@ -66,7 +66,7 @@ def test_keywords_raise_a_probability_and_excluded_words_lower_it(encoder: FakeE
     """Both in log-odds; in the score they are divided by the slope."""
     sentence, evidence = queries(encoder, "a thing"), np.array([3, 0, 0, 0, -3], np.float32)
     plain = match(encoder, images, np.zeros(5, np.float32), sentence, sentence, queries(encoder))
-    found = match(encoder, images, evidence, sentence, sentence, queries(encoder))
-    odds = [p / (1 - p) for p in (plain.probabilities, found.probabilities)]
+    matches = match(encoder, images, evidence, sentence, sentence, queries(encoder))
+    odds = [p / (1 - p) for p in (plain.probabilities, matches.probabilities)]
     np.testing.assert_allclose(np.log(odds[1] / odds[0]), evidence, atol=1e-4)
-    np.testing.assert_allclose(found.scores - plain.scores, evidence / plain.slope, atol=1e-5)
+    np.testing.assert_allclose(matches.scores - plain.scores, evidence / plain.slope, atol=1e-5)

@@ -59,8 +59,8 @@ def test_an_invalid_query_is_rejected(typed: str, without: tuple[str, ...], word
 def test_any_text_is_a_query_or_is_refused(typed: str, without: list[str]) -> None:
     """No other error occurs."""
     try:
-        found = parse(typed, without)
+        query = parse(typed, without)
     except QueryError:
         return
-    assert found.text == " ".join(found.text.split())
-    assert all(phrase.strip() for phrase in found.without)
+    assert query.text == " ".join(query.text.split())
+    assert all(phrase.strip() for phrase in query.without)
