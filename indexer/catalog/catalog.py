@@ -113,7 +113,7 @@ class Catalog:
 
     @contextmanager
     def snapshot(self) -> Iterator[Catalog]:
-        """A consistent view for one thread: everything read from it is of one moment, whoever commits meanwhile.
+        """A consistent view for one thread: commits by others while it is open do not change what is read.
 
         Raises:
             CatalogError: the database cannot be read.
@@ -131,7 +131,7 @@ class Catalog:
                 connection.rollback()
 
     def check_writable(self) -> None:
-        """Refuse to change a read-only index.
+        """Reject a read-only index.
 
         Raises:
             CatalogWriteError: the index is read-only.
@@ -156,7 +156,7 @@ class Catalog:
             )
 
     def check_readable(self) -> None:
-        """Check, at next to no cost, that the catalog can be read now.
+        """Check with a fast query that the catalog can be read.
 
         Raises:
             CatalogError: it cannot be read, or its file was deleted, even where a connection still holds it open.
@@ -173,7 +173,7 @@ class Catalog:
         return [EncoderRow(r.id, r.name, r.fingerprint, r.dimension, r.path, r.active) for r in rows]
 
     def for_model(self, name: str, fingerprint: str) -> Catalog:
-        """The same index with the embeddings of one of its models, whichever is active.
+        """The same index with the embeddings of one of its models, even if it is not active.
 
         It shares this catalog's connections and need not be closed.
         """
@@ -194,10 +194,10 @@ class Catalog:
         return encoder
 
     def check_encoder(self, name: str, fingerprint: str) -> None:
-        """Refuse a model other than the active one.
+        """Reject a model other than the active one.
 
         Raises:
-            EncoderMismatchError: another model is active; names both, and the command that switches.
+            EncoderMismatchError: another model is active; the message names both, and the command to switch.
         """
         active = self.active_encoder()
         if active is not None and active.fingerprint != fingerprint:
@@ -238,7 +238,7 @@ class Catalog:
         """The error for a model that the index does not hold."""
         return EncoderMismatchError(
             f"the index in {self.directory} was made by model {held.name} ({held.fingerprint[:12]}), not by {name} "
-            f"({fingerprint[:12]}); embed the pictures with the other too, or say where the first lies now, with: "
+            f"({fingerprint[:12]}); to embed the pictures with the second as well, or if the first has moved, run: "
             f"crosslook models add MODEL_DIR --index {self.directory}"
         )
 
@@ -286,7 +286,7 @@ class Catalog:
             values: values of its `bindparam`s.
 
         Raises:
-            CatalogError: SQLite refuses.
+            CatalogError: the database cannot be read.
         """
         with self._connected() as connection:
             return connection.execute(query, values).all()  # type: ignore[call-overload]  # any select
@@ -298,7 +298,7 @@ class Catalog:
             yield from result.partitions(10_000)
 
     def ids(self, query: Select[tuple[int]], **values: object) -> Ids:
-        """The single integer column of a query, in its order; quicker than `rows` for a hundred thousand.
+        """The single integer column of a query, in its order; faster than `rows`.
 
         Args:
             query: a select of one integer column.

@@ -1,4 +1,4 @@
-"""Vectors and states, by model: reading them, storing them, and what a model has not embedded yet."""
+"""Read and store vectors and states by model, and find what a model has not embedded yet."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def vector_ids(catalog: Catalog, kind: Kind, *, above: int = 0) -> Ids:
 
 
 def vector_stamp(catalog: Catalog, kind: Kind) -> Stamp:
-    """A stamp that changes whenever a vector of this kind comes or goes; constant time."""
+    """A stamp that changes whenever a vector of this kind is added or deleted; constant time."""
     encoder = catalog.active_encoder()
     if encoder is None:
         return Stamp()
@@ -101,7 +101,7 @@ def vector_stamp(catalog: Catalog, kind: Kind) -> Stamp:
 
 
 def features_of(catalog: Catalog, kind: Kind, ids: Sequence[int]) -> tuple[Floats, Sequence[Floats]]:
-    """What the reranker needs: vectors and states of some items, in the order of their ids.
+    """Vectors and states of some items, in the order of their ids.
 
     Returns:
         Vectors (K, D), and K region grids (P, C) or token states (T, C).
@@ -116,7 +116,7 @@ def features_of(catalog: Catalog, kind: Kind, ids: Sequence[int]) -> tuple[Float
 
 
 def stored_features(catalog: Catalog, kind: Kind, ids: Sequence[int]) -> tuple[list[int], Floats, Sequence[Floats]]:
-    """As `features_of`, leaving out deleted items, with the ids of the rest: a hit may be deleted before it is read."""
+    """As `features_of`, but leave out deleted items, and return the ids of the others first."""
     if not ids:
         return [], np.empty((0, 0), np.float32), []
     encoder = catalog.require_encoder()

@@ -69,7 +69,7 @@ def facets(catalog: Catalog, where: Sequence[str] = ()) -> Facets:
 
 
 def facets_state(catalog: Catalog) -> tuple[object, ...]:
-    """A stamp that changes whenever facets may: with every location, image or caption.
+    """A stamp that changes whenever facets may: with every change of a location, image or caption.
 
     A caption is written and deleted together with its embeddings, so the tallies of all models cover captions too.
     """

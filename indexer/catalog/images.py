@@ -1,4 +1,4 @@
-"""Images and the files they lie in: by id, by path, by filter; hidden, missing, forgotten."""
+"""Images and their files: look them up by id, path or filter; hide and delete them."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def content_hashes(catalog: Catalog) -> dict[str, int]:
 
 
 def mark_missing(connection: Connection, paths: Sequence[str], since: str | None) -> None:
-    """Record since when some files have been missing; None records that they are back."""
+    """Record since when some files are missing; None records that they exist again."""
     for part in chunks(paths):
         where = schema.location.c.path.in_(part)
         connection.execute(update(schema.location).where(where).values(missing_since=since))

@@ -39,7 +39,7 @@ class FileDescription:
     """What the files hold: the catalog's stamp, the structure, sizes and digests, and digests of the newest vectors.
 
     Descriptions by earlier versions lack `digests`: their files are searched as before, until the next run rebuilds
-    them. `newest` maps ids to digests. It tells a restored backup that has grown again: that reuses the ids it lost
+    them. `newest` maps ids to digests. It reveals a restored backup that has grown again: that reuses the ids it lost
     for other pictures, and its stamp may equal the one that the files were built from.
     """
 

@@ -34,7 +34,7 @@ _NONE: Ids = np.empty(0, np.int64)
 class VectorIndex:
     """Nearest vectors by inner product; those of a catalog have length 1, so it is the cosine.
 
-    Threads may share it. `stamp` is the catalog's that it is in step with.
+    Threads can share it. `stamp` is that of the catalog when the index was last brought up to date.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class VectorIndex:
         return tune(self._main.structure.structure, search, vectors, samples, target)
 
     def refreshed(self) -> VectorIndex:
-        """An index in step with the catalog: this one if nothing changed, else a new one that shares what it can."""
+        """An index that is up to date: this one if nothing has changed, else a new one that shares its segments."""
         catalog, kind = self._catalog, self._kind
         if vector_stamp(catalog, kind) == self.stamp:
             return self

@@ -77,7 +77,7 @@ def _build_apart(directory: Path, kind: Kind, encoder: EncoderRow, stop: threadi
             process = subprocess.Popen(  # noqa: S603  this same program
                 [sys.executable, "-P", "-c", program, *arguments],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(folder) for folder in sys.path)},
-                stdin=subprocess.PIPE,  # its end tells the process that this one is gone
+                stdin=subprocess.PIPE,  # closed when this process ends, so that the child ends too
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 start_new_session=True,  # Ctrl-C is for the process that waits
@@ -91,7 +91,7 @@ def _build_apart(directory: Path, kind: Kind, encoder: EncoderRow, stop: threadi
     if process.returncode == 0:
         return True
     if process.returncode < 0:
-        last = f"{signal.Signals(-process.returncode).name} ended it, perhaps for want of memory"
+        last = f"{signal.Signals(-process.returncode).name} ended the process, perhaps because memory ran out"
     elif process.returncode != FAILED:
         return False
     logger.warning(

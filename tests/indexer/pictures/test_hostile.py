@@ -153,7 +153,7 @@ def test_all_eight_orientations_have_the_embedding_of_the_upright_picture(
 def test_files_that_vanish_or_change_before_they_are_read(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint
 ) -> None:
-    """Deleted, truncated, grown or replaced by a pipe after the scan: each is one failure, and the next run is right."""
+    """Deleted, truncated, grown or replaced by a pipe after the scan: each fails alone, and the next run is right."""
 
     def meddle(phase: str, done: int, _total: int) -> None:
         if (phase, done) == ("images", 0):

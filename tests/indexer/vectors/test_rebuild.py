@@ -100,7 +100,7 @@ def test_a_path_with_a_separator_is_not_passed_on(
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        ("kill -9 $$", "SIGKILL ended it, perhaps for want of memory"),
+        ("kill -9 $$", "SIGKILL ended the process, perhaps because memory ran out"),
         ("echo Traceback >&2; echo MemoryError >&2; exit 70", "MemoryError"),
     ],
 )
