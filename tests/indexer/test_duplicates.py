@@ -38,7 +38,7 @@ def test_copies_and_versions_are_one_picture(catalog: Catalog, encoder: FakeEnco
     pictures = tmp_path / "pictures"
     original = mosaic(pictures / "original.png", 1)
     shutil.copy(original, pictures / "zz copy.png")
-    (pictures / "a link.png").symlink_to(original)  # no copy: whoever keeps it and deletes the others keeps nothing
+    (pictures / "a link.png").symlink_to(original)  # not a copy: keeping only the link would lose the picture
     mosaic(pictures / "a large one.png", 1, size=(128, 128))
     mosaic(pictures / "small.png", 1, size=(32, 32))
     for seed in range(2, 6):

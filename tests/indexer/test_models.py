@@ -153,7 +153,7 @@ def test_images_whose_files_are_missing_are_reported(
     report = add_model(indexed, other)
     assert [(Path(u.path).name, u.reason) for u in report.unread] == [("red.png", "its files are gone")]
     assert (report.state.unembedded, report.state.missing) == (1, 0)
-    with pytest.raises(ModelError, match="embedded 4 of 5 images"):  # no run of index has seen yet that it is gone
+    with pytest.raises(ModelError, match="embedded 4 of 5 images"):  # no indexing run has marked it as missing yet
         switch_model(indexed, "other")
     index_paths(indexed, encoder, [folder])
     state = next(state for state in model_states(indexed) if state.name == "other")
@@ -239,7 +239,7 @@ def test_a_catalog_of_version_1_has_a_model_without_a_directory(tmp_path: Path, 
         assert first.path is None
         assert model_directory(catalog, first) is None
         report = add_model(catalog, other)
-        assert len(report.unread) == 7  # the pictures lay on another machine
+        assert len(report.unread) == 7  # their files are on another machine
         assert [(s.name, s.images, s.captions) for s in model_states(catalog)] == [(first.name, 7, 3), ("other", 0, 3)]
 
 

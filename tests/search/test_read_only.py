@@ -58,7 +58,7 @@ def snapshot(index: Path) -> dict[str, bytes]:
 
 def guest(work: Callable[[Connection, Path], None], pipe: Connection, index: Path) -> None:
     """In a child process: call a function as a user without write permission."""
-    # the real bank may lie where no guest may look
+    # the guest may not be able to read the real bank
     pytest.MonkeyPatch().setattr(caption_search, "caption_bank", lambda: BANK)
     if os.getuid() == 0:
         with tempfile.TemporaryDirectory() as scratch:  # loads all modules; they may lie there too

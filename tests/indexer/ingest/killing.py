@@ -38,9 +38,9 @@ Content = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Point:
-    """The `nth` call of a function, in one kind of run: death comes before it, after it, or halfway through."""
+    """The `nth` call of a function in a scenario, and whether the run is killed before, after or halfway through it."""
 
-    story: str
+    scenario: str
     owner: Any
     name: str
     nth: int = 1
@@ -48,30 +48,30 @@ class Point:
 
 
 POINTS = {
-    "the database file made": Point("new", sqlite3, "connect", when="after"),
-    "tables made": Point("new", sqlalchemy.MetaData, "create_all", when="after"),
-    "half of the keyword tables made": Point("new", sqlalchemy.Connection, "exec_driver_sql", nth=9),
-    "a new catalog about to be committed": Point("new", sqlalchemy.Connection, "commit"),
+    "the database file created": Point("new", sqlite3, "connect", when="after"),
+    "tables created": Point("new", sqlalchemy.MetaData, "create_all", when="after"),
+    "half of the full-text tables created": Point("new", sqlalchemy.Connection, "exec_driver_sql", nth=9),
+    "before the commit of a new catalog": Point("new", sqlalchemy.Connection, "commit"),
     "an upgrade halfway": Point("old", sqlalchemy.Connection, "exec_driver_sql", nth=7, when="after"),
-    "an upgrade about to be committed": Point("old", sqlalchemy.Connection, "commit"),
+    "before the commit of an upgrade": Point("old", sqlalchemy.Connection, "commit"),
     "scanned": Point("changed", pipeline, "scan", when="after"),
     "decoding, in a thread": Point("new", pipeline, "read_picture", nth=5),
     "encoding": Point("new", FakeEncoder, "encode_images", nth=2),
     "one image of a batch written": Point("new", writing, "write_embedding", nth=5, when="after"),
-    "a batch about to be committed": Point("new", sqlalchemy.Connection, "commit", nth=4),
+    "before the commit of a batch": Point("new", sqlalchemy.Connection, "commit", nth=4),
     "a batch committed": Point("new", sqlalchemy.Connection, "commit", nth=4, when="after"),
-    "a replaced image forgotten": Point("changed", displaced, "forget_images", when="after"),
-    "placeless images forgotten, their notes not yet": Point("changed", displaced, "delete"),
-    "gone files forgotten": Point("pruned", pipeline, "forget_images", when="after"),
+    "a replaced image deleted": Point("changed", displaced, "forget_images", when="after"),
+    "displaced images deleted, not yet resolved": Point("changed", displaced, "delete"),
+    "lost files deleted": Point("pruned", pipeline, "forget_images", when="after"),
     "captions encoded": Point("new", FakeEncoder, "encode_texts", when="after"),
     "captions written": Point("new", captions, "write_captions", when="after"),
-    "captions in, sidecars not yet noted": Point("changed", captions, "update"),
-    "all committed, no FAISS file yet": Point("new", vector_index, "read_vectors"),
+    "captions written, sidecar times not yet": Point("changed", captions, "update"),
+    "everything committed, no FAISS file yet": Point("new", vector_index, "read_vectors"),
     "a FAISS file half written": Point("new", faiss, "write_index", when="halfway"),
     "a FAISS file not yet renamed": Point("changed", Path, "replace"),
     "one FAISS file of two": Point("changed", Path, "replace", when="after"),
 }
-"""Moments with a name. They are of one kind each; `Trials.start` says what a story begins with."""
+"""Points by name. `begin` creates the initial state of their scenarios."""
 
 
 def run(index: Path, folder: Path, *, prune: bool = False) -> None:
@@ -93,7 +93,7 @@ def die_at_commit(nth: int, when: str, index: Path, folder: Path) -> None:
 
 def _die_at(point: Point, index: Path, folder: Path) -> None:
     setattr(point.owner, point.name, _fatal(getattr(point.owner, point.name), point.nth, point.when))
-    run(index, folder, prune=point.story == "pruned")
+    run(index, folder, prune=point.scenario == "pruned")
 
 
 def die_at_step(step: int, index: Path, folder: Path, *, prune: bool) -> None:
@@ -109,9 +109,9 @@ def die_at_step(step: int, index: Path, folder: Path, *, prune: bool) -> None:
 
 
 def die_at_time(seconds: float, index: Path, folder: Path, *, prune: bool) -> None:
-    """In a process of its own: run until it has had so much of the processor, be it in the middle of a system call.
+    """In a child process: run until it has used an amount of CPU time, and die, perhaps within a system call.
 
-    The kernel ends the process then: no code of ours runs any more, as with SIGKILL.
+    The kernel ends the process then, so no Python code runs any more, as with SIGKILL.
     """
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -138,14 +138,14 @@ def in_child(work: Callable[..., None], *args: object, **options: object) -> int
     return process.exitcode
 
 
-def begin(story: str, index: Path, finished: Path) -> None:
+def begin(scenario: str, index: Path, finished: Path) -> None:
     """Create the initial state of a scenario: no catalog, one of version 1, or a finished index."""
-    if story == "old":
+    if scenario == "old":
         index.mkdir()
         with closing(sqlite3.connect(index / "catalog.db")) as connection:
             connection.executescript(VERSION_1.read_text(encoding="utf-8"))
             connection.execute("PRAGMA user_version = 1")
-    elif story != "new":
+    elif scenario != "new":
         shutil.copytree(finished, index)
 
 

@@ -18,7 +18,7 @@ from indexer.catalog.images import content_hashes, hidden_image_ids, images_by_i
 from tests.fakes import COLOURS, FakeEncoder
 from tests.indexer.ingest import killing
 
-STORIES = ("new", "old", "changed", "pruned")
+SCENARIOS = ("new", "old", "changed", "pruned")
 COLOUR_NAMES = ("red", "blue", "green", "yellow")
 
 
@@ -34,50 +34,50 @@ class Trials:
     seconds: dict[str, float] = field(default_factory=dict)
     count: int = 0
 
-    def start(self, story: str) -> Path:
+    def start(self, scenario: str) -> Path:
         """Create an index directory with the initial state of a scenario."""
         self.count += 1
         index = self.work / f"index-{self.count}"
-        killing.begin(story, index, self.finished)
+        killing.begin(scenario, index, self.finished)
         return index
 
-    def uninterrupted(self, story: str) -> killing.Content:
+    def uninterrupted(self, scenario: str) -> killing.Content:
         """Return the contents after an uninterrupted run; measures its steps and CPU time."""
-        if story not in self.expected:
-            options = {"prune": story == "pruned"}
-            self.steps[story] = killing.count_steps(self.start(story), self.folder, **options)
-            index, began = self.start(story), time.process_time()
+        if scenario not in self.expected:
+            options = {"prune": scenario == "pruned"}
+            self.steps[scenario] = killing.count_steps(self.start(scenario), self.folder, **options)
+            index, began = self.start(scenario), time.process_time()
             killing.run(index, self.folder, **options)
-            self.seconds[story] = time.process_time() - began
-            self.expected[story] = killing.content(index)
-        return self.expected[story]
+            self.seconds[scenario] = time.process_time() - began
+            self.expected[scenario] = killing.content(index)
+        return self.expected[scenario]
 
-    def recover(self, index: Path, story: str) -> None:
+    def recover(self, index: Path, scenario: str) -> None:
         """Run again, and compare the contents with those of an uninterrupted run."""
-        killing.run(index, self.folder, prune=story == "pruned")
-        expected, contents = self.uninterrupted(story), killing.content(index)
+        killing.run(index, self.folder, prune=scenario == "pruned")
+        expected, contents = self.uninterrupted(scenario), killing.content(index)
         for table, rows in expected.items():
-            assert contents[table] == rows, f"{table} of {story}"
+            assert contents[table] == rows, f"{table} of {scenario}"
         assert list(index.glob("vectors/*.tmp")) == []
 
     def kill(self, rng: random.Random) -> int:
         """Kill a run of a random scenario at a random point, and recover."""
-        story = rng.choice(STORIES)
-        self.uninterrupted(story)
-        index, options = self.start(story), {"prune": story == "pruned"}
+        scenario = rng.choice(SCENARIOS)
+        self.uninterrupted(scenario)
+        index, options = self.start(scenario), {"prune": scenario == "pruned"}
         if rng.random() < 0.5:
-            step = rng.randrange(1, self.steps[story])
+            step = rng.randrange(1, self.steps[scenario])
             status = killing.in_child(killing.die_at_step, step, index, self.folder, **options)
         else:
-            moment = rng.uniform(0.01, self.seconds[story])
+            moment = rng.uniform(0.01, self.seconds[scenario])
             status = killing.in_child(killing.die_at_time, moment, index, self.folder, **options)
         assert status in (0, -signal.SIGKILL, -signal.SIGPROF)  # 0: it was quicker than the one that was measured
-        self.recover(index, story)
+        self.recover(index, scenario)
         return status
 
 
 def paint(path: Path, colour: str, seed: int) -> None:
-    """A picture of its own content."""
+    """Create a picture with unique content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("RGB", (48, 40), COLOURS[colour])
     image.putpixel((seed % 48, seed // 48), (seed % 256, 77, 99))
@@ -110,7 +110,7 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
     (folder / "7.png").unlink()
     for old, new in (("0.png", "aside"), ("8.png", "0.png"), ("aside", "8.png")):
         (folder / old).rename(folder / new)
-    for name in ("2", "10"):  # the one lies elsewhere besides, the other nowhere
+    for name in ("2", "10"):  # the first has another copy, the second does not
         (folder / f"{name}.png").write_text("no picture any more")
     for i in (20, 21, 22, 23):
         paint(folder / "new" / f"{i}.png", COLOUR_NAMES[i % 4], i)
@@ -205,10 +205,10 @@ def test_shifted_names_keep_each_caption_with_its_picture(
 @pytest.mark.parametrize("name", killing.POINTS)
 def test_the_next_run_completes_a_killed_one(trials: Trials, name: str) -> None:
     """Killed at every named point: in each phase, within and between transactions and files."""
-    story = killing.POINTS[name].story
-    index = trials.start(story)
+    scenario = killing.POINTS[name].scenario
+    index = trials.start(scenario)
     assert killing.in_child(killing.die_at_point, name, index, trials.folder) == -signal.SIGKILL
-    trials.recover(index, story)
+    trials.recover(index, scenario)
 
 
 def test_runs_killed_anywhere_are_completed(trials: Trials) -> None:

@@ -59,7 +59,7 @@ def test_a_second_indexer_is_refused_until_the_first_is_gone(
             index_paths(indexed, encoder, [folder])
         with pytest.raises(IndexBusyError, match=sentence), indexing_lock(indexed.directory):
             pass
-        assert len(images_by_id(indexed, np.arange(1, 9).tolist())) == 5  # reading goes on
+        assert len(images_by_id(indexed, np.arange(1, 9).tolist())) == 5  # reads are not blocked
     finally:
         os.kill(first.pid or 0, signal.SIGKILL)
         first.join()

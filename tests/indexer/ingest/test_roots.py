@@ -117,7 +117,7 @@ def test_a_root_below_another_one_is_removed(
     plug(drive)
     index_paths(catalog, encoder, [tmp_path / "pictures", home])
     assert indexed_roots(catalog) == [str(tmp_path / "pictures")]
-    assert catalog_stats(catalog).missing == 3  # where the drive's files were meanwhile
+    assert catalog_stats(catalog).missing == 3  # the files at their temporary path
 
 
 def test_a_drive_below_a_root_is_a_root_of_its_own(

@@ -73,7 +73,7 @@ def test_all_files_of_a_folder_moved_in_are_indexed(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, tmp_path: Path, stop: threading.Event
 ) -> None:
     """One event, several files; hidden folders and the index itself are ignored."""
-    reports = follow(catalog, encoder, [tmp_path], stop=stop)  # the index lies below what is watched
+    reports = follow(catalog, encoder, [tmp_path], stop=stop)  # the index is below the watched folder
     assert counts(next(reports)) == {"added": 5}
     hidden = paint(".staging/a/1.png", seed=1).parent.parent
     paint(".staging/b/2.png", seed=2)

@@ -159,7 +159,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def directory(entries: list[tuple[int, int, int, bytes]], following: int = 0, at: int = 8) -> bytes:
-    """A TIFF directory at `at`: (tag, type, count, four bytes of value or offset), and where the next one lies."""
+    """A TIFF directory at `at`: (tag, type, count, four bytes of value or offset), and the offset of the next one."""
     rows = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3].ljust(4, b"\0") for entry in entries)
     return b"II*\0" + struct.pack("<I", at) + bytes(at - 8) + struct.pack("<H", len(entries)) + rows + number(following)
 
