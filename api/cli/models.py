@@ -22,7 +22,7 @@ from .interrupt import stop_on_interrupt
 from .options import DEFAULT_INDEX, Depth, Device, Index, Json, model_directory
 from .output import message, print_json, print_table, progress, size
 
-WAYS = {"text_to_image": "text → image R@1 / 5 / 10", "image_to_text": "image → text R@1 / 5 / 10"}
+DIRECTIONS = {"text_to_image": "text → image R@1 / 5 / 10", "image_to_text": "image → text R@1 / 5 / 10"}
 STAGES = ("retrieval", "reranked")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model of the index, or the start of its fingerprint.")]
@@ -239,7 +239,7 @@ def _print_comparison(comparison: Comparison) -> None:
     table = Table("", "", box=None)
     for model in comparison.models:
         table.add_column(Text(f"{model.name} (active)" if model.active else model.name), justify="right")
-    for way, label in WAYS.items() if comparison.own_captions else ():
+    for way, label in DIRECTIONS.items() if comparison.own_captions else ():
         for stage in STAGES:
             table.add_row(label, stage, *(_recalls(model, way, stage) for model in comparison.models))
     for stage in () if comparison.own_captions else STAGES:

@@ -128,14 +128,14 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """Configure uvicorn: no Server header, no access log, and no trust in forwarded addresses."""
     import uvicorn  # noqa: PLC0415  only a server pays for it
 
-    from ..server.gate.receive_timeout import limited  # noqa: PLC0415  as above
+    from ..server.gate.receive_timeout import protocol_with_timeout  # noqa: PLC0415  as above
 
     return uvicorn.Config(
         app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=limited(settings.receive_seconds),
+        http=protocol_with_timeout(settings.receive_seconds),
         ws="none",
         server_header=False,
         proxy_headers=False,  # the guard reads them, from the proxies in the settings alone

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from encoders.training import TrainResult
 
 VALIDATION_NAMES = ("dev", "val", "validation", "valid")
-HELD_OUT = 0.1
-FEW = 30
+HELD_OUT_SHARE = 0.1
+MIN_VALIDATION_IMAGES = 30
 """With fewer validation images, differences between epochs are mostly noise."""
 
 Data = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder or file of captioned images.")]
@@ -206,7 +206,7 @@ def _splits(dataset: Dataset, split: str | None, validation: str | None, seed: i
     held_out = validation or next((name for name in VALIDATION_NAMES if name in dataset.splits), None)
     training = split or ("train" if "train" in dataset.splits else "all")
     if held_out is None:
-        return dataset.select(training).hold_out(HELD_OUT, seed)
+        return dataset.select(training).hold_out(HELD_OUT_SHARE, seed)
     if held_out == training or "all" in (held_out, training):
         raise InputError(
             f"cannot train on {training!r} and validate on {held_out!r}: they share images; "
@@ -219,7 +219,7 @@ def _announce(training: Dataset, held_out: Dataset) -> None:
     """Print the number of images, and warn if the validation set is too small to choose an epoch."""
     n_training, n_validation = len(training.examples), len(held_out.examples)
     message(f"{n_training:,} images to train on, {n_validation:,} to validate on", style="dim")
-    if n_validation < FEW:
+    if n_validation < MIN_VALIDATION_IMAGES:
         message(
             f"{n_validation} validation images are too few to choose an epoch reliably; use a larger --validation",
             style="yellow",

@@ -88,9 +88,9 @@ def test_a_busy_server_is_asked_again(asked: Client, monkeypatch: pytest.MonkeyP
 
     def wait(seconds: float) -> None:
         waited.append(seconds)
-        monkeypatch.setattr(service.work, "_most", 10)
+        monkeypatch.setattr(service.work, "_capacity", 10)
 
-    monkeypatch.setattr(service.work, "_most", 0)
+    monkeypatch.setattr(service.work, "_capacity", 0)
     monkeypatch.setattr("api.client.time.sleep", wait)
     with pytest.raises(ProblemError, match="Too many requests are waiting"):
         asked.search("red")

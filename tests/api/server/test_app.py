@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from api.server import create_app
-from api.server.gate.body_limits import SMALL, BodyLimits
+from api.server.gate.body_limits import MAX_OTHER_BODY, BodyLimits
 from indexer import Catalog, index_paths
 from indexer.catalog.contents import catalog_stats
 from indexer.catalog.records import CatalogStats
@@ -213,18 +213,18 @@ def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeyp
 def test_only_an_upload_may_be_large(serve: Serve) -> None:
     """A megabyte of JSON is read while nothing else is done."""
     client = serve()
-    json = client.post("/v1/search", content=b" " * (SMALL + 1), headers={"content-type": "application/json"})
+    json = client.post("/v1/search", content=b" " * (MAX_OTHER_BODY + 1), headers={"content-type": "application/json"})
     assert "too large; the limit is 1,048,576 bytes" in problem(json, 413)
-    form = client.post("/v1/captions", data={"image_id": "1" * (SMALL + 1)})
+    form = client.post("/v1/captions", data={"image_id": "1" * (MAX_OTHER_BODY + 1)})
     assert "too large; the limit is 1,048,576 bytes" in problem(form, 413)
-    upload = client.post("/v1/captions", files={"image": ("x.png", picture() + b"0" * SMALL)})
+    upload = client.post("/v1/captions", files={"image": ("x.png", picture() + b"0" * MAX_OTHER_BODY)})
     assert upload.status_code == 200
 
 
 def test_uploads_have_room_together(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """More are asked to come back; what was held is given back, and what is small needs no room."""
-    monkeypatch.setattr("api.server.gate.body_limits.UPLOADS", 1)
-    client = serve(upload_bytes=3 * SMALL)
+    monkeypatch.setattr("api.server.gate.body_limits.MAX_LARGE_UPLOADS", 1)
+    client = serve(upload_bytes=3 * MAX_OTHER_BODY)
     asked: list[int] = []
     find = SearchEngine.find_captions
 
@@ -236,7 +236,7 @@ def test_uploads_have_room_together(serve: Serve, monkeypatch: pytest.MonkeyPatc
                 asked.append(answer.status_code)
         return find(*arguments, **options)
 
-    large = picture() + b"0" * (5 * SMALL // 2)
+    large = picture() + b"0" * (5 * MAX_OTHER_BODY // 2)
     monkeypatch.setattr(SearchEngine, "find_captions", meanwhile)
     assert client.post("/v1/captions", files={"image": ("x.png", large)}).status_code == 200
     assert asked == [0, 503, 200]

@@ -105,7 +105,7 @@ def test_every_documented_status_occurs(client: TestClient, document: Document) 
             response = provoke(client, status, method, path, form=form)
             assert response.status_code == status, (method, path, response.text)
         with pytest.MonkeyPatch.context() as full:
-            full.setattr(service.work, "_most", 0)
+            full.setattr(service.work, "_capacity", 0)
             assert provoke(client, 503, method, path, form=form).status_code == 503
 
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.errors import SettingsError
-from api.server.gate.client_address import client_of
+from api.server.gate.client_address import client_address
 from api.server.gate.keys import FILE, Access, KeyStore
 from api.server.gate.rates import Rates
 from api.server.settings import read_settings
@@ -289,7 +289,7 @@ def test_whose_request_it_is(peer: str, forwarded: str | None, client: str) -> N
     """An IPv6 subscriber has many addresses, and is one client."""
     headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
     scope = {"type": "http", "client": (peer, 1) if peer else None, "headers": headers}
-    assert client_of(scope, (ipaddress.ip_network("10.0.0.1"),)) == client
+    assert client_address(scope, (ipaddress.ip_network("10.0.0.1"),)) == client
 
 
 def test_the_window_moves() -> None:
@@ -314,7 +314,7 @@ def test_the_window_moves() -> None:
 
 def test_clients_that_went_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Strangers by the thousand do not fill the memory; who asked in this minute is known."""
-    monkeypatch.setattr("api.server.gate.rates.MANY", 10)
+    monkeypatch.setattr("api.server.gate.rates.EVICTION_THRESHOLD", 10)
     now = [0.0]
     rates = Rates(5, lambda: now[0])
     for number in range(9):

@@ -76,7 +76,7 @@ def test_an_image_that_is_removed_between_pages_is_left_out(
 
 def test_pages_end_after_a_thousand_hits(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here after three."""
-    monkeypatch.setattr("api.server.routes.search.DEEPEST", 3)
+    monkeypatch.setattr("api.server.routes.search.MAX_HITS", 3)
     assert len(hits(client, {"text": "red", "k": 2})) == 3
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from api.server.work.answer_cache import AGAIN_SECONDS, WAITERS, AnswerCache
+from api.server.work.answer_cache import MAX_WAITING, RETRY_SECONDS, AnswerCache
 from api.server.work.worker_pool import BusyError
 
 LONG = 10.0
@@ -62,8 +62,8 @@ class Finder:
 
 def test_a_second_request_waits_a_little_for_the_answer_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """It finds nothing itself."""
-    monkeypatch.setattr("api.server.work.answer_cache.PATIENCE", LONG)
-    kept = AnswerCache[int](1, alone=True)
+    monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", LONG)
+    kept = AnswerCache[int](1, exclusive=True)
     first = Finder(kept)
     with ThreadPoolExecutor() as pool:
         second = pool.submit(kept.get, "a", 1, lambda: pytest.fail("found twice"))
@@ -74,35 +74,35 @@ def test_a_second_request_waits_a_little_for_the_answer_of_the_first(monkeypatch
 
 def test_a_second_request_is_asked_to_come_back_when_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until the first has found it."""
-    monkeypatch.setattr("api.server.work.answer_cache.PATIENCE", 0.05)
-    kept = AnswerCache[int](1, alone=True)
+    monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", 0.05)
+    kept = AnswerCache[int](1, exclusive=True)
     first = Finder(kept)
     with pytest.raises(BusyError, match=r"Another request is computing this answer\. Retry in 10 s\.") as told:
         kept.get("a", 1, lambda: 2)
-    assert told.value.seconds == AGAIN_SECONDS
+    assert told.value.seconds == RETRY_SECONDS
     first.end()
     assert kept.get("a", 1, lambda: 2) == 1
 
 
 def test_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others are asked to come back at once, for searches need the threads."""
-    monkeypatch.setattr("api.server.work.answer_cache.PATIENCE", LONG)
-    kept = AnswerCache[int](1, alone=True)
+    monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", LONG)
+    kept = AnswerCache[int](1, exclusive=True)
     first = Finder(kept)
     with ThreadPoolExecutor() as pool:
-        waiting = [pool.submit(kept.get, "a", 1, lambda: 2) for _ in range(WAITERS)]
+        waiting = [pool.submit(kept.get, "a", 1, lambda: 2) for _ in range(MAX_WAITING)]
         until = time.monotonic() + LONG
         while kept._waiters._value and time.monotonic() < until:
             time.sleep(0.01)
         with pytest.raises(BusyError):
             kept.get("a", 1, lambda: 2)
         first.end()
-        assert [each.result(LONG) for each in waiting] == [1] * WAITERS
+        assert [each.result(LONG) for each in waiting] == [1] * MAX_WAITING
 
 
 def test_one_that_fails_leaves_the_way_free() -> None:
     """The next one finds."""
-    kept = AnswerCache[int](1, alone=True)
+    kept = AnswerCache[int](1, exclusive=True)
     with pytest.raises(ZeroDivisionError):
         kept.get("a", 2, lambda: 1 // 0)
     assert kept.get("a", 2, lambda: 3) == 3

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from api.server import Settings, create_app
-from api.server.work.jobs import REMEMBERED, Job, JobProgress, Jobs
+from api.server.work.jobs import MAX_JOBS, Job, JobProgress, Jobs
 from encoders.features import ImageFeatures, Pixels
 from indexer import Catalog
 from indexer.catalog.contents import count_items
@@ -303,13 +303,13 @@ def test_jobs_that_are_not_there_are_not_found(serve: Client) -> None:
 
 def test_the_last_hundred_jobs_are_remembered(serve: Client, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The latest first."""
-    monkeypatch.setattr("api.server.work.jobs.REMEMBERED", 3)
+    monkeypatch.setattr("api.server.work.jobs.MAX_JOBS", 3)
     client = serve(folder)
     made = []
     for _ in range(5):
         made.append(started(client))
         ended(client, made[-1])
-    assert REMEMBERED == 100
+    assert MAX_JOBS == 100
     assert [f"/v1/jobs/{job['id']}" for job in client.get("/v1/jobs").json()] == made[:1:-1]
     problem(client.get(made[0]), 404)
 

@@ -65,7 +65,7 @@ def test_what_cannot_be_loaded_is_tried_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The reason is in the log; a client learns no path."""
-    monkeypatch.setattr("api.server.work.readiness.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("api.server.work.readiness.RETRY_SECONDS", 0.0)
     failed, go_on = threading.Event(), threading.Event()
     faults = [error("/home/me/model is broken")]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.server.work.roots import Root, place, roots_of, without_paths
+from api.server.work.roots import Root, locate, redact_paths, roots_of
 
 ROOTS = [Root.at(Path(path)) for path in ("/srv/photos", "/srv/photos/old", "/srv/caf\udce9")]
 
@@ -32,7 +32,7 @@ def test_an_id_follows_from_the_path_alone() -> None:
 )
 def test_a_file_is_told_from_its_nearest_root(path: str, root: int | None, rest: str) -> None:
     """What lies in none by its name alone."""
-    assert place(path, ROOTS) == (None if root is None else ROOTS[root].id, rest)
+    assert locate(path, ROOTS) == (None if root is None else ROOTS[root].id, rest)
 
 
 def test_messages_lose_their_paths() -> None:
@@ -45,10 +45,10 @@ def test_messages_lose_their_paths() -> None:
         ("no such file or folder: /srv/photos/old", "no such file or folder: old"),
         ("no image files in /srv/photos, /srv/photos/old", "no image files in photos, old"),
     ):
-        assert without_paths(said, index, ROOTS) == told
+        assert redact_paths(said, index, ROOTS) == told
 
 
 def test_a_root_that_is_everything_is_no_name_to_replace() -> None:
     """Every path begins with it."""
-    assert without_paths("/a/b.jpg: bad", Path("/index"), [Root.at(Path("/"))]) == "/a/b.jpg: bad"
-    assert place("/a/b.jpg", [Root.at(Path("/"))])[1] == "a/b.jpg"
+    assert redact_paths("/a/b.jpg: bad", Path("/index"), [Root.at(Path("/"))]) == "/a/b.jpg: bad"
+    assert locate("/a/b.jpg", [Root.at(Path("/"))])[1] == "a/b.jpg"
