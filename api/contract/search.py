@@ -106,9 +106,8 @@ class NextPageRequest(Body):
 
 
 def _request_tag(value: object) -> str:
-    return (
-        NEXT_TAG if isinstance(value, NextPageRequest) or (isinstance(value, dict) and "cursor" in value) else FIRST_TAG
-    )
+    is_next = isinstance(value, NextPageRequest) or (isinstance(value, dict) and "cursor" in value)
+    return NEXT_TAG if is_next else FIRST_TAG
 
 
 FIRST_TAG, NEXT_TAG = "(search)", "(next page)"

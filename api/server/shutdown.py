@@ -6,8 +6,10 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
@@ -20,6 +22,11 @@ logger = logging.getLogger("crosslook")
 def exit_status(number: int) -> int:
     """The exit status after a signal: 0 for SIGTERM, the regular way to stop a server, else 128 plus its number."""
     return 0 if number == signal.SIGTERM else 128 + number
+
+
+def exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
+    """Exit by an exception, so that context managers close the engine; the default handler would kill the process."""
+    sys.exit(exit_status(number))
 
 
 class Server(uvicorn.Server):
