@@ -81,7 +81,7 @@ def serve(
 
     settings = read_settings({name: flags[name] for name in Settings.model_fields}, config=config)
     for name in unknown_names():
-        message(f"{name} is no setting and is ignored; docs/SERVING.md lists them", style="yellow")
+        message(f"{name} is not a setting and is ignored; docs/SERVING.md lists the settings", style="yellow")
     _check_keys(settings, index)
     for folder in settings.roots:
         if not folder.is_dir():
@@ -149,7 +149,7 @@ def _check_keys(settings: Settings, index: Path) -> None:
     """
     from ..server.gate.keys import KeyStore  # noqa: PLC0415  as above
 
-    if settings.asks_keys and not KeyStore(index).all():
+    if settings.needs_keys and not KeyStore(index).all():
         reason = "require_keys is set" if settings.local else f"other machines can reach {settings.host}"
         raise SettingsError(
             f"{reason}, and there is no API key yet; make one with: crosslook keys add NAME --index {index}"

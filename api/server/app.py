@@ -66,7 +66,7 @@ def create_app(
         prepare: loads what the first request needs; called in a thread at startup. The application is ready once it has
             returned.
     """
-    dependencies = [Depends(content_type), Depends(parameters), *([Depends(BEARER)] if settings.asks_keys else [])]
+    dependencies = [Depends(content_type), Depends(parameters), *([Depends(BEARER)] if settings.needs_keys else [])]
     app = FastAPI(
         title="crosslook",
         description=__doc__,

@@ -75,7 +75,7 @@ class Guard:
             KeysError: the key file is damaged or cannot be read.
         """
         self._bodies.check(headers)
-        path, needs_key = scope["path"], self.settings.asks_keys
+        path, needs_key = scope["path"], self.settings.needs_keys
         if not needs_key:
             self._check_origin(scope, headers)
         if path in PROBES or is_page(path):

@@ -153,7 +153,7 @@ def test_interrupting_ends_at_a_commit(run: Run, paint: Paint, tmp_path: Path, m
     assert done.status == 1
     assert done.json["stopped"] is True
     assert done.json["added"] == 4
-    assert "goes on from here" in done.err
+    assert "repeat the command to continue" in done.err
     assert signal.getsignal(signal.SIGINT) == before
     rest = run("index", tmp_path / "pictures", "--json").json
     assert (rest["added"], rest["unchanged"]) == (5, 4)

@@ -65,7 +65,7 @@ def test_a_model_is_added_compared_switched_to_and_removed(ready: Run, folder: P
     ready("models", "switch", "fake")
     removed = ready("models", "remove", "other", "--vacuum")
     assert "other removed: 5 images, about " in removed.err
-    assert "given back" in removed.err
+    assert "freed" in removed.err
     assert len(ready("models", "list", "--json").json["models"]) == 1
 
 
@@ -127,7 +127,7 @@ def test_interrupting_ends_at_a_commit(ready: Run, other: FakeEncoder, monkeypat
     done = ready("models", "add", other.directory, "--batch-size", "2", "--json")
     assert done.status == 1
     assert (done.json["stopped"], done.json["images_added"]) == (True, 2)
-    assert "goes on from here" in done.err
+    assert "repeat the command to continue" in done.err
     assert ready("models", "add", other.directory, "--json").json["images_added"] == 3
 
 
