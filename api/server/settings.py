@@ -4,7 +4,7 @@ A flag overrides `CROSSLOOK_NAME` in the environment, which overrides `name` in 
 `CROSSLOOK_CONFIG`. `Settings` declares name, type, default and description once; the rest is derived from it.
 
 pydantic-settings is not used: it merges its sources before validation, so an error cannot name the source of a value;
-it reads `os.environ` even in `Settings()`, ignores a missing file, and cannot tell an empty list from an unset one. Each
+it reads `os.environ` in `Settings()` too, ignores a missing file, and cannot tell an empty list from an unset one. Each
 would need a subclass longer than the two functions at the end.
 """
 
