@@ -144,7 +144,7 @@ def test_typing_asks_both_ways_again(compared: Page) -> None:
     expect(compared).to_have_url(re.compile(r"view=compare"))
     expect(compared).to_have_url(re.compile(r"q=a(\+|%20)cup(\+|%20)of(\+|%20)coffee"))
     expect(compared.locator("#compare")).not_to_have_attribute("aria-busy", "true")
-    expect(compared.get_by_text("Searching both ways")).to_be_hidden()
+    expect(compared.get_by_text("Searching …")).to_be_hidden()
     assert ids(hits(compared, "Right")) != before
     compared.reload()
     expect(compared.get_by_role("heading", name="Compare: “a cup of coffee”")).to_be_visible()
