@@ -134,7 +134,7 @@ export function grid(host, { link, open, more, scrolled, say }) {
     });
     image.addEventListener("error", () => {
       failures += 1;
-      if (!image.hasAttribute("src") && !api.keyed()) return;
+      if (!image.hasAttribute("src") && !api.hasKey()) return;
       if (failures > MAX_RETRIES) tile.classList.add("gone");
       else
         setTimeout(

@@ -111,7 +111,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   }
 
   function preload(neighbour) {
-    if (!api.keyed()) new Image().src = api.thumbnailAddress(neighbour, THUMBNAIL);
+    if (!api.hasKey()) new Image().src = api.thumbnailAddress(neighbour, THUMBNAIL);
   }
 
   /** Shows the file itself if the thumbnail has too few pixels for the screen. */
@@ -254,7 +254,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       icon("open"),
       "Open the file",
     );
-    if (api.keyed()) original.addEventListener("click", openWithKey);
+    if (api.hasKey()) original.addEventListener("click", openWithKey);
     actions.replaceChildren(more, original);
   }
 

@@ -189,7 +189,7 @@ def test_jobs_and_an_empty_index_have_no_violations(visits: Visits, quick: Quick
 def test_the_question_for_a_key_has_no_violations(visits: Visits, keyed: Keyed, theme: str) -> None:
     """axe-core finds no fault with the dialog that asks for a key."""
     visit = visits(keyed.url, color_scheme=theme)
-    expect(visit.page.get_by_role("dialog", name="This server asks for a key")).to_be_visible()
+    expect(visit.page.get_by_role("dialog", name="This server requires an API key")).to_be_visible()
     assert violations(visit) == []
 
 

@@ -231,7 +231,7 @@ def test_filters_that_leave_nothing_can_be_taken_away(visits: Visits, url: str) 
 def test_a_server_with_keys_is_used_with_one(visits: Visits, keyed: Keyed) -> None:
     """The page asks for it, refuses a wrong one, keeps it for the tab, and shows pictures, captions and heat maps."""
     page = visits(keyed.url).page
-    dialog = page.get_by_role("dialog", name="This server asks for a key")
+    dialog = page.get_by_role("dialog", name="This server requires an API key")
     dialog.get_by_label("API key").fill("not a key")
     page.keyboard.press("Enter")
     expect(dialog.get_by_text("not valid")).to_be_visible()
@@ -253,7 +253,7 @@ def test_a_server_with_keys_is_used_with_one(visits: Visits, keyed: Keyed) -> No
 def test_a_key_that_nobody_gives_is_not_asked_for_again_at_once(visits: Visits, keyed: Keyed) -> None:
     """Closing the question leads to a state with a button, which asks again."""
     page = visits(keyed.url).page
-    dialog = page.get_by_role("dialog", name="This server asks for a key")
+    dialog = page.get_by_role("dialog", name="This server requires an API key")
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
