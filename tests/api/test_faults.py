@@ -1,4 +1,4 @@
-"""What a user is told when the index is damaged, in use, or cannot be written."""
+"""Errors for an index that is damaged or in use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_damaged_catalog_is_one_sentence(run: Run, indexed: Catalog, folder: P
 
 
 def test_an_index_in_use_is_one_sentence(run: Run, indexed: Catalog, folder: Path) -> None:
-    """What would change it is refused; what reads it goes on."""
+    """Commands that change an index in use are refused; commands that read it work."""
     with indexing_lock(indexed.directory):
         for command in (("index", folder), ("rebuild",)):
             done = run(*command, "--index", indexed.directory)

@@ -1,4 +1,4 @@
-"""What is no HTTP request at all."""
+"""Input that is not an HTTP request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.api.server.conftest import Raw, status_of
     ],
 )
 def test_what_cannot_be_read_is_answered_with_a_problem_document(raw: Raw, sent: bytes) -> None:
-    """Status 400, with the headers of every answer, and the connection is closed."""
+    """It gets status 400 with the security headers, and the connection is closed."""
     answer = raw(sent)
     head, _, body = answer.partition(b"\r\n\r\n")
     assert status_of(answer) == 400
