@@ -1,4 +1,4 @@
-"""Images over HTTP: browsing, what is known, files, thumbnails."""
+"""Images over HTTP: listing, metadata, files, thumbnails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def red(client: TestClient) -> int:
 
 
 def described(engine: SearchEngine, values: str, image_id: int) -> None:
-    """Give an image other facts."""
+    """Change columns of an image."""
     with sqlite3.connect(engine.catalog.directory / "catalog.db") as connection:
         connection.execute(f"UPDATE image SET {values} WHERE id = ?", (image_id,))  # noqa: S608  a test's own words
 
@@ -34,7 +34,7 @@ def described(engine: SearchEngine, values: str, image_id: int) -> None:
 
 
 def test_pages_joined_are_all_images_newest_first(client: TestClient, engine: SearchEngine) -> None:
-    """A cursor holds filters and page size."""
+    """Pages joined are all images, newest first; the cursor holds filters and page size."""
     for image_id, date in ((4, "2020-01-01T00:00:00"), (2, "2021-01-01T00:00:00")):
         described(engine, f"taken_at = '{date}'", image_id)
     query: dict[str, Any] = {"k": 2, "where": ["width < 100", "format = png"]}
@@ -53,7 +53,7 @@ def test_pages_joined_are_all_images_newest_first(client: TestClient, engine: Se
 
 
 def test_a_browsing_cursor_comes_alone_and_unchanged(client: TestClient) -> None:
-    """Or it is a problem that says what to do."""
+    """A changed cursor, or one with other parameters, is refused."""
     cursor = client.get("/v1/images", params={"k": 2}).json()["next_cursor"]
     for beside in ({"k": "2"}, {"where": "width > 1"}):
         assert "alone" in problem(client.get("/v1/images", params={"cursor": cursor} | beside), 422)
@@ -66,7 +66,7 @@ def test_a_browsing_cursor_comes_alone_and_unchanged(client: TestClient) -> None
 
 
 def test_what_is_removed_between_pages_shifts_nothing(client: TestClient, engine: SearchEngine, folder: Path) -> None:
-    """Not even where the last image of the page is gone."""
+    """Removing images between pages, even the last one shown, skips and repeats none."""
     document = client.get("/v1/images", params={"k": 2}).json()
     engine.image_path(document["images"][-1]["id"]).unlink()
     index_paths(engine.catalog, FakeEncoder(), [folder], prune=True)
@@ -78,7 +78,7 @@ def test_what_is_removed_between_pages_shifts_nothing(client: TestClient, engine
 
 
 def test_all_that_is_known_is_told(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
-    """Camera, place on earth, every file of it, and which are there now."""
+    """The document has camera, coordinates, and all files with whether they exist."""
     described(engine, "camera = 'Canon EOS 5D', latitude = 48.1, longitude = -11.5", red)
     (folder / "also.png").write_bytes((folder / "red.png").read_bytes())
     index_paths(engine.catalog, FakeEncoder(), [folder])
@@ -102,7 +102,7 @@ def test_all_that_is_known_is_told(client: TestClient, engine: SearchEngine, fol
 
 
 def test_a_file_that_a_client_has_is_not_sent_again(client: TestClient, engine: SearchEngine, red: int) -> None:
-    """By the hash of its content; another tag gets the file."""
+    """A matching ETag gets 304, another one the file."""
     first = client.get(f"/v1/images/{red}/file")
     tag = first.headers["etag"]
     assert tag.strip('"') in content_hashes(engine.catalog)
@@ -113,7 +113,7 @@ def test_a_file_that_a_client_has_is_not_sent_again(client: TestClient, engine: 
 
 
 def test_ranges_of_a_file_are_sent(client: TestClient, red: int) -> None:
-    """One outside the file is a problem, one that makes no sense is passed over, and none is of another version."""
+    """Unsatisfiable ranges get 416, malformed ones are ignored, and If-Range is respected."""
     address = f"/v1/images/{red}/file"
     whole = client.get(address)
     part = client.get(address, headers={"range": "bytes=2-5"})
@@ -128,7 +128,7 @@ def test_ranges_of_a_file_are_sent(client: TestClient, red: int) -> None:
 
 
 def test_a_changed_file_has_no_tag_of_the_old_one(client: TestClient, folder: Path, red: int) -> None:
-    """Nor is it served where it is no such picture by now."""
+    """A changed file is served without the old ETag."""
     tag = client.get(f"/v1/images/{red}/file").headers["etag"]
     Image.new("RGB", (20, 10)).save(folder / "red.png")
     response = client.get(f"/v1/images/{red}/file", headers={"if-none-match": tag})
@@ -139,7 +139,7 @@ def test_a_changed_file_has_no_tag_of_the_old_one(client: TestClient, folder: Pa
 
 
 def test_a_file_is_called_what_it_holds(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
-    """Not what its name says: a picture named .svg would be a page that runs scripts."""
+    """The media type follows the format, not the name: a PNG named .svg is a PNG."""
     (folder / "red.png").rename(folder / "red.jpg")
     index_paths(engine.catalog, FakeEncoder(), [folder])
     assert client.get(f"/v1/images/{red}/file").headers["content-type"] == "image/png"
@@ -148,7 +148,7 @@ def test_a_file_is_called_what_it_holds(client: TestClient, engine: SearchEngine
 def test_a_file_that_may_not_be_read_is_not_found(
     client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or is no plain file any more."""
+    """An unreadable file gets 404."""
     monkeypatch.setattr("api.server.routes.images.os.access", lambda *_: False)
     assert f"image {red} is gone" in problem(client.get(f"/v1/images/{red}/file"), 404)
 
@@ -157,7 +157,7 @@ def test_a_file_that_may_not_be_read_is_not_found(
 
 
 def test_a_thumbnail_is_sent_once_and_may_be_kept(client: TestClient, red: int, tmp_path: Path) -> None:
-    """By this client alone, which asks whether it is still so: the id means another picture in another index."""
+    """Thumbnails are cached privately and revalidated, because another index has other images under these ids."""
     address = f"/v1/images/{red}/thumbnail"
     response = client.get(address, params={"size": 128})
     assert response.headers["content-type"] == "image/webp"
@@ -173,12 +173,12 @@ def test_a_thumbnail_is_sent_once_and_may_be_kept(client: TestClient, red: int, 
 
 @pytest.mark.parametrize("size", ["0", "127", "2048", "-128", "x", "128.5", "1e3", ""])
 def test_only_four_sizes_are_made(client: TestClient, red: int, size: str) -> None:
-    """Others would fill the cache."""
+    """Other sizes are refused, because they would fill the cache."""
     assert "query.size" in problem(client.get(f"/v1/images/{red}/thumbnail", params={"size": size}), 422)
 
 
 def test_a_picture_that_cannot_be_read_any_more_is_a_problem(client: TestClient, folder: Path, red: int) -> None:
-    """Changed to nonsense, gone, never there; even where a thumbnail is kept or the client has one."""
+    """Unreadable, deleted and unknown pictures are errors, even with a cached thumbnail or a matching ETag."""
     address = f"/v1/images/{red}/thumbnail"
     tag = client.get(address).headers["etag"]
     (folder / "red.png").write_bytes(b"no picture")
@@ -193,7 +193,7 @@ def test_a_picture_that_cannot_be_read_any_more_is_a_problem(client: TestClient,
 
 
 def test_a_changed_picture_is_shown_as_it_is_now(client: TestClient, folder: Path, red: int) -> None:
-    """But may not be kept under the name of the old one."""
+    """A changed picture gets a new thumbnail, without the old ETag."""
     tag = client.get(f"/v1/images/{red}/thumbnail").headers["etag"]
     Image.new("RGB", (20, 10)).save(folder / "red.png")
     response = client.get(f"/v1/images/{red}/thumbnail", headers={"if-none-match": tag})
@@ -204,7 +204,7 @@ def test_a_changed_picture_is_shown_as_it_is_now(client: TestClient, folder: Pat
 
 
 def test_nobody_reads_a_file_to_tell_of_it(client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HEAD has the headers of GET; the file may be large."""
+    """HEAD has the headers of GET without reading the file."""
     address = f"/v1/images/{red}/file"
     whole = client.get(address)
 

@@ -1,4 +1,4 @@
-"""Slow answers that are kept."""
+"""The cache of slow answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONG = 10.0
 
 
 def test_an_answer_is_kept_while_the_state_is_the_same() -> None:
-    """And found anew after it changed."""
+    """An answer is computed again when the state has changed."""
     kept = AnswerCache[int](2)
     found: list[int] = []
 
@@ -27,7 +27,7 @@ def test_an_answer_is_kept_while_the_state_is_the_same() -> None:
 
 
 def test_only_the_last_few_are_kept() -> None:
-    """By when they were found."""
+    """The oldest answer is evicted."""
     kept, found = AnswerCache[str](2), []
 
     def find(what: str) -> str:
@@ -40,7 +40,7 @@ def test_only_the_last_few_are_kept() -> None:
 
 
 class Finder:
-    """Finds an answer when it is let, in a thread of its own."""
+    """Computes an answer in a thread, blocked until `end`."""
 
     def __init__(self, kept: AnswerCache[int]) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
@@ -49,19 +49,19 @@ class Finder:
         assert self.begun.wait(LONG)
 
     def find(self) -> int:
-        """Say that it began, and wait."""
+        """Signal the start, and block."""
         self.begun.set()
         assert self.go_on.wait(LONG)
         return 1
 
     def end(self) -> None:
-        """Let it find."""
+        """Release it, and wait."""
         self.go_on.set()
         self.thread.join(LONG)
 
 
 def test_a_second_request_waits_a_little_for_the_answer_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It finds nothing itself."""
+    """The second request returns the first one's answer."""
     monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", LONG)
     kept = AnswerCache[int](1, exclusive=True)
     first = Finder(kept)
@@ -73,7 +73,7 @@ def test_a_second_request_waits_a_little_for_the_answer_of_the_first(monkeypatch
 
 
 def test_a_second_request_is_asked_to_come_back_when_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until the first has found it."""
+    """After the wait it is refused with Retry-After; once computed, the answer is cached."""
     monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", 0.05)
     kept = AnswerCache[int](1, exclusive=True)
     first = Finder(kept)
@@ -85,7 +85,7 @@ def test_a_second_request_is_asked_to_come_back_when_that_takes_long(monkeypatch
 
 
 def test_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others are asked to come back at once, for searches need the threads."""
+    """Further requests are refused at once, to leave threads for searches."""
     monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", LONG)
     kept = AnswerCache[int](1, exclusive=True)
     first = Finder(kept)
@@ -101,7 +101,7 @@ def test_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_that_fails_leaves_the_way_free() -> None:
-    """The next one finds."""
+    """After a failed computation the next one can start."""
     kept = AnswerCache[int](1, exclusive=True)
     with pytest.raises(ZeroDivisionError):
         kept.get("a", 2, lambda: 1 // 0)
@@ -109,6 +109,6 @@ def test_one_that_fails_leaves_the_way_free() -> None:
 
 
 def test_answers_that_are_not_found_alone_never_wait() -> None:
-    """One may be found while another is."""
+    """Without `exclusive`, answers are computed in parallel."""
     kept = AnswerCache[int](2)
     assert kept.get("a", 1, lambda: kept.get("b", 1, lambda: 2) + 1) == 3

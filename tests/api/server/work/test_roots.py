@@ -1,4 +1,4 @@
-"""What clients learn of folders."""
+"""Root ids, and paths in messages to clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOTS = [Root.at(Path(path)) for path in ("/srv/photos", "/srv/photos/old", "/sr
 
 
 def test_an_id_follows_from_the_path_alone() -> None:
-    """Two folders of one name have two; order and neighbours do not matter."""
+    """Folders of the same name have different ids, which do not depend on order or on other roots."""
     both = roots_of([Path("/a/photos"), Path("/b/photos")])
     assert len(both) == 2
     assert {root.name for root in both.values()} == {"photos"}
@@ -31,12 +31,12 @@ def test_an_id_follows_from_the_path_alone() -> None:
     ],
 )
 def test_a_file_is_told_from_its_nearest_root(path: str, root: int | None, rest: str) -> None:
-    """What lies in none by its name alone."""
+    """A file is located in its innermost root; outside all roots it has only its name."""
     assert locate(path, ROOTS) == (None if root is None else ROOTS[root].id, rest)
 
 
 def test_messages_lose_their_paths() -> None:
-    """And still read well."""
+    """Paths are replaced by names, and the messages remain readable."""
     index = Path("/var/lib/crosslook")
     for said, told in (
         ("/var/lib/crosslook is being indexed by process 7", "the index is being indexed by process 7"),
@@ -49,6 +49,6 @@ def test_messages_lose_their_paths() -> None:
 
 
 def test_a_root_that_is_everything_is_no_name_to_replace() -> None:
-    """Every path begins with it."""
+    """The root `/` has no name, so messages keep their paths."""
     assert redact_paths("/a/b.jpg: bad", Path("/index"), [Root.at(Path("/"))]) == "/a/b.jpg: bad"
     assert locate("/a/b.jpg", [Root.at(Path("/"))])[1] == "a/b.jpg"
