@@ -41,7 +41,7 @@ def test_searches(asked: Client, folder: Path) -> None:
     assert hits[0].image_id not in {hit.image_id for hit in asked.similar(hits[0].image_id).hits}
 
 
-def test_an_image_and_all_about_it(asked: Client, folder: Path) -> None:
+def test_images(asked: Client, folder: Path) -> None:
     """The client returns an image's document, file, thumbnail, captions and heat map."""
     number = asked.search("red", k=1).hits[0].image_id
     assert asked.image(number).name == "red.png"
@@ -99,7 +99,7 @@ def test_a_busy_server_is_asked_again(asked: Client, monkeypatch: pytest.MonkeyP
     assert waited == [1.0]
 
 
-def test_something_else_at_that_address_is_told() -> None:
+def test_another_server_at_the_address_is_an_error() -> None:
     """A response that is not crosslook's raises ApiError."""
     answers: dict[str, int] = {}
 
@@ -115,7 +115,7 @@ def test_something_else_at_that_address_is_told() -> None:
             asked.stats()
 
 
-def test_a_server_that_cannot_be_reached_is_told() -> None:
+def test_an_unreachable_server_is_an_error() -> None:
     """A refused connection or a timeout raises UnreachableError with the address."""
     silent = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -127,7 +127,7 @@ def test_a_server_that_cannot_be_reached_is_told() -> None:
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("0", 0.0), ("86400", 60.0), ("soon", 1.0), ("\u00b2", 1.0)])
-def test_nobody_is_made_to_wait_for_ever(said: str, seconds: float) -> None:
+def test_the_wait_before_a_retry_is_limited(said: str, seconds: float) -> None:
     """The wait is limited, whatever `Retry-After` says."""
     assert _seconds({"retry-after": said}) == seconds
 

@@ -55,7 +55,7 @@ def compose() -> dict[str, Any]:
     return document
 
 
-def test_what_is_copied_is_there_and_reaches_the_builder() -> None:
+def test_copied_files_exist_and_are_not_ignored() -> None:
     """The ignore file admits exactly what the Dockerfile copies."""
     ignore = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
     assert "*" in ignore
@@ -64,7 +64,7 @@ def test_what_is_copied_is_there_and_reaches_the_builder() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_copied_installs_to_a_program_that_has_all_it_needs(tmp_path: Path) -> None:
+def test_the_copied_files_install_to_a_working_program(tmp_path: Path) -> None:
     """The copied files alone install to a working program, with this environment's libraries."""
     source, target = tmp_path / "src", tmp_path / "site"
     source.mkdir()
@@ -89,7 +89,7 @@ def test_what_is_copied_installs_to_a_program_that_has_all_it_needs(tmp_path: Pa
     assert json.loads(done.stdout)["model"]["sound"] is True
 
 
-def test_the_image_runs_as_nobody_in_particular_and_is_asked_whether_it_is_ready() -> None:
+def test_the_image_has_a_numeric_user_and_a_health_check() -> None:
     """The user is numeric, so that orchestrators see it is not root; the health check needs no curl."""
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", one("USER"))
     check = one("HEALTHCHECK")
@@ -112,7 +112,7 @@ def test_the_image_has_a_variant_with_and_one_without_cuda() -> None:
         assert (done.returncode == 0) == (variant != "tpu")
 
 
-def test_the_image_s_environment_is_settings_that_there_are() -> None:
+def test_the_environment_of_the_image_consists_of_settings() -> None:
     """All variables are settings: it listens on all addresses, and `/pictures` may be indexed."""
     settings = read_settings({}, environment=environment())
     assert (settings.host, settings.port, settings.roots) == ("0.0.0.0", 8000, [Path("/pictures")])  # noqa: S104  so it is
@@ -120,7 +120,7 @@ def test_the_image_s_environment_is_settings_that_there_are() -> None:
     assert {name for name in environment() if name.startswith(PREFIX)} <= known
 
 
-def test_the_compose_file_names_what_the_dockerfile_has() -> None:
+def test_the_compose_file_matches_the_dockerfile() -> None:
     """The compose file matches the Dockerfile; pictures are read-only, and the stop timeout exceeds the server's."""
     service = compose()["services"]["crosslook"]
     assert (DEPLOY / service["build"]["context"]).resolve() == ROOT
@@ -136,7 +136,7 @@ def test_the_compose_file_names_what_the_dockerfile_has() -> None:
     assert int(service["stop_grace_period"].removesuffix("s")) > Settings().shutdown_seconds
 
 
-def test_commands_in_the_files_heads_name_files_that_are_there() -> None:
+def test_commands_in_header_comments_name_existing_files() -> None:
     """The commands in the files' header comments name existing files."""
     for file in ("Dockerfile", "compose.yaml", "crosslook.service"):
         for name in re.findall(r"deploy/[\w.]+", (DEPLOY / file).read_text()):

@@ -30,7 +30,7 @@ def unit(tmp_path: Path) -> Path:
 
 
 @needs_systemd
-def test_systemd_takes_the_unit(unit: Path) -> None:
+def test_the_unit_is_valid(unit: Path) -> None:
     """`systemd-analyze verify` prints nothing."""
     command = ["systemd-analyze", "verify", "--man=no", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -38,7 +38,7 @@ def test_systemd_takes_the_unit(unit: Path) -> None:
 
 
 @needs_systemd
-def test_systemd_calls_the_unit_well_protected(unit: Path) -> None:
+def test_the_unit_is_sandboxed(unit: Path) -> None:
     """`systemd-analyze security` rates the exposure at most 2.0 of 10."""
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -23,7 +23,7 @@ from tests.conftest import Paint
 ROOT = Path(__file__).parents[3]
 
 
-def test_without_a_path_all_known_folders_are_brought_up_to_date(run: Run, folder: Path, paint: Paint) -> None:
+def test_without_a_path_all_indexed_folders_are_updated(run: Run, folder: Path, paint: Paint) -> None:
     """As in a cron job: status 0 without output, or the JSON report; an index without folders says what to do."""
     assert run("index", folder, paint("../more/x.png", "yellow").parent).status == 0
     paint("new.png", "yellow", seed=9)
@@ -39,7 +39,7 @@ def test_without_a_path_all_known_folders_are_brought_up_to_date(run: Run, folde
     assert "knows no folders yet; name one: crosslook index FOLDER" in nothing.err
 
 
-def test_a_folder_that_is_away_is_told_and_can_be_forgotten(run: Run, folder: Path) -> None:
+def test_a_missing_folder_is_reported_and_can_be_forgotten(run: Run, folder: Path) -> None:
     """Its images are hidden, not deleted; the message names the folder and the command that removes it."""
     run("index", folder)
     assert run("stats", "--json").json["roots"] == [str(folder)]

@@ -38,7 +38,7 @@ def one_sentence(text: str) -> bool:
 # --- help ---
 
 
-def test_every_command_of_the_design_is_there_and_explains_itself(run: Run) -> None:
+def test_every_command_has_help(run: Run) -> None:
     """`--help` for the program and for each command."""
     names = [
         *("index", "search", "captions", "similar", "duplicates", "explain", "train", "evaluate", "serve"),
@@ -78,7 +78,7 @@ def test_help_names_the_model_that_is_used_by_default(run: Run) -> None:
         ("train", "data", "--out", "x", "--init", "base", "--keep", "1"),
     ],
 )
-def test_bad_usage_is_status_two(run: Run, arguments: tuple[str, ...]) -> None:
+def test_bad_usage_has_status_two(run: Run, arguments: tuple[str, ...]) -> None:
     """The error goes to stderr, nothing to stdout, and no file is created."""
     done = run(*arguments)
     assert done.status == 2
@@ -104,7 +104,7 @@ def test_index_prints_its_report_as_json(run: Run, folder: Path) -> None:
     assert (second["unchanged"], second["added"], len(second["failed"])) == (5, 0, 1)
 
 
-def test_index_tells_people_what_happened(run: Run, folder: Path) -> None:
+def test_index_prints_a_report(run: Run, folder: Path) -> None:
     """Counts go to stdout; failures with their reason and the next step go to stderr."""
     (folder / "bad.jpg").write_text("no picture")
     done = run("index", folder)
@@ -123,7 +123,7 @@ def test_index_reads_a_file_of_captions(run: Run, folder: Path) -> None:
     assert "captions.csv:3: no caption for blue.png" in done.err
 
 
-def test_the_index_is_where_it_is_asked_for(
+def test_the_index_folder_can_be_chosen(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """--index, else $CROSSLOOK_INDEX, else ./crosslook-index."""
@@ -175,7 +175,7 @@ def test_search_prints_json_and_nothing_else(ready: Run, folder: Path) -> None:
     assert {"load", "encode", "retrieve", "rerank", "total"} == set(done.json["timings_ms"])
 
 
-def test_search_shows_people_a_table(ready: Run) -> None:
+def test_search_prints_a_table(ready: Run) -> None:
     """A row has rank, bar, percentage and path; the timings go to stderr."""
     done = ready("search", "red", "-k", "3")
     lines = done.out.splitlines()
@@ -197,7 +197,7 @@ def test_paths_are_never_wrapped_or_cut_in_a_pipe(run: Run, paint: Paint) -> Non
     assert path.name in run("search", "red").out
 
 
-def test_file_names_cannot_command_the_terminal(run: Run, paint: Paint) -> None:
+def test_control_characters_in_file_names_are_replaced(run: Run, paint: Paint) -> None:
     """Control characters in a name are replaced, and rich's markup is plain text."""
     paint("evil\x1b[2J[bold]name.png")
     run("index", Path.cwd().parent / "pictures")
@@ -206,7 +206,7 @@ def test_file_names_cannot_command_the_terminal(run: Run, paint: Paint) -> None:
     assert "[bold]name.png" in out
 
 
-def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) -> None:
+def test_search_takes_a_picture_filters_and_a_minimum_probability(ready: Run, folder: Path) -> None:
     """`--image`, `--where` and `--min-probability` reach the engine."""
     with_picture = ready("search", "thing", "--image", folder / "blue.png", "--no-rerank", "--json").json
     assert with_picture["hits"][0]["path"] == str(folder / "blue.png")
@@ -216,7 +216,7 @@ def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) 
     assert "No matching images." in none.err
 
 
-def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Paint) -> None:
+def test_search_matches_keywords_and_shows_them(run: Run, paint: Paint) -> None:
     """Matched words follow the path in the table and are lists in JSON; `--no-keywords` turns them off."""
     paint("Anna/1.png", "black")
     paint("Anna/2.txt.png", "white").with_name("1.txt").write_text("Bob at sea\n")
@@ -232,7 +232,7 @@ def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Pa
     assert not any("Anna" in h["path"] for h in plain)
 
 
-def test_words_are_taken_away_on_the_command_line(ready: Run, folder: Path) -> None:
+def test_words_are_excluded_on_the_command_line(ready: Run, folder: Path) -> None:
     """Excluded words are in the text or in `--without`; a text that begins with one follows `--`."""
     for arguments in (["a thing -red"], ["a thing", "--without", "red"], ["--", "-red a thing"]):
         done = ready("search", "--json", *arguments).json
@@ -243,7 +243,7 @@ def test_words_are_taken_away_on_the_command_line(ready: Run, folder: Path) -> N
     assert one_sentence(refused.err)
 
 
-def test_a_picture_alone_is_looked_for(ready: Run, folder: Path) -> None:
+def test_search_by_picture_needs_no_text(ready: Run, folder: Path) -> None:
     """`search --image` finds what `similar` finds; a probability needs a text, and no query at all is bad usage."""
     blue = folder / "blue.png"
     alone, similar = ready("search", "--image", blue, "--json").json, ready("similar", blue, "--json").json
@@ -253,7 +253,7 @@ def test_a_picture_alone_is_looked_for(ready: Run, folder: Path) -> None:
         assert "TEXT" in refused.err
 
 
-def test_a_filter_that_does_not_parse_shows_where(ready: Run) -> None:
+def test_a_filter_error_names_the_character(ready: Run) -> None:
     """A filter error names the character, from 1, and has status 2."""
     done = ready("search", "red", "--where", "width > 10 and size > 2 pounds")
     assert (done.status, done.out) == (2, "")
@@ -295,7 +295,7 @@ def test_captions_work_where_no_cache_can_be_written(
     assert run("captions", folder / "red.png", "-k", "1", "--json").json["hits"][0]["text"] == BANK[0]
 
 
-def test_similar_leaves_the_picture_itself_out(ready: Run, folder: Path) -> None:
+def test_similar_omits_the_picture_itself(ready: Run, folder: Path) -> None:
     """The query is the image's path, and the image is not among the hits."""
     document = ready("similar", folder / "red.png", "-k", "2", "--json").json
     assert document["query"] == str(folder / "red.png")
@@ -317,7 +317,7 @@ def test_explain_writes_a_sheet(run: Run, folder: Path) -> None:
 # --- about the index ---
 
 
-def test_stats_tell_what_is_in_the_index(ready: Run, folder: Path) -> None:
+def test_stats_print_what_the_index_contains(ready: Run, folder: Path) -> None:
     """`stats` prints a table or JSON, with `--failures` also the failed files."""
     (folder / "bad.jpg").write_text("no picture")
     ready("index", folder)
@@ -332,7 +332,7 @@ def test_stats_tell_what_is_in_the_index(ready: Run, folder: Path) -> None:
     assert "bad.jpg" in people
 
 
-def test_doctor_says_what_is_sound_and_what_is_not(ready: Run) -> None:
+def test_doctor_reports_a_damaged_index(ready: Run) -> None:
     """`doctor` has status 0 if all is sound, and status 1 if the index is damaged."""
     document = ready("doctor", "--json").json
     assert document["model"]["sound"] is True
@@ -346,7 +346,7 @@ def test_doctor_says_what_is_sound_and_what_is_not(ready: Run) -> None:
     assert broken.json["index"]["state"] == "faulty"
 
 
-def test_rebuild_makes_the_vectors_anew(ready: Run) -> None:
+def test_rebuild_restores_the_vectors(ready: Run) -> None:
     """Deleted FAISS files are rebuilt from the catalog."""
     for file in Path("crosslook-index/vectors").iterdir():
         file.unlink()
@@ -393,7 +393,7 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
     assert ready("stats", "--json").json["images"] == 5
 
 
-def test_an_index_of_another_model_is_told_with_both_names(
+def test_an_index_of_another_model_is_refused_with_both_names(
     ready: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Searching and indexing with another model are refused, and the index is unchanged."""
@@ -409,7 +409,7 @@ def test_an_index_of_another_model_is_told_with_both_names(
         assert catalog_stats(catalog).images == 5
 
 
-def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
+def test_a_catalog_of_a_newer_version_is_refused(ready: Run, folder: Path) -> None:
     """It is neither searched nor written."""
     with sqlite3.connect("crosslook-index/catalog.db") as connection:
         connection.execute("PRAGMA user_version = 7")
@@ -422,7 +422,7 @@ def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
 # --- evaluation ---
 
 
-def test_evaluate_prints_the_designed_document(run: Run, folder: Path) -> None:
+def test_evaluate_prints_the_documented_json(run: Run, folder: Path) -> None:
     """A dataset without splits is evaluated as a whole."""
     rows = [{"image": f"{colour}.png", "caption": f"a {colour} wall"} for colour in ("red", "green", "blue")]
     (folder / "data.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n{bad\n")
@@ -449,7 +449,7 @@ def test_bars_are_drawn_to_an_eighth(share: float, shown: str) -> None:
     assert bar(share) == shown.ljust(10)
 
 
-def test_sizes_are_for_people() -> None:
+def test_sizes_have_decimal_units() -> None:
     """Sizes have decimal units."""
     assert [size(n) for n in (0, 999, 1500, 57_300_000, 2.5e9)] == [
         "0 bytes",
@@ -460,7 +460,7 @@ def test_sizes_are_for_people() -> None:
     ]
 
 
-def test_a_long_run_into_a_file_says_how_far_it_is(
+def test_progress_without_a_terminal_is_printed_in_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a terminal, progress is a line now and then; with `quiet`, nothing."""
@@ -471,7 +471,7 @@ def test_a_long_run_into_a_file_says_how_far_it_is(
         assert capsys.readouterr().err == ("" if quiet else "images: 1,200 of 7,000\n")
 
 
-def test_a_damaged_cache_of_the_bank_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_bank_cache_is_an_error(run: Run, folder: Path, tmp_path: Path) -> None:
     """A damaged cache is an error; otherwise the bank would silently be embedded on every run."""
     assert run("captions", folder / "red.png", "--json").status == 0
     (database,) = (tmp_path / "cache").rglob("catalog.db")

@@ -97,7 +97,7 @@ def test_the_documents_have_the_documented_keys(ready: Run, folder: Path, other:
     assert (removed["removed"]["name"], removed["vacuumed"]) == ("mine", False)
 
 
-def test_what_is_missing_is_told(ready: Run, folder: Path, other: FakeEncoder) -> None:
+def test_an_incomplete_model_is_reported(ready: Run, folder: Path, other: FakeEncoder) -> None:
     """Unread pictures are named with their reason; switching to an incomplete model needs `--incomplete`."""
     (folder / "red.png").unlink()
     added = ready("models", "add", other.directory)
@@ -156,7 +156,7 @@ def test_an_index_is_searched_with_the_model_that_made_it(
     assert "crosslook models switch fake --index mine" in other_run.err
 
 
-def test_a_model_that_moved_is_told_and_found_again(ready: Run, folder: Path, other: FakeEncoder) -> None:
+def test_a_moved_model_is_reported_and_can_be_added_again(ready: Run, folder: Path, other: FakeEncoder) -> None:
     """Errors name the model, its old directory and what to do; `doctor` reports a fault."""
     ready("index", folder, "--index", "mine", "--model", other.directory)
     there = other.directory
@@ -207,7 +207,7 @@ def test_an_index_of_version_1_takes_the_base_model(ready: Run, folder: Path, ot
         (("models", "add", "base", "--index", "nowhere"), 1, "no index in nowhere"),
     ],
 )
-def test_bad_usage_is_told(ready: Run, arguments: tuple[str, ...], status: int, words: str) -> None:
+def test_bad_usage_is_one_line(ready: Run, arguments: tuple[str, ...], status: int, words: str) -> None:
     """Bad usage and unknown models are one-line errors, and nothing changes."""
     done = ready(*arguments)
     assert done.status == status

@@ -51,7 +51,7 @@ def epochs_of(out: Path) -> list[str]:
         return [row["epoch"] for row in csv.DictReader(file)]
 
 
-def test_a_fresh_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+def test_a_new_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, tmp_path: Path) -> None:
     """Backbone and text tower are chosen by name; JSON names the model; --resume of a finished run adds nothing."""
     data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
     command = ("train", data, "--out", tmp_path / "out", "--backbone", TINY, "--text-tower", "lstm", *QUICK)
@@ -89,7 +89,7 @@ def test_a_model_is_fine_tuned_where_there_are_no_splits(run: Run, pictures: Dat
     assert (description["training"]["images"], description["metrics"]["images"]) == (36, 4)
 
 
-def test_a_model_that_no_epoch_beats_is_given_back(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+def test_a_model_that_no_epoch_beats_is_returned_unchanged(run: Run, pictures: Dataset, tmp_path: Path) -> None:
     """The result is the starting model, as the command says in text and JSON, also after --resume."""
     write_checkpoint(replace(tiny_checkpoint(), metadata={"training": {"epoch": 3}}), tmp_path / "start")
     data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
@@ -143,7 +143,7 @@ def test_two_processes_train_one_model(pictures: Dataset, tmp_path: Path) -> Non
     assert not (tmp_path / "other" / "model").exists()
 
 
-def test_what_cannot_be_trained_is_told_in_one_sentence(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+def test_training_errors_are_one_sentence(run: Run, pictures: Dataset, tmp_path: Path) -> None:
     """Missing datasets, models and runs, and overlapping splits, are one-line errors."""
     data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
     out = tmp_path / "out"

@@ -62,7 +62,7 @@ def test_a_search_answers_as_the_command_line_does(client: TestClient, folder: P
     assert narrow["hits"] == []
 
 
-def test_a_search_takes_a_picture_words_away_and_names(client: TestClient, folder: Path) -> None:
+def test_a_search_takes_a_picture_exclusions_and_keywords(client: TestClient, folder: Path) -> None:
     """`image_id`, exclusions and keywords work as on the command line."""
     blue = first_id(client, "blue")
     both = client.post("/v1/search", json={"text": "thing", "image_id": blue, "rerank": False}).json()
@@ -116,7 +116,7 @@ def test_a_file_is_served_by_id_and_never_sniffed(client: TestClient, folder: Pa
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_what_is_gone_is_not_found(client: TestClient, folder: Path) -> None:
+def test_missing_images_are_not_found(client: TestClient, folder: Path) -> None:
     """Unknown ids and deleted files get 404."""
     assert "no image has the id 999" in problem(client.get("/v1/images/999"), 404)
     assert "999" in problem(client.get("/v1/images/999/file"), 404)
@@ -142,7 +142,7 @@ def test_what_is_gone_is_not_found(client: TestClient, folder: Path) -> None:
         ({"text": ["red"]}, "body.text"),
     ],
 )
-def test_a_search_that_cannot_be_answered_is_a_problem(client: TestClient, body: dict[str, Any], words: str) -> None:
+def test_an_invalid_search_is_a_problem(client: TestClient, body: dict[str, Any], words: str) -> None:
     """Status 422 with the reason."""
     assert words in problem(client.post("/v1/search", json=body), 422)
 
@@ -155,7 +155,7 @@ def test_bodies_that_are_not_json_are_a_problem(client: TestClient, content: byt
     problem(response, response.status_code)
 
 
-def test_uploads_that_are_no_picture_are_a_problem(client: TestClient) -> None:
+def test_unreadable_uploads_are_problems(client: TestClient) -> None:
     """Unreadable, truncated, missing and ambiguous uploads get 422."""
     for data in (b"no picture", picture()[:50], b""):
         assert "the upload: " in problem(client.post("/v1/captions", files={"image": ("x.jpg", data)}), 422)
@@ -165,7 +165,7 @@ def test_uploads_that_are_no_picture_are_a_problem(client: TestClient) -> None:
     problem(client.post("/v1/captions", data={"image": "text"}), 422)
 
 
-def test_routes_and_methods_that_are_not_there_are_problems(client: TestClient) -> None:
+def test_unknown_routes_and_methods_are_problems(client: TestClient) -> None:
     """Unknown routes, wrong methods and invalid ids are problem documents."""
     problem(client.get("/nothing"), 404)
     problem(client.get("/v1/search"), 405)

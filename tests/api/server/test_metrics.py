@@ -99,14 +99,14 @@ def test_batch_sizes_are_a_histogram(indexed: Catalog) -> None:
     assert found["crosslook_text_batch_sentences_sum",] == 10 + 6 + 16 + 100
 
 
-def test_two_applications_count_for_themselves(client: TestClient, engine: SearchEngine) -> None:
+def test_each_application_has_its_own_metrics(client: TestClient, engine: SearchEngine) -> None:
     """Each application has its own registry."""
     client.get("/healthz")
     other = samples(TestClient(create_app(engine), base_url="http://localhost"))
     assert ("crosslook_requests_total", "GET", "/healthz", "200") not in other
 
 
-def test_a_catalog_that_is_gone_leaves_the_rest(client: TestClient, indexed: Catalog) -> None:
+def test_metrics_work_without_the_catalog(client: TestClient, indexed: Catalog) -> None:
     """With an unreadable catalog, /metrics still reports that the server is not ready."""
     (indexed.directory / "catalog.db").rename(indexed.directory / "elsewhere.db")
     found = samples(client)

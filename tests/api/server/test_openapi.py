@@ -190,7 +190,7 @@ def test_json_is_compressed_and_pictures_are_not(client: TestClient) -> None:
     assert "content-encoding" not in drawn.headers
 
 
-def test_rules_between_the_parts_of_a_form_lie_beside_the_parts(document: Document) -> None:
+def test_form_schemas_hold_the_rules_between_fields(document: Document) -> None:
     """Rules between form fields are part of the form's schema, and no form field is nullable."""
     forms = {name: schema for name, schema in document["components"]["schemas"].items() if name.startswith("Body_")}
     assert forms["Body_captions"]["oneOf"] == [{"required": ["image"]}, {"required": ["image_id"]}]
@@ -211,7 +211,7 @@ def test_headers_are_documented(document: Document) -> None:
     assert "ETag" in document["paths"]["/v1/images/{image_id}/thumbnail"]["get"]["responses"]["304"]["headers"]
 
 
-def test_every_parameter_of_the_document_is_known_to_its_route(client: TestClient, document: Document) -> None:
+def test_every_documented_parameter_is_accepted(client: TestClient, document: Document) -> None:
     """No documented query parameter is refused as unknown."""
     taken = 0
     for path, operations in document["paths"].items():
@@ -224,7 +224,7 @@ def test_every_parameter_of_the_document_is_known_to_its_route(client: TestClien
     assert taken > 5
 
 
-def test_no_body_has_fields_that_the_document_does_not_name(document: Document) -> None:
+def test_body_schemas_forbid_additional_fields(document: Document) -> None:
     """JSON and form schemas forbid additional properties."""
     bodies = [
         media["schema"]["$ref"].rsplit("/", 1)[1]

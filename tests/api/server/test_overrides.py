@@ -31,7 +31,7 @@ OVERRIDDEN: dict[tuple[type, type], set[str]] = {
 
 
 @pytest.mark.parametrize(("ours", "theirs"), OVERRIDDEN)
-def test_what_is_overridden_is_there_with_the_same_parameters(ours: type, theirs: type) -> None:
+def test_overridden_methods_exist_with_the_same_parameters(ours: type, theirs: type) -> None:
     """Otherwise a new version would silently no longer call our method."""
     names = OVERRIDDEN[ours, theirs]
     assert {name for name, value in vars(ours).items() if callable(getattr(value, "__func__", value))} >= names
@@ -40,7 +40,7 @@ def test_what_is_overridden_is_there_with_the_same_parameters(ours: type, theirs
         assert list(mine.parameters) == list(upstream.parameters), name
 
 
-def test_a_range_is_refused_with_the_errors_that_are_caught() -> None:
+def test_bad_ranges_raise_the_errors_that_are_caught() -> None:
     """Starlette's range parser raises the errors that PictureFile catches."""
     with pytest.raises(MalformedRangeHeader):
         FileResponse._parse_range_header("bytes", 10)
@@ -50,7 +50,7 @@ def test_a_range_is_refused_with_the_errors_that_are_caught() -> None:
     assert FileResponse._parse_range_header("bytes=0-4", 10) == [(0, 5)]
 
 
-def test_private_state_of_the_protocol_is_there() -> None:
+def test_private_state_of_the_protocol_exists() -> None:
     """The receive timeout uses existing attributes of uvicorn's protocol and request cycle."""
     attributes = inspect.getsource(H11Protocol)
     assert all(f"self.{name}" in attributes for name in ("conn", "transport", "loop", "cycle"))
@@ -59,7 +59,7 @@ def test_private_state_of_the_protocol_is_there() -> None:
 
 
 @pytest.mark.parametrize("library", ["starlette", "uvicorn"])
-def test_a_later_version_is_not_taken_unseen(library: str) -> None:
+def test_overridden_libraries_have_an_upper_bound(library: str) -> None:
     """Both libraries have an upper bound above the installed version."""
     text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
     (bound,) = (

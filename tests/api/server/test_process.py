@@ -105,7 +105,7 @@ def refuses(port: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_was_accepted_is_answered_before_the_server_ends(start: Start, number: signal.Signals) -> None:
+def test_accepted_requests_are_answered_before_the_exit(start: Start, number: signal.Signals) -> None:
     """Accepted requests are answered at shutdown while new connections are refused."""
     server = start()
     with ThreadPoolExecutor() as pool:
@@ -132,7 +132,7 @@ def test_what_was_accepted_is_answered_before_the_server_ends(start: Start, numb
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_does_not_end_does_not_keep_the_server(start: Start, number: signal.Signals) -> None:
+def test_a_blocked_thread_does_not_delay_the_exit(start: Start, number: signal.Signals) -> None:
     """A blocked thread does not delay the exit beyond the time limit, nor change its status."""
     server = start("--shutdown-seconds", 0)
     with ThreadPoolExecutor() as pool:
@@ -163,7 +163,7 @@ def test_a_second_interrupt_ends_the_server_at_once(start: Start, first: signal.
     assert "Traceback" not in server.pipe("stderr").read()
 
 
-def test_an_idle_server_ends_at_once_and_cancels_no_one(start: Start) -> None:
+def test_an_idle_server_stops_at_once(start: Start) -> None:
     """An idle server stops at once with status 0."""
     server = start()
     server.process.send_signal(signal.SIGTERM)
@@ -172,7 +172,7 @@ def test_an_idle_server_ends_at_once_and_cancels_no_one(start: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_is_alive_while_it_loads_and_can_be_ended(
+def test_a_loading_server_is_alive_and_can_be_stopped(
     start: Start, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     """A server that is still loading answers /healthz and can be stopped."""
@@ -194,9 +194,7 @@ def test_a_ready_server_has_its_model_and_says_where_it_is(start: Start, indexed
     assert server.client.get("/healthz").json() == {"status": "ok"}
 
 
-def test_what_another_process_indexes_or_removes_is_seen(
-    start: Start, indexed: Catalog, folder: Path, paint: Paint
-) -> None:
+def test_changes_by_another_process_are_seen(start: Start, indexed: Catalog, folder: Path, paint: Paint) -> None:
     """The next query sees changes by another process, without a restart."""
     server = start()
     assert server.found("yellow")[0] != "yellow.png"

@@ -35,7 +35,7 @@ def server(indexed: Catalog, folder: Path, tmp_path: Path, monkeypatch: pytest.M
     started.close()
 
 
-def test_the_pages_show_some() -> None:
+def test_the_pages_contain_examples() -> None:
     """The pages contain curl lines and programs, which the next tests run."""
     assert len(REQUESTS) >= 4
     assert len(PROGRAMS) >= 2

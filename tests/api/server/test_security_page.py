@@ -22,14 +22,14 @@ def named() -> list[tuple[str, str]]:
     return found
 
 
-def test_every_line_names_a_test() -> None:
+def test_every_claim_names_a_test() -> None:
     """Each row of the tables names a test."""
     assert len(ROWS) > 30
     assert [line for line, cell in ROWS if "::test_" not in cell] == []
 
 
 @pytest.mark.parametrize(("file", "name"), named())
-def test_a_test_that_is_named_is_there(file: str, name: str) -> None:
+def test_every_named_test_exists(file: str, name: str) -> None:
     """Every named test exists."""
     path = ROOT / file if file.startswith("tests/") else ROOT / "tests" / "api" / "server" / file
     assert f"\ndef {name}(" in path.read_text(encoding="utf-8")

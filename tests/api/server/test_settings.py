@@ -200,7 +200,7 @@ def row(name: str) -> str:
     return f"| `{name}` | `{FLAGS[name]}` | `{PREFIX}{name.upper()}` | `{toml(DEFAULTS[name])}` | {meaning} |"
 
 
-def test_the_table_of_settings_is_true() -> None:
+def test_the_table_of_settings_is_complete() -> None:
     """docs/SERVING.md has one row per setting, in order."""
     lines = (ROOT / "docs" / "SERVING.md").read_text(encoding="utf-8").splitlines()
     start = lines.index("| setting | flag | environment | default | meaning |") + 2

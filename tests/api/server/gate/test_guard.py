@@ -70,7 +70,7 @@ def test_a_page_of_another_origin_shows_nothing_of_a_server_without_keys(serve: 
         assert client.get("/v1/images/1", headers={"sec-fetch-site": site}).status_code == 200
 
 
-def test_the_guard_relies_on_no_parser_before_it(serve: Serve) -> None:
+def test_the_guard_refuses_what_the_http_parser_would(serve: Serve) -> None:
     """Ambiguous requests are refused without h11 too, because another server may run the application."""
     client = serve()
     problem(client.get("/healthz", headers=[("Host", "localhost"), ("Host", "evil.example")]), 421)
@@ -128,7 +128,7 @@ def test_the_page_is_served_to_anyone_and_nothing_is_reached_through_it(serve: S
         "Bearer \xff\xfe",
     ],
 )
-def test_what_is_no_key_is_refused(serve: Serve, secret: Secret, given: str) -> None:
+def test_an_invalid_key_is_refused(serve: Serve, secret: Secret, given: str) -> None:
     """Invalid keys of any form get 401, and the response does not repeat them."""
     key = secret("read")["Authorization"].removeprefix("Bearer ")
     response = serve(host=OPEN, base_url=ELSEWHERE).post(
@@ -139,7 +139,7 @@ def test_what_is_no_key_is_refused(serve: Serve, secret: Secret, given: str) -> 
     assert key not in response.text
 
 
-def test_a_key_is_shown_once_and_in_its_header(serve: Serve, secret: Secret) -> None:
+def test_a_key_is_sent_once_and_in_its_header(serve: Serve, secret: Secret) -> None:
     """Two Authorization headers or a key in the URL are refused; the scheme is case-insensitive."""
     header = secret("read")
     key = header["Authorization"].removeprefix("Bearer ")
@@ -215,7 +215,7 @@ def test_a_method_cannot_be_smuggled_past_the_scope(serve: Serve, secret: Secret
 # --- rates ---
 
 
-def test_the_page_itself_counts_nowhere(serve: Serve) -> None:
+def test_the_page_does_not_count_towards_the_rate_limit(serve: Serve) -> None:
     """The page's files do not count towards the rate limit."""
     client = serve(rate=1)
     for _ in range(3):
@@ -285,14 +285,14 @@ def test_no_client_chooses_its_own_address(serve: Serve) -> None:
         ("", None, "unknown"),
     ],
 )
-def test_whose_request_it_is(peer: str, forwarded: str | None, client: str) -> None:
+def test_the_client_address_behind_a_proxy(peer: str, forwarded: str | None, client: str) -> None:
     """The client is the forwarded address, or the /64 network for IPv6."""
     headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
     scope = {"type": "http", "client": (peer, 1) if peer else None, "headers": headers}
     assert client_address(scope, (ipaddress.ip_network("10.0.0.1"),)) == client
 
 
-def test_the_window_moves() -> None:
+def test_the_rate_window_slides() -> None:
     """A granted request counts for a minute, a refused one not at all."""
     now = [0.0]
     rates = Rates(2, lambda: now[0])
@@ -367,7 +367,7 @@ def test_forms_are_taken_where_they_are_said_to_be_forms(client: TestClient) -> 
     assert client.post("/v1/search", content=b'{"text": "red"}', headers=kind).status_code == 200
 
 
-def test_forms_that_are_none_are_a_problem(client: TestClient) -> None:
+def test_a_malformed_form_is_a_problem(client: TestClient) -> None:
     """Malformed multipart bodies get a problem document."""
     for kind, body in {
         "multipart/form-data": b"x",
@@ -383,7 +383,7 @@ def test_forms_that_are_none_are_a_problem(client: TestClient) -> None:
     assert "Too many fields" in problem(client.post("/v1/captions", content=many, headers={"content-type": kind}), 400)
 
 
-def test_openapi_tells_of_keys_where_they_are_asked_for(serve: Serve, secret: Secret) -> None:
+def test_openapi_declares_keys_only_if_they_are_required(serve: Serve, secret: Secret) -> None:
     """OpenAPI declares API keys only if the server requires them."""
     asked = serve(host=OPEN, base_url=ELSEWHERE).get("/openapi.json", headers=secret("read")).json()
     assert asked["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"

@@ -78,7 +78,7 @@ def test_the_page_may_use_what_this_server_serves_and_no_more(client: TestClient
         assert not any(rule.startswith("script-src") for rule in rules)
 
 
-def test_answers_are_kept_by_nobody_unless_their_route_says_so(client: TestClient) -> None:
+def test_responses_are_not_stored_unless_their_route_allows_it(client: TestClient) -> None:
     """Responses are `no-store` unless their route says otherwise."""
     assert client.post("/v1/search", json={"text": "red"}).headers["cache-control"] == "no-store"
     assert client.get("/v1/images/1/file").headers["cache-control"].startswith("private")
@@ -130,7 +130,7 @@ def test_a_link_to_what_is_no_picture_is_not_followed(client: TestClient, folder
     problem(client.get(f"/v1/images/{number}/file"), 404)
 
 
-def test_every_format_that_is_indexed_has_a_type(client: TestClient, engine: SearchEngine, folder: Path) -> None:
+def test_every_indexed_format_has_a_media_type(client: TestClient, engine: SearchEngine, folder: Path) -> None:
     """Every format has an image type, none that browsers execute."""
     assert set(supported_formats()) <= set(FORMATS)
     for kind in supported_formats():

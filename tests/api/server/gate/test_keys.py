@@ -42,14 +42,14 @@ def test_the_file_holds_digests_for_its_owner_alone(keys: KeyStore, tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir()} == {FILE, LOCK}
 
 
-def test_who_may_write_may_read_and_not_the_other_way_round(keys: KeyStore) -> None:
+def test_the_scope_write_includes_read(keys: KeyStore) -> None:
     """The scope `write` includes `read`."""
     reader, writer = keys.add("reader", ["read"])[0], keys.add("writer", ["write"])[0]
     assert (reader.allows("read"), reader.allows("write")) == (True, False)
     assert (writer.allows("read"), writer.allows("write")) == (True, True)
 
 
-def test_a_change_by_another_process_is_seen_with_the_next_look(keys: KeyStore, tmp_path: Path) -> None:
+def test_a_change_by_another_process_is_seen_at_once(keys: KeyStore, tmp_path: Path) -> None:
     """An open store sees added and revoked keys without a restart."""
     elsewhere = KeyStore(tmp_path)
     assert elsewhere.all() == ()
@@ -62,7 +62,7 @@ def test_a_change_by_another_process_is_seen_with_the_next_look(keys: KeyStore, 
     assert elsewhere.all() == ()
 
 
-def test_the_file_is_read_when_it_changed_and_only_then(
+def test_the_key_file_is_read_only_after_a_change(
     keys: KeyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unchanged file is not read again."""
@@ -165,7 +165,7 @@ def test_two_writers_do_not_lose_each_others_keys(keys: KeyStore, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["", "   ", "a\nb", "\x1b[31m", "x" * 65])
-def test_names_that_are_none_are_refused(keys: KeyStore, name: str) -> None:
+def test_invalid_key_names_are_refused(keys: KeyStore, name: str) -> None:
     """Key names must be printable, because they are shown on a terminal."""
     with pytest.raises(InputError, match="invalid key name"):
         keys.add(name, ["read"])
@@ -196,7 +196,7 @@ def test_keys_are_added_listed_and_revoked(run: Run, indexed: Catalog) -> None:
     assert KeyStore(indexed.directory).all() == ()
 
 
-def test_what_cannot_be_done_about_keys_is_one_sentence(run: Run, indexed: Catalog, tmp_path: Path) -> None:
+def test_errors_of_the_keys_command_are_one_sentence(run: Run, indexed: Catalog, tmp_path: Path) -> None:
     """A taken name, an unknown key, a missing index and an unknown scope are one-line errors."""
     where = ("--index", indexed.directory)
     added = run("keys", "add", "phone", "--json", *where).json
@@ -241,7 +241,7 @@ def test_a_local_server_that_is_told_to_ask_for_keys_needs_one(
     assert (done.status, "require_keys is set, and there is no API key yet" in done.err) == (1, True)
 
 
-def test_the_old_way_to_set_a_key_opens_nothing(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_in_the_environment_has_no_effect(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment variable of earlier versions has no effect."""
     monkeypatch.setenv("CROSSLOOK_API_KEY", "x" * 32)
     assert run("serve", "--host", "0.0.0.0", "--index", indexed.directory).status == 1  # noqa: S104  refused

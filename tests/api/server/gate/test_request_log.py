@@ -46,7 +46,7 @@ def lines(log: Callable[..., None], stream: io.StringIO) -> Lines:
 
 
 @pytest.mark.parametrize("given", ["a", "A-b_c.9", "x" * 64])
-def test_a_usable_request_id_comes_back_and_is_logged(client: TestClient, lines: Lines, given: str) -> None:
+def test_a_valid_request_id_is_returned_and_logged(client: TestClient, lines: Lines, given: str) -> None:
     """A valid X-Request-ID is returned and logged."""
     assert client.get("/healthz", headers={"X-Request-ID": given}).headers["x-request-id"] == given
     assert lines()[0]["request_id"] == given
@@ -79,7 +79,7 @@ def test_errors_carry_the_request_id_too(client: TestClient, monkeypatch: pytest
     assert {answer.headers["x-request-id"] for answer in answers} == {"mine"}
 
 
-def test_each_request_is_one_line_without_what_was_asked(client: TestClient, lines: Lines, stream: io.StringIO) -> None:
+def test_each_request_is_one_line_without_its_query(client: TestClient, lines: Lines, stream: io.StringIO) -> None:
     """A line has time, level, id, method, route template, status and duration, but no query and no path."""
     client.post("/v1/search", json={"text": "yellowish"})
     client.get("/v1/images/987654321?token=hush")
@@ -98,7 +98,7 @@ def test_each_request_is_one_line_without_what_was_asked(client: TestClient, lin
         assert secret not in stream.getvalue()
 
 
-def test_queries_are_logged_at_level_debug_alone(
+def test_queries_are_logged_only_at_level_debug(
     client: TestClient, log: Callable[..., None], stream: io.StringIO
 ) -> None:
     """At level `debug` queries are logged with their request id."""
@@ -138,7 +138,7 @@ def test_an_unforeseen_error_is_logged_once_with_its_traceback(
     assert fault["request_id"] == request["request_id"] == "mine"
 
 
-def test_text_is_for_people(client: TestClient, log: Callable[..., None], stream: io.StringIO) -> None:
+def test_text_lines_have_the_same_fields(client: TestClient, log: Callable[..., None], stream: io.StringIO) -> None:
     """Text lines have the same fields, without colours if there is no terminal."""
     log("text")
     client.get("/v1/images/1", headers={"X-Request-ID": "mine"})
@@ -159,7 +159,7 @@ def test_nobody_adds_a_line_to_the_text(client: TestClient, log: Callable[..., N
     assert "a\\n2026-01-01" in lines[2]
 
 
-def test_other_libraries_are_logged_alike_from_warnings_on(lines: Lines) -> None:
+def test_warnings_of_other_libraries_are_logged(lines: Lines) -> None:
     """Warnings of other libraries are JSON lines too."""
     logging.getLogger("somebody").info("unheard")
     logging.getLogger("somebody").warning("look: %s", "here")

@@ -37,7 +37,7 @@ def test_the_drawing_is_that_of_the_command_line(client: TestClient, engine: Sea
         assert drawn.convert("RGB").tobytes() == engine.explain(red, "a red thing").sheet().convert("RGB").tobytes()
 
 
-def test_numbers_need_no_file_and_a_drawing_does(client: TestClient, folder: Path) -> None:
+def test_weights_need_no_file_and_the_drawing_does(client: TestClient, folder: Path) -> None:
     """Without the file, numbers work and the PNG is an error that names the id."""
     body = {"image_id": first_id(client), "text": "red"}
     (folder / "red.png").write_bytes(b"no picture")
@@ -52,7 +52,7 @@ def test_numbers_need_no_file_and_a_drawing_does(client: TestClient, folder: Pat
 
 
 @pytest.mark.parametrize("way", ["/v1/explain", "/v1/explain/png"])
-def test_what_cannot_be_explained_is_a_problem(client: TestClient, way: str) -> None:
+def test_invalid_explain_requests_are_problems(client: TestClient, way: str) -> None:
     """Unknown images, empty texts and unknown fields are problems."""
     assert "no image has the id 999" in problem(client.post(way, json={"image_id": 999, "text": "red"}), 404)
     assert "the query is empty" in problem(client.post(way, json={"image_id": 1, "text": " "}), 422)

@@ -52,7 +52,7 @@ def test_pages_joined_are_all_images_newest_first(client: TestClient, engine: Se
     assert found[0]["taken_at"] == "2021-01-01T00:00:00"
 
 
-def test_a_browsing_cursor_comes_alone_and_unchanged(client: TestClient) -> None:
+def test_a_cursor_of_images_is_sent_alone_and_unchanged(client: TestClient) -> None:
     """A changed cursor, or one with other parameters, is refused."""
     cursor = client.get("/v1/images", params={"k": 2}).json()["next_cursor"]
     for beside in ({"k": "2"}, {"where": "width > 1"}):
@@ -65,7 +65,7 @@ def test_a_browsing_cursor_comes_alone_and_unchanged(client: TestClient) -> None
     assert "unknown field" in problem(client.get("/v1/images", params={"where": "colour = red"}), 422)
 
 
-def test_what_is_removed_between_pages_shifts_nothing(client: TestClient, engine: SearchEngine, folder: Path) -> None:
+def test_images_removed_between_pages_shift_nothing(client: TestClient, engine: SearchEngine, folder: Path) -> None:
     """Removing images between pages, even the last one shown, skips and repeats none."""
     document = client.get("/v1/images", params={"k": 2}).json()
     engine.image_path(document["images"][-1]["id"]).unlink()
@@ -77,7 +77,7 @@ def test_what_is_removed_between_pages_shifts_nothing(client: TestClient, engine
 # --- one image ---
 
 
-def test_all_that_is_known_is_told(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
+def test_an_image_document_is_complete(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
     """The document has camera, coordinates, and all files with whether they exist."""
     described(engine, "camera = 'Canon EOS 5D', latitude = 48.1, longitude = -11.5", red)
     (folder / "also.png").write_bytes((folder / "red.png").read_bytes())
@@ -138,7 +138,7 @@ def test_a_changed_file_has_no_tag_of_the_old_one(client: TestClient, folder: Pa
     assert response.headers["cache-control"] == "private, no-cache"
 
 
-def test_a_file_is_called_what_it_holds(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
+def test_the_media_type_follows_the_content(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
     """The media type follows the format, not the name: a PNG named .svg is a PNG."""
     (folder / "red.png").rename(folder / "red.jpg")
     index_paths(engine.catalog, FakeEncoder(), [folder])
@@ -172,7 +172,7 @@ def test_a_thumbnail_is_sent_once_and_may_be_kept(client: TestClient, red: int, 
 
 
 @pytest.mark.parametrize("size", ["0", "127", "2048", "-128", "x", "128.5", "1e3", ""])
-def test_only_four_sizes_are_made(client: TestClient, red: int, size: str) -> None:
+def test_other_thumbnail_sizes_are_refused(client: TestClient, red: int, size: str) -> None:
     """Other sizes are refused, because they would fill the cache."""
     assert "query.size" in problem(client.get(f"/v1/images/{red}/thumbnail", params={"size": size}), 422)
 
@@ -203,7 +203,7 @@ def test_a_changed_picture_is_shown_as_it_is_now(client: TestClient, folder: Pat
         assert image.size == (20, 10)
 
 
-def test_nobody_reads_a_file_to_tell_of_it(client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_head_does_not_read_the_file(client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """HEAD has the headers of GET without reading the file."""
     address = f"/v1/images/{red}/file"
     whole = client.get(address)

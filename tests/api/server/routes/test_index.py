@@ -57,7 +57,9 @@ def test_facets_follow_captions(client: TestClient, engine: SearchEngine, run: R
     assert captioned() == (2, 3)
 
 
-def test_slow_answers_are_found_once(client: TestClient, monkeypatch: pytest.MonkeyPatch, engine: SearchEngine) -> None:
+def test_slow_answers_are_computed_once(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, engine: SearchEngine
+) -> None:
     """While the index is unchanged, facets per filter and duplicates are computed once."""
     ways = ("/v1/facets", "/v1/facets?where=width+%3E+1", "/v1/duplicates", "/v1/duplicates?k=1")
     before = [client.get(way).json() for way in ways]

@@ -36,7 +36,7 @@ def test_pages_joined_are_one_long_answer(client: TestClient, how: dict[str, Any
     assert hits(client, {"text": "red", "k": 2} | how) == whole
 
 
-def test_a_cursor_comes_alone(client: TestClient) -> None:
+def test_a_cursor_is_sent_alone(client: TestClient) -> None:
     """A cursor with other fields is refused, because they would be ignored."""
     cursor = client.post("/v1/search", json={"text": "red", "k": 2}).json()["next_cursor"]
     assert "body.k: Extra" in problem(client.post("/v1/search", json={"cursor": cursor, "k": 3}), 422)
@@ -55,7 +55,7 @@ def test_a_cursor_that_was_changed_is_a_problem(client: TestClient) -> None:
     assert "Start again" in problem(client.post("/v1/search", json={"cursor": browsing}), 422)
 
 
-def test_a_long_question_has_pages_too(client: TestClient) -> None:
+def test_a_long_query_has_pages_too(client: TestClient) -> None:
     """The cursor of the longest query is accepted."""
     how = {"without": ["green" + " " * 1990] * 20, "where": ["name != " + "\u00e9" * 990] * 20}
     assert len(hits(client, {"text": "red" + " " * 1980 + "thing", "k": 2} | how)) == 5
@@ -93,7 +93,7 @@ def test_a_model_of_the_index_may_be_named(client: TestClient, engine: SearchEng
         assert str(engine.catalog.directory) not in response.text
 
 
-def test_images_like_an_upload(client: TestClient, folder: Path) -> None:
+def test_images_similar_to_an_upload(client: TestClient, folder: Path) -> None:
     """An upload finds similar pictures, alone or with text; both can exclude texts."""
     upload = {"image": ("x.png", picture("blue"))}
     alone = client.post("/v1/search/image", files=upload, data={"k": "1000"}).json()
@@ -124,12 +124,12 @@ def test_images_like_an_upload(client: TestClient, folder: Path) -> None:
         ({"without": [" "]}, "an excluded phrase is empty"),
     ],
 )
-def test_uploads_that_cannot_be_answered_are_problems(client: TestClient, data: dict[str, Any], words: str) -> None:
+def test_invalid_upload_searches_are_problems(client: TestClient, data: dict[str, Any], words: str) -> None:
     """Status 422 with the reason."""
     assert words in problem(client.post("/v1/search/image", files={"image": ("x", picture())}, data=data), 422)
 
 
-def test_an_upload_that_is_no_picture_is_a_problem(client: TestClient) -> None:
+def test_an_unreadable_upload_has_its_own_type(client: TestClient) -> None:
     """An unreadable upload has the type `unreadable-image`."""
     response = client.post("/v1/search/image", files={"image": ("x.jpg", b"no picture")})
     assert "the upload: not an image" in problem(response, 422)
@@ -137,7 +137,7 @@ def test_an_upload_that_is_no_picture_is_a_problem(client: TestClient) -> None:
     assert "body.image" in problem(client.post("/v1/search/image"), 422)
 
 
-def test_images_like_an_indexed_one(client: TestClient, paint: Paint, engine: SearchEngine, folder: Path) -> None:
+def test_images_similar_to_an_indexed_one(client: TestClient, paint: Paint, engine: SearchEngine, folder: Path) -> None:
     """The image itself is left out, and filters apply."""
     other = paint("other.png", "red", seed=9)
     index_paths(engine.catalog, FakeEncoder(), [folder])
@@ -160,6 +160,6 @@ def test_values_of_another_type_are_not_converted(client: TestClient, wrong: dic
     assert response.json()["detail"].startswith(f"body.{next(iter(wrong))}: ")
 
 
-def test_a_whole_number_may_be_written_with_a_point(client: TestClient) -> None:
+def test_a_whole_number_may_have_a_decimal_point(client: TestClient) -> None:
     """10.0 is an integer."""
     assert len(client.post("/v1/search", json={"text": "red", "k": 2.0}).json()["hits"]) == 2

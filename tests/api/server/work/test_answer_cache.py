@@ -60,7 +60,7 @@ class Finder:
         self.thread.join(LONG)
 
 
-def test_a_second_request_waits_a_little_for_the_answer_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_request_waits_for_the_answer_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second request returns the first one's answer."""
     monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", LONG)
     kept = AnswerCache[int](1, exclusive=True)
@@ -72,7 +72,7 @@ def test_a_second_request_waits_a_little_for_the_answer_of_the_first(monkeypatch
         assert second.result(LONG) == 1
 
 
-def test_a_second_request_is_asked_to_come_back_when_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_request_is_refused_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the wait it is refused with Retry-After; once computed, the answer is cached."""
     monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", 0.05)
     kept = AnswerCache[int](1, exclusive=True)
@@ -84,7 +84,7 @@ def test_a_second_request_is_asked_to_come_back_when_that_takes_long(monkeypatch
     assert kept.get("a", 1, lambda: 2) == 1
 
 
-def test_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_few_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Further requests are refused at once, to leave threads for searches."""
     monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", LONG)
     kept = AnswerCache[int](1, exclusive=True)
@@ -100,7 +100,7 @@ def test_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [each.result(LONG) for each in waiting] == [1] * MAX_WAITING
 
 
-def test_one_that_fails_leaves_the_way_free() -> None:
+def test_a_failed_computation_does_not_block_the_next() -> None:
     """After a failed computation the next one can start."""
     kept = AnswerCache[int](1, exclusive=True)
     with pytest.raises(ZeroDivisionError):
@@ -108,7 +108,7 @@ def test_one_that_fails_leaves_the_way_free() -> None:
     assert kept.get("a", 2, lambda: 3) == 3
 
 
-def test_answers_that_are_not_found_alone_never_wait() -> None:
+def test_without_exclusive_answers_are_computed_in_parallel() -> None:
     """Without `exclusive`, answers are computed in parallel."""
     kept = AnswerCache[int](2)
     assert kept.get("a", 1, lambda: kept.get("b", 1, lambda: 2) + 1) == 3

@@ -15,7 +15,7 @@ DOCUMENT: dict[str, Any] = {"query": {"text": "a dog in the snow — größer"},
 LETTERS = string.ascii_letters + string.digits + "-_."
 
 
-def test_what_was_put_in_comes_out() -> None:
+def test_a_cursor_reads_back_unchanged() -> None:
     """A cursor needs no escaping in a URL, and reads back unchanged."""
     cursors = Cursors()
     cursor = cursors.make("search", DOCUMENT)
@@ -37,7 +37,7 @@ def test_a_cursor_changed_at_any_place_is_refused() -> None:
 
 
 @pytest.mark.parametrize("added", ["=", "==", "A", "\n"])
-def test_only_the_very_letters_count(added: str) -> None:
+def test_a_cursor_with_padding_is_refused(added: str) -> None:
     """Padding and whitespace that decoding would ignore are refused."""
     cursors = Cursors()
     cursor = cursors.make("search", DOCUMENT)

@@ -99,7 +99,7 @@ def paths_in(response: Response, *paths: Path) -> list[Path]:
     return [path for path in paths if str(path) in response.text]
 
 
-def test_roots_have_names_and_counts_but_no_place(serve: Client, folder: Path, tmp_path: Path) -> None:
+def test_roots_have_names_and_counts_but_no_path(serve: Client, folder: Path, tmp_path: Path) -> None:
     """Ids are stable across restarts and other roots, and no path is disclosed."""
     (tmp_path / "other").mkdir()
     response = serve(folder, tmp_path / "other").get("/v1/roots")
@@ -109,7 +109,7 @@ def test_roots_have_names_and_counts_but_no_place(serve: Client, folder: Path, t
     assert serve(folder).get("/v1/roots").json() == [first]
 
 
-def test_missing_images_and_neighbours_of_like_name_are_not_counted(
+def test_missing_images_and_folders_with_a_common_prefix_do_not_count(
     serve: Client, folder: Path, tmp_path: Path, paint: Paint
 ) -> None:
     """Missing images, and images in `pictures2` for the root `pictures`, do not count."""
@@ -145,7 +145,7 @@ def test_only_the_roots_that_are_named_are_indexed(serve: Client, tmp_path: Path
 
 
 @pytest.mark.parametrize(("prune", "removed"), [(False, 0), (True, 1)])
-def test_pruning_is_a_choice(serve: Client, folder: Path, *, prune: bool, removed: int) -> None:
+def test_missing_images_are_removed_only_with_prune(serve: Client, folder: Path, *, prune: bool, removed: int) -> None:
     """Missing images are removed only with `prune`."""
     (folder / "red.png").unlink()
     client = serve(folder)
@@ -153,7 +153,7 @@ def test_pruning_is_a_choice(serve: Client, folder: Path, *, prune: bool, remove
     assert (report["missing"], report["removed"]) == (1, removed)
 
 
-def test_failures_are_told_by_root_and_place_below_it(serve: Client, folder: Path, tmp_path: Path) -> None:
+def test_failures_have_a_root_and_a_relative_path(serve: Client, folder: Path, tmp_path: Path) -> None:
     """A failure has the innermost root and the path relative to it."""
     for name in ("bad.png", "deep/er/bad.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def test_failures_are_told_by_root_and_place_below_it(serve: Client, folder: Pat
         ({"prune": "perhaps"}, 422, "body.prune"),
     ],
 )
-def test_no_path_and_no_unknown_root_is_indexed(
+def test_paths_and_unknown_roots_are_refused(
     serve: Client, folder: Path, body: dict[str, Any], status: int, words: str
 ) -> None:
     """Unknown root ids and paths are refused, and no job starts."""
@@ -253,7 +253,7 @@ def test_shutting_down_cancels_at_a_commit_and_waits(indexed: Catalog, folder: P
     assert count_items(indexed)["image"] == 37
 
 
-def test_another_process_that_indexes_is_a_failure_with_its_number(
+def test_a_locked_index_is_a_failure_with_the_process_id(
     serve: Client, indexed: Catalog, folder: Path, tmp_path: Path
 ) -> None:
     """The failure names the process, but not the path of the index."""
@@ -266,7 +266,7 @@ def test_another_process_that_indexes_is_a_failure_with_its_number(
     assert not paths_in(client.get(address), tmp_path)
 
 
-def test_a_root_that_is_not_there_is_a_failure_without_its_place(serve: Client, tmp_path: Path) -> None:
+def test_a_missing_root_is_a_failure_without_its_path(serve: Client, tmp_path: Path) -> None:
     """The failure names the root without its path."""
     client = serve(tmp_path / "unplugged")
     address = started(client)
@@ -274,7 +274,7 @@ def test_a_root_that_is_not_there_is_a_failure_without_its_place(serve: Client, 
     assert not paths_in(client.get(address), tmp_path)
 
 
-def test_an_unforeseen_error_ends_a_job_and_tells_nothing_inside(
+def test_an_unexpected_error_fails_a_job_without_details(
     serve: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unexpected error fails the job without details; the next job can start."""
@@ -292,7 +292,7 @@ def test_an_unforeseen_error_ends_a_job_and_tells_nothing_inside(
     assert ended(client, started(client))["state"] == "done"
 
 
-def test_jobs_that_are_not_there_are_not_found(serve: Client) -> None:
+def test_unknown_jobs_are_not_found(serve: Client) -> None:
     """Unknown ids get 404, invalid ones 422."""
     client = serve()
     for call in (client.get, client.delete):

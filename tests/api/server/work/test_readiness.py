@@ -58,7 +58,7 @@ def assert_true(value: object) -> None:
 
 
 @pytest.mark.parametrize("error", [CheckpointError, CatalogError, ZeroDivisionError])
-def test_what_cannot_be_loaded_is_tried_again(
+def test_loading_is_retried(
     engine: SearchEngine,
     error: type[Exception],
     monkeypatch: pytest.MonkeyPatch,
@@ -87,7 +87,7 @@ def test_what_cannot_be_loaded_is_tried_again(
     assert [r.levelno for r in caplog.records if r.message.startswith("not ready")] == [logging.ERROR]
 
 
-def test_a_server_that_ends_does_not_try_again(engine: SearchEngine) -> None:
+def test_closing_ends_the_retries(engine: SearchEngine) -> None:
     """Closing ends the retries."""
     tried = threading.Event()
 
@@ -100,7 +100,7 @@ def test_a_server_that_ends_does_not_try_again(engine: SearchEngine) -> None:
     loaded(readiness)
 
 
-def test_an_index_that_is_gone_is_not_ready_and_nothing_else(client: TestClient, indexed: Catalog) -> None:
+def test_without_its_index_the_server_is_alive_but_not_ready(client: TestClient, indexed: Catalog) -> None:
     """Without its index the server is alive but not ready, until the index is back."""
     file = indexed.directory / "catalog.db"
     file.rename(file.with_suffix(".away"))
@@ -112,7 +112,7 @@ def test_an_index_that_is_gone_is_not_ready_and_nothing_else(client: TestClient,
     assert client.get("/readyz").status_code == 200
 
 
-def test_alive_touches_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_liveness_uses_neither_catalog_nor_threads(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """/healthz uses neither the catalog nor a worker thread."""
 
     def fail(*_: object, **__: object) -> None:

@@ -11,7 +11,7 @@ from api.server.work.roots import Root, locate, redact_paths, roots_of
 ROOTS = [Root.at(Path(path)) for path in ("/srv/photos", "/srv/photos/old", "/srv/caf\udce9")]
 
 
-def test_an_id_follows_from_the_path_alone() -> None:
+def test_the_id_of_a_root_depends_only_on_its_path() -> None:
     """Folders of the same name have different ids, which do not depend on order or on other roots."""
     both = roots_of([Path("/a/photos"), Path("/b/photos")])
     assert len(both) == 2
@@ -30,7 +30,7 @@ def test_an_id_follows_from_the_path_alone() -> None:
         ("/srv/photos2/b.jpg", None, "b.jpg"),
     ],
 )
-def test_a_file_is_told_from_its_nearest_root(path: str, root: int | None, rest: str) -> None:
+def test_a_file_is_located_in_its_innermost_root(path: str, root: int | None, rest: str) -> None:
     """A file is located in its innermost root; outside all roots it has only its name."""
     assert locate(path, ROOTS) == (None if root is None else ROOTS[root].id, rest)
 
@@ -48,7 +48,7 @@ def test_messages_lose_their_paths() -> None:
         assert redact_paths(said, index, ROOTS) == told
 
 
-def test_a_root_that_is_everything_is_no_name_to_replace() -> None:
+def test_the_root_folder_has_no_name_to_replace_paths_with() -> None:
     """The root `/` has no name, so messages keep their paths."""
     assert redact_paths("/a/b.jpg: bad", Path("/index"), [Root.at(Path("/"))]) == "/a/b.jpg: bad"
     assert locate("/a/b.jpg", [Root.at(Path("/"))])[1] == "a/b.jpg"
