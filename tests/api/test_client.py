@@ -73,9 +73,9 @@ def test_indexing(asked: Client) -> None:
 
 def test_a_refusal_is_an_error_with_its_type(asked: Client) -> None:
     """An error response raises ProblemError with the server's message and type."""
-    with pytest.raises(ProblemError, match="no image has the id 999") as told:
+    with pytest.raises(ProblemError, match="no image has the id 999") as caught:
         asked.image(999)
-    assert told.value.problem.type == "urn:crosslook:problem:image-not-found"
+    assert caught.value.problem.type == "urn:crosslook:problem:image-not-found"
     with pytest.raises(ProblemError, match="unknown field 'colour'"):
         asked.search("red", where=["colour = red"])
 

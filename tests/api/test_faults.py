@@ -19,9 +19,9 @@ def test_a_damaged_catalog_is_one_sentence(run: Run, indexed: Catalog, folder: P
     for command in (("index", folder), ("search", "red"), ("similar", folder / "red.png"), ("stats",), ("rebuild",)):
         done = run(*command, "--index", directory)
         assert (done.status, done.out) == (1, "")
-        said = " ".join(done.err.split())
-        assert "is damaged (" in said
-        assert said.endswith("restore it from a backup, or index into another directory")
+        message = " ".join(done.err.split())
+        assert "is damaged (" in message
+        assert message.endswith("restore it from a backup, or index into another directory")
     assert run("doctor", "--index", directory).status == 1
 
 

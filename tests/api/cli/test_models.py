@@ -159,17 +159,17 @@ def test_an_index_is_searched_with_the_model_that_made_it(
 def test_a_moved_model_is_reported_and_can_be_added_again(ready: Run, folder: Path, other: FakeEncoder) -> None:
     """Errors name the model, its old directory and what to do; `doctor` reports a fault."""
     ready("index", folder, "--index", "mine", "--model", other.directory)
-    there = other.directory
-    assert there is not None
-    there.rename(there.with_name("moved"))
+    directory = other.directory
+    assert directory is not None
+    directory.rename(directory.with_name("moved"))
     for command in (("search", "red"), ("index", folder)):
         done = ready(*command, "--index", "mine")
         assert done.status == 1
-        assert f"model other (000000000000) of the index in mine is no longer in {there};" in done.err
+        assert f"model other (000000000000) of the index in mine is no longer in {directory};" in done.err
         assert done.err.count("\n") == 1
     faulty = ready("doctor", "--index", "mine", "--json")
     assert (faulty.status, faulty.json["model"]["sound"]) == (1, False)
-    other.directory = there.with_name("moved")
+    other.directory = directory.with_name("moved")
     assert ready("models", "add", other.directory, "--index", "mine").status == 0
     assert ready("search", "red", "--index", "mine").status == 0
 

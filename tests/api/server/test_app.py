@@ -176,8 +176,8 @@ def test_unknown_routes_and_methods_are_problems(client: TestClient) -> None:
 
 def test_large_bodies_are_refused_with_or_without_a_length(client: TestClient) -> None:
     """The limit applies to Content-Length and to the bytes received."""
-    told = client.post("/v1/captions", files={"image": ("x.png", b"0" * 300_000)})
-    assert "too large; the limit is" in problem(told, 413)
+    response = client.post("/v1/captions", files={"image": ("x.png", b"0" * 300_000)})
+    assert "too large; the limit is" in problem(response, 413)
 
     def chunks() -> Any:
         for _ in range(40):
@@ -253,10 +253,10 @@ def test_head_is_answered_as_get_without_the_body(client: TestClient) -> None:
         "/v1/images/1/thumbnail",
         "/v1/images/9",
     ):
-        got, told = client.get(path), client.head(path)
-        assert (told.status_code, told.content) == (got.status_code, b"")
+        got, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
         names = ("content-type", "content-length", "etag", "cache-control")
-        assert [told.headers.get(name) for name in names] == [got.headers.get(name) for name in names]
+        assert [head.headers.get(name) for name in names] == [got.headers.get(name) for name in names]
     assert client.head("/v1/search").status_code == 405
 
 
@@ -276,9 +276,9 @@ def test_an_index_of_another_model_is_a_problem(indexed: Catalog) -> None:
     """Status 503; the path of the index is only in the log."""
     with SearchEngine.open(indexed.directory, encoder=FakeEncoder(name="other", fingerprint="0" * 64)) as engine:
         client = TestClient(create_app(engine), base_url="http://localhost", raise_server_exceptions=False)
-        told = problem(client.post("/v1/search", json={"text": "red"}), 503)
-        assert "built with a different model" in told
-        assert str(indexed.directory) not in told
+        detail = problem(client.post("/v1/search", json={"text": "red"}), 503)
+        assert "built with a different model" in detail
+        assert str(indexed.directory) not in detail
 
 
 def test_openapi_describes_every_route(client: TestClient) -> None:

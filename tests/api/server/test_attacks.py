@@ -114,13 +114,13 @@ def attack(client: TestClient, text: str) -> list[tuple[str, int]]:
     document, answers = client.get("/openapi.json").json(), []
     operations = [(way, path, what) for path, ways in document["paths"].items() for way, what in ways.items()]
     for way, path, operation in operations:
-        place = path.replace("{image_id}", "1").replace("{job_id}", "1")
+        address = path.replace("{image_id}", "1").replace("{job_id}", "1")
         query = {parameter["name"]: text for parameter in operation.get("parameters", ()) if parameter["in"] == "query"}
         for kind, body in [("", {}), *bodies(document, operation, text)]:
             if kind == "application/json":
-                response = client.request(way, place, params=query, json=body)
+                response = client.request(way, address, params=query, json=body)
             else:
-                response = client.request(way, place, params=query, data=body)
+                response = client.request(way, address, params=query, data=body)
             answers.append((f"{way} {path} {body}", response.status_code))
     return answers
 
@@ -178,18 +178,18 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(serve: Serve, mon
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("was decoded"))
     for width, height in ((33, 32), (50_000, 50_000), (2**31 - 1, 2**31 - 1), (1025, 1)):
         response = client.post("/v1/captions", files={"image": ("x.png", png(width, height))})
-        said = problem(response, 422)
-        assert "the upload: " in said
-        assert "too many pixels" in said
-        assert "the limit is" in said
+        detail = problem(response, 422)
+        assert "the upload: " in detail
+        assert "too many pixels" in detail
+        assert "the limit is" in detail
 
 
 def test_a_picture_that_is_cut_short_is_a_problem(client: TestClient) -> None:
     """Truncated pictures are refused wherever they are cut."""
     for kind in ("PNG", "JPEG", "WEBP", "AVIF"):
-        whole = picture("red", kind)
-        for cut in range(0, len(whole) - 1, max(1, len(whole) // 12)):
-            response = client.post("/v1/captions", files={"image": ("x", whole[:cut])})
+        complete = picture("red", kind)
+        for cut in range(0, len(complete) - 1, max(1, len(complete) // 12)):
+            response = client.post("/v1/captions", files={"image": ("x", complete[:cut])})
             assert response.status_code in (200, 422), (kind, cut)
             if response.status_code == 422:
                 assert "the upload: " in problem(response, 422)
@@ -340,8 +340,8 @@ def test_bodies_that_are_being_sent_keep_nobody_else_out(impatient: listening, e
     with ExitStack() as held:
         for _ in range(20):
             held.enter_context(impatient.connect()).sendall(HALF)
-        whole = b"POST /v1/search HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 15\r\nConnection: close\r\n\r\n"
-        assert status_of(impatient._send(whole + BODY)) == 200
+        complete = b"POST /v1/search HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 15\r\nConnection: close\r\n\r\n"
+        assert status_of(impatient._send(complete + BODY)) == 200
 
 
 def test_requests_in_a_row_have_their_time_each(impatient: listening) -> None:

@@ -133,7 +133,7 @@ def test_every_operation_that_wants_a_key_asks_for_it(ask: Ask, server: Server) 
     paths = server.client.get("/openapi.json", headers=headers).json()["paths"]
     operations = [(path, operation) for path, methods in paths.items() for operation in methods.values()]
     assert {path for path, operation in operations if not operation["security"]} == {"/healthz", "/readyz"}
-    told = server.client.get("/metrics", headers=headers).text
-    refused = re.findall(r'crosslook_requests_total\{.*status="401"\} (\S+)', told)
+    metrics = server.client.get("/metrics", headers=headers).text
+    refused = re.findall(r'crosslook_requests_total\{.*status="401"\} (\S+)', metrics)
     assert sum(map(float, refused)) >= 2 * (len(operations) - 2)
     assert report["test_cases"]["generated"] > 500

@@ -126,8 +126,8 @@ def test_the_metrics_that_the_guide_names_are_there(client: TestClient) -> None:
     client.post("/v1/search", json={"text": "red"})
     text = (Path(__file__).parent.parent.parent.parent / "docs" / "SERVING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"crosslook_\w+", text))
-    there = client.get("/metrics").text
+    text = client.get("/metrics").text
     assert len(named) > 10
-    assert {name for name in named if f"\n{name}" not in there and f"# TYPE {name} " not in there} == set()
-    families = set(re.findall(r"# TYPE (\w+) ", there))
+    assert {name for name in named if f"\n{name}" not in text and f"# TYPE {name} " not in text} == set()
+    families = set(re.findall(r"# TYPE (\w+) ", text))
     assert {name for name in families if name not in text and not name.endswith("_created")} == set()

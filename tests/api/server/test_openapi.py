@@ -112,10 +112,10 @@ def test_every_documented_status_occurs(client: TestClient, document: Document) 
 def test_every_field_is_described_and_has_an_example(document: Document) -> None:
     """Fields have examples, except nested schemas, cursors, form fields and model names."""
     for name, schema in document["components"]["schemas"].items():
-        for field, told in schema.get("properties", {}).items():
-            assert told.get("description"), f"{name}.{field}"
-            parts = "$ref" in str(told) or "cursor" in field or name.startswith("Body_") or field == "model"
-            assert parts or told.get("examples"), f"{name}.{field}"
+        for field, definition in schema.get("properties", {}).items():
+            assert definition.get("description"), f"{name}.{field}"
+            parts = "$ref" in str(definition) or "cursor" in field or name.startswith("Body_") or field == "model"
+            assert parts or definition.get("examples"), f"{name}.{field}"
     for _, path, operation in operations(document):
         assert operation.get("description"), path
         for parameter in operation.get("parameters", []):
@@ -134,8 +134,8 @@ def test_examples_of_bodies_run(client: TestClient, document: Document) -> None:
             if "cursor" in shape["properties"]:
                 continue  # only a server can make one
             bodies = list(shape["examples"])
-            for field, told in shape["properties"].items():
-                bodies += [shape["examples"][0] | {field: example} for example in told.get("examples", [])]
+            for field, definition in shape["properties"].items():
+                bodies += [shape["examples"][0] | {field: example} for example in definition.get("examples", [])]
             for body in bodies:
                 response = client.request(method, path, json=body)
                 if path == "/v1/index":  # one job at a time, and no folder is configured here
@@ -157,8 +157,8 @@ def test_examples_of_forms_and_parameters_run(client: TestClient, document: Docu
         form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
         if form is not None:
             fields = resolved(document, form["schema"])["properties"]
-            for field, told in fields.items():
-                for example in told.get("examples", []):
+            for field, definition in fields.items():
+                for example in definition.get("examples", []):
                     files = {} if field == "image_id" else {"image": ("x.png", picture())}
                     response = client.request(method, address, data={field: str(example)}, files=files)
                     assert response.status_code == 200, (path, field, response.text)

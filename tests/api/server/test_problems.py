@@ -39,9 +39,9 @@ def test_server_errors_do_not_disclose_paths(
 
     monkeypatch.setattr("api.server.routes.index.catalog_stats", fail)
     response = client.get("/v1/stats")
-    told = problem(response, status)
-    assert "secret" not in told
-    assert "See the server log." in told
+    detail = problem(response, status)
+    assert "secret" not in detail
+    assert "See the server log." in detail
     assert response.json()["type"] == f"urn:crosslook:problem:{name}"
     assert MESSAGE in caplog.text
 
@@ -103,9 +103,9 @@ def test_error_messages_are_readable(client: TestClient) -> None:
 
 def test_an_unknown_form_field_is_refused(client: TestClient) -> None:
     """Unknown form fields are refused like unknown query parameters."""
-    told = problem(client.post("/v1/search/image", data={"wher": "year > 2000"}, files={"image": picture()}), 422)
-    assert "Unknown form field 'wher'. Expected one of: " in told
-    assert "where" in told
+    detail = problem(client.post("/v1/search/image", data={"wher": "year > 2000"}, files={"image": picture()}), 422)
+    assert "Unknown form field 'wher'. Expected one of: " in detail
+    assert "where" in detail
 
 
 @pytest.mark.parametrize("address", ["/healthz?probe=7", "/readyz?probe=7", "/?q=dogs"])
@@ -116,9 +116,9 @@ def test_probes_and_the_page_accept_unknown_parameters(client: TestClient, addre
 
 def test_only_the_first_validation_errors_are_listed(client: TestClient) -> None:
     """`detail` lists at most ten errors."""
-    told = problem(client.post("/v1/search", json={"text": "red"} | {f"x{i}": i for i in range(90)}), 422)
-    assert told.endswith("; and 80 more")
-    assert told.count(";") == 10
+    detail = problem(client.post("/v1/search", json={"text": "red"} | {f"x{i}": i for i in range(90)}), 422)
+    assert detail.endswith("; and 80 more")
+    assert detail.count(";") == 10
 
 
 @pytest.mark.parametrize("path", ["/v1/search", "/v1/explain", "/v1/index"])

@@ -50,8 +50,8 @@ def test_a_page_of_another_origin_sends_nothing_to_a_server_without_keys(serve: 
     client = serve(cors_origins=["https://photos.example"])
     form = {"image_id": "1"}
     for origin in ("https://evil.example", "null", "http://localhost:9999", "https://localhost"):
-        said = problem(client.post("/v1/captions", headers={"origin": origin}, data=form), 403)
-        assert "pages of other origins" in said
+        detail = problem(client.post("/v1/captions", headers={"origin": origin}, data=form), 403)
+        assert "pages of other origins" in detail
         assert "pages of other origins" in problem(client.get("/v1/images/1", headers={"origin": origin}), 403)
     for origin in ("http://localhost", "https://photos.example"):
         assert client.post("/v1/captions", headers={"origin": origin}, data=form).status_code == 200
@@ -169,9 +169,9 @@ def test_a_damaged_file_of_keys_opens_nothing(serve: Serve, store: KeyStore, sec
     client = serve(host=OPEN, base_url=ELSEWHERE)
     (store._directory / FILE).write_text("{")
     for headers in (header, {}):
-        said = problem(client.post("/v1/search", json=RED, headers=headers), 503)
-        assert "API keys cannot be checked" in said
-        assert str(store._directory) not in said
+        detail = problem(client.post("/v1/search", json=RED, headers=headers), 503)
+        assert "API keys cannot be checked" in detail
+        assert str(store._directory) not in detail
     assert client.get("/healthz").status_code == 200
 
 
@@ -180,9 +180,9 @@ def test_a_local_server_asks_for_keys_only_when_told(serve: Serve, store: KeySto
     header = secret("read")
     assert serve().post("/v1/search", json=RED).status_code == 200
     (store._directory / FILE).touch()
-    told = serve(require_keys=True, base_url=ELSEWHERE)
-    problem(told.post("/v1/search", json=RED), 401)
-    assert told.post("/v1/search", json=RED, headers=header).status_code == 200
+    protected = serve(require_keys=True, base_url=ELSEWHERE)
+    problem(protected.post("/v1/search", json=RED), 401)
+    assert protected.post("/v1/search", json=RED, headers=header).status_code == 200
 
 
 def test_reading_keys_search_and_change_nothing(serve: Serve, secret: Secret) -> None:
@@ -264,8 +264,8 @@ def test_no_client_chooses_its_own_address(serve: Serve) -> None:
     answers = [stranger.get("/v1/images/1", headers={"X-Forwarded-For": f"10.0.0.{i}"}).status_code for i in range(2)]
     assert answers == [200, 429]
     proxied = serve(rate=1, proxies=["127.0.0.1", "192.0.2.0/24"])
-    told = ["10.0.0.1", "10.0.0.2", "6.6.6.6, 10.0.0.1", "10.0.0.1, 192.0.2.7"]
-    answers = [proxied.get("/v1/images/1", headers={"X-Forwarded-For": who}).status_code for who in told]
+    forwarded = ["10.0.0.1", "10.0.0.2", "6.6.6.6, 10.0.0.1", "10.0.0.1, 192.0.2.7"]
+    answers = [proxied.get("/v1/images/1", headers={"X-Forwarded-For": who}).status_code for who in forwarded]
     assert answers == [200, 200, 429, 429]
 
 
@@ -296,12 +296,12 @@ def test_the_rate_window_slides() -> None:
     """A granted request counts for a minute, a refused one not at all."""
     now = [0.0]
     rates = Rates(2, lambda: now[0])
-    told = []
+    allowances = []
     for second in (0, 50, 59.5, 60, 61, 110):
         now[0] = second
         allowance = rates.count("one")
-        told.append((allowance.granted, allowance.headers["RateLimit"], allowance.headers.get("Retry-After")))
-    assert told == [
+        allowances.append((allowance.granted, allowance.headers["RateLimit"], allowance.headers.get("Retry-After")))
+    assert allowances == [
         (True, '"client";r=1;t=60', None),
         (True, '"client";r=0;t=10', None),
         (False, '"client";r=0;t=1', "1"),
@@ -354,8 +354,8 @@ def test_proxies_are_addresses_or_networks() -> None:
 def test_json_is_taken_where_it_is_said_to_be_json(client: TestClient, kind: str | None) -> None:
     """JSON bodies need Content-Type: application/json, which pages cannot send without CORS."""
     headers = {} if kind is None else {"content-type": kind}
-    said = problem(client.post("/v1/search", content=b'{"text": "red"}', headers=headers), 415)
-    assert "Send Content-Type: application/json" in said
+    detail = problem(client.post("/v1/search", content=b'{"text": "red"}', headers=headers), 415)
+    assert "Send Content-Type: application/json" in detail
 
 
 def test_forms_are_taken_where_they_are_said_to_be_forms(client: TestClient) -> None:

@@ -116,7 +116,7 @@ def test_a_damaged_file_refuses_everything(keys: KeyStore, tmp_path: Path, conte
     """A damaged file refuses every key and is not overwritten; once restored, it works again."""
     _, secret = keys.add("phone", ["read"])
     assert keys.find(secret) is not None
-    whole = (tmp_path / FILE).read_bytes()
+    content_before = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(content)
     for attempt in (
         lambda: keys.find(secret),
@@ -128,7 +128,7 @@ def test_a_damaged_file_refuses_everything(keys: KeyStore, tmp_path: Path, conte
         with pytest.raises(KeysError, match="is damaged, so every key is refused"):
             attempt()
     assert (tmp_path / FILE).read_bytes() == content
-    (tmp_path / FILE).write_bytes(whole)
+    (tmp_path / FILE).write_bytes(content_before)
     assert keys.find(secret) is not None
 
 
@@ -187,10 +187,10 @@ def test_keys_are_added_listed_and_revoked(run: Run, indexed: Catalog) -> None:
     listed = run("keys", "list", "--json", *where)
     assert [key["name"] for key in listed.json["keys"]] == ["phone", "robot"]
     table = run("keys", "list", *where).out
-    for told in (listed.out, table):
-        assert added["id"] in told
-        assert added["key"] not in told
-        assert "sha256" not in told
+    for output in (listed.out, table):
+        assert added["id"] in output
+        assert added["key"] not in output
+        assert "sha256" not in output
     assert run("keys", "revoke", added["id"], "--json", *where).json["revoked"]["name"] == "robot"
     assert "Revoked key phone" in run("keys", "revoke", "phone", *where).err
     assert KeyStore(indexed.directory).all() == ()

@@ -47,8 +47,8 @@ def test_pages_joined_are_all_images_newest_first(client: TestClient, engine: Se
             break
         query = {"cursor": cursor}
     assert [image["id"] for image in found] == [2, 4, 5, 3, 1]
-    whole = client.get("/v1/images").json()
-    assert (whole["images"], whole["next_cursor"]) == (found, None)
+    full = client.get("/v1/images").json()
+    assert (full["images"], full["next_cursor"]) == (found, None)
     assert found[0]["taken_at"] == "2021-01-01T00:00:00"
 
 
@@ -115,16 +115,16 @@ def test_a_file_that_a_client_has_is_not_sent_again(client: TestClient, engine: 
 def test_ranges_of_a_file_are_sent(client: TestClient, red: int) -> None:
     """Unsatisfiable ranges get 416, malformed ones are ignored, and If-Range is respected."""
     address = f"/v1/images/{red}/file"
-    whole = client.get(address)
+    full = client.get(address)
     part = client.get(address, headers={"range": "bytes=2-5"})
-    assert (part.status_code, part.content) == (206, whole.content[2:6])
-    assert client.get(address, headers={"range": "bytes=2-5", "if-range": whole.headers["etag"]}).status_code == 206
+    assert (part.status_code, part.content) == (206, full.content[2:6])
+    assert client.get(address, headers={"range": "bytes=2-5", "if-range": full.headers["etag"]}).status_code == 206
     assert client.get(address, headers={"range": "bytes=2-5", "if-range": '"x"'}).status_code == 200
     outside = client.get(address, headers={"range": "bytes=999999-"})
-    assert f"{len(whole.content)} bytes" in problem(outside, 416)
-    assert outside.headers["content-range"] == f"bytes */{len(whole.content)}"
+    assert f"{len(full.content)} bytes" in problem(outside, 416)
+    assert outside.headers["content-range"] == f"bytes */{len(full.content)}"
     for nonsense in ("bytes", "lines=1-2", "bytes=5-2", "bytes=x-y", "bytes="):
-        assert client.get(address, headers={"range": nonsense}).content == whole.content
+        assert client.get(address, headers={"range": nonsense}).content == full.content
 
 
 def test_a_changed_file_has_no_tag_of_the_old_one(client: TestClient, folder: Path, red: int) -> None:
@@ -206,7 +206,7 @@ def test_a_changed_picture_is_shown_as_it_is_now(client: TestClient, folder: Pat
 def test_head_does_not_read_the_file(client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """HEAD has the headers of GET without reading the file."""
     address = f"/v1/images/{red}/file"
-    whole = client.get(address)
+    full = client.get(address)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the file was opened")
@@ -214,5 +214,5 @@ def test_head_does_not_read_the_file(client: TestClient, red: int, monkeypatch: 
     monkeypatch.setattr("starlette.responses.anyio.open_file", refuse)
     response = client.head(address)
     assert (response.status_code, response.content) == (200, b"")
-    assert response.headers["content-length"] == str(len(whole.content))
-    assert response.headers["etag"] == whole.headers["etag"]
+    assert response.headers["content-length"] == str(len(full.content))
+    assert response.headers["etag"] == full.headers["etag"]

@@ -61,16 +61,16 @@ def test_slow_answers_are_computed_once(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, engine: SearchEngine
 ) -> None:
     """While the index is unchanged, facets per filter and duplicates are computed once."""
-    ways = ("/v1/facets", "/v1/facets?where=width+%3E+1", "/v1/duplicates", "/v1/duplicates?k=1")
-    before = [client.get(way).json() for way in ways]
+    addresses = ("/v1/facets", "/v1/facets?where=width+%3E+1", "/v1/duplicates", "/v1/duplicates?k=1")
+    documents = [client.get(address).json() for address in addresses]
     with monkeypatch.context() as broken:
         for name in ("facets", "find_duplicates"):
             broken.setattr(f"api.server.routes.index.{name}", None)
-        assert [client.get(way).json() for way in ways] == before
+        assert [client.get(address).json() for address in addresses] == documents
         engine.image_path(1).unlink()
         index_paths(engine.catalog, FakeEncoder(), [], prune=True)
-        assert client.get(ways[0]).status_code == client.get(ways[2]).status_code == 500
-    assert client.get(ways[0]).json()["images"] == 4
+        assert client.get(addresses[0]).status_code == client.get(addresses[2]).status_code == 500
+    assert client.get(addresses[0]).json()["images"] == 4
 
 
 def test_duplicates_are_groups_of_images(client: TestClient, engine: SearchEngine, folder: Path) -> None:
@@ -103,9 +103,9 @@ def test_models_are_listed_with_what_they_embedded(client: TestClient, engine: S
 def test_stats_are_those_of_the_command_line(client: TestClient, engine: SearchEngine, run: Run, folder: Path) -> None:
     """The same as `crosslook stats --json`, without the model's path."""
     document = client.get("/v1/stats").json()
-    told: dict[str, Any] = run("stats", "--index", engine.catalog.directory, "--json").json
+    expected: dict[str, Any] = run("stats", "--index", engine.catalog.directory, "--json").json
     for private in ("id", "path", "active"):
-        told["encoder"].pop(private)
-    assert document == told
+        expected["encoder"].pop(private)
+    assert document == expected
     assert document["roots"] == [str(folder)]
     assert str(engine.catalog.directory) not in json.dumps(document)

@@ -31,9 +31,9 @@ def hits(client: TestClient, body: dict[str, Any]) -> list[dict[str, Any]]:
 )
 def test_pages_joined_are_one_long_answer(client: TestClient, how: dict[str, Any]) -> None:
     """The cursor holds the whole query."""
-    whole = hits(client, {"text": "red", "k": 100} | how)
-    assert len(whole) == 5
-    assert hits(client, {"text": "red", "k": 2} | how) == whole
+    all_hits = hits(client, {"text": "red", "k": 100} | how)
+    assert len(all_hits) == 5
+    assert hits(client, {"text": "red", "k": 2} | how) == all_hits
 
 
 def test_a_cursor_is_sent_alone(client: TestClient) -> None:
@@ -65,12 +65,12 @@ def test_an_image_that_is_removed_between_pages_is_left_out(
     client: TestClient, engine: SearchEngine, folder: Path
 ) -> None:
     """The rest of the page follows without a gap."""
-    whole = [hit["image_id"] for hit in hits(client, {"text": "red"})]
+    all_hits = [hit["image_id"] for hit in hits(client, {"text": "red"})]
     document = client.post("/v1/search", json={"text": "red", "k": 2}).json()
-    engine.image_path(whole[2]).unlink()
+    engine.image_path(all_hits[2]).unlink()
     index_paths(engine.catalog, FakeEncoder(), [folder], prune=True)
     following = client.post("/v1/search", json={"cursor": document["next_cursor"]}).json()
-    assert [hit["image_id"] for hit in following["hits"]] == whole[3:]
+    assert [hit["image_id"] for hit in following["hits"]] == all_hits[3:]
     assert following["next_cursor"] is None
 
 

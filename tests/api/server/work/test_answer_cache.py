@@ -16,35 +16,35 @@ LONG = 10.0
 
 def test_an_answer_is_kept_while_the_state_is_the_same() -> None:
     """An answer is computed again when the state has changed."""
-    kept = AnswerCache[int](2)
+    cache = AnswerCache[int](2)
     found: list[int] = []
 
     def find() -> int:
         found.append(len(found))
         return found[-1]
 
-    assert [kept.get("a", 1, find), kept.get("a", 1, find), kept.get("a", 2, find)] == [0, 0, 1]
+    assert [cache.get("a", 1, find), cache.get("a", 1, find), cache.get("a", 2, find)] == [0, 0, 1]
 
 
 def test_only_the_last_few_are_kept() -> None:
     """The oldest answer is evicted."""
-    kept, found = AnswerCache[str](2), []
+    cache, found = AnswerCache[str](2), []
 
-    def find(what: str) -> str:
-        found.append(what)
-        return what
+    def find(key: str) -> str:
+        found.append(key)
+        return key
 
-    for what in ("a", "b", "c", "b", "a"):
-        kept.get(what, 1, lambda what=what: find(what))  # type: ignore[misc]  # bound now
+    for key in ("a", "b", "c", "b", "a"):
+        cache.get(key, 1, lambda key=key: find(key))  # type: ignore[misc]  # bound now
     assert found == ["a", "b", "c", "a"]
 
 
 class Finder:
     """Computes an answer in a thread, blocked until `end`."""
 
-    def __init__(self, kept: AnswerCache[int]) -> None:
+    def __init__(self, cache: AnswerCache[int]) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=lambda: kept.get("a", 1, self.find))
+        self.thread = threading.Thread(target=lambda: cache.get("a", 1, self.find))
         self.thread.start()
         assert self.begun.wait(LONG)
 
@@ -63,10 +63,10 @@ class Finder:
 def test_a_second_request_waits_for_the_answer_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second request returns the first one's answer."""
     monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", LONG)
-    kept = AnswerCache[int](1, exclusive=True)
-    first = Finder(kept)
+    cache = AnswerCache[int](1, exclusive=True)
+    first = Finder(cache)
     with ThreadPoolExecutor() as pool:
-        second = pool.submit(kept.get, "a", 1, lambda: pytest.fail("found twice"))
+        second = pool.submit(cache.get, "a", 1, lambda: pytest.fail("found twice"))
         assert wait([second], 0.1).done == set()
         first.end()
         assert second.result(LONG) == 1
@@ -75,40 +75,40 @@ def test_a_second_request_waits_for_the_answer_of_the_first(monkeypatch: pytest.
 def test_a_second_request_is_refused_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the wait it is refused with Retry-After; once computed, the answer is cached."""
     monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", 0.05)
-    kept = AnswerCache[int](1, exclusive=True)
-    first = Finder(kept)
-    with pytest.raises(BusyError, match=r"Another request is computing this answer\. Retry in 10 s\.") as told:
-        kept.get("a", 1, lambda: 2)
-    assert told.value.seconds == RETRY_SECONDS
+    cache = AnswerCache[int](1, exclusive=True)
+    first = Finder(cache)
+    with pytest.raises(BusyError, match=r"Another request is computing this answer\. Retry in 10 s\.") as caught:
+        cache.get("a", 1, lambda: 2)
+    assert caught.value.seconds == RETRY_SECONDS
     first.end()
-    assert kept.get("a", 1, lambda: 2) == 1
+    assert cache.get("a", 1, lambda: 2) == 1
 
 
 def test_only_a_few_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Further requests are refused at once, to leave threads for searches."""
     monkeypatch.setattr("api.server.work.answer_cache.WAIT_SECONDS", LONG)
-    kept = AnswerCache[int](1, exclusive=True)
-    first = Finder(kept)
+    cache = AnswerCache[int](1, exclusive=True)
+    first = Finder(cache)
     with ThreadPoolExecutor() as pool:
-        waiting = [pool.submit(kept.get, "a", 1, lambda: 2) for _ in range(MAX_WAITING)]
+        waiting = [pool.submit(cache.get, "a", 1, lambda: 2) for _ in range(MAX_WAITING)]
         until = time.monotonic() + LONG
-        while kept._waiters._value and time.monotonic() < until:
+        while cache._waiters._value and time.monotonic() < until:
             time.sleep(0.01)
         with pytest.raises(BusyError):
-            kept.get("a", 1, lambda: 2)
+            cache.get("a", 1, lambda: 2)
         first.end()
         assert [each.result(LONG) for each in waiting] == [1] * MAX_WAITING
 
 
 def test_a_failed_computation_does_not_block_the_next() -> None:
     """After a failed computation the next one can start."""
-    kept = AnswerCache[int](1, exclusive=True)
+    cache = AnswerCache[int](1, exclusive=True)
     with pytest.raises(ZeroDivisionError):
-        kept.get("a", 2, lambda: 1 // 0)
-    assert kept.get("a", 2, lambda: 3) == 3
+        cache.get("a", 2, lambda: 1 // 0)
+    assert cache.get("a", 2, lambda: 3) == 3
 
 
 def test_without_exclusive_answers_are_computed_in_parallel() -> None:
     """Without `exclusive`, answers are computed in parallel."""
-    kept = AnswerCache[int](2)
-    assert kept.get("a", 1, lambda: kept.get("b", 1, lambda: 2) + 1) == 3
+    cache = AnswerCache[int](2)
+    assert cache.get("a", 1, lambda: cache.get("b", 1, lambda: 2) + 1) == 3

@@ -334,8 +334,8 @@ def test_the_rate_is_that_of_the_phase_and_so_is_the_time_left() -> None:
     job.begin()
     assert job.progress == JobProgress("scan")
     steps = [("images", 0, 100), ("images", 20, 100), ("images", 60, 100), ("captions", 5, 10), ("captions", 8, 10)]
-    told = []
+    measured = []
     for step in steps:
         job.advance(*step)
-        told.append((job.progress.rate, job.progress.seconds_left))
-    assert told == [(None, None), (10.0, 8.0), (15.0, 40 / 15), (None, None), (3.0, 2 / 3)]
+        measured.append((job.progress.rate, job.progress.seconds_left))
+    assert measured == [(None, None), (10.0, 8.0), (15.0, 40 / 15), (None, None), (3.0, 2 / 3)]

@@ -38,14 +38,14 @@ def test_a_file_is_located_in_its_innermost_root(path: str, root: int | None, re
 def test_messages_lose_their_paths() -> None:
     """Paths are replaced by names, and the messages remain readable."""
     index = Path("/var/lib/crosslook")
-    for said, told in (
+    for message, expected in (
         ("/var/lib/crosslook is being indexed by process 7", "the index is being indexed by process 7"),
         ("the index in /var/lib/crosslook is read-only", "the index is read-only"),
         ("cannot write /var/lib/crosslook/catalog.db: full", "cannot write the index/catalog.db: full"),
         ("no such file or folder: /srv/photos/old", "no such file or folder: old"),
         ("no image files in /srv/photos, /srv/photos/old", "no image files in photos, old"),
     ):
-        assert redact_paths(said, index, ROOTS) == told
+        assert redact_paths(message, index, ROOTS) == expected
 
 
 def test_the_root_folder_has_no_name_to_replace_paths_with() -> None:
