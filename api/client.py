@@ -104,7 +104,7 @@ class Client:
         return self._json(SearchResponse, "POST", "/v1/search", json={"cursor": page.next_cursor})
 
     def hits(self, text: str, **options: Any) -> Iterator[ImageHit]:  # noqa: ANN401  as above
-        """Iterate over the hits of a search, page by page; options as of `search`."""
+        """Iterate over the hits of a search, page by page; options as in `search`."""
         page: SearchResponse | None = self.search(text, **options)
         while page is not None:
             yield from page.hits

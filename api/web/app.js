@@ -18,7 +18,7 @@ import { busy, clearTrouble, notify, say, showState, showSummary, showVerdict } 
 import { timeline } from "./timeline.js";
 import { views } from "./views.js";
 
-const CACHED = 12; // maximum number of answers kept for going back, and of uploads
+const MAX_CACHED = 12; // maximum number of answers kept for going back, and of uploads
 const RETRY_DELAY = 3000; // milliseconds after a request that got no answer
 
 const field = document.getElementById("q");
@@ -69,7 +69,7 @@ acceptPictures({
 
 // --- the address ---
 
-/** Changes the state. `opened` notes that going back leads to where the picture was opened. */
+/** Changes the state. `opened` records that closing the picture means going back. */
 function go(changes, { replace = false, opened = history.state?.opened && replace } = {}) {
   const previous = state;
   const typed = searchBox.takePending();
@@ -205,7 +205,7 @@ function keepShown() {
 
 /** Drops the oldest entries of a map. */
 function limit(map) {
-  for (const key of map.keys()) if (map.size > CACHED) map.delete(key);
+  for (const key of map.keys()) if (map.size > MAX_CACHED) map.delete(key);
 }
 
 /** Shows the cached pictures of a query; returns false if there are none. */
@@ -371,7 +371,7 @@ document.getElementById("indexing").addEventListener("indexed", () => {
   }
 });
 
-// --- keyboard ---
+// --- links and keyboard ---
 
 document.getElementById("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
