@@ -1,1 +1,1 @@
-"""The ways in: the command line, the HTTP application."""
+"""The interfaces: command line, HTTP service, and its client."""

@@ -34,8 +34,8 @@ Picture = Path | bytes
 Document = TypeVar("Document")
 
 
-MOST_SECONDS = 60.0
-"""Longest wait before a retry, whatever `Retry-After` says."""
+MAX_RETRY_SECONDS = 60.0
+"""Maximum wait before a retry, whatever `Retry-After` says."""
 
 
 class UnreachableError(ApiError):
@@ -51,7 +51,7 @@ class ProblemError(ApiError):
 
 
 class Client:
-    """A client for one server, which retries as `Retry-After` says while the server is busy.
+    """A client for one server. While the server is busy, requests are retried after `Retry-After`.
 
     Every method raises `ProblemError` on an error response, `UnreachableError` without a response, and `ApiError`, the
     root of both, if the response is not from crosslook.
@@ -104,7 +104,7 @@ class Client:
         return self._json(SearchResponse, "POST", "/v1/search", json={"cursor": page.next_cursor})
 
     def hits(self, text: str, **options: Any) -> Iterator[ImageHit]:  # noqa: ANN401  as above
-        """Iterate over the hits of a search, page by page; options as of `search`."""
+        """Iterate over the hits of a search, page by page; options as in `search`."""
         page: SearchResponse | None = self.search(text, **options)
         while page is not None:
             yield from page.hits
@@ -205,9 +205,9 @@ class Client:
         return _read(TypeAdapter(kind), self._request(method, path, **options))
 
     def _request(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401  as above
-        for left in range(self._retries, -1, -1):
+        for retries_left in range(self._retries, -1, -1):
             response = self._send(method, path, **options)
-            if response.status_code not in (429, 503) or not left or "retry-after" not in response.headers:
+            if response.status_code not in (429, 503) or not retries_left or "retry-after" not in response.headers:
                 break
             time.sleep(_seconds(response.headers))
         if response.is_success:
@@ -232,7 +232,7 @@ def _read(kind: TypeAdapter[Document], response: httpx2.Response) -> Document:
 
 def _seconds(headers: Mapping[str, str]) -> float:
     value = headers["retry-after"]
-    return min(float(value), MOST_SECONDS) if value.isdecimal() else 1.0
+    return min(float(value), MAX_RETRY_SECONDS) if value.isdecimal() else 1.0
 
 
 def _file(image: Picture) -> tuple[str, bytes]:

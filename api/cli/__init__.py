@@ -1,1 +1,1 @@
-"""The program `crosslook`."""
+"""The command line program `crosslook`."""

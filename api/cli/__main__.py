@@ -1,4 +1,4 @@
-"""`python -m api.cli`: the program without its installed script."""
+"""Runs the program as `python -m api.cli`."""
 
 from .main import main
 

@@ -59,11 +59,12 @@ def index(
     new = not (index / DATABASE).exists()
     if new and not paths:
         raise typer.BadParameter(f"missing PATH: {index} holds no index yet; name the folders to index")
-    file = read_captions(captions) if captions else None
-    if file is not None and file.rejected:
-        message(f"{len(file.rejected)} caption rows rejected, the first: {file.rejected[0]}", style="yellow")
+    caption_file = read_captions(captions) if captions else None
+    if caption_file is not None and caption_file.rejected:
+        rejected = caption_file.rejected
+        message(f"{len(rejected)} caption rows rejected, the first: {rejected[0]}", style="yellow")
     encoder = load_encoder(model_for(index, model), device=device, lazy=True)
-    options: dict[str, Any] = {"captions": file, "prune": prune, "batch_size": batch_size}
+    options: dict[str, Any] = {"captions": caption_file, "prune": prune, "batch_size": batch_size}
     quiet = not paths and not sys.stdout.isatty()
     with Catalog.open(index, create=True) as catalog, stop_on_interrupt() as stop:
         if watch:
@@ -76,7 +77,7 @@ def index(
     elif not quiet:
         _print_report(report, index, new=new)
     if report.stopped:
-        message("Stopped. Finished work is kept; the same command goes on from here.", style="yellow")
+        message("Stopped. Finished work is kept; repeat the command to continue.", style="yellow")
         raise typer.Exit(1)
 
 
@@ -136,13 +137,13 @@ def stats(
         print_facts({f.path: f.reason for f in failed})
 
 
-def _describe_structure(choice: IndexStructure | None) -> str:
+def _describe_structure(structure: IndexStructure | None) -> str:
     """The type of the vector index and its measured recall@10."""
-    if choice is None:
+    if structure is None:
         return "exact; the FAISS file is not written yet"
-    if choice.structure == "exact" or choice.recall is None:
-        return choice.structure
-    return f"{choice.structure}, recall@10 {choice.recall:.1%} at breadth {choice.breadth}"
+    if structure.structure == "exact" or structure.recall is None:
+        return structure.structure
+    return f"{structure.structure}, recall@10 {structure.recall:.1%} at breadth {structure.breadth}"
 
 
 def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False) -> None:
@@ -172,7 +173,7 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
                 facts["index"] |= {"state": "sound", "images": catalog_stats(catalog).images}
                 catalog.check()
                 if encoder is not None:
-                    catalog.for_model(encoder.name, encoder.fingerprint).active_encoder()  # raises if it is missing
+                    catalog.for_model(encoder.name, encoder.fingerprint).active_encoder()  # raises if there is none
         except IndexerError as exc:
             facts["index"] |= {"state": "faulty", "fault": str(exc)}
             sound = False
@@ -203,7 +204,7 @@ def _follow(
     *,
     json: bool,
 ) -> None:
-    """Index changes until stopped, and print a report after each run (one line with `json`)."""
+    """Index changes until stopped, and print a report after each run; with `json`, one line of JSON."""
 
     def report_progress(phase: str, done: int, total: int) -> None:
         advance(phase, done, total)
@@ -271,13 +272,13 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
 
 
 def _list_roots(roots: Sequence[str]) -> str:
-    """The first few roots: single files are roots too, so there may be very many."""
+    """The first few roots; there may be very many, because single files are roots too."""
     more = f" and {len(roots) - SHOWN_ROOTS} more" if len(roots) > SHOWN_ROOTS else ""
     return ", ".join(roots[:SHOWN_ROOTS]) + more
 
 
 def _model_to_check(index: Path, model: Path | None) -> Path:
-    """The model folder; the base model if the index is damaged, which is then reported for the index."""
+    """The model folder; the base model if the index is damaged, which `doctor` reports separately."""
     try:
         return model_for(index, model) or BASE_MODEL
     except ModelError:

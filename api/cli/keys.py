@@ -37,7 +37,9 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the key, such as who uses it.")],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option("--scope", help="`read` allows searching, `write` also changes; repeatable.", show_default="read"),
+        typer.Option(
+            "--scope", help="`read` allows searching, `write` also indexing; repeatable.", show_default="read"
+        ),
     ] = None,
     index: Index = DEFAULT_INDEX,
     json: Json = False,

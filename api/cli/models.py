@@ -22,7 +22,7 @@ from .interrupt import stop_on_interrupt
 from .options import DEFAULT_INDEX, Depth, Device, Index, Json, model_directory
 from .output import message, print_json, print_table, progress, size
 
-WAYS = {"text_to_image": "text → image R@1 / 5 / 10", "image_to_text": "image → text R@1 / 5 / 10"}
+DIRECTIONS = {"text_to_image": "text → image R@1 / 5 / 10", "image_to_text": "image → text R@1 / 5 / 10"}
 STAGES = ("retrieval", "reranked")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model of the index, or the start of its fingerprint.")]
@@ -75,7 +75,7 @@ def add(
     else:
         _print_added(report, index)
     if report.stopped:
-        message("Stopped. Finished work is kept; the same command goes on from here.", style="yellow")
+        message("Stopped. Finished work is kept; repeat the command to continue.", style="yellow")
         raise typer.Exit(1)
 
 
@@ -156,7 +156,7 @@ def remove(
     if json:
         print_json({"removed": _state_json(state), "vacuumed": vacuum})
         return
-    effect = "given back" if vacuum else "free for reuse; --vacuum would also have shrunk the file"
+    effect = "freed" if vacuum else "free for reuse; --vacuum would also have shrunk the file"
     message(f"{state.name} removed: {state.images:,} images, about {size(state.bytes)} {effect}", style="green")
 
 
@@ -232,26 +232,26 @@ def _print_comparison(comparison: Comparison) -> None:
     if not comparison.own_captions:
         message(
             "None of the images has a caption of its own, so recall cannot be measured. Agreement is the share of the "
-            "top 10 that a model has in common with the first one, not a quality. Captions come from NAME.txt beside "
-            "NAME.jpg, or from: crosslook index FOLDER --captions FILE",
+            "top 10 that a model has in common with the first one; it does not measure quality. Captions come from "
+            "NAME.txt beside NAME.jpg, or from: crosslook index FOLDER --captions FILE",
             style="yellow",
         )
     table = Table("", "", box=None)
     for model in comparison.models:
         table.add_column(Text(f"{model.name} (active)" if model.active else model.name), justify="right")
-    for way, label in WAYS.items() if comparison.own_captions else ():
+    for direction, label in DIRECTIONS.items() if comparison.own_captions else ():
         for stage in STAGES:
-            table.add_row(label, stage, *(_recalls(model, way, stage) for model in comparison.models))
+            table.add_row(label, stage, *(_recalls(model, direction, stage) for model in comparison.models))
     for stage in () if comparison.own_captions else STAGES:
-        table.add_row("overlap of the top 10", stage, *(_agreement(model, stage) for model in comparison.models))
+        table.add_row("agreement of the top 10", stage, *(_agreement(model, stage) for model in comparison.models))
     table.add_row("ms per query", "", *(f"{model.ms_per_query:.1f}" for model in comparison.models))
     table.add_row("images per second", "", *(_rate(model.images_per_second) for model in comparison.models))
     table.add_row("bytes per image", "", *(f"{model.bytes_per_image:,}" for model in comparison.models))
     print_table(table)
 
 
-def _recalls(model: ModelResult, way: str, stage: str) -> str:
-    recalls: Recalls = getattr(model.evaluation, way)[stage]
+def _recalls(model: ModelResult, direction: str, stage: str) -> str:
+    recalls: Recalls = getattr(model.evaluation, direction)[stage]
     return f"{recalls.r1:.1f} / {recalls.r5:.1f} / {recalls.r10:.1f}"
 
 

@@ -31,8 +31,8 @@ from search import CaptionHit, Hit
 
 BAR_CELLS = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_GOOD, _FAIR = 0.5, 0.2
-PIPE_WIDTH = 1000  # columns, so that piped output is never wrapped
+_GREEN, _YELLOW = 0.5, 0.2  # match probabilities from which a bar has this colour
+PIPE_WIDTH = 1000  # columns: piped output is never wrapped
 
 LINE_SECONDS = 30.0
 """Interval of progress lines when stderr is not a terminal."""
@@ -152,7 +152,7 @@ def print_facts(facts: dict[str, str]) -> None:
 
 
 def bar(share: float) -> str:
-    """A bar of `BAR_CELLS` cells for a share in [0, 1], in steps of an eighth of a cell."""
+    """A bar of `BAR_CELLS` cells for a share in [0, 1], drawn to an eighth of a cell."""
     eighths = round(min(max(share, 0.0), 1.0) * BAR_CELLS * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(BAR_CELLS)
@@ -177,10 +177,10 @@ def _table() -> Table:
 
 
 def _score(score: float, probability: float | None) -> tuple[Text, Text]:
-    """The bar and the number: the match probability, or the cosine without reranking."""
+    """The bar and the number of a hit: its match probability, or the cosine if there was no reranking."""
     if probability is None:
         return Text(bar(score), style="cyan"), Text(f"{score:.3f}")
-    style = "green" if probability >= _GOOD else "yellow" if probability >= _FAIR else "red"
+    style = "green" if probability >= _GREEN else "yellow" if probability >= _YELLOW else "red"
     return Text(bar(probability), style=style), Text(f"{probability:.1%}")
 
 
@@ -202,7 +202,7 @@ def _words(hit: Hit) -> Text:
 
 
 def _printable(text: str) -> str:
-    """Replace control characters, which a terminal would obey, and undecodable bytes of file names."""
+    """Replace control characters, which a terminal would interpret, and undecodable bytes of file names."""
     return "".join(c if c.isprintable() else "�" for c in text)
 
 

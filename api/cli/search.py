@@ -100,7 +100,7 @@ def captions(
     json: Json = False,
 ) -> None:
     """Find captions for an image, among those of the index or else of the built-in caption bank."""
-    lines = _bank(bank) if bank else None
+    lines = _read_bank(bank) if bank else None
     with _engine_or_bank(index, model, device) as engine:
         answer = engine.find_captions(image, k=k, depth=depth, rerank=not no_rerank, bank=lines)
     if json:
@@ -182,7 +182,7 @@ def _bank_directory(fingerprint: str) -> Iterator[Path]:
         yield directory
 
 
-def _bank(path: Path) -> list[str]:
+def _read_bank(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:

@@ -1,14 +1,12 @@
-"""The command that serves the HTTP application."""
+"""The serve command."""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from PIL import Image
@@ -30,12 +28,16 @@ if TYPE_CHECKING:
     from ..server.settings import Settings
 
 
+Text = Annotated[str | None, typer.Option()]
+Number = Annotated[int | None, typer.Option()]
+
+
 class ServeCommand(TyperCommand):
-    """`crosslook serve`, whose help describes each flag as `Settings` does."""
+    """`crosslook serve`, whose help takes the description and default of each flag from `Settings`."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  typer exports neither type
-        """Write the help. Only here is `Settings` loaded for it: that brings FastAPI."""
-        from ..server.settings import Settings  # noqa: PLC0415  as said above
+        """Write the help."""
+        from ..server.settings import Settings  # noqa: PLC0415  brings FastAPI
 
         for option in self.params:
             field = Settings.model_fields.get(option.name or "")
@@ -50,36 +52,36 @@ class ServeCommand(TyperCommand):
 
 
 def serve(
-    host: Annotated[str | None, typer.Option()] = None,
+    host: Text = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
     roots: Annotated[list[Path] | None, typer.Option("--root", metavar="DIR")] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings in TOML; by default the file in $CROSSLOOK_CONFIG.")
     ] = None,
-    threads: Annotated[int | None, typer.Option()] = None,
-    waiting: Annotated[int | None, typer.Option()] = None,
-    upload_bytes: Annotated[int | None, typer.Option()] = None,
-    upload_pixels: Annotated[int | None, typer.Option()] = None,
-    thumbnail_bytes: Annotated[int | None, typer.Option()] = None,
-    receive_seconds: Annotated[int | None, typer.Option()] = None,
-    rate: Annotated[int | None, typer.Option()] = None,
+    threads: Number = None,
+    waiting: Number = None,
+    upload_bytes: Number = None,
+    upload_pixels: Number = None,
+    thumbnail_bytes: Number = None,
+    receive_seconds: Number = None,
+    rate: Number = None,
     require_keys: Annotated[bool | None, typer.Option()] = None,
     proxies: Annotated[list[str] | None, typer.Option("--proxy", metavar="ADDRESS")] = None,
     cors_origins: Annotated[list[str] | None, typer.Option("--cors-origin", metavar="ORIGIN")] = None,
     log_format: Annotated[str | None, typer.Option(metavar="text|json")] = None,
     log_level: Annotated[str | None, typer.Option(metavar="debug|info|warning|error")] = None,
-    shutdown_seconds: Annotated[int | None, typer.Option()] = None,
+    shutdown_seconds: Number = None,
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",
 ) -> None:
     """Serve the index over HTTP; OpenAPI is at /openapi.json, all settings are in docs/SERVING.md."""
     flags = {name: None if value == [] else value for name, value in locals().items()}
-    from ..server.settings import Settings, read_settings, unknown_names  # noqa: PLC0415  only a server pays for it
+    from ..server.settings import Settings, read_settings, unknown_names  # noqa: PLC0415  brings FastAPI
 
     settings = read_settings({name: flags[name] for name in Settings.model_fields}, config=config)
     for name in unknown_names():
-        message(f"{name} is no setting and is ignored; docs/SERVING.md lists the settings", style="yellow")
+        message(f"{name} is not a setting and is ignored; docs/SERVING.md lists the settings", style="yellow")
     _check_keys(settings, index)
     for folder in settings.roots:
         if not folder.is_dir():
@@ -105,54 +107,49 @@ def serve(
 
 def run(engine: SearchEngine, settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; requests already accepted are answered first."""
-    from ..server import create_app  # noqa: PLC0415  only a server pays for it
-    from ..server.shutdown import Server  # noqa: PLC0415  as above
+    from ..server import create_app  # noqa: PLC0415  as above
+    from ..server.shutdown import Server, exit_on_signal  # noqa: PLC0415  as above
 
     app = create_app(engine, settings, prepare=lambda: _warm(engine))
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn shuts down, then raises the signal again
-        signal.signal(number, _exit_on_signal)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises the signal again after its shutdown
+        signal.signal(number, exit_on_signal)
     try:
         Server(server_config(app, settings)).run(sockets=[listener])
     except SystemExit as exc:
-        if app.state.service.readiness.loading:  # loading may take long, and leaves nothing to clean up
+        if app.state.service.readiness.loading:  # loading can take long and leaves nothing to clean up
             os._exit(int(exc.code or 0))
         raise
 
 
-def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
-    """Exit by an exception, so that context managers close the engine; the default handler would kill the process."""
-    sys.exit(0 if number == signal.SIGTERM else 128 + number)
-
-
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """Configure uvicorn: no Server header, no access log, and no trust in forwarded addresses."""
-    import uvicorn  # noqa: PLC0415  only a server pays for it
+    """Configure uvicorn without a Server header, access log, or trust in forwarded addresses."""
+    import uvicorn  # noqa: PLC0415  as above
 
-    from ..server.gate.receive_timeout import limited  # noqa: PLC0415  as above
+    from ..server.gate.receive_timeout import protocol_with_timeout  # noqa: PLC0415  as above
 
     return uvicorn.Config(
         app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=limited(settings.receive_seconds),
+        http=protocol_with_timeout(settings.receive_seconds),
         ws="none",
         server_header=False,
-        proxy_headers=False,  # the guard reads them, from the proxies in the settings alone
+        proxy_headers=False,  # the guard reads them, and only from trusted proxies
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
 
 
 def _check_keys(settings: Settings, index: Path) -> None:
-    """Check that a key exists where requests need one.
+    """Check that a key exists if requests need one.
 
     Raises:
         SettingsError: no key exists yet.
         KeysError: the key file is damaged or cannot be read.
     """
-    from ..server.gate.keys import KeyStore  # noqa: PLC0415  only a server pays for it
+    from ..server.gate.keys import KeyStore  # noqa: PLC0415  as above
 
-    if settings.asks_keys and not KeyStore(index).all():
+    if settings.needs_keys and not KeyStore(index).all():
         reason = "require_keys is set" if settings.local else f"other machines can reach {settings.host}"
         raise SettingsError(
             f"{reason}, and there is no API key yet; make one with: crosslook keys add NAME --index {index}"
@@ -160,7 +157,7 @@ def _check_keys(settings: Settings, index: Path) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind the address before anything is loaded.
+    """Bind the address; done first, so that a port in use is reported before anything is loaded.
 
     Raises:
         SettingsError: the address is in use, or not one of this machine.
@@ -170,13 +167,13 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family)
     except OSError as exc:
         raise SettingsError(f"cannot serve at {host}, port {port}: {exc.strerror or exc}; give another --port") from exc
-    # Accepted connections inherit the option. asyncio sets it only on sockets that name their protocol, which this one
-    # does not; without it a response body waits 40 ms until the client acknowledges the headers.
+    # Accepted connections inherit TCP_NODELAY. asyncio sets it only on sockets with an explicit protocol, unlike this
+    # one; without it a response body waits 40 ms until the client acknowledges the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def _warm(engine: SearchEngine) -> None:
-    """Run both directions of search once, so that no client waits for a part of the model to load."""
-    engine.search_images("a first look", k=1, depth=1)
+    """Search once in both directions, so that no client waits for a part of the model to load."""
+    engine.search_images("warm up", k=1, depth=1)
     engine.find_captions(Image.new("RGB", (64, 64)), k=1, depth=1)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from encoders.training import TrainResult
 
 VALIDATION_NAMES = ("dev", "val", "validation", "valid")
-HELD_OUT = 0.1
-FEW = 30
-"""With fewer validation images, differences between epochs are mostly noise."""
+HELD_OUT_SHARE = 0.1
+MIN_VALIDATION_IMAGES = 30
+"""With fewer, differences between epochs are mostly noise."""
 
 Data = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder or file of captioned images.")]
 Images = Annotated[
@@ -152,9 +152,10 @@ def train(
     _print_recalls(
         {
             name: {
-                s: Recalls(*(result.metrics[f"{s}_{way}_r{k}"] for k in (1, 5, 10))) for s in ("retrieval", "reranked")
+                stage: Recalls(*(result.metrics[f"{stage}_{direction}_r{k}"] for k in (1, 5, 10)))
+                for stage in ("retrieval", "reranked")
             }
-            for name, way in (("text → image", "t2i"), ("image → text", "i2t"))
+            for name, direction in (("text → image", "t2i"), ("image → text", "i2t"))
         }
     )
 
@@ -206,7 +207,7 @@ def _splits(dataset: Dataset, split: str | None, validation: str | None, seed: i
     held_out = validation or next((name for name in VALIDATION_NAMES if name in dataset.splits), None)
     training = split or ("train" if "train" in dataset.splits else "all")
     if held_out is None:
-        return dataset.select(training).hold_out(HELD_OUT, seed)
+        return dataset.select(training).hold_out(HELD_OUT_SHARE, seed)
     if held_out == training or "all" in (held_out, training):
         raise InputError(
             f"cannot train on {training!r} and validate on {held_out!r}: they share images; "
@@ -219,7 +220,7 @@ def _announce(training: Dataset, held_out: Dataset) -> None:
     """Print the number of images, and warn if the validation set is too small to choose an epoch."""
     n_training, n_validation = len(training.examples), len(held_out.examples)
     message(f"{n_training:,} images to train on, {n_validation:,} to validate on", style="dim")
-    if n_validation < FEW:
+    if n_validation < MIN_VALIDATION_IMAGES:
         message(
             f"{n_validation} validation images are too few to choose an epoch reliably; use a larger --validation",
             style="yellow",
@@ -240,12 +241,12 @@ def _print_evaluation(dataset: Dataset, evaluation: Evaluation) -> None:
     _print_recalls({"text → image": evaluation.text_to_image, "image → text": evaluation.image_to_text})
 
 
-def _print_recalls(ways: dict[str, dict[str, Recalls]]) -> None:
+def _print_recalls(directions: dict[str, dict[str, Recalls]]) -> None:
     table = Table("", "", "R@1", "R@5", "R@10", box=None)
     for column in table.columns[2:]:
         column.justify = "right"
-    for way, stages in ways.items():
+    for direction, stages in directions.items():
         for stage, recalls in stages.items():
             figures = [f"{value:.1f}" for value in (recalls.r1, recalls.r5, recalls.r10)]
-            table.add_row(way if stage == "retrieval" else "", stage, *figures)
+            table.add_row(direction if stage == "retrieval" else "", stage, *figures)
     print_table(table)

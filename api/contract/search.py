@@ -8,11 +8,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic_core import PydanticCustomError
 
 LARGEST_ID = 2**53 - 1
-"""Largest integer that every JSON parser reads exactly."""
-DEEPEST = 1000
-"""Most hits that paging can reach."""
-MOST_FIELDS = 100
-"""Most fields in a request body; more than any request defines."""
+"""Largest integer that all JSON parsers read exactly."""
+MAX_HITS = 1000
+"""Maximum number of hits over all pages."""
+MAX_FIELDS = 100
+"""Maximum number of fields in a request body; more than any request defines."""
 
 Expression = Annotated[str, Field(max_length=4000, json_schema_extra={"format": "filter"})]
 Words = Annotated[str, Field(max_length=2000, json_schema_extra={"format": "words"})]
@@ -46,8 +46,8 @@ class Body(BaseModel):
     @classmethod
     def _limit_fields(cls, value: object) -> object:
         """Reject a body with very many fields before an error is built for each unknown one."""
-        if isinstance(value, dict) and len(value) > MOST_FIELDS:
-            raise PydanticCustomError("fields", "there are more than {most} fields", {"most": MOST_FIELDS})
+        if isinstance(value, dict) and len(value) > MAX_FIELDS:
+            raise PydanticCustomError("fields", "there are more than {most} fields", {"most": MAX_FIELDS})
         return value
 
 
@@ -106,13 +106,14 @@ class NextPageRequest(Body):
 
 
 def _request_tag(value: object) -> str:
-    return NEXT if isinstance(value, NextPageRequest) or (isinstance(value, dict) and "cursor" in value) else FIRST
+    is_next = isinstance(value, NextPageRequest) or (isinstance(value, dict) and "cursor" in value)
+    return NEXT_TAG if is_next else FIRST_TAG
 
 
-FIRST, NEXT = "(search)", "(next page)"
+FIRST_TAG, NEXT_TAG = "(search)", "(next page)"
 
 SearchBody = Annotated[
-    Annotated[SearchRequest, Tag(FIRST)] | Annotated[NextPageRequest, Tag(NEXT)], Discriminator(_request_tag)
+    Annotated[SearchRequest, Tag(FIRST_TAG)] | Annotated[NextPageRequest, Tag(NEXT_TAG)], Discriminator(_request_tag)
 ]
 
 

@@ -45,9 +45,9 @@ EXPOSED_HEADERS = [
 """Response headers that pages of other origins may read."""
 
 GZIP_MINIMUM = 1000  # bytes; smaller responses fit into one packet anyway
-GZIP_LEVEL = 4  # of 9: higher levels block the event loop much longer to save another tenth
+GZIP_LEVEL = 4  # of 9: higher levels block the event loop much longer to save another 10 %
 NOT_GZIPPED = ("image/*", "multipart/byteranges", "application/octet-stream")
-"""Images, and ranges of them, are compressed already."""
+"""Images and byte ranges of them are compressed already."""
 
 
 logger = logging.getLogger("crosslook")
@@ -63,10 +63,10 @@ def create_app(
     Args:
         engine: an open engine; the application does not close it.
         settings: keys and limits.
-        prepare: loads what the first request needs. Called in a thread when serving begins; the application is ready
-            once it has returned.
+        prepare: loads what the first request needs; called in a thread at startup. The application is ready once it has
+            returned.
     """
-    dependencies = [Depends(content_type), Depends(parameters), *([Depends(BEARER)] if settings.asks_keys else [])]
+    dependencies = [Depends(content_type), Depends(parameters), *([Depends(BEARER)] if settings.needs_keys else [])]
     app = FastAPI(
         title="crosslook",
         description=__doc__,
@@ -122,7 +122,7 @@ def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], Non
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Load in the background; on shutdown, wait for a job's commit."""
+    """Load in the background; at shutdown, wait until the running job has committed its batch."""
     service: Service = app.state.service
     service.readiness.start()
     try:

@@ -1,6 +1,6 @@
-"""The server log: one line per request and event on stderr, as text or JSON.
+"""The server log: one line per request or event on stderr, as text or JSON.
 
-Everything logged while a request is handled, also in its threads, carries the request id.
+Everything logged while handling a request, in worker threads too, carries the request id.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-FACTS = ("method", "route", "status", "ms", "key", "query", "job", "state")
-"""Extra fields that lines may carry; extras of other libraries are dropped."""
+EXTRA_FIELDS = ("method", "route", "status", "ms", "key", "query", "job", "state")
+"""Extra fields that are logged; those of other libraries are dropped."""
 
 SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
-    structlog.stdlib.ExtraAdder(allow=FACTS),
+    structlog.stdlib.ExtraAdder(allow=EXTRA_FIELDS),
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
 )
 """Processors for every line, whichever library logged it."""

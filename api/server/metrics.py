@@ -22,8 +22,8 @@ from .work.readiness import Readiness
 from .work.worker_pool import WorkerPool
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-BATCHES = (1, 2, 4, 8, 16, 32)
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
+BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32)
 
 logger = logging.getLogger("crosslook.metrics")
 
@@ -37,14 +37,18 @@ class Metrics:
             "crosslook_requests", "Requests answered.", ("route", "method", "status"), registry=self._registry
         )
         self._latency = Histogram(
-            "crosslook_request_seconds", "Time of requests.", ("route",), registry=self._registry, buckets=SECONDS
+            "crosslook_request_seconds",
+            "Duration of requests.",
+            ("route",),
+            registry=self._registry,
+            buckets=BUCKETS,
         )
         self._stages = Histogram(
             "crosslook_stage_seconds",
-            "Time of a stage of searches.",
+            "Duration of a search stage.",
             ("stage",),
             registry=self._registry,
-            buckets=SECONDS,
+            buckets=BUCKETS,
         )
 
     def watch(self, collector: Collector) -> None:
@@ -74,18 +78,20 @@ class StateCollector(Collector):
         self._engine, self._work, self._jobs, self._readiness = engine, work, jobs, readiness
 
     def describe(self) -> list[Metric]:
-        """No descriptions in advance, since computing them would collect everything."""
+        """Nothing: describing the gauges would mean collecting them."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """All gauges; those of model and index only when the server is ready."""
+        """All gauges; those about model and index only when the server is ready."""
         work = self._work
-        yield GaugeMetricFamily("crosslook_requests_running", "Requests in a thread.", work.accepted - work.waiting)
-        yield GaugeMetricFamily("crosslook_requests_waiting", "Requests that wait for a thread.", work.waiting)
+        yield GaugeMetricFamily(
+            "crosslook_requests_running", "Requests handled by a thread.", work.accepted - work.waiting
+        )
+        yield GaugeMetricFamily("crosslook_requests_waiting", "Requests waiting for a thread.", work.waiting)
         running = float(self._jobs.running is not None)
-        yield GaugeMetricFamily("crosslook_indexing_running", "Whether an indexing job of this server runs.", running)
+        yield GaugeMetricFamily("crosslook_indexing_running", "Whether this server runs an indexing job.", running)
         ready = float(self._readiness.fault() is None)
-        yield GaugeMetricFamily("crosslook_ready", "Whether /readyz says yes.", ready)
+        yield GaugeMetricFamily("crosslook_ready", "Whether /readyz reports ready.", ready)
         if ready:  # else the scrape might wait for a loading model
             try:
                 yield self._batches()
@@ -96,7 +102,7 @@ class StateCollector(Collector):
     def _batches(self) -> Metric:
         """Text batch sizes, counted by the encoder, as a histogram."""
         sizes: dict[int, int] = dict(getattr(self._engine.now().loaded, "batch_sizes", {}))
-        buckets = [(str(float(most)), sum(n for size, n in sizes.items() if size <= most)) for most in BATCHES]
+        buckets = [(str(float(le)), sum(n for size, n in sizes.items() if size <= le)) for le in BATCH_SIZE_BUCKETS]
         return HistogramMetricFamily(
             "crosslook_text_batch_sentences",
             "Sentences encoded as one batch.",

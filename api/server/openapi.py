@@ -12,7 +12,7 @@ from ..contract.search import Problem
 from .gate.guard import PROBES
 
 GUARDED = (400, 401, 403, 408, 413, 421, 429, 503)
-"""Statuses with which any request may be refused before it reaches a route."""
+"""Statuses that any request may get before it reaches a route."""
 
 MEANINGS = {
     400: "Malformed body, or ambiguous body length.",
@@ -83,7 +83,7 @@ def describe(app: FastAPI) -> None:
                     _remove_null(part)
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
+    app.openapi = openapi  # type: ignore[method-assign]  # the documented way
 
 
 def _complete(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

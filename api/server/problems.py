@@ -18,7 +18,7 @@ from indexer.errors import CatalogError, DecodeError, EncoderMismatchError, Filt
 from search import SearchError
 from search.errors import ImageNotFoundError, QueryError, UnknownModelError
 
-from ..contract.search import FIRST, NEXT
+from ..contract.search import FIRST_TAG, NEXT_TAG
 from .work.cursors import CursorError
 from .work.jobs import IndexingError, UnknownJobError, UnknownRootError
 from .work.worker_pool import RETRY_SECONDS, BusyError, GoneError
@@ -50,10 +50,10 @@ INTERNAL_DETAILS: dict[type[Exception], str] = {
     CatalogError: "The index is unavailable.",
     EncodersError: "The model is unavailable.",
 }
-"""Details for clients where the error message names the server's folders and goes to the log only."""
+"""Details for errors whose message names folders of the server: the message goes to the log only."""
 
-MOST_ERRORS = 10
-"""Most validation errors in one detail; a body can have thousands."""
+MAX_ERRORS = 10
+"""Maximum number of validation errors in `detail`; a body can have thousands."""
 
 TYPE_OF_STATUS = {
     400: "bad-request",
@@ -76,7 +76,7 @@ TYPE_OF_STATUS = {
 def problem(
     status: int, detail: str, headers: dict[str, str] | None = None, *, name: str | None = None
 ) -> JSONResponse:
-    """Build a problem document; `name` defaults to the type of the status."""
+    """Build a problem document; `name` is its type, by default that of the status."""
     kind = TYPES + (name or TYPE_OF_STATUS.get(status, "internal"))
     body = {"type": kind, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
@@ -111,14 +111,14 @@ def _busy(_request: Request, exc: Exception) -> JSONResponse:
 
 
 def _gone(_request: Request, _exc: Exception) -> Response:
-    return Response(status_code=499)  # nginx's status for a client that disconnected; only the log sees it
+    return Response(status_code=499)  # nginx's status for a client that disconnected; seen in the log only
 
 
 def _invalid(_request: Request, exc: Exception) -> JSONResponse:
     errors = exc.errors() if isinstance(exc, RequestValidationError) else ()
-    messages = [f"{_location(error['loc'])}: {_reason(error)}" for error in errors[:MOST_ERRORS]]
-    if len(errors) > MOST_ERRORS:
-        messages.append(f"and {len(errors) - MOST_ERRORS} more")
+    messages = [f"{_location(error['loc'])}: {_reason(error)}" for error in errors[:MAX_ERRORS]]
+    if len(errors) > MAX_ERRORS:
+        messages.append(f"and {len(errors) - MAX_ERRORS} more")
     return problem(422, "; ".join(messages) or "The request is invalid.")
 
 
@@ -131,7 +131,7 @@ def _reason(error: Mapping[str, Any]) -> str:
 
 def _location(parts: Sequence[object]) -> str:
     """The location of an error in a request, without the tags of the body's variants."""
-    return ".".join(str(part) for part in parts if part not in (FIRST, NEXT))
+    return ".".join(str(part) for part in parts if part not in (FIRST_TAG, NEXT_TAG))
 
 
 def _http(request: Request, exc: Exception) -> JSONResponse:
@@ -155,10 +155,10 @@ def _allow(request: Request) -> dict[str, str] | None:
 
 
 def shutting_down() -> JSONResponse:
-    """The answer to a request that is cancelled because the server shuts down."""
+    """The response to a request that is cancelled by the shutdown."""
     return problem(503, "The server is shutting down. Retry in 10 s.", {"Retry-After": "10"})
 
 
 def internal_error() -> JSONResponse:
-    """The answer to an unexpected exception; the log has its traceback."""
+    """The response to an unexpected exception, whose traceback is logged."""
     return problem(500, "Internal error. Search the server log for this request id.")

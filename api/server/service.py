@@ -22,7 +22,7 @@ from .work.jobs import Jobs
 from .work.readiness import Readiness
 from .work.worker_pool import WorkerPool
 
-CACHED_FACETS = 32  # filters whose counts are cached
+CACHED_FACETS = 32  # filters
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Service:
     readiness: Readiness
     cursors: Cursors = field(default_factory=Cursors)
     facets: AnswerCache[Facets] = field(default_factory=lambda: AnswerCache(CACHED_FACETS))
-    duplicates: AnswerCache[list[DuplicateGroup]] = field(default_factory=lambda: AnswerCache(1, alone=True))
+    duplicates: AnswerCache[list[DuplicateGroup]] = field(default_factory=lambda: AnswerCache(1, exclusive=True))
 
     @cached_property
     def thumbnails(self) -> Thumbnails:

@@ -1,11 +1,11 @@
-"""The server's settings: each a flag of `crosslook serve`, a variable in the environment, and a key in a TOML file.
+"""The server's settings: each is a flag of `crosslook serve`, an environment variable, and a key in a TOML file.
 
-A flag wins over `CROSSLOOK_NAME` in the environment, which wins over `name` in the file that `--config` or
-`CROSSLOOK_CONFIG` names. `Settings` declares name, type, default and description once; the rest is derived from it.
+A flag overrides `CROSSLOOK_NAME` in the environment, which overrides `name` in the file given by `--config` or
+`CROSSLOOK_CONFIG`. `Settings` declares name, type, default and description once; the rest is derived from it.
 
-pydantic-settings is not used: its sources merge before they validate, so that an error cannot say which source held the
-value, and they read `os.environ` in `Settings()` too, pass over a missing file, and cannot tell an emptied list from an
-unset one, so that each would need a subclass longer than the two functions at the end.
+pydantic-settings is not used: it merges its sources before validation, so an error cannot name the source of a value;
+it reads `os.environ` in `Settings()` too, ignores a missing file, and cannot tell an empty list from an unset one. Each
+would need a subclass longer than the two functions at the end.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ PREFIX = "CROSSLOOK_"
 
 
 def _split(value: object) -> object:
-    """Split a comma-separated string, as the environment holds a list."""
+    """Split a comma-separated string, the form of a list in the environment."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _origin(value: str) -> str:
-    """Accept named origins only: `*` would let any page that the user visits read pictures or reuse a key."""
+    """Accept named origins only: `*` would let any page that the user visits read pictures or use a key."""
     if not re.fullmatch(r"https?://[^/\s*@?#]+", value):
         raise PydanticCustomError("origin", "an origin is https://NAME or https://NAME:PORT, without a path or *")
     return value
@@ -51,7 +51,7 @@ def _absolute(value: Path) -> Path:
 
 
 class Settings(BaseModel):
-    """How the server behaves; environment variables separate the items of a list by commas."""
+    """How the server behaves; in the environment, a list is separated by commas."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,8 +101,8 @@ class Settings(BaseModel):
         return self.host in LOCAL_HOSTS
 
     @property
-    def asks_keys(self) -> bool:
-        """Whether a request needs a key."""
+    def needs_keys(self) -> bool:
+        """Whether requests need a key."""
         return self.require_keys or not self.local
 
 
@@ -113,8 +113,8 @@ def read_settings(
 
     Args:
         flags: settings from the command line; None where a flag was not used.
-        config: a TOML file; by default the one that `CROSSLOOK_CONFIG` names, if any.
-        environment: variables; only those named after a setting count.
+        config: a TOML file; by default that of `CROSSLOOK_CONFIG`, if any.
+        environment: environment variables; those of other names are ignored.
 
     Raises:
         SettingsError: the file cannot be read, or a source holds an invalid value or an unknown name.
@@ -138,13 +138,13 @@ def read_settings(
         origin = origins.get(name, "the settings")
         if error["type"] == "extra_forbidden":
             known = ", ".join(Settings.model_fields)
-            raise SettingsError(f"{origin}: there is no setting {name!r}; choose from {known}") from exc
+            raise SettingsError(f"{origin}: unknown setting {name!r}; expected one of: {known}") from exc
         raise SettingsError(f"{origin}: {name}: {error['msg']}, not {error['input']!r}") from exc
     return settings.model_copy(update={"roots": [_absolute(root) for root in settings.roots]})
 
 
 def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Variables with our prefix that are no setting: a misspelt name would be ignored silently."""
+    """Environment variables with the prefix but of no setting, such as misspelt names."""
     known = {PREFIX + name.upper() for name in (*Settings.model_fields, "index", "config")}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
@@ -159,7 +159,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Settings in the environment. An empty variable counts as not set, except that it empties a list."""
+    """Settings in the environment. An empty variable counts as unset, except that it empties a list."""
     values = {name: environment.get(PREFIX + name.upper()) for name in Settings.model_fields}
     lists = {name for name, field in Settings.model_fields.items() if isinstance(field.default, list)}
     return {name: value for name, value in values.items() if value or (value == "" and name in lists)}

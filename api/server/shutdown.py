@@ -1,4 +1,4 @@
-"""Bounded shutdown: the server stops in time, whatever its threads do, with the exit status of docs/SERVING.md."""
+"""Shutdown within a time limit, whatever the threads do, with the exit statuses of docs/SERVING.md."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
 GRACE_SECONDS = 5.0
-"""Time for a job's commit and for closing resources, after the time that requests have to finish."""
+"""Time to commit a job's batch and close resources, after the time that requests have to finish."""
 
 logger = logging.getLogger("crosslook")
 
@@ -20,6 +22,11 @@ logger = logging.getLogger("crosslook")
 def exit_status(number: int) -> int:
     """The exit status after a signal: 0 for SIGTERM, the regular way to stop a server, else 128 plus its number."""
     return 0 if number == signal.SIGTERM else 128 + number
+
+
+def exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
+    """Exit by an exception, so that context managers close the engine; the default handler would kill the process."""
+    sys.exit(exit_status(number))
 
 
 class Server(uvicorn.Server):
@@ -35,7 +42,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Shut down, and exit after the time limit whatever the threads do; committed work is kept."""
+        """Shut down, and exit when the time limit is reached; committed work is kept."""
         seconds = (self.config.timeout_graceful_shutdown or 0) + GRACE_SECONDS
         timer = threading.Timer(seconds, _exit_now, [exit_status(self._signal)])
         timer.daemon = True

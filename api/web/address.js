@@ -1,16 +1,16 @@
 /* The page's state, read from and written to the address, so that back, reload and sharing work. */
 
-export const LISTS = ["folder", "camera", "format", "orientation"];
 /** Filters that take several values; an empty value means "not known". */
+export const LIST_FILTERS = ["folder", "camera", "format", "orientation"];
 
 const VIEWS = ["indexing", "compare"];
 const DAY = /^\d{4}(-\d\d(-\d\d)?)?$/;
 
 /** The default state: all pictures, newest first. */
-export const NOTHING = {
+export const DEFAULT_STATE = {
   q: "",
   like: null, // id of an indexed image
-  upload: null, // name of an uploaded picture; lost when the page is closed
+  upload: null, // key of an uploaded picture, which is lost when the page is closed
   folder: [],
   camera: [],
   format: [],
@@ -27,8 +27,8 @@ export function read() {
   const params = new URLSearchParams(location.search);
   const view = params.get("view");
   return {
-    ...NOTHING,
-    ...Object.fromEntries(LISTS.map((name) => [name, [...new Set(params.getAll(name))]])),
+    ...DEFAULT_STATE,
+    ...Object.fromEntries(LIST_FILTERS.map((name) => [name, [...new Set(params.getAll(name))]])),
     q: params.get("q") ?? "",
     like: id(params.get("like")),
     upload: params.get("upload"),
@@ -44,27 +44,29 @@ export function read() {
 export function address(state) {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(state)) {
-    if (Array.isArray(value)) for (const one of value) params.append(name, one);
+    if (Array.isArray(value)) for (const item of value) params.append(name, item);
     else if (value === true) params.set(name, "");
     else if (value) params.set(name, value);
   }
   return params.size ? `/?${params.toString().replace(/=(?=&|$)/g, "")}` : "/";
 }
 
-/** A key for the pictures that a state asks for: equal keys, equal answers. */
-export function question(state) {
+/** Identifies the query of a state: states with equal keys show the same pictures. */
+export function queryKey(state) {
   return address({ ...state, q: state.q.trim(), picture: null, view: null });
 }
 
 /** The number of active filters. */
 export function filtered(state) {
-  return LISTS.reduce((sum, name) => sum + state[name].length, 0) + (state.from || state.to || state.undated ? 1 : 0);
+  return (
+    LIST_FILTERS.reduce((sum, name) => sum + state[name].length, 0) + (state.from || state.to || state.undated ? 1 : 0)
+  );
 }
 
-/** The filters in the API's grammar, without the filter `except`. */
+/** The filter expressions of a state for the API, without the filter `except`. */
 export function where(state, except = null) {
   const clauses = [];
-  for (const name of LISTS) {
+  for (const name of LIST_FILTERS) {
     if (name !== except && state[name].length)
       clauses.push(state[name].map((value) => clause(name, value)).join(" or "));
   }

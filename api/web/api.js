@@ -1,7 +1,7 @@
-/* The only file that talks to the server. Every function answers with the JSON of its route (see /openapi.json) or
-   throws a Problem; those that take a `signal` can be aborted. */
+/* The only file that sends requests. Each function resolves to the JSON of its route (see /openapi.json) or throws a
+   Problem; `signal` aborts it. */
 
-/** A failed request. `status` 0 means that the server did not answer; `message` is meant for display. */
+/** A failed request. `status` is 0 if the server did not respond; `message` is for display. */
 export class Problem extends Error {
   constructor(status, detail, type = "") {
     super(detail.charAt(0).toUpperCase() + detail.slice(1));
@@ -15,24 +15,24 @@ export class Problem extends Error {
   }
 }
 
-/** Dispatches "busy" (detail: seconds until the next attempt) and "offline". */
+/** Dispatches "busy" (detail: seconds until the next retry) and "offline". */
 export const events = new EventTarget();
 
 const KEY = "crosslook-key";
 const MAX_RETRIES = 5; // of a request to a busy server
 
 let key = sessionStorage.getItem(KEY);
-let pendingKey = null; // promise of the key that the visitor is being asked for
-let keyRequests = 0; // answered or dismissed so far
-let askForKey = () => Promise.reject(new Error("nobody can be asked"));
+let pendingKey = null; // promise of a key, while the dialog is open
+let keyRequests = 0; // dialogs answered or dismissed so far
+let askForKey = () => Promise.reject(new Error("no key dialog"));
 
-/** Sets the function that asks for a key: it is told whether the last key was wrong, and promises the next one. */
-export function keysFrom(ask) {
-  askForKey = ask;
+/** Sets the function that asks for a key. Its argument says whether the previous key was refused. */
+export function setKeyDialog(dialog) {
+  askForKey = dialog;
 }
 
-/** Whether pictures must be fetched with a key, which an <img> address cannot carry. */
-export function keyed() {
+/** Whether pictures must be fetched with a key, which an <img> cannot send. */
+export function hasKey() {
   return key !== null;
 }
 
@@ -60,8 +60,8 @@ export function similar(id, { k = 60, where = [] } = {}, signal) {
 
 /** Captions for a file, or for an image of the index by its id. */
 export function captions(picture, { k = 5 } = {}, signal) {
-  const what = typeof picture === "number" ? { image_id: picture } : { image: picture };
-  return json("/v1/captions", { method: "POST", body: form({ ...what, k }), signal });
+  const source = typeof picture === "number" ? { image_id: picture } : { image: picture };
+  return json("/v1/captions", { method: "POST", body: form({ ...source, k }), signal });
 }
 
 /** Attention maps of an image for each word of a sentence. */
@@ -86,9 +86,9 @@ export function facets(where = [], signal) {
   return json(`/v1/facets${params({ where })}`, { signal });
 }
 
-/** Groups of near-duplicates. */
+/** Groups of near-duplicates; not retried while the server is busy. */
 export function duplicates(k = 1000, signal) {
-  return json(`/v1/duplicates${params({ k })}`, { signal, isPatient: false });
+  return json(`/v1/duplicates${params({ k })}`, { signal, retry: false });
 }
 
 /** What the index holds. */
@@ -114,7 +114,7 @@ export function thumbnailSize(pixels) {
   return [128, 256, 512].find((size) => size >= needed * 0.9) ?? 1024;
 }
 
-/** The address of the file itself. */
+/** The address of an indexed file. */
 export function fileAddress(id) {
   return `/v1/images/${id}/file`;
 }
@@ -126,7 +126,7 @@ export async function file(id, signal) {
 
 /** Shows a picture of this server in an <img>; with a key, it is fetched and shown as a blob. */
 export async function show(img, address, signal) {
-  if (!keyed()) {
+  if (!hasKey()) {
     img.src = address;
     return;
   }
@@ -142,20 +142,20 @@ export async function show(img, address, signal) {
   }
 }
 
-// --- asking ---
+// --- requests ---
 
 async function json(address, options) {
   return (await ask(address, options)).json();
 }
 
-async function ask(address, { method = "GET", body, signal, isPatient = true } = {}) {
-  for (let waits = 0; ; ) {
+async function ask(address, { method = "GET", body, signal, retry = true } = {}) {
+  for (let retries = 0; ; ) {
     const sent = { key, keyRequests };
     const response = await send(address, { method, body, signal });
     if (response.ok) return response;
     const wait = response.headers.get("Retry-After");
-    if ((response.status === 503 || response.status === 429) && wait !== null && isPatient && waits < MAX_RETRIES) {
-      waits += 1;
+    if ((response.status === 503 || response.status === 429) && wait !== null && retry && retries < MAX_RETRIES) {
+      retries += 1;
       const seconds = Math.min(Number(wait) || 1, 60);
       events.dispatchEvent(new CustomEvent("busy", { detail: seconds }));
       await pause(seconds * 1000, signal);
@@ -164,8 +164,8 @@ async function ask(address, { method = "GET", body, signal, isPatient = true } =
     const problem = await read(response);
     if (response.status !== 401) throw problem;
     signal?.throwIfAborted();
-    if (pendingKey !== null || keyRequests === sent.keyRequests) await newKey(problem);
-    else if (key === sent.key) throw problem; // the visitor dismissed the dialog meanwhile
+    if (pendingKey !== null || keyRequests === sent.keyRequests) await requestKey(problem);
+    else if (key === sent.key) throw problem; // the dialog was dismissed meanwhile
     signal?.throwIfAborted();
   }
 }
@@ -189,12 +189,12 @@ async function send(address, { method, body, signal }) {
   }
 }
 
-/** Asks for a key once, however many requests were refused. */
-async function newKey(problem) {
+/** Asks for a key once, however many requests are refused. */
+async function requestKey(problem) {
   pendingKey ??= askForKey(key !== null)
-    .then((newest) => {
-      key = newest;
-      sessionStorage.setItem(KEY, newest);
+    .then((newKey) => {
+      key = newKey;
+      sessionStorage.setItem(KEY, newKey);
     })
     .finally(() => {
       pendingKey = null;
@@ -203,7 +203,7 @@ async function newKey(problem) {
   try {
     await pendingKey;
   } catch {
-    throw problem; // the visitor gave none
+    throw problem; // no key was entered
   }
 }
 
@@ -232,14 +232,14 @@ function pause(milliseconds, signal) {
 
 function params(values) {
   const entries = new URLSearchParams();
-  for (const [name, value] of Object.entries(values)) for (const one of [value].flat()) entries.append(name, one);
+  for (const [name, value] of Object.entries(values)) for (const item of [value].flat()) entries.append(name, item);
   return entries.size ? `?${entries}` : "";
 }
 
 function form(values) {
   const entries = new FormData();
   for (const [name, value] of Object.entries(values)) {
-    for (const one of [value].flat()) if (one !== undefined && one !== null) entries.append(name, one);
+    for (const item of [value].flat()) if (item !== undefined && item !== null) entries.append(name, item);
   }
   return entries;
 }
@@ -266,7 +266,7 @@ export function job(id, signal) {
   return json(`/v1/jobs/${id}`, { signal });
 }
 
-/** Cancels a job, which ends when the batch in flight is committed. */
+/** Cancels a job; it ends once its current batch is committed. */
 export function cancelJob(id, signal) {
   return json(`/v1/jobs/${id}`, { method: "DELETE", signal });
 }

@@ -1,7 +1,7 @@
-/* Starts the page and wires its parts together. What is shown follows from the address: every action changes the
-   address, and `render` brings the page in line with it. */
+/* Starts the page and connects its parts. The address determines what is shown: every action changes it, and `render`
+   updates the page. */
 
-import { address, filtered, NOTHING, question, read, where } from "./address.js";
+import { address, DEFAULT_STATE, filtered, queryKey, read, where } from "./address.js";
 import * as api from "./api.js";
 import { acceptPictures } from "./drop.js";
 import { filters } from "./filters.js";
@@ -12,22 +12,19 @@ import * as nearDuplicates from "./near-duplicates.js";
 import { picturePage } from "./picture.js";
 import { queryPicture } from "./query-picture.js";
 import { resultPages, uploads } from "./result-pages.js";
+import { searchField } from "./search-field.js";
 import { shortcuts, themeButton } from "./shortcuts.js";
 import { busy, clearTrouble, notify, say, showState, showSummary, showVerdict } from "./status.js";
 import { timeline } from "./timeline.js";
 import { views } from "./views.js";
 
-const PAUSE = 150; // milliseconds of debounce before a search
-const SENTENCE = 2000; // milliseconds after which further typing adds a history entry
-const CACHED = 12; // most answers kept for going back, and most uploads
-const RECOVERY = 3000; // milliseconds until a server that did not answer is tried again
+const MAX_CACHED = 12; // maximum number of answers kept for going back, and of uploads
+const RETRY_DELAY = 3000; // milliseconds after a request that got no answer
 
 const field = document.getElementById("q");
-const clear = document.getElementById("clear");
 const main = document.getElementById("results");
 const timelineHost = document.getElementById("timeline");
 const count = new Intl.NumberFormat();
-const narrow = window.matchMedia("(max-width: 47.5rem)");
 
 let state = read();
 
@@ -37,21 +34,27 @@ const tiles = grid(document.getElementById("grid"), {
   link: (item) => address({ ...state, picture: item.id }),
   open: (item) => go({ picture: item.id }, { opened: true }),
   more: () => hasPageFailed || more(),
-  pass: (item) => timelineBar.here(item?.taken ?? null),
+  scrolled: (item) => timelineBar.showPosition(item?.taken ?? null),
   say,
 });
 const pictureDialog = picturePage(document.getElementById("picture"), {
   around: tiles.around,
   go: (id) => go({ picture: id }, { replace: true }),
   leave: () => (history.state?.opened ? history.back() : go({ picture: null }, { replace: true })),
-  like: (id) => go({ ...NOTHING, like: id }),
-  search: (text) => go({ ...NOTHING, q: text }),
+  like: (id) => go({ ...DEFAULT_STATE, like: id }),
+  search: (text) => go({ ...DEFAULT_STATE, q: text }),
   say,
+});
+const searchBox = searchField(field, {
+  search: (q, options) => go({ q, picture: null, view: state.view === "compare" ? "compare" : null }, options),
+  clearText: () => go({ q: "" }),
+  clearQuery: () => go({ q: "", like: null, upload: null }),
+  enterGrid: () => tiles.enter(),
 });
 const drawFilters = filters(document.getElementById("filters"), { facets: api.facets, change: go });
 const timelineBar = timeline(timelineHost, { facets: api.facets, change: go });
 const drawQueryPicture = queryPicture(document.getElementById("query-picture"), {
-  search: (text) => go({ ...NOTHING, q: text }),
+  search: (text) => go({ ...DEFAULT_STATE, q: text }),
   remove: () => go({ like: null, upload: null }),
 });
 acceptPictures({
@@ -66,60 +69,59 @@ acceptPictures({
 
 // --- the address ---
 
-/** Changes the state. `opened` notes that going back leads to where the picture was opened. */
+/** Changes the state. `opened` records that closing the picture means going back. */
 function go(changes, { replace = false, opened = history.state?.opened && replace } = {}) {
-  const before = state;
-  const unsent = typingTimer && !changes.picture ? { q: field.value } : {}; // typed within the debounce
-  cancelTyping();
+  const previous = state;
+  const typed = searchBox.takePending();
   keepShown();
-  state = { ...state, ...unsent, ...changes };
+  state = { ...state, ...(typed === null || changes.picture ? {} : { q: typed }), ...changes };
   const entry = { opened: Boolean(opened) };
-  if (address(state) === address(before)) {
-    if ("q" in changes) fillField(state.q);
+  if (address(state) === address(previous)) {
+    if ("q" in changes) searchBox.show(state);
     return;
   }
   if (replace) history.replaceState(entry, "", address(state));
   else history.pushState(entry, "", address(state));
-  render(before);
+  render(previous);
 }
 
 window.addEventListener("popstate", () => {
-  const before = state;
-  cancelTyping();
+  const previous = state;
+  searchBox.takePending();
   keepShown();
   state = read();
-  render(before);
+  render(previous);
 });
 
 history.scrollRestoration = "manual";
 
 // --- searching ---
 
-let shownQuestion = null; // the question whose pictures are shown
-let pendingQuestion = null; // the question whose answer is on its way
-let isPresented = false; // whether the last question was answered and its answer presented
-let hasFailed = false; // to show any pictures
+let shownKey = null; // query key of the shown pictures
+let pendingKey = null; // query key of the request in flight
+let isPresented = false; // the last query was answered, and its answer presented
+let hasFailed = false; // an error is shown instead of pictures
 let nextPage = null; // loads the next page of the shown answer
 let groups = new Map(); // near-duplicates within the shown answer
 let pending = new AbortController();
 let isLoading = false; // the next page
 let hasPageFailed = false; // the next page failed; scrolling does not retry it
-const cache = new Map(); // question → what was shown for it
+const cache = new Map(); // query key → the pictures shown for it, and the scroll position
 
-/** Loads the pictures for the current state; `afresh` ignores the cache. */
-async function ask({ afresh = false } = {}) {
-  const wantedQuestion = question(state);
+/** Loads the pictures for the current state; `refresh` ignores the cache. */
+async function load({ refresh = false } = {}) {
+  const key = queryKey(state);
   const { signal } = abortPending();
   const hadFocus = document.activeElement !== document.body;
   hasPageFailed = false;
   isPresented = false;
-  if (afresh) cache.delete(wantedQuestion);
-  else if (restore(wantedQuestion)) return;
+  if (refresh) cache.delete(key);
+  else if (restore(key)) return;
   const loadPage = resultPages(state);
-  pendingQuestion = wantedQuestion;
+  pendingKey = key;
   busy(true);
   main.ariaBusy = "true";
-  if (shownQuestion === null && !hasFailed) {
+  if (shownKey === null && !hasFailed) {
     showState(null);
     tiles.wait();
   }
@@ -127,35 +129,35 @@ async function ask({ afresh = false } = {}) {
   try {
     const [answer] = await Promise.all([loadPage(signal), nearDuplicates.ready()]);
     signal.throwIfAborted();
-    pendingQuestion = null;
-    shownQuestion = wantedQuestion;
+    pendingKey = null;
+    shownKey = key;
     nextPage = loadPage;
     groups = new Map();
     if (state.view === null) window.scrollTo({ top: 0, behavior: "instant" });
     tiles.show(nearDuplicates.fold(answer.items, groups), answer.last);
     present(answer);
-    if (!nearDuplicates.known()) nearDuplicates.arrival().then(() => shownQuestion === wantedQuestion && foldUnseen());
+    if (!nearDuplicates.known()) nearDuplicates.arrival().then(() => shownKey === key && foldBelow());
   } catch (error) {
     if (signal.aborted) return;
-    pendingQuestion = null;
+    pendingKey = null;
     isRefused = error.status === 401;
-    fail(error, askAfresh);
+    fail(error, reload);
   }
   finishLoading();
-  if (hadFocus && document.activeElement === document.body) main.focus({ preventScroll: true }); // a button went away
-  if (!isRefused) complete();
+  if (hadFocus && document.activeElement === document.body) main.focus({ preventScroll: true }); // its button was removed
+  if (!isRefused) drawRest();
 }
 
-function askAfresh() {
+function reload() {
   keepShown();
-  ask({ afresh: true });
+  load({ refresh: true });
 }
 
 /** Aborts the request in flight. */
 function abortPending() {
   pending.abort();
   pending = new AbortController();
-  pendingQuestion = null;
+  pendingKey = null;
   isLoading = false;
   return pending;
 }
@@ -165,15 +167,15 @@ function finishLoading() {
   main.ariaBusy = "false";
 }
 
-/** Folds near-duplicates that became known late, without moving what is in the window. */
-function foldUnseen() {
+/** Folds near-duplicates that became known late, without moving pictures in the viewport. */
+function foldBelow() {
   groups = new Map();
   tiles.refold((items, seen) => nearDuplicates.fold(items, groups, seen));
 }
 
-/** Loads the next page when the end comes near. */
+/** Loads the next page. */
 async function more() {
-  if (pendingQuestion !== null || isLoading || nextPage === null || tiles.isLast) return;
+  if (pendingKey !== null || isLoading || nextPage === null || tiles.isLast) return;
   isLoading = true;
   hasPageFailed = false;
   const { signal } = pending;
@@ -187,35 +189,36 @@ async function more() {
     isLoading = false;
     hasPageFailed = true;
     if (error.type?.endsWith(":cursor"))
-      askAfresh(); // the server was restarted
+      reload(); // the server was restarted
     else fail(error, more);
   }
 }
 
-/** Caches what is shown, with its scroll position, for going back. */
+/** Caches the shown pictures and the scroll position, for going back. */
 function keepShown() {
-  if (shownQuestion === null) return;
-  const top = main.hidden ? (cache.get(shownQuestion)?.top ?? 0) : window.scrollY;
-  cache.delete(shownQuestion);
-  cache.set(shownQuestion, { items: tiles.all, last: tiles.isLast, nextPage, groups, top, presented });
+  if (shownKey === null) return;
+  const top = main.hidden ? (cache.get(shownKey)?.top ?? 0) : window.scrollY;
+  cache.delete(shownKey);
+  cache.set(shownKey, { items: tiles.all, last: tiles.isLast, nextPage, groups, top, presented });
   limit(cache);
 }
 
 /** Drops the oldest entries of a map. */
 function limit(map) {
-  for (const old of map.keys()) if (map.size > CACHED) map.delete(old);
+  for (const key of map.keys()) if (map.size > MAX_CACHED) map.delete(key);
 }
 
-function restore(wantedQuestion) {
-  const entry = cache.get(wantedQuestion);
+/** Shows the cached pictures of a query; returns false if there are none. */
+function restore(key) {
+  const entry = cache.get(key);
   if (entry === undefined) return false;
   ({ nextPage, groups } = entry);
-  shownQuestion = wantedQuestion;
+  shownKey = key;
   tiles.show(entry.items, entry.last);
   present(entry.presented);
   window.scrollTo({ top: entry.top, behavior: "instant" });
   finishLoading();
-  complete();
+  drawRest();
   return true;
 }
 
@@ -227,7 +230,7 @@ function present(answer) {
   presented = { query: answer.query, milliseconds: answer.milliseconds, items: answer.items, last: answer.last };
   hasFailed = false;
   isPresented = true;
-  const announce = state.view === null ? say : () => {}; // an open view has more to say than the pictures behind it
+  const announce = state.view === null ? say : () => {}; // an open view makes its own announcements
   clearTrouble();
   showState(null);
   showVerdict(null);
@@ -242,18 +245,17 @@ function present(answer) {
     showVerdict(`No good match for “${answer.query}”`, text);
   }
   showSummary(answer.milliseconds === undefined ? "" : `${Math.max(1, Math.round(answer.milliseconds))} ms`);
-  if (answer.milliseconds === undefined) total();
+  if (answer.milliseconds === undefined) showTotal();
 }
 
-/** How many pictures there are to browse. */
-async function total() {
-  const wantedQuestion = shownQuestion;
+/** Shows how many pictures there are to browse. */
+async function showTotal() {
+  const key = shownKey;
   try {
     const { images } = filtered(state) ? await api.facets(where(state)) : await api.stats();
-    if (shownQuestion === wantedQuestion && isPresented)
-      showSummary(`${count.format(images)} picture${images === 1 ? "" : "s"}`);
+    if (shownKey === key && isPresented) showSummary(`${count.format(images)} picture${images === 1 ? "" : "s"}`);
   } catch {
-    // the pictures are there without it
+    // optional: the pictures are shown anyway
   }
 }
 
@@ -277,10 +279,10 @@ function fail(error, retry) {
 api.events.addEventListener("busy", ({ detail }) =>
   notify(`The server is busy. Asking again in ${detail} s…`, { kind: "busy", seconds: detail + 2 }),
 );
-let recovery = 0;
+let recovery = 0; // timer
 api.events.addEventListener("offline", () => {
   clearTimeout(recovery);
-  recovery = setTimeout(recover, RECOVERY);
+  recovery = setTimeout(recover, RETRY_DELAY);
 });
 window.addEventListener("offline", () => notify("This machine is offline.", { kind: "bad" }));
 window.addEventListener("online", () => {
@@ -288,53 +290,47 @@ window.addEventListener("online", () => {
   recover();
 });
 
-/** Repeats the request that got no answer. */
+/** Repeats a request that got no answer. */
 function recover() {
-  if (state.view !== null || pendingQuestion !== null) return;
-  if (!isPresented) askAfresh();
+  if (state.view !== null || pendingKey !== null) return;
+  if (!isPresented) reload();
   else if (hasPageFailed) more();
 }
 
-api.keysFrom(askForKey);
+api.setKeyDialog(askForKey);
 
 // --- rendering ---
 
-function render(before) {
+function render(previous) {
   if (state.upload && !uploads.has(state.upload)) {
     state = { ...state, upload: null };
     history.replaceState(history.state, "", address(state));
     notify("That picture is no longer available. Drop it again.", { seconds: 8 });
   }
-  fillField(state.q);
-  field.placeholder =
-    state.like || state.upload
-      ? "Add words, such as: at night"
-      : narrow.matches
-        ? "Describe a picture"
-        : "Describe a picture, or drop one here";
+  searchBox.show(state);
   document.title = state.q.trim() ? `${state.q.trim()} · crosslook` : "crosslook";
   drawQueryPicture(state);
   drawFilters(state);
-  showViews(before);
+  showViews(previous);
   if (state.picture === null && pictureDialog.id !== null) {
     const id = pictureDialog.hide();
     if (state.view === null && !tiles.focus(id, { quietly: true })) field.focus({ preventScroll: true });
   }
-  const wantedQuestion = question(state);
-  if (state.view === null && wantedQuestion !== shownQuestion && wantedQuestion !== pendingQuestion) {
-    ask();
+  const key = queryKey(state);
+  if (state.view === null && key !== shownKey && key !== pendingKey) {
+    load();
     return;
   }
-  if (pendingQuestion !== null && pendingQuestion !== wantedQuestion) {
-    abortPending(); // its answer is no longer needed
+  if (pendingKey !== null && pendingKey !== key) {
+    abortPending();
     finishLoading();
   }
-  if (wantedQuestion === shownQuestion && !isPresented) present(presented);
-  complete();
+  if (key === shownKey && !isPresented) present(presented);
+  drawRest();
 }
 
-/** Draws what can wait for the pictures, or needs them. */
-function complete() {
+/** Draws the parts that need the pictures or can wait for them: timeline and open picture. */
+function drawRest() {
   timelineBar.draw(state, state.view === null);
   if (state.picture !== null && state.view === null && pictureDialog.id !== state.picture) {
     pictureDialog.show(state.picture, state.q.trim() && (presented?.query ?? ""));
@@ -350,11 +346,11 @@ const panels = views({
   go,
 });
 
-function showViews(before) {
+function showViews(previous) {
   const isBack = main.hidden && state.view === null;
   main.hidden = state.view !== null;
-  if (isBack) window.scrollTo({ top: cache.get(shownQuestion)?.top ?? 0, behavior: "instant" });
-  panels.draw((name) => before?.view !== name || question(before) !== question(state));
+  if (isBack) window.scrollTo({ top: cache.get(shownKey)?.top ?? 0, behavior: "instant" });
+  panels.draw((name) => previous?.view !== name || queryKey(previous) !== queryKey(state));
 }
 
 document.getElementById("indexing").addEventListener("indexed", () => {
@@ -364,72 +360,23 @@ document.getElementById("indexing").addEventListener("indexed", () => {
   if (state.view !== null) {
     abortPending();
     finishLoading();
-    shownQuestion = null; // reload when the pictures are shown again
-  } else if (window.scrollY === 0 && state.picture === null) askAfresh();
+    shownKey = null; // load when the pictures are shown again
+  } else if (window.scrollY === 0 && state.picture === null) reload();
   else {
     const show = () => {
       go({ view: null, picture: null });
-      askAfresh();
+      reload();
     };
     notify("The index has changed.", { action: ["Show", show] }); // do not interrupt browsing
   }
 });
 
-// --- the field and the keyboard ---
+// --- links and keyboard ---
 
-let typingTimer = 0; // 0 unless a debounce is running
-let lastTyped = 0; // time of the last search by typing
-
-function searchFor(text, now = false) {
-  clearTimeout(typingTimer);
-  const send = () => {
-    const replace = performance.now() - lastTyped < SENTENCE && !now;
-    lastTyped = performance.now();
-    go({ q: text, picture: null, view: state.view === "compare" ? "compare" : null }, { replace });
-  };
-  if (now) send();
-  else typingTimer = setTimeout(send, PAUSE);
-}
-
-function cancelTyping() {
-  clearTimeout(typingTimer);
-  typingTimer = 0;
-}
-
-/** Puts words in the field, keeping spaces that are being typed. */
-function fillField(text) {
-  if (field.value.trim() !== text.trim()) field.value = text;
-  updateClearButton();
-}
-
-function updateClearButton() {
-  clear.hidden = field.value === "" && !state.like && !state.upload;
-}
-
-field.addEventListener("input", () => {
-  updateClearButton();
-  searchFor(field.value);
-});
-document.getElementById("search").addEventListener("submit", (event) => {
-  event.preventDefault();
-  searchFor(field.value, true);
-  if (window.matchMedia("(pointer: coarse)").matches) field.blur(); // the keyboard covers the pictures
-});
-clear.addEventListener("click", () => {
-  go({ q: "", like: null, upload: null });
-  field.focus({ preventScroll: true });
-});
 document.getElementById("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go({ ...NOTHING });
-});
-field.addEventListener("keydown", (event) => {
-  if (event.key === "ArrowDown" && tiles.enter()) event.preventDefault();
-  if (event.key === "Escape" && field.value) {
-    event.preventDefault();
-    go({ q: "" });
-  }
+  go({ ...DEFAULT_STATE });
 });
 document.getElementById("grid").addEventListener("above", () => field.focus({ preventScroll: true }));
 shortcuts({ field, main, enterGrid: tiles.enter });

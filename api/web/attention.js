@@ -1,47 +1,47 @@
-/* The attention map of a word: the picture darkens except where the model looked. */
+/* Draws the attention map of a word: the picture is darkened except where the model looked. */
 
-const SIDE = 72; // of the square that is drawn and stretched over the picture
+const SIDE = 72; // pixels of the canvas, which is stretched over the picture
 const DARK = [14, 10, 7];
 const WARM = [255, 168, 92];
-const CALM = 220; // milliseconds from one word to the next
+const FADE = 220; // milliseconds from one word to the next
 
-const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Draws on a canvas. `show(grid)` lights up where a grid (rows of numbers that sum to 1) is heavy, `show(null)` nothing. */
+/** Draws on a canvas: `show(grid)` lights up the heavy cells of a grid (rows of weights that sum to 1), `show(null)` hides it. */
 export function light(canvas) {
   canvas.width = SIDE;
   canvas.height = SIDE;
   const pen = canvas.getContext("2d");
   const pixels = pen.createImageData(SIDE, SIDE);
-  const now = { strength: new Float32Array(SIDE * SIDE), veil: 0 };
+  const shown = { strength: new Float32Array(SIDE * SIDE), veil: 0 };
   let running = 0;
 
   function draw() {
-    for (let at = 0; at < now.strength.length; at += 1) {
-      const s = now.strength[at];
-      for (let c = 0; c < 3; c += 1) pixels.data[at * 4 + c] = DARK[c] + (WARM[c] - DARK[c]) * s;
-      pixels.data[at * 4 + 3] = 255 * now.veil * (0.74 * (1 - s) ** 1.3 + 0.17 * s);
+    for (let i = 0; i < shown.strength.length; i += 1) {
+      const s = shown.strength[i];
+      for (let c = 0; c < 3; c += 1) pixels.data[i * 4 + c] = DARK[c] + (WARM[c] - DARK[c]) * s;
+      pixels.data[i * 4 + 3] = 255 * shown.veil * (0.74 * (1 - s) ** 1.3 + 0.17 * s);
     }
     pen.putImageData(pixels, 0, 0);
   }
 
   function show(grid) {
     cancelAnimationFrame(running);
-    const from = { strength: now.strength.slice(), veil: now.veil };
+    const from = { strength: shown.strength.slice(), veil: shown.veil };
     const to = { strength: grid ? smooth(strengths(grid)) : from.strength, veil: grid ? 1 : 0 };
-    if (grid && from.veil === 0) from.strength = to.strength; // from nothing it fades in where it is
-    const begun = performance.now();
+    if (grid && from.veil === 0) from.strength = to.strength; // fade in without moving
+    const started = performance.now();
     const step = (time) => {
-      const t = still.matches ? 1 : Math.min(1, Math.max(0, (time - begun) / CALM));
+      const t = reducedMotion.matches ? 1 : Math.min(1, Math.max(0, (time - started) / FADE));
       const eased = 1 - (1 - t) ** 3;
-      for (let at = 0; at < now.strength.length; at += 1) {
-        now.strength[at] = from.strength[at] + (to.strength[at] - from.strength[at]) * eased;
+      for (let i = 0; i < shown.strength.length; i += 1) {
+        shown.strength[i] = from.strength[i] + (to.strength[i] - from.strength[i]) * eased;
       }
-      now.veil = from.veil + (to.veil - from.veil) * eased;
+      shown.veil = from.veil + (to.veil - from.veil) * eased;
       draw();
       if (t < 1) running = requestAnimationFrame(step);
     };
-    step(begun);
+    step(started);
     running = requestAnimationFrame(step);
   }
 

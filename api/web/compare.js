@@ -1,28 +1,28 @@
-// The comparison: one query answered in two ways, side by side, with lines that show what moved.
+// The comparison: two rankings for one query, side by side, with lines that show what moved.
 //
-// A way is a model of the index, with or without reranking. Both are asked for the first hundred pictures, so that the
-// rank on the other side is known for pictures that are far down there; the first twenty are shown.
-// `host` is an empty section; `query()` gives what the page searches for, {text, where}. Two events tell the page what
-// happened: "leave" (back to the pictures), and "show" with the id of a picture that was chosen.
+// A ranking is that of a model of the index, with or without reranking. Twenty hits of each are shown, but a hundred are
+// requested, so that ranks on the other side are known. `host` is an empty section; `query()` returns what the page
+// searches for, { text, where }. The host dispatches "leave" (back to the pictures) and "show" (detail: id of the picture
+// to open).
 
 import { el } from "./dom.js";
 import { percent } from "./probability-words.js";
 
-const ASKED = 100;
+const REQUESTED = 100; // hits per side
 const SHOWN = 20;
 const SVG = "http://www.w3.org/2000/svg";
 
 export function compare(host, { api, query }) {
   let isOpen = false;
   let models = [];
-  let asked = ""; // the question of the shown answers
-  let running = new AbortController();
+  let requestKey = ""; // identifies the last request
+  let pending = new AbortController();
 
   const title = el("h1", { id: "compare-title", tabIndex: -1 }, "Compare");
   const leave = el("button", { type: "button", className: "button" }, "Back to the pictures");
-  const byRank = el("button", { type: "button", className: "button" }, "Without and with reranking");
-  const byModel = el("button", { type: "button", className: "button" }, "Two models");
-  const lone = el("p", { className: "compare-lone", id: "compare-lone", hidden: true });
+  const compareReranking = el("button", { type: "button", className: "button" }, "Without and with reranking");
+  const compareModels = el("button", { type: "button", className: "button" }, "Two models");
+  const oneModelNote = el("p", { className: "compare-lone", id: "compare-lone", hidden: true });
   const left = side("Left", "left");
   const right = side("Right", "right");
   const lines = document.createElementNS(SVG, "svg");
@@ -37,8 +37,8 @@ export function compare(host, { api, query }) {
   lines.setAttribute("preserveAspectRatio", "none");
   host.append(
     el("header", { className: "view-head" }, title, leave),
-    el("div", { className: "compare-presets" }, byRank, byModel),
-    lone,
+    el("div", { className: "compare-presets" }, compareReranking, compareModels),
+    oneModelNote,
     status,
     notice,
     el(
@@ -51,68 +51,68 @@ export function compare(host, { api, query }) {
   );
 
   leave.addEventListener("click", () => host.dispatchEvent(new Event("leave", { bubbles: true })));
-  byRank.addEventListener("click", () => choose([models[0].name, false], [models[0].name, true]));
-  byModel.addEventListener("click", () => choose([models[0].name, true], [models[1].name, true]));
+  compareReranking.addEventListener("click", () => compareRankings([models[0].name, false], [models[0].name, true]));
+  compareModels.addEventListener("click", () => compareRankings([models[0].name, true], [models[1].name, true]));
   left.select.addEventListener("change", run);
   right.select.addEventListener("change", run);
-  host.addEventListener("pointerover", light);
-  host.addEventListener("focusin", light);
-  host.addEventListener("keydown", move);
+  host.addEventListener("pointerover", highlight);
+  host.addEventListener("focusin", highlight);
+  host.addEventListener("keydown", moveFocus);
   addEventListener("online", () => isOpen && run());
 
   // ---- asking ------------------------------------------------------------------------------------------------------
 
   async function start() {
-    asked = "";
+    requestKey = "";
     try {
-      const found = (await api.models()).models.filter((model) => model.images);
-      if (!found.length || names(found) !== names(models)) offer(found); // else keep the choice
+      const usable = (await api.models()).models.filter((model) => model.images);
+      if (!usable.length || names(usable) !== names(models)) setModels(usable); // else keep the selection
       await run();
     } catch (error) {
-      tellTrouble(error);
+      showError(error);
     }
   }
 
-  /** Searches both ways at once; answers to an earlier question are dropped. */
+  /** Requests both rankings; aborts an earlier request. */
   async function run() {
     const { text, where = [] } = query();
-    const ways = [left.select.value, right.select.value];
-    const question = JSON.stringify([text, where, ways]);
-    if (question === asked || !models.length) return;
-    asked = question;
-    running.abort();
-    running = new AbortController();
-    const { signal } = running;
+    const rankings = [left.select.value, right.select.value];
+    const key = JSON.stringify([text, where, rankings]);
+    if (key === requestKey || !models.length) return;
+    requestKey = key;
+    pending.abort();
+    pending = new AbortController();
+    const { signal } = pending;
     title.textContent = text ? `Compare: “${text}”` : "Compare";
     notice.hidden = true;
     if (!text) {
       clear();
-      tell(models.length ? "Type what to look for to compare both answers." : "");
+      showNotice("Type what to look for to compare both rankings.");
       return;
     }
     host.setAttribute("aria-busy", "true");
-    status.textContent = "Searching both ways …";
+    status.textContent = "Searching …";
     try {
       const answers = await Promise.all(
-        ways.map((way) => {
-          const [model, rerank] = JSON.parse(way);
-          return api.search({ text, where, model, rerank, k: ASKED, depth: ASKED }, signal);
+        rankings.map((ranking) => {
+          const [model, rerank] = JSON.parse(ranking);
+          return api.search({ text, where, model, rerank, k: REQUESTED, depth: REQUESTED }, signal);
         }),
       );
       if (signal.aborted) return;
       show(answers, signal);
     } catch (error) {
       if (signal.aborted) return;
-      asked = "";
+      requestKey = "";
       clear();
-      tellTrouble(error);
+      showError(error);
     }
     host.removeAttribute("aria-busy");
   }
 
-  /** Offer each model with and without reranking; one model alone can be compared with itself only. */
-  function offer(found) {
-    models = found;
+  /** Lists each model with and without reranking, and selects the first one's two rankings. */
+  function setModels(usable) {
+    models = usable;
     for (const { select } of [left, right]) {
       select.replaceChildren(
         ...models.flatMap((model) =>
@@ -126,56 +126,60 @@ export function compare(host, { api, query }) {
         ),
       );
     }
-    byRank.disabled = !models.length;
-    byModel.disabled = models.length < 2;
-    lone.hidden = models.length !== 1;
-    lone.replaceChildren("This index has one model. ", el("code", {}, "crosslook models add DIR"), " adds another.");
+    compareReranking.disabled = !models.length;
+    compareModels.disabled = models.length < 2;
+    oneModelNote.hidden = models.length !== 1;
+    oneModelNote.replaceChildren(
+      "This index has one model. ",
+      el("code", {}, "crosslook models add DIR"),
+      " adds another.",
+    );
     if (!models.length) {
-      tell("The index is empty: there is nothing to compare yet.");
+      showNotice("The index is empty, so there is nothing to compare.");
       return;
     }
     left.select.value = JSON.stringify([models[0].name, false]);
     right.select.value = JSON.stringify([models[0].name, true]);
-    pressed();
+    markPreset();
   }
 
-  function choose(leftWay, rightWay) {
-    left.select.value = JSON.stringify(leftWay);
-    right.select.value = JSON.stringify(rightWay);
+  function compareRankings(leftRanking, rightRanking) {
+    left.select.value = JSON.stringify(leftRanking);
+    right.select.value = JSON.stringify(rightRanking);
     run();
   }
 
-  /** Marks the preset button that matches the choice. */
-  function pressed() {
+  /** Marks the preset button that matches the selection. */
+  function markPreset() {
     const [[leftModel, leftRerank], [rightModel, rightRerank]] = [left, right].map(({ select }) =>
       JSON.parse(select.value),
     );
-    byRank.setAttribute("aria-pressed", String(leftModel === rightModel && !leftRerank && rightRerank));
-    byModel.setAttribute("aria-pressed", String(leftModel !== rightModel && leftRerank && rightRerank));
+    compareReranking.setAttribute("aria-pressed", String(leftModel === rightModel && !leftRerank && rightRerank));
+    compareModels.setAttribute("aria-pressed", String(leftModel !== rightModel && leftRerank && rightRerank));
   }
 
   // ---- showing -----------------------------------------------------------------------------------------------------
 
-  function show([before, after], signal) {
-    pressed();
-    const ranks = [before, after].map((answer) => new Map(answer.hits.map((hit) => [hit.image_id, hit.rank])));
-    left.fill(before, (id) => change(ranks[1].get(id), ranks[0].get(id), "goes"), signal);
-    right.fill(after, (id) => change(ranks[0].get(id), ranks[1].get(id), "came"), signal);
-    draw(before.hits, ranks[1]);
-    status.textContent = summary(after.hits, ranks);
+  function show(answers, signal) {
+    markPreset();
+    const [leftRanks, rightRanks] = answers.map(({ hits }) => new Map(hits.map((hit) => [hit.image_id, hit.rank])));
+    left.fill(answers[0], (id) => movement(leftRanks.get(id), rightRanks.get(id), "left"), signal);
+    right.fill(answers[1], (id) => movement(rightRanks.get(id), leftRanks.get(id), "right"), signal);
+    drawLines(answers[0].hits, rightRanks);
+    status.textContent = summary(answers[1].hits, leftRanks);
   }
 
-  /** A line for each picture from its place on the left to its place on the right; one unit is one row. */
-  function draw(hits, ranksRight) {
+  /** Draws a line for each picture from its row on the left to its row on the right; one unit is one row. */
+  function drawLines(hits, rightRanks) {
     const rows = Math.max(left.list.childElementCount, right.list.childElementCount, 1);
     lines.setAttribute("viewBox", `0 0 10 ${rows}`);
     lines.replaceChildren();
     for (const { image_id: id, rank } of hits) {
-      const there = ranksRight.get(id);
-      if (!there || (rank > SHOWN && there > SHOWN)) continue;
+      const rightRank = rightRanks.get(id);
+      if (!rightRank || (rank > SHOWN && rightRank > SHOWN)) continue;
       const line = document.createElementNS(SVG, "path");
-      line.setAttribute("d", `M0 ${rank - 0.5} C5 ${rank - 0.5} 5 ${there - 0.5} 10 ${there - 0.5}`);
-      line.setAttribute("class", there < rank ? "up" : there > rank ? "down" : "same");
+      line.setAttribute("d", `M0 ${rank - 0.5} C5 ${rank - 0.5} 5 ${rightRank - 0.5} 10 ${rightRank - 0.5}`);
+      line.setAttribute("class", rightRank < rank ? "up" : rightRank > rank ? "down" : "same");
       line.dataset.id = id;
       lines.append(line);
     }
@@ -204,9 +208,9 @@ export function compare(host, { api, query }) {
     );
     list.setAttribute("aria-label", `${label} answer`);
 
-    function fill(answer, changeOf, signal) {
-      figures.textContent = timings(answer.timings_ms);
-      list.replaceChildren(...answer.hits.slice(0, SHOWN).map((hit) => row(hit, changeOf(hit.image_id), signal)));
+    function fill(answer, movementOf, signal) {
+      figures.textContent = timingsText(answer.timings_ms);
+      list.replaceChildren(...answer.hits.slice(0, SHOWN).map((hit) => row(hit, movementOf(hit.image_id), signal)));
     }
     return { section, select, figures, list, fill };
   }
@@ -223,13 +227,13 @@ export function compare(host, { api, query }) {
         "span",
         { className: "compare-about" },
         el("span", { className: "name" }, fileName(hit.path) ?? `picture ${hit.image_id}`),
-        el("span", { className: "number" }, figure(hit)),
+        el("span", { className: "number" }, scoreText(hit)),
       ),
-      el("span", { className: `moved ${moved.way}` }, moved.text),
+      el("span", { className: `moved ${moved.direction}` }, moved.text),
     );
     button.setAttribute(
       "aria-label",
-      `${hit.rank}: ${fileName(hit.path) ?? "picture"}, ${figure(hit)}, ${moved.spoken}`,
+      `${hit.rank}: ${fileName(hit.path) ?? "picture"}, ${scoreText(hit)}, ${moved.spoken}`,
     );
     button.addEventListener("click", () =>
       host.dispatchEvent(new CustomEvent("show", { bubbles: true, detail: { id: hit.image_id } })),
@@ -241,46 +245,46 @@ export function compare(host, { api, query }) {
 
   // ---- the same picture on both sides ------------------------------------------------------------------------------
 
-  function light(event) {
+  function highlight(event) {
     const id = event.target.closest("[data-id]")?.dataset.id;
     for (const element of host.querySelectorAll("[data-id]"))
       element.classList.toggle("lit", element.dataset.id === id);
   }
 
-  /** Up and down go through a list, left and right to the same picture on the other side. */
-  function move(event) {
+  /** Up and down move within a list, left and right to the same picture on the other side. */
+  function moveFocus(event) {
     const item = event.target.closest("li[data-id]");
     if (!item || event.altKey || event.ctrlKey || event.metaKey) return;
     const target = {
       ArrowUp: () => item.previousElementSibling,
       ArrowDown: () => item.nextElementSibling,
-      ArrowLeft: () => across(item, left.list),
-      ArrowRight: () => across(item, right.list),
+      ArrowLeft: () => rowIn(left.list, item),
+      ArrowRight: () => rowIn(right.list, item),
     }[event.key]?.();
     if (target === undefined) return;
     event.preventDefault();
     target?.querySelector("button").focus();
   }
 
-  function across(item, list) {
+  function rowIn(list, item) {
     return list.querySelector(`[data-id="${item.dataset.id}"]`);
   }
 
-  function tell(...what) {
+  function showNotice(...content) {
     notice.classList.remove("trouble");
     notice.hidden = false;
-    notice.replaceChildren(...what);
+    notice.replaceChildren(...content);
   }
 
-  function tellTrouble(error) {
+  function showError(error) {
     const again = el("button", { type: "button", className: "button" }, "Try again");
     again.addEventListener("click", start);
-    tell(`${error.message} `, again);
+    showNotice(`${error.message} `, again);
     notice.classList.add("trouble");
   }
 
   return {
-    /** Show the comparison; call it again when the query has changed. */
+    /** Shows the comparison; call it again when the query has changed. */
     open() {
       const wasOpen = isOpen;
       isOpen = true;
@@ -295,45 +299,50 @@ export function compare(host, { api, query }) {
     close() {
       isOpen = false;
       host.hidden = true;
-      running.abort();
+      pending.abort();
     },
   };
 }
 
-// ---- words ---------------------------------------------------------------------------------------------------------
+// ---- texts ---------------------------------------------------------------------------------------------------------
 
-/** What happened to a picture between its rank there and its rank here: an arrow to see, and words to hear. */
-function change(there, here, verb) {
-  if (!there) return { way: "new", text: `not in ${ASKED}`, spoken: `not among the first ${ASKED} on the other side` };
-  const by = Math.abs(there - here);
-  const words = `${verb === "goes" ? "goes to" : "came from"} rank ${there}`;
-  if (!by) return { way: "same", text: "=", spoken: "the same rank on the other side" };
-  const rises = verb === "goes" ? there < here : here < there;
+/** How a picture's rank differs from the one on the other side, as text with an arrow and for screen readers. */
+function movement(rank, otherRank, side) {
+  if (!otherRank) {
+    return {
+      direction: "new",
+      text: `not in ${REQUESTED}`,
+      spoken: `not among the first ${REQUESTED} on the other side`,
+    };
+  }
+  if (rank === otherRank) return { direction: "same", text: "=", spoken: "the same rank on the other side" };
+  const isLeft = side === "left"; // movements are read from left to right
+  const rises = isLeft ? otherRank < rank : rank < otherRank;
   return {
-    way: rises ? "up" : "down",
-    text: `${rises ? "↑" : "↓"} ${verb === "goes" ? "to" : "from"} ${there}`,
-    spoken: words,
+    direction: rises ? "up" : "down",
+    text: `${rises ? "↑" : "↓"} ${isLeft ? "to" : "from"} ${otherRank}`,
+    spoken: `${isLeft ? "goes to" : "came from"} rank ${otherRank}`,
   };
 }
 
-function summary(hits, [before, after]) {
+/** How many of the hits on the right moved, and which rose most. */
+function summary(hits, leftRanks) {
   const shown = hits.slice(0, SHOWN);
-  if (!shown.length) return "No picture fits, in either way.";
-  const moved = shown.filter((hit) => before.get(hit.image_id) !== hit.rank).length;
-  const risen = shown
-    .map((hit) => ({ hit, by: (before.get(hit.image_id) ?? ASKED + 1) - hit.rank }))
-    .reduce((best, next) => (next.by > best.by ? next : best));
+  if (!shown.length) return "No matching pictures on either side.";
+  const moved = shown.filter((hit) => leftRanks.get(hit.image_id) !== hit.rank).length;
+  const rise = (hit) => (leftRanks.get(hit.image_id) ?? REQUESTED + 1) - hit.rank;
+  const risen = shown.reduce((best, hit) => (rise(hit) > rise(best) ? hit : best));
   const text = `${moved} of the first ${shown.length} moved compared with the left.`;
-  if (risen.by < 1) return text;
-  const from = before.get(risen.hit.image_id);
-  return `${text} Furthest up: ${fileName(risen.hit.path) ?? "a picture"}, ${from ? `from ${from}` : "from beyond the list"} to ${after.get(risen.hit.image_id)}.`;
+  if (rise(risen) < 1) return text;
+  const from = leftRanks.get(risen.image_id) ?? "beyond the list";
+  return `${text} Furthest up: ${fileName(risen.path) ?? "a picture"}, from ${from} to ${risen.rank}.`;
 }
 
-function figure({ match_probability: probability, retrieval_score: cosine }) {
+function scoreText({ match_probability: probability, retrieval_score: cosine }) {
   return probability === null ? `cosine ${cosine.toFixed(2)}` : percent(probability);
 }
 
-function timings(milliseconds) {
+function timingsText(milliseconds) {
   return ["encode", "retrieve", "rerank", "total"]
     .filter((stage) => stage in milliseconds)
     .map((stage) => `${stage} ${milliseconds[stage].toFixed(0)} ms`)

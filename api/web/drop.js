@@ -1,11 +1,11 @@
 /* Query pictures: dropped or pasted anywhere, or chosen from a file dialog. */
 
-/** Calls `take(file)` with each picture, and `refuse()` for anything else. */
+/** Calls `take(file)` with a picture, or `refuse()` if the files contain none. */
 export function acceptPictures({ take, refuse }) {
   const veil = document.getElementById("drop");
   const choose = document.getElementById("choose");
   const upload = document.getElementById("upload");
-  let isOurs = false; // a picture of the page itself is dragged
+  let isInternal = false; // a picture of the page itself is dragged
 
   function offer(files) {
     const file = [...files].find(({ type, name }) => type.startsWith("image/") || /\.(heic|heif|avif)$/i.test(name));
@@ -27,14 +27,14 @@ export function acceptPictures({ take, refuse }) {
   });
 
   window.addEventListener("dragstart", () => {
-    isOurs = true;
+    isInternal = true;
   });
-  for (const end of ["dragend", "pointerdown", "pointermove"]) // a tile that left the document meanwhile sends no dragend
+  for (const end of ["dragend", "pointerdown", "pointermove"]) // a tile removed meanwhile sends no dragend
     window.addEventListener(end, () => {
-      isOurs = false;
+      isInternal = false;
     });
   window.addEventListener("dragover", (event) => {
-    if (isOurs || !event.dataTransfer?.types.includes("Files")) return;
+    if (isInternal || !event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = "copy";
     veil.hidden = false;
@@ -44,7 +44,7 @@ export function acceptPictures({ take, refuse }) {
   });
   window.addEventListener("drop", (event) => {
     veil.hidden = true;
-    if (isOurs || !event.dataTransfer?.types.includes("Files")) return;
+    if (isInternal || !event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     offer(event.dataTransfer.files);
   });

@@ -1,19 +1,19 @@
-/* The filters above the pictures: each a button with a list of choices, and how many pictures each would leave. */
+/* The filters: each is a button with a list of values and the number of pictures with each. */
 
-import { filtered, LISTS, where } from "./address.js";
+import { filtered, LIST_FILTERS, where } from "./address.js";
 import { el, icon } from "./dom.js";
 
 const NAMES = { date: "Date", folder: "Folder", camera: "Camera", format: "Format", orientation: "Shape" };
 const FACETS = { folder: "folders", camera: "cameras", format: "formats", orientation: "orientations" };
 const count = new Intl.NumberFormat();
 
-/** `facets(where)` promises counts; `change(filters)` is called with the choice. Returns `draw(state)`. */
+/** `facets(where)` resolves to counts; `change(filters)` is called with the selection. Returns `draw(state)`. */
 export function filters(host, { facets, change }) {
   let state = null;
   const pills = {};
 
-  for (const name of ["date", ...LISTS]) {
-    let stop = new AbortController(); // of counting
+  for (const name of ["date", ...LIST_FILTERS]) {
+    let pending = new AbortController();
     const panel = el("div", {
       className: "choices-panel",
       id: `filter-${name}`,
@@ -25,11 +25,11 @@ export function filters(host, { facets, change }) {
     button.popoverTargetElement = panel;
     panel.addEventListener("beforetoggle", ({ newState }) => {
       button.ariaExpanded = String(newState === "open");
-      stop.abort();
+      pending.abort();
       if (newState === "open") {
-        stop = new AbortController();
+        pending = new AbortController();
         placeBelow(panel, button);
-        fill(name, panel, stop.signal);
+        fill(name, panel, pending.signal);
       }
     });
     host.append(button, panel);
@@ -56,14 +56,14 @@ export function filters(host, { facets, change }) {
 
   function choices(name, values) {
     if (!values.length) return [el("p", { className: "muted" }, "No pictures match the other filters.")];
-    const shorten = name === "folder" ? relative(values.map(({ value }) => value)) : (value) => value;
+    const shorten = name === "folder" ? withoutCommonPrefix(values.map(({ value }) => value)) : (value) => value;
     const rows = values.map(({ value, count: n }) => {
-      const is = () => state[name].includes(value ?? "");
+      const isChecked = () => state[name].includes(value ?? "");
       const toggle = () => {
-        const others = state[name].filter((one) => one !== (value ?? ""));
-        change({ [name]: is() ? others : [...others, value ?? ""] });
+        const others = state[name].filter((other) => other !== (value ?? ""));
+        change({ [name]: isChecked() ? others : [...others, value ?? ""] });
       };
-      return row(value === null ? "Not known" : shorten(value), n, { title: value ?? "", is, toggle });
+      return row(value === null ? "Not known" : shorten(value), n, { title: value ?? "", isChecked, toggle });
     });
     return [el("ul", {}, ...rows)];
   }
@@ -72,7 +72,7 @@ export function filters(host, { facets, change }) {
     const range = ["from", "to"].map((end) => {
       const field = el("input", { type: "date", className: "field" });
       field.update = () => {
-        const day = full(state[end], end);
+        const day = dayOf(state[end], end);
         if (field.value !== day) field.value = day;
       };
       field.update();
@@ -80,21 +80,22 @@ export function filters(host, { facets, change }) {
       return el("label", {}, end === "from" ? "From" : "To", field);
     });
     const rows = counts.years.map(({ value, count: n }) => {
-      const is = () => (value === null ? state.undated : !state.undated && state.from === value && state.to === value);
+      const isChecked = () =>
+        value === null ? state.undated : !state.undated && state.from === value && state.to === value;
       const toggle = () => {
-        const year = value === null || is() ? "" : value;
-        change({ undated: value === null && !is(), from: year, to: year });
+        const year = value === null || isChecked() ? "" : value;
+        change({ undated: value === null && !isChecked(), from: year, to: year });
       };
-      return row(value ?? "Without a date", n, { is, toggle });
+      return row(value ?? "Without a date", n, { isChecked, toggle });
     });
     return [el("div", { className: "range" }, ...range), el("ul", {}, ...rows)];
   }
 
-  /** A checkbox row: `is()` tells whether it is checked, `toggle()` changes that. */
-  function row(text, n, { title = "", is, toggle }) {
+  /** A row with a checkbox and a count. */
+  function row(text, n, { title = "", isChecked, toggle }) {
     const box = el("input", { type: "checkbox" });
     box.update = () => {
-      box.checked = is();
+      box.checked = isChecked();
     };
     box.update();
     box.addEventListener("change", toggle);
@@ -103,15 +104,15 @@ export function filters(host, { facets, change }) {
   }
 
   /** Shows the filters of a state. */
-  return function draw(now) {
-    state = now;
+  return function draw(newState) {
+    state = newState;
     for (const [name, { button }] of Object.entries(pills)) {
       const label = name === "date" ? dateText(state) : listText(name, state[name]);
       button.replaceChildren(el("span", {}, label ?? NAMES[name]), icon("down"));
       button.classList.toggle("on", label !== null);
       button.ariaLabel = label === null ? NAMES[name] : `${NAMES[name]}: ${label}`;
     }
-    for (const input of host.querySelectorAll("input")) input.update(); // in place: the focus stays where it is
+    for (const input of host.querySelectorAll("input")) input.update(); // in place, so that the focus stays
     all.hidden = filtered(state) === 0;
   };
 }
@@ -131,8 +132,8 @@ function dateText({ from, to, undated }) {
   return from && to ? `${from} – ${to}` : from ? `since ${from}` : `until ${to}`;
 }
 
-/** A year or month as the day that a date input takes. */
-function full(text, end) {
+/** The first or last day of a year or month, for a date input. */
+function dayOf(text, end) {
   if (text.length === 4) return end === "from" ? `${text}-01-01` : `${text}-12-31`;
   if (text.length === 7) {
     const [year, month] = text.split("-").map(Number);
@@ -141,15 +142,15 @@ function full(text, end) {
   return text;
 }
 
-/** Returns a function that shortens folders by their common prefix. */
-function relative(folders) {
+/** Returns a function that removes the common prefix of some folders. */
+function withoutCommonPrefix(folders) {
   const parts = folders.map((folder) => folder.split("/"));
   let same = 0;
-  while (parts.every((one) => one.length > same + 1 && one[same] === parts[0][same])) same += 1;
+  while (parts.every((names) => names.length > same + 1 && names[same] === parts[0][same])) same += 1;
   return (folder) => folder.split("/").slice(same).join("/") || folder;
 }
 
-/** On wide screens below its button; on narrow ones the style puts it at the bottom. */
+/** Places a panel below its button; on narrow screens the CSS puts it at the bottom instead. */
 function placeBelow(panel, button) {
   const { left, bottom } = button.getBoundingClientRect();
   panel.style.setProperty("--left", `${Math.max(8, Math.min(left, window.innerWidth - 340))}px`);

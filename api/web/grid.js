@@ -1,46 +1,46 @@
-/* The grid of pictures. Only what is near the window is in the document, however long the answer is; one tile can be
-   reached with Tab, the others from it with arrows. */
+/* The grid of pictures. Only tiles near the viewport are in the document, however many there are. It is one tab stop;
+   arrow keys move between tiles. */
 
 import * as api from "./api.js";
 import { el, icon } from "./dom.js";
 import { arrange, between, rowHeight } from "./layout.js";
 import { likelihood, percent } from "./probability-words.js";
 
-const NEAR = 1.2; // window heights drawn above and below
-const AHEAD = 2.5; // window heights before the end at which the next page is loaded
-const TRIES = 3; // to load a thumbnail
+const OVERSCAN = 1.2; // viewport heights drawn above and below
+const PREFETCH = 2.5; // viewport heights before the end at which the next page is loaded
+const MAX_RETRIES = 3; // of a thumbnail that fails to load
 
 /**
- * Makes the grid in `host`.
+ * Creates the grid in `host`.
  *
- * `link(item)` is a picture's address; `open(item)` is called where one is chosen, `more()` where the end comes near, and
- * `pass(item)` with the first one in the window, whenever that has moved.
+ * `link(item)` returns a picture's address. `open(item)` is called when one is opened, `more()` near the end, and
+ * `scrolled(item)` with the first picture in the viewport whenever the grid is drawn.
  */
-export function grid(host, { link, open, more, pass, say }) {
+export function grid(host, { link, open, more, scrolled, say }) {
   const headings = el("div", { className: "headings" });
   const list = el("ul", { className: "tiles", role: "list", ariaLabel: "Pictures" });
   host.append(headings, list);
 
   let items = [];
   let isLast = true;
-  let unfolded = new Set();
+  let unfolded = new Set(); // ids
   let rows = [];
-  let order = []; // { item, row, box } from first to last
-  let places = new Map(); // id → index in order
-  let current = null; // id of the tile that Tab reaches
-  let wish = null; // horizontal position that up and down keep, in pixels
-  let width = 0; // that the rows are made for; 0 while the grid is not to be seen
-  const drawn = new Map(); // id → its element
+  let tiles = []; // { item, row, box } in order; `row` is an index in rows
+  let indexes = new Map(); // id → index in tiles
+  let current = null; // id of the tab stop
+  let column = null; // horizontal position in pixels that up and down keep
+  let width = 0; // pixels that the rows are laid out for; 0 while the grid is hidden
+  const drawn = new Map(); // id → element
 
   const gap = () => (host.clientWidth < 600 ? 3 : host.clientWidth > 2400 ? 10 : 6);
 
-  function lay() {
+  function layOut() {
     width = host.clientWidth;
     if (width === 0) return;
     const laid = arrange(items, { width, gap: gap(), last: isLast, unfolded });
     rows = laid.rows;
-    order = rows.flatMap((row, index) => row.boxes.map((box) => ({ item: box.item, row: index, box })));
-    places = new Map(order.map(({ item }, index) => [item.id, index]));
+    tiles = rows.flatMap((row, index) => row.boxes.map((box) => ({ item: box.item, row: index, box })));
+    indexes = new Map(tiles.map(({ item }, index) => [item.id, index]));
     host.style.height = `${laid.height}px`;
     draw();
   }
@@ -48,35 +48,34 @@ export function grid(host, { link, open, more, pass, say }) {
   // --- drawing ---
 
   function draw() {
-    if (host.clientWidth === 0) return; // another view is open, and scrolls
+    if (host.clientWidth === 0) return; // hidden behind another view
     const top = window.scrollY - offset();
-    const near = window.innerHeight * NEAR;
-    const [first, end] = between(rows, top - near, top + window.innerHeight + near);
-    const wanted = new Map();
-    for (const row of rows.slice(first, end))
-      for (const { item } of row.boxes) wanted.set(item.id, places.get(item.id));
-    const held = document.activeElement?.closest?.(".tile");
+    const margin = window.innerHeight * OVERSCAN;
+    const [first, end] = between(rows, top - margin, top + window.innerHeight + margin);
+    const near = new Map(); // id → index
+    for (const row of rows.slice(first, end)) for (const { item } of row.boxes) near.set(item.id, indexes.get(item.id));
+    const focused = document.activeElement?.closest?.(".tile"); // stays, or the focus would be lost
     for (const [id, tile] of drawn) {
-      if (!wanted.has(id) && (tile !== held || !places.has(id))) drop(id, tile);
+      if (!near.has(id) && (tile !== focused || !indexes.has(id))) drop(id, tile);
     }
-    if (held && places.has(Number(held.dataset.id)))
-      wanted.set(Number(held.dataset.id), places.get(Number(held.dataset.id)));
-    let before = list.firstElementChild;
-    for (const [id, index] of [...wanted].sort((a, b) => a[1] - b[1])) {
+    if (focused && indexes.has(Number(focused.dataset.id)))
+      near.set(Number(focused.dataset.id), indexes.get(Number(focused.dataset.id)));
+    let sibling = list.firstElementChild;
+    for (const [id, index] of [...near].sort((a, b) => a[1] - b[1])) {
       let tile = drawn.get(id);
       if (tile === undefined) {
-        tile = makeTile(order[index].item);
+        tile = makeTile(tiles[index].item);
         drawn.set(id, tile);
       }
-      if (tile === before) before = before.nextElementSibling;
-      else list.insertBefore(tile, before);
+      if (tile === sibling) sibling = sibling.nextElementSibling;
+      else list.insertBefore(tile, sibling);
       place(tile, index);
     }
-    const shown = rows.slice(first, end).filter((row) => row.heading);
-    headings.replaceChildren(...shown.map(makeHeading));
-    tabStop();
-    pass(rows.slice(between(rows, top, top)[0]).find(({ boxes }) => boxes.length)?.boxes[0].item ?? null);
-    if (!isLast && top + window.innerHeight * (1 + AHEAD) > host.clientHeight) more();
+    const headingRows = rows.slice(first, end).filter((row) => row.heading);
+    headings.replaceChildren(...headingRows.map(makeHeading));
+    updateTabStop();
+    scrolled(rows.slice(between(rows, top, top)[0]).find(({ boxes }) => boxes.length)?.boxes[0].item ?? null);
+    if (!isLast && top + window.innerHeight * (1 + PREFETCH) > host.clientHeight) more();
   }
 
   function offset() {
@@ -86,19 +85,19 @@ export function grid(host, { link, open, more, pass, say }) {
   function drop(id, tile) {
     drawn.delete(id);
     tile.stop.abort();
-    tile.querySelector("img")?.removeAttribute("src"); // who waits for it gives up
+    tile.querySelector("img")?.removeAttribute("src"); // cancels loading
     tile.remove();
   }
 
   function place(tile, index) {
-    const { row, box } = order[index];
+    const { row, box } = tiles[index];
     const { top, height, isCopies } = rows[row];
     tile.style.transform = `translate(${box.left}px, ${top}px)`;
     tile.style.width = `${box.width}px`;
     tile.style.height = `${height}px`;
     tile.classList.toggle("copy", isCopies === true);
     tile.ariaPosInSet = String(index + 1);
-    tile.ariaSetSize = isLast ? String(order.length) : "-1";
+    tile.ariaSetSize = isLast ? String(tiles.length) : "-1";
     tile.load(Math.max(box.width, height));
   }
 
@@ -120,8 +119,8 @@ export function grid(host, { link, open, more, pass, say }) {
       anchor.append(words);
     }
     if (item.copies?.length) tile.append(badge(item));
-    let tries = 0;
-    let size = 0;
+    let failures = 0;
+    let size = 0; // of the requested thumbnail
     tile.load = (pixels) => {
       const needed = api.thumbnailSize(pixels);
       if (needed <= size) return;
@@ -131,31 +130,31 @@ export function grid(host, { link, open, more, pass, say }) {
     };
     image.addEventListener("load", () => {
       tile.classList.add("there");
-      item.size = size; // of what the browser has by now
+      item.size = size; // which the browser has cached
     });
     image.addEventListener("error", () => {
-      tries += 1;
-      if (!image.hasAttribute("src") && !api.keyed()) return;
-      if (tries > TRIES) tile.classList.add("gone");
+      failures += 1;
+      if (!image.hasAttribute("src") && !api.hasKey()) return;
+      if (failures > MAX_RETRIES) tile.classList.add("gone");
       else
         setTimeout(
           () => drawn.get(item.id) === tile && api.show(image, api.thumbnailAddress(item.id, size), tile.stop.signal),
-          1000 * tries,
+          1000 * failures,
         );
     });
     return tile;
   }
 
   function badge(item) {
-    const is = unfolded.has(item.id);
+    const isUnfolded = unfolded.has(item.id);
     const count = item.copies.length;
     const button = el("button", {
       type: "button",
       className: "badge",
       tabIndex: -1,
-      ariaExpanded: String(is),
+      ariaExpanded: String(isUnfolded),
       ariaLabel: `${count} near-duplicate${count === 1 ? "" : "s"} of ${item.name}`,
-      title: is ? "Fold near-duplicates" : "Show near-duplicates",
+      title: isUnfolded ? "Fold near-duplicates" : "Show near-duplicates",
     });
     button.dataset.copies = count;
     button.append(icon("stack"), `+${count}`);
@@ -173,51 +172,48 @@ export function grid(host, { link, open, more, pass, say }) {
 
   // --- folding ---
 
-  /** Updates the badges of drawn pictures. */
-  function recount() {
+  /** Updates the badges of drawn tiles. */
+  function updateBadges() {
     for (const [id, tile] of drawn) {
-      const item = order[places.get(id)]?.item;
+      const item = tiles[indexes.get(id)]?.item;
       const copies = item?.copies?.length ?? 0;
-      const there = tile.querySelector(".badge");
-      if (copies === Number(there?.dataset.copies ?? 0)) continue;
-      there?.remove();
+      const shown = tile.querySelector(".badge");
+      if (copies === Number(shown?.dataset.copies ?? 0)) continue;
+      shown?.remove();
       if (copies) tile.append(badge(item));
       tile.firstElementChild.ariaLabel = label(item);
     }
   }
 
-  function unfold(id) {
-    const item = order[places.get(id)]?.item;
+  function toggleCopies(id) {
+    const item = tiles[indexes.get(id)]?.item;
     if (!item?.copies?.length) return;
     if (!unfolded.delete(id)) unfolded.add(id);
-    const is = unfolded.has(id);
+    const isUnfolded = unfolded.has(id);
     const button = drawn.get(id).querySelector(".badge");
-    button.ariaExpanded = String(is);
-    say(is ? `${item.copies.length} near-duplicates shown below` : "Folded");
-    lay();
+    button.ariaExpanded = String(isUnfolded);
+    say(isUnfolded ? `${item.copies.length} near-duplicates shown below` : "Folded");
+    layOut();
   }
 
   // --- moving ---
 
-  function tabStop() {
+  function updateTabStop() {
     const stop = drawn.get(current) ?? list.firstElementChild;
-    for (const tile of list.children) {
-      const index = tile === stop ? 0 : -1;
-      tile.firstElementChild.tabIndex = index;
-    }
+    for (const tile of list.children) tile.firstElementChild.tabIndex = tile === stop ? 0 : -1;
   }
 
   function focus(id, { quietly = false } = {}) {
-    const index = places.get(id);
+    const index = indexes.get(id);
     if (index === undefined) return false;
     current = id;
-    reveal(rows[order[index].row], quietly);
+    reveal(rows[tiles[index].row], quietly);
     draw();
     drawn.get(id)?.firstElementChild.focus({ preventScroll: true });
     return true;
   }
 
-  /** Scrolls no further than it takes to see a row whole, below the bar and above the timeline. */
+  /** Scrolls just enough to show a whole row between the bar and the timeline; with `quietly`, to a third from the top. */
   function reveal(row, quietly) {
     const style = getComputedStyle(document.documentElement);
     const above = parseFloat(style.scrollPaddingTop) || 0;
@@ -233,29 +229,30 @@ export function grid(host, { link, open, more, pass, say }) {
     }
   }
 
-  function move(from, key) {
-    const index = places.get(from);
-    const { row, box } = order[index];
+  /** The id of the tile that a key moves to. */
+  function target(id, key) {
+    const index = indexes.get(id);
+    const { row, box } = tiles[index];
     if (key === "ArrowLeft" || key === "ArrowRight") {
-      wish = null;
-      return order[index + (key === "ArrowRight" ? 1 : -1)]?.item.id;
+      column = null;
+      return tiles[index + (key === "ArrowRight" ? 1 : -1)]?.item.id;
     }
-    if (key === "Home") return order[0].item.id;
-    if (key === "End") return order.at(-1).item.id;
+    if (key === "Home") return tiles[0].item.id;
+    if (key === "End") return tiles.at(-1).item.id;
     const step = key === "ArrowDown" || key === "PageDown" ? 1 : -1;
     const steps = key.startsWith("Page")
       ? Math.max(1, Math.floor(window.innerHeight / (rowHeight(host.clientWidth) + gap())) - 1)
       : 1;
-    wish ??= box.left + box.width / 2;
-    let target = row;
+    column ??= box.left + box.width / 2;
+    let targetRow = row;
     for (let left = steps, next = row + step; left > 0 && rows[next]; next += step) {
       if (!rows[next].boxes.length) continue;
-      target = next;
+      targetRow = next;
       left -= 1;
     }
-    if (target === row) return from;
-    const away = ({ left, width }) => Math.abs(left + width / 2 - wish);
-    return rows[target].boxes.reduce((best, one) => (away(one) < away(best) ? one : best)).item.id;
+    if (targetRow === row) return id;
+    const distance = ({ left, width }) => Math.abs(left + width / 2 - column);
+    return rows[targetRow].boxes.reduce((best, other) => (distance(other) < distance(best) ? other : best)).item.id;
   }
 
   const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
@@ -266,52 +263,52 @@ export function grid(host, { link, open, more, pass, say }) {
     const id = Number(tile.dataset.id);
     if (MOVES.includes(event.key)) {
       event.preventDefault();
-      const next = move(id, event.key);
+      const next = target(id, event.key);
       if (next === undefined || next === id) {
         if (event.key === "ArrowUp") host.dispatchEvent(new Event("above", { bubbles: true }));
       } else focus(next);
-    } else if (event.key === "d" || event.key === "D") unfold(id);
+    } else if (event.key === "d" || event.key === "D") toggleCopies(id);
   });
   list.addEventListener("focusin", (event) => {
     const tile = event.target.closest(".tile");
     if (tile === null) return;
-    if (Number(tile.dataset.id) !== current) wish = null;
+    if (Number(tile.dataset.id) !== current) column = null;
     current = Number(tile.dataset.id);
-    tabStop();
+    updateTabStop();
   });
   list.addEventListener("click", (event) => {
     const tile = event.target.closest(".tile");
     if (tile === null) return;
     const id = Number(tile.dataset.id);
-    if (event.target.closest(".badge")) unfold(id);
+    if (event.target.closest(".badge")) toggleCopies(id);
     else if (!event.ctrlKey && !event.metaKey && !event.shiftKey && event.target.closest("a")) {
       event.preventDefault();
-      open(order[places.get(id)].item);
+      open(tiles[indexes.get(id)].item);
     }
   });
 
-  let isDue = false;
-  function soon() {
-    if (isDue) return;
-    isDue = true;
+  let isScheduled = false;
+  function scheduleDraw() {
+    if (isScheduled) return;
+    isScheduled = true;
     requestAnimationFrame(() => {
-      isDue = false;
+      isScheduled = false;
       draw();
     });
   }
-  window.addEventListener("scroll", soon, { passive: true });
+  window.addEventListener("scroll", scheduleDraw, { passive: true });
 
   new ResizeObserver(() => {
     if (host.clientWidth === 0 || !items.length) return;
-    if (host.clientWidth === width) return draw(); // it is to be seen again, perhaps elsewhere
-    const before = width && anchor();
-    lay();
-    const place = before ? places.get(before.id) : undefined; // none in a last row that is not full at this width
-    if (place !== undefined) window.scrollBy({ top: rows[order[place].row].top - before.top, behavior: "instant" });
+    if (host.clientWidth === width) return draw(); // shown again, perhaps scrolled
+    const anchor = width && topPicture();
+    layOut();
+    const index = anchor ? indexes.get(anchor.id) : undefined; // none if its row is an incomplete last one at this width
+    if (index !== undefined) window.scrollBy({ top: rows[tiles[index].row].top - anchor.top, behavior: "instant" });
   }).observe(host);
 
-  /** The first picture in the window, and where it is, to be found again after the rows have changed. */
-  function anchor() {
+  /** The first picture in the viewport and the top of its row, to keep it in place when the layout changes. */
+  function topPicture() {
     const top = window.scrollY - offset();
     if (top <= 0) return null;
     const row = rows.slice(between(rows, top, top)[0]).find(({ boxes }) => boxes.length);
@@ -320,75 +317,78 @@ export function grid(host, { link, open, more, pass, say }) {
 
   return {
     /** Shows pictures from the beginning. */
-    show(found, last) {
-      items = found;
+    show(pictures, last) {
+      items = pictures;
       isLast = last;
       unfolded = new Set();
       current = null;
-      wish = null;
+      column = null;
       for (const [id, tile] of drawn) drop(id, tile);
-      lay();
+      layOut();
     },
     /** Adds pictures at the end. */
-    add(found, last) {
-      items = [...items, ...found];
+    add(pictures, last) {
+      items = [...items, ...pictures];
       isLast = last;
-      lay();
-      recount();
+      layOut();
+      updateBadges();
     },
-    /** Folds what was not on screen yet: `fold(items, seen)` gives what stays, of which the first `seen` pictures must. */
+    /** Folds pictures below the viewport: `fold(items, seen)` returns the items to keep, always the first `seen`. */
     refold(fold) {
       const top = window.scrollY - offset();
       const [, end] = between(rows, top, top + window.innerHeight);
-      const seen = rows.slice(0, end).flatMap(({ boxes }) => boxes.map(({ item }) => item.id));
-      items = fold(items, items.findLastIndex(({ id }) => id === seen.at(-1)) + 1);
-      lay();
-      recount();
+      const lastSeen = rows
+        .slice(0, end)
+        .flatMap(({ boxes }) => boxes)
+        .at(-1)?.item.id;
+      items = fold(items, items.findLastIndex(({ id }) => id === lastSeen) + 1);
+      layOut();
+      updateBadges();
     },
     /** Shows placeholder tiles while the first answer is loading. */
     wait() {
       const shapes = [1.5, 0.75, 1.33, 1.5, 1, 1.78, 0.67, 1.5, 1.33, 0.75, 1.5];
-      const fakes = Array.from({ length: 40 }, (_, n) => ({
+      const placeholders = Array.from({ length: 40 }, (_, n) => ({
         id: -n - 1,
         width: shapes[n % shapes.length],
         height: 1,
         section: null,
       }));
-      const laid = arrange(fakes, { width: host.clientWidth, gap: gap(), last: false });
+      const laid = arrange(placeholders, { width: host.clientWidth, gap: gap(), last: false });
       for (const [id, tile] of drawn) drop(id, tile);
       items = [];
       rows = [];
-      order = [];
-      places = new Map();
+      tiles = [];
+      indexes = new Map();
       host.style.height = `${laid.height}px`;
       headings.replaceChildren(
         ...laid.rows.flatMap(({ top, height, boxes }) =>
           boxes.map((box) => {
-            const fake = el("div", { className: "fake" });
-            fake.style.transform = `translate(${box.left}px, ${top}px)`;
-            fake.style.width = `${box.width}px`;
-            fake.style.height = `${height}px`;
-            return fake;
+            const tile = el("div", { className: "fake" });
+            tile.style.transform = `translate(${box.left}px, ${top}px)`;
+            tile.style.width = `${box.width}px`;
+            tile.style.height = `${height}px`;
+            return tile;
           }),
         ),
       );
     },
     focus,
-    /** Focuses the first tile in the window. */
+    /** Focuses the first tile in the viewport. */
     enter() {
-      const id = anchor()?.id ?? order[0]?.item.id;
+      const id = topPicture()?.id ?? tiles[0]?.item.id;
       return id !== undefined && focus(id);
     },
-    /** The picture with an id, and those before and after it. */
+    /** The picture with an id, its neighbours and its index. */
     around(id) {
-      const index = places.get(id);
+      const index = indexes.get(id);
       if (index === undefined) return {};
-      if (!isLast && index > order.length - 8) more();
-      const [previous, next] = [order[index - 1]?.item, order[index + 1]?.item];
-      return { item: order[index].item, previous, next, index, count: isLast ? `${order.length}` : `${order.length}+` };
+      if (!isLast && index > tiles.length - 8) more();
+      const [previous, next] = [tiles[index - 1]?.item, tiles[index + 1]?.item];
+      return { item: tiles[index].item, previous, next, index, count: isLast ? `${tiles.length}` : `${tiles.length}+` };
     },
     get count() {
-      return order.length;
+      return tiles.length;
     },
     get all() {
       return items;

@@ -1,29 +1,28 @@
-// The indexing panel: choose folders, start, watch, cancel, and see what earlier jobs did.
+// The indexing panel: choose folders, start a job, follow or cancel it, and see earlier jobs.
 //
-// The server indexes; the panel polls its progress twice a second while a job runs, even while it is closed.
-// `host` is an empty section. Two events tell the page what happened here: "leave" (back to the pictures) and
-// "indexed" (a job has ended, so counts and pictures may have changed).
+// While a job runs, its progress is polled twice a second, even if the panel is closed. `host` is an empty section. It
+// dispatches "leave" (back to the pictures) and "indexed" (a job has ended, so counts and pictures may have changed).
 
 import { el } from "./dom.js";
 
-const LOOK_EVERY = 500; // ms while a job runs
-const LOOK_AGAIN = 3000; // ms after the server did not answer
+const POLL_INTERVAL = 500; // ms
+const RETRY_DELAY = 3000; // ms after a request that failed
 const STATES = { queued: "Waiting", running: "Running", done: "Done", failed: "Failed", cancelled: "Cancelled" };
 const PHASES = {
   scan: "Looking for pictures",
   images: "Reading and embedding pictures",
   captions: "Embedding captions",
-  vectors: "Building the index of vectors",
-  "embedding images": "Embedding pictures that the model had not seen",
-  "embedding captions": "Embedding captions that the model had not seen",
+  vectors: "Building the vector index",
+  "embedding images": "Embedding pictures that the model has not embedded yet",
+  "embedding captions": "Embedding captions that the model has not embedded yet",
 };
 
 export function indexing(host, { api, say }) {
   let isOpen = false;
-  let folders = []; // what /v1/roots says
-  let current = null; // the job that runs
-  let timer = 0;
-  let quarter = 0; // of the progress that was read out last
+  let folders = []; // the answer of /v1/roots
+  let current = null; // the running job
+  let timer = 0; // of the next poll
+  let quarter = 0; // last progress announced to screen readers
 
   const title = el("h1", { id: "indexing-title", tabIndex: -1 }, "Indexing");
   const leave = el("button", { type: "button", className: "button" }, "Back to the pictures");
@@ -60,10 +59,10 @@ export function indexing(host, { api, say }) {
   host.append(el("header", { className: "view-head" }, title, leave), notice, form, running, past);
 
   leave.addEventListener("click", () => host.dispatchEvent(new Event("leave", { bubbles: true })));
-  cancel.addEventListener("click", stop);
+  cancel.addEventListener("click", cancelJob);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    begin();
+    startJob();
   });
   addEventListener("online", () => isOpen && load());
 
@@ -71,27 +70,27 @@ export function indexing(host, { api, say }) {
 
   async function load() {
     clearTimeout(timer);
-    if (!folders.length) tell("Loading the folders …");
+    if (!folders.length) showNotice("Loading the folders …");
     try {
       const [roots, jobs] = await Promise.all([api.roots(), api.jobs()]);
       folders = roots;
       showFolders();
       showJobs(jobs);
     } catch (error) {
-      if (current) lookLater();
-      tellTrouble(error);
+      if (current) pollLater();
+      showError(error);
     }
   }
 
-  async function begin() {
+  async function startJob() {
     const chosen = [...choices.querySelectorAll("input:checked")].map((box) => box.value);
     if (!chosen.length) {
-      tell("Choose at least one folder.");
+      showNotice("Choose at least one folder.");
       choices.querySelector("input").focus();
       return;
     }
     start.disabled = true;
-    tell(null);
+    hideNotice();
     try {
       follow(await api.startIndexing({ roots: chosen, prune: prune.checked }));
       cancel.focus();
@@ -100,44 +99,44 @@ export function indexing(host, { api, say }) {
       start.disabled = false;
       if (error.status === 409) {
         await load();
-        tell("Indexing is already running. A new job can start when it has finished.");
+        showNotice("Indexing is already running. A new job can start when it has finished.");
       } else {
-        tellTrouble(error);
+        showError(error);
       }
     }
   }
 
-  async function look() {
+  async function poll() {
     clearTimeout(timer);
     if (current === null) return;
     const { id } = current;
     try {
       const job = await api.job(id);
-      if (current?.id !== id) return; // another answer has told of its end meanwhile
-      if (current.trouble) tell(null);
+      if (current?.id !== id) return; // another response reported its end meanwhile
+      if (current.hasFailedPoll) hideNotice();
       follow(job);
     } catch (error) {
       if (current?.id !== id) return;
       if (error.status === 404) {
-        current = null; // the server was restarted and has lost the job
-        changed();
+        current = null; // the server was restarted and no longer knows the job
+        dispatchIndexed();
         load();
         return;
       }
-      lookLater();
-      tellTrouble(error);
+      pollLater();
+      showError(error);
     }
   }
 
-  function lookLater() {
+  function pollLater() {
     clearTimeout(timer);
-    current.trouble = true;
-    timer = setTimeout(look, LOOK_AGAIN);
+    current.hasFailedPoll = true;
+    timer = setTimeout(poll, RETRY_DELAY);
   }
 
-  async function stop() {
+  async function cancelJob() {
     if (cancel.ariaDisabled === "true") return;
-    cancel.ariaDisabled = "true"; // it keeps the focus, which a disabled button would lose
+    cancel.ariaDisabled = "true"; // a disabled button would lose the focus
     const { id } = current;
     try {
       const job = await api.cancelJob(id);
@@ -147,39 +146,39 @@ export function indexing(host, { api, say }) {
     } catch (error) {
       if (current?.id !== id) return;
       cancel.ariaDisabled = "false";
-      tellTrouble(error);
+      showError(error);
     }
   }
 
-  // ---- showing it --------------------------------------------------------------------------------------------------
+  // ---- showing -----------------------------------------------------------------------------------------------------
 
-  /** Show a job that runs and look again soon; when it has ended, show what it did. */
+  /** Shows the progress of a running job and keeps polling; reports a job that has ended. */
   function follow(job) {
     clearTimeout(timer);
     if (job.state === "queued" || job.state === "running") {
       if (current?.id !== job.id) quarter = 0;
       current = job;
       showProgress(job);
-      timer = setTimeout(look, LOOK_EVERY);
+      timer = setTimeout(poll, POLL_INTERVAL);
       return;
     }
     const hadFocus = running.contains(document.activeElement);
     current = null;
     showProgress(null);
     say(`Indexing: ${STATES[job.state].toLowerCase()}. ${outcome(job)}`);
-    changed();
+    dispatchIndexed();
     load().then(() => hadFocus && (start.disabled ? title : start).focus());
   }
 
-  function changed() {
+  function dispatchIndexed() {
     host.dispatchEvent(new Event("indexed", { bubbles: true }));
   }
 
   function showFolders() {
     if (!folders.length) {
       form.hidden = true;
-      tell(
-        "No folders are set up for indexing. Whoever runs this server can add some:",
+      showNotice(
+        "No folders are configured for indexing. Whoever runs this server can add some:",
         el("pre", {}, el("code", {}, "crosslook serve --root ~/Pictures")),
         "or with ",
         el("code", {}, "roots"),
@@ -187,14 +186,14 @@ export function indexing(host, { api, say }) {
       );
       return;
     }
-    tell(null);
-    const off = new Set([...choices.querySelectorAll("input:not(:checked)")].map((box) => box.value));
+    hideNotice();
+    const unchecked = new Set([...choices.querySelectorAll("input:not(:checked)")].map((box) => box.value));
     choices.replaceChildren(
       ...folders.map((root) =>
         el(
           "label",
           { className: "indexing-choice" },
-          el("input", { type: "checkbox", value: root.id, checked: !off.has(root.id) }),
+          el("input", { type: "checkbox", value: root.id, checked: !unchecked.has(root.id) }),
           el("span", {}, root.name),
           el("small", {}, count(root.images, "picture")),
         ),
@@ -205,11 +204,12 @@ export function indexing(host, { api, say }) {
 
   function showJobs(jobs) {
     const active = jobs.find((job) => job.state === "queued" || job.state === "running");
-    const known = jobs.find((job) => job.id === current?.id);
-    // The followed job may have ended (which loads all of this again), be newer than this list, or be lost: then ask for it.
-    if (known && known !== active) follow(known);
+    const followed = jobs.find((job) => job.id === current?.id);
+    if (followed && followed !== active)
+      follow(followed); // it has ended
     else if (active) follow(active);
-    else if (current) look();
+    else if (current)
+      poll(); // it is newer than this list, or lost
     else showProgress(null);
     const ended = jobs.filter((job) => job !== active);
     past.hidden = !ended.length;
@@ -227,7 +227,7 @@ export function indexing(host, { api, say }) {
       bar.max = job.total;
       bar.value = job.done;
     } else {
-      bar.removeAttribute("value"); // how much there is, is not known yet
+      bar.removeAttribute("value"); // indeterminate
     }
     numbers.textContent = progressText(job);
     cancel.ariaDisabled = String(job.cancelling);
@@ -250,7 +250,7 @@ export function indexing(host, { api, say }) {
     return item;
   }
 
-  /** The files that could not be read, fetched when somebody opens the list. */
+  /** The files that could not be indexed, fetched when the list is opened. */
   function failuresOf(job) {
     const body = el("div", {}, "Loading …");
     const details = el(
@@ -274,7 +274,7 @@ export function indexing(host, { api, say }) {
   }
 
   function failureTable(failures) {
-    const head = el("tr", {}, el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "What is wrong"));
+    const head = el("tr", {}, el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "Reason"));
     const rows = failures.map(({ root, path, reason }) =>
       el("tr", {}, el("td", {}, root ? `${names([root])}/${path}` : path), el("td", {}, reason)),
     );
@@ -282,28 +282,33 @@ export function indexing(host, { api, say }) {
   }
 
   function names(ids) {
-    const known = new Map(folders.map((root) => [root.id, root.name]));
-    return ids.map((id) => known.get(id) ?? "a folder").join(", ");
+    const nameById = new Map(folders.map((root) => [root.id, root.name]));
+    return ids.map((id) => nameById.get(id) ?? "a folder").join(", ");
   }
 
-  /** Shows a message above the panel, or null for none. */
-  function tell(...what) {
-    notice.hidden = what[0] === null;
+  /** Shows a notice above the panel, and announces its first string. */
+  function showNotice(...content) {
+    notice.hidden = false;
     notice.classList.remove("trouble");
-    notice.replaceChildren(...(what[0] === null ? [] : what));
-    if (typeof what[0] === "string") say(what[0]);
+    notice.replaceChildren(...content);
+    say(content[0]);
   }
 
-  function tellTrouble(error) {
+  function hideNotice() {
+    notice.hidden = true;
+    notice.replaceChildren();
+  }
+
+  function showError(error) {
     if (error.status === 403) {
-      tell(
-        "Your key can search but not index. Make one that can with ",
+      showNotice(
+        "Your key can search but not index. Create one that can with ",
         el("code", {}, "crosslook keys add NAME --scope read --scope write"),
       );
     } else {
       const again = el("button", { type: "button", className: "button" }, "Try again");
-      again.addEventListener("click", () => (current ? look() : load()));
-      tell(error.message + (error.offline && current ? " If it is, the job continues. " : " "), again);
+      again.addEventListener("click", () => (current ? poll() : load()));
+      showNotice(error.message + (error.offline && current ? " If it is, the job continues. " : " "), again);
     }
     notice.classList.add("trouble");
   }
@@ -324,7 +329,7 @@ export function indexing(host, { api, say }) {
   };
 }
 
-// ---- words ---------------------------------------------------------------------------------------------------------
+// ---- texts ---------------------------------------------------------------------------------------------------------
 
 function count(number, thing) {
   return `${number.toLocaleString()} ${thing}${number === 1 ? "" : "s"}`;
@@ -347,7 +352,7 @@ function timeLeft(seconds) {
   return `about ${Math.round(seconds / 3600)} hours left`;
 }
 
-/** A job's outcome in one sentence, without the zeros. */
+/** A job's outcome in one sentence; counts of zero are left out. */
 function outcome(job) {
   if (job.reason) return job.reason;
   const report = job.report;
@@ -363,8 +368,8 @@ function outcome(job) {
     [report.captions_added, report.captions_added === 1 ? "new caption" : "new captions"],
     [report.failed, "failed"],
   ];
-  const told = parts.filter(([number]) => number).map(([number, what]) => `${number.toLocaleString()} ${what}`);
-  return `${count(report.seen, "file")} found${told.length ? `: ${told.join(", ")}` : ""}. ${duration(report.seconds)}.`;
+  const counts = parts.filter(([number]) => number).map(([number, what]) => `${number.toLocaleString()} ${what}`);
+  return `${count(report.seen, "file")} found${counts.length ? `: ${counts.join(", ")}` : ""}. ${duration(report.seconds)}.`;
 }
 
 function duration(seconds) {

@@ -1,29 +1,27 @@
-/* Where each picture goes: rows that fill the width, every picture in its own proportions. Pure arithmetic. */
+/* Justified layout: rows that fill the width, each picture with its own aspect ratio. */
 
-const WIDEST = 3.2; // proportions beyond these are cut at the sides or at top and bottom
-const TALLEST = 0.45;
+const MAX_RATIO = 3.2; // pictures with a more extreme aspect ratio are cropped
+const MIN_RATIO = 0.45;
 export const HEADING = 60; // pixels
 
-/** How high rows should be, in pixels, for a width in pixels. */
+/** The target row height for a width, both in pixels. */
 export function rowHeight(width) {
   return Math.round(Math.min(380, 96 + width * 0.085));
 }
 
 /**
- * Arranges pictures in rows, from top to bottom.
+ * Arranges pictures in rows.
  *
- * What is already there never moves when pictures are added at the end: a last row that is not full yet is left out until
- * it is, or until nothing comes after it (`last`). The copies of a picture that is unfolded get rows of their own below
- * its row.
+ * Adding pictures at the end moves none: an incomplete last row is left out, unless no pictures follow (`last`). The
+ * copies of an unfolded picture get rows of their own below its row. An item's `section` is its heading, or null.
  *
- * An item's `section` is the heading that it stands under, null for none. Returns { rows, height }; a row has top,
- * height, and either a heading or boxes { item, left, width }.
+ * Returns { rows, height }; a row has top, height, and either a heading or boxes { item, left, width }.
  */
 export function arrange(items, { width, gap, last, unfolded = new Set() }) {
   const target = rowHeight(width);
   const rows = [];
   let top = 0;
-  let open = []; // pictures of the row that is not full yet
+  let open = []; // pictures of the incomplete row
   let ratios = 0;
 
   function close(fill) {
@@ -32,7 +30,7 @@ export function arrange(items, { width, gap, last, unfolded = new Set() }) {
     const height = fill ? free / ratios : Math.min(target, free / ratios);
     let left = 0;
     const boxes = open.map((item) => {
-      const box = { item, left, width: proportion(item) * height };
+      const box = { item, left, width: aspectRatio(item) * height };
       left += box.width + gap;
       return box;
     });
@@ -52,13 +50,13 @@ export function arrange(items, { width, gap, last, unfolded = new Set() }) {
   }
 
   function add(item) {
-    const ratio = proportion(item);
+    const ratio = aspectRatio(item);
     const height = (count, sum) => (width - gap * (count - 1)) / sum;
-    // A row is full where one more would make it lower than it is now too high.
+    // The row is complete if another picture would bring it further below the target height than it is above it now.
     if (open.length) {
-      const now = height(open.length, ratios);
-      const then = height(open.length + 1, ratios + ratio);
-      if (then < target && target / then > now / target) close(true);
+      const without = height(open.length, ratios);
+      const including = height(open.length + 1, ratios + ratio);
+      if (including < target && target / including > without / target) close(true);
     }
     open.push(item);
     ratios += ratio;
@@ -83,7 +81,7 @@ export function arrange(items, { width, gap, last, unfolded = new Set() }) {
   }
 }
 
-/** The rows that lie between two heights: [first, end). */
+/** The range [first, end) of the rows between two vertical positions. */
 export function between(rows, from, to) {
   let low = 0;
   let high = rows.length;
@@ -97,6 +95,6 @@ export function between(rows, from, to) {
   return [low, end];
 }
 
-function proportion({ width, height }) {
-  return Math.min(WIDEST, Math.max(TALLEST, width / height));
+function aspectRatio({ width, height }) {
+  return Math.min(MAX_RATIO, Math.max(MIN_RATIO, width / height));
 }

@@ -1,29 +1,29 @@
 /* The messages about an answer: for screen readers, for an empty grid, and for failures. */
 
-import { filtered, NOTHING } from "./address.js";
+import { DEFAULT_STATE, filtered } from "./address.js";
 import { isNoMatch, likelihood } from "./probability-words.js";
 
-/** Whether the query has words that no picture is likely to show. With a picture or excluded words in the query, the
-    first hit need not be the most likely one. */
-export function matchesNothing(state, found) {
-  if (state.q.trim() === "" || found.items.length === 0) return false;
-  const best = Math.max(...found.items.map((item) => item.hit.match_probability ?? 0));
+/** Whether no picture is likely to show the words of the query. The first hit need not be the most likely one, if the
+    query has a picture or excluded words. */
+export function matchesNothing(state, answer) {
+  if (state.q.trim() === "" || answer.items.length === 0) return false;
+  const best = Math.max(...answer.items.map((item) => item.hit.match_probability ?? 0));
   return isNoMatch(state.q, best);
 }
 
-/** The announcement of an answer for screen readers. */
-export function announcement(state, found) {
-  const [first] = found.items;
+/** What screen readers announce about an answer. */
+export function announcement(state, answer) {
+  const [first] = answer.items;
   if (!first) return "No pictures";
-  if (matchesNothing(state, found)) return `No good match for ${found.query}. The nearest pictures follow.`;
+  if (matchesNothing(state, answer)) return `No good match for ${answer.query}. The nearest pictures follow.`;
   if (state.q.trim()) {
     const how = likelihood(first.hit.match_probability).toLowerCase();
-    return `Pictures for ${found.query}. The first is ${how}: ${first.name}`;
+    return `Pictures for ${answer.query}. The first is ${how}: ${first.name}`;
   }
   return state.like || state.upload ? "Pictures like this one" : "All pictures, newest first";
 }
 
-/** The state shown when nothing was found, and what to do about it; `go` changes the page's state. */
+/** The state shown instead of an empty grid, with a way out; `go` changes the page's state. */
 export function emptyState(state, go) {
   const text = state.q.trim();
   if (filtered(state)) {
@@ -32,7 +32,7 @@ export function emptyState(state, go) {
       picture: "search",
       title: "No pictures match these filters",
       text: text ? `No picture matches both “${text}” and the filters.` : "Remove a filter to see more.",
-      buttons: [["Clear filters", () => go({ ...NOTHING, q, like, upload })]],
+      buttons: [["Clear filters", () => go({ ...DEFAULT_STATE, q, like, upload })]],
     };
   }
   if (text || state.like || state.upload) {
@@ -40,7 +40,7 @@ export function emptyState(state, go) {
       picture: "search",
       title: "No matching pictures",
       text: "The index has no pictures to compare with.",
-      buttons: [["All pictures", () => go({ ...NOTHING })]],
+      buttons: [["All pictures", () => go({ ...DEFAULT_STATE })]],
     };
   }
   return {
@@ -61,7 +61,7 @@ export function failureState({ status, message, offline }) {
     };
   }
   const titles = {
-    401: "This server asks for a key",
+    401: "This server requires an API key",
     422: "This query cannot be searched",
     503: "Temporarily unavailable",
   };

@@ -5,16 +5,16 @@ import { light, whereabouts } from "./attention.js";
 import { el, icon } from "./dom.js";
 import { likelihood, MEANING, percent } from "./probability-words.js";
 
-const SHOWN_AS_THEY_ARE = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // what every browser shows
-const THUMBNAIL = 1024;
+const WEB_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // shown by every browser
+const THUMBNAIL = 1024; // pixels
 const CAPTIONS = 4;
-const POINT = "Point at a word, or tap it, to see where the model looked for it.";
+const HINT = "Point at a word, or tap it, to see where the model looked for it.";
 
 /**
- * Makes the page in a <dialog>.
+ * Creates the page in a <dialog>.
  *
- * `around(id)` gives the hit, its neighbours and its place; `go(id)` shows another picture, `leave()` none; `like(id)`
- * and `search(text)` look for more.
+ * `around(id)` returns the picture's item, its neighbours and its index. `go(id)` shows another picture, `leave()` closes
+ * the page, `like(id)` searches for similar pictures and `search(text)` for a caption.
  */
 export function picturePage(dialog, { around, go, leave, like, search, say }) {
   let image = el("img", { className: "full", alt: "" });
@@ -33,74 +33,74 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   const place = el("p", { className: "muted" });
   const why = el("section", { className: "why", ariaLabel: "Why this one" });
   const actions = el("div", { className: "buttons" });
-  const words = el("section", { ariaLabel: "In words" });
-  const facts = el("section", { ariaLabel: "Details" });
+  const captions = el("section", { ariaLabel: "In words" });
+  const details = el("section", { ariaLabel: "Details" });
   const panel = el("div", { className: "panel", tabIndex: 0, role: "group", ariaLabel: "About this picture" });
-  panel.append(el("header", {}, el("div", {}, name, place), close), why, actions, words, facts);
+  panel.append(el("header", {}, el("div", {}, name, place), close), why, actions, captions, details);
   dialog.append(stage, panel);
 
   let id = null;
-  let stop = new AbortController();
-  let drawn = Promise.resolve(); // when its thumbnail is there
-  let sentence = ""; // whose words light up
-  let seen = null; // { words, weights } of that sentence
+  let pending = new AbortController(); // of the requests for this picture
+  let drawn = Promise.resolve(); // resolves when the thumbnail is shown
+  let sentence = ""; // the explained sentence
+  let attention = null; // { words, weights } of that sentence
 
   // --- showing ---
 
-  function show(wanted, query) {
-    const { item, index, count, previous: before, next: after } = around(wanted);
-    stop.abort();
-    stop = new AbortController();
-    id = wanted;
-    previous.hidden = !before;
-    next.hidden = !after;
-    previous.onclick = () => before && go(before.id);
-    next.onclick = () => after && go(after.id);
+  function show(newId, query) {
+    const { item, index, count, ...neighbours } = around(newId);
+    pending.abort();
+    pending = new AbortController();
+    id = newId;
+    previous.hidden = !neighbours.previous;
+    next.hidden = !neighbours.next;
+    previous.onclick = () => neighbours.previous && go(neighbours.previous.id);
+    next.onclick = () => neighbours.next && go(neighbours.next.id);
     name.textContent = item?.name ?? `Picture ${id}`;
     place.textContent = index === undefined ? "" : `${index + 1} of ${count}`;
-    drawn = draw(item, stop.signal);
+    drawn = draw(item, pending.signal);
     lamp.show(null);
     explainHit(item, query);
-    act();
-    words.replaceChildren(
+    drawActions();
+    captions.replaceChildren(
       el("h3", {}, "In words"),
       el("ul", { className: "lines" }, ...Array.from({ length: CAPTIONS }, () => el("li"))),
     );
-    facts.replaceChildren();
-    const onArrow = dialog.open && !document.activeElement.hidden && stage.contains(document.activeElement);
+    details.replaceChildren();
+    const isArrowFocused = dialog.open && !document.activeElement.hidden && stage.contains(document.activeElement);
     if (!dialog.open) dialog.showModal();
     panel.scrollTop = 0;
-    if (!onArrow) name.focus({ preventScroll: true });
-    fetchFacts(fetchCaptions(query, stop.signal), stop.signal);
-    for (const one of [before, after]) if (one) ahead(one.id);
+    if (!isArrowFocused) name.focus({ preventScroll: true });
+    fetchDetails(fetchCaptions(query, pending.signal), pending.signal);
+    for (const neighbour of [neighbours.previous, neighbours.next]) if (neighbour) preload(neighbour.id);
   }
 
-  /** Shows the grid's thumbnail first, then a larger one. */
+  /** Shows the grid's thumbnail, which is cached, and then a larger one. */
   async function draw(item, signal) {
     frame.classList.remove("there");
     frame.hidden = !item;
     if (item) fit(item);
-    put(el("img", { className: "full", alt: item?.name ?? "" }));
-    if (item?.size) await see(api.thumbnailAddress(id, item.size), signal);
-    if (item?.size !== THUMBNAIL) await see(api.thumbnailAddress(id, THUMBNAIL), signal);
+    replaceImage(el("img", { className: "full", alt: item?.name ?? "" }));
+    if (item?.size) await load(api.thumbnailAddress(id, item.size), signal);
+    if (item?.size !== THUMBNAIL) await load(api.thumbnailAddress(id, THUMBNAIL), signal);
   }
 
-  /** Replaces the picture by the one at an address once that is decoded. */
-  async function see(address, signal) {
+  /** Loads an image, and replaces the shown one when it is decoded. */
+  async function load(address, signal) {
     if (signal.aborted) return;
-    const better = el("img", { className: "full", alt: image.alt });
+    const loaded = el("img", { className: "full", alt: image.alt });
     try {
-      await api.show(better, address, signal);
-      await better.decode();
+      await api.show(loaded, address, signal);
+      await loaded.decode();
     } catch {
-      return; // what was there stays
+      return; // keep the shown one
     }
     if (signal.aborted) return;
-    put(better);
+    replaceImage(loaded);
     frame.classList.add("there");
   }
 
-  function put(other) {
+  function replaceImage(other) {
     image.replaceWith(other);
     image = other;
   }
@@ -110,18 +110,16 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     frame.style.setProperty("--natural", `${Math.max(width, 240)}px`);
   }
 
-  /** Preloads a neighbour. */
-  function ahead(other) {
-    if (!api.keyed()) new Image().src = api.thumbnailAddress(other, THUMBNAIL);
+  function preload(neighbour) {
+    if (!api.hasKey()) new Image().src = api.thumbnailAddress(neighbour, THUMBNAIL);
   }
 
-  /** Shows the file itself where the screen has more pixels than the thumbnail. */
+  /** Shows the file itself if the thumbnail has too few pixels for the screen. */
   async function sharpen({ format, width, height }, signal) {
-    const seenPixels = Math.max(frame.clientWidth, frame.clientHeight) * (window.devicePixelRatio || 1);
-    if (seenPixels <= THUMBNAIL * 1.1 || Math.max(width, height) <= THUMBNAIL || !SHOWN_AS_THEY_ARE.includes(format))
-      return;
+    const pixels = Math.max(frame.clientWidth, frame.clientHeight) * (window.devicePixelRatio || 1);
+    if (pixels <= THUMBNAIL * 1.1 || Math.max(width, height) <= THUMBNAIL || !WEB_FORMATS.includes(format)) return;
     await drawn;
-    await see(api.fileAddress(id), signal);
+    await load(api.fileAddress(id), signal);
   }
 
   // --- why this one ---
@@ -129,7 +127,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   function explainHit(item, query) {
     why.replaceChildren();
     sentence = "";
-    seen = null;
+    attention = null;
     const hit = item?.hit;
     if (hit && hit.match_probability !== null) {
       const share = el("span", { className: "meter", ariaHidden: "true" });
@@ -147,7 +145,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
         el("p", { className: "muted meaning" }, MEANING),
       );
     } else if (hit) why.append(el("h3", {}, "Why this one"));
-    if (query) ask(query, POINT);
+    if (query) showSentence(query, HINT);
     else why.append(el("div", { className: "sentence" }));
     if (hit) why.append(ranks(hit, Boolean(query)));
     if (hit?.matched.length) {
@@ -158,7 +156,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     }
   }
 
-  /** Retrieval rank, and with words the rank after reranking: pictures alone are not reranked. */
+  /** The retrieval rank and, for a query with words, the rank after reranking. */
   function ranks({ rank, retrieval_rank, rerank_score, retrieval_score }, hasWords) {
     const cell = (title, value, note) => el("div", {}, el("dt", {}, title), el("dd", {}, value, el("small", {}, note)));
     const list = el(
@@ -175,10 +173,10 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     return list;
   }
 
-  /** Shows a sentence as words that light up the picture. */
-  function ask(text, note) {
+  /** Shows a sentence; its words become buttons once their attention is known. */
+  function showSentence(text, note) {
     sentence = text;
-    seen = null;
+    attention = null;
     why.querySelector(".sentence")?.remove();
     const line = el("div", { className: "sentence" });
     const hint = el("p", { className: "muted hint" }, note);
@@ -191,111 +189,112 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       ),
       hint,
     );
-    const statement = why.querySelector(".ranks");
-    if (statement) statement.before(line);
+    const ranking = why.querySelector(".ranks");
+    if (ranking) ranking.before(line);
     else why.append(line);
-    look(text, line, hint, stop.signal);
+    fetchAttention(text, line, hint, pending.signal);
   }
 
   function wordList(children) {
-    return el("p", { className: "words" }, ...children.flatMap((child, at) => (at ? [" ", child] : [child])));
+    return el("p", { className: "words" }, ...children.flatMap((child, index) => (index ? [" ", child] : [child])));
   }
 
-  async function look(text, line, hint, signal) {
+  async function fetchAttention(text, line, hint, signal) {
     try {
-      const found = await api.explain(id, text, signal);
+      const answer = await api.explain(id, text, signal);
       if (signal.aborted || sentence !== text) return;
-      seen = found;
-      line.firstChild.replaceWith(wordList(found.words.map(wordButton)));
+      attention = answer;
+      line.firstChild.replaceWith(wordList(attention.words.map(wordButton)));
     } catch (error) {
-      if (!signal.aborted) hint.textContent = `Where it looked cannot be shown: ${error.message}`;
+      if (!signal.aborted) hint.textContent = `The attention cannot be shown: ${error.message}`;
     }
   }
 
-  function wordButton(word, at) {
-    const spot = whereabouts(seen.weights[at]);
+  function wordButton(word, index) {
+    const weights = attention.weights[index];
+    const spot = whereabouts(weights);
     const button = el(
       "button",
       { type: "button", className: "word", ariaLabel: `${word}: ${spot}`, ariaPressed: "false" },
       word,
     );
-    const lit = (is) => {
-      lamp.show(is ? seen.weights[at] : pressed());
-      button.classList.toggle("lit", is);
+    const highlight = (isLit) => {
+      lamp.show(isLit ? weights : pressedWeights());
+      button.classList.toggle("lit", isLit);
     };
-    button.addEventListener("pointerenter", () => lit(true));
-    button.addEventListener("pointerleave", () => lit(false));
-    button.addEventListener("focus", () => lit(true));
-    button.addEventListener("blur", () => lit(false));
+    button.addEventListener("pointerenter", () => highlight(true));
+    button.addEventListener("pointerleave", () => highlight(false));
+    button.addEventListener("focus", () => highlight(true));
+    button.addEventListener("blur", () => highlight(false));
     button.addEventListener("click", () => {
-      const is = button.ariaPressed !== "true";
+      const isPressed = button.ariaPressed !== "true";
       for (const other of button.parentElement.children) other.ariaPressed = "false";
-      button.ariaPressed = String(is);
-      lamp.show(is ? seen.weights[at] : null);
-      if (is) say(`${word}: ${spot}`);
+      button.ariaPressed = String(isPressed);
+      lamp.show(isPressed ? weights : null);
+      if (isPressed) say(`${word}: ${spot}`);
     });
     return button;
   }
 
-  /** The weights of the word that was clicked, which stays lit. */
-  function pressed() {
-    const at = [...why.querySelectorAll(".words button")].findIndex((button) => button.ariaPressed === "true");
-    return at < 0 ? null : seen.weights[at];
+  /** The weights of the word that was clicked, or null. */
+  function pressedWeights() {
+    const index = [...why.querySelectorAll(".words button")].findIndex((button) => button.ariaPressed === "true");
+    return index < 0 ? null : attention.weights[index];
   }
 
-  // --- what can be done, and what is known ---
+  // --- actions, details and captions ---
 
-  function act() {
+  function drawActions() {
     const more = el("button", { type: "button", className: "button main" }, icon("like"), "More like this");
-    const here = id;
-    more.addEventListener("click", () => like(here));
+    const shownId = id;
+    more.addEventListener("click", () => like(shownId));
     const original = el(
       "a",
       { className: "button", href: api.fileAddress(id), target: "_blank", rel: "noopener" },
       icon("open"),
       "Open the file",
     );
-    if (api.keyed()) original.addEventListener("click", openWithKey);
+    if (api.hasKey()) original.addEventListener("click", openWithKey);
     actions.replaceChildren(more, original);
   }
 
   async function openWithKey(event) {
     event.preventDefault();
-    const tab = window.open("", "_blank"); // at once, or it would count as a pop-up
-    if (tab === null) return; // the browser forbids it, and says so
+    const tab = window.open("", "_blank"); // before any await, or the browser blocks it as a pop-up
+    if (tab === null) return; // blocked, as the browser says
     try {
-      const url = URL.createObjectURL(await api.file(id, stop.signal));
+      const url = URL.createObjectURL(await api.file(id, pending.signal));
       tab.location = url;
-      setTimeout(() => URL.revokeObjectURL(url), 60_000); // it has been read by then
+      setTimeout(() => URL.revokeObjectURL(url), 60_000); // loaded by then
     } catch {
       tab.close();
     }
   }
 
-  /** Waits for the captions, which are shown above, so that nothing moves. */
-  async function fetchFacts(captions, signal) {
+  /** Fetches the metadata, but shows it after the captions above it, so that nothing moves. */
+  async function fetchDetails(captionsShown, signal) {
     try {
-      const found = await api.image(id, signal);
+      const metadata = await api.image(id, signal);
       if (signal.aborted) return;
-      fit(found);
+      fit(metadata);
       frame.hidden = false;
-      name.textContent = found.name ?? name.textContent;
-      image.alt = found.name ?? "";
-      sharpen(found, signal);
-      await captions;
+      name.textContent = metadata.name ?? name.textContent;
+      image.alt = metadata.name ?? "";
+      sharpen(metadata, signal);
+      await captionsShown;
       if (signal.aborted) return;
-      facts.replaceChildren(el("h3", {}, "Details"), details(found));
-      if (found.captions.length) own(found.captions);
+      details.replaceChildren(el("h3", {}, "Details"), detailList(metadata));
+      if (metadata.captions.length) appendOwnCaptions(metadata.captions);
     } catch (error) {
       if (signal.aborted) return;
       if (error.status === 404) {
         name.textContent = "No such picture in the index";
-        for (const part of [why, actions, words, facts]) part.replaceChildren();
-      } else facts.replaceChildren(el("p", { className: "muted" }, error.message));
+        for (const part of [why, actions, captions, details]) part.replaceChildren();
+      } else details.replaceChildren(el("p", { className: "muted" }, error.message));
     }
   }
 
-  function details({ taken_at, camera, latitude, longitude, folder, size, width, height, format, places }) {
+  function detailList({ taken_at, camera, latitude, longitude, folder, size, width, height, format, places }) {
     const list = el("dl", { className: "details" });
     const add = (term, value) => value && list.append(el("dt", {}, term), el("dd", {}, value));
     add(
@@ -310,32 +309,32 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     add("Size", `${width} × ${height}, ${megapixels(width, height)}${size === null ? "" : `, ${bytes(size)}`}`);
     add("Format", format);
     add("Folder", folder ?? "Its file is gone");
-    const others = places.filter((one) => one.present).slice(1);
+    const others = places.filter(({ present }) => present).slice(1);
     add("Also at", others.map(({ path }) => path).join("\n"));
     return list;
   }
 
-  function own(captions) {
-    const texts = captions.slice(0, 5).map(({ text }) => el("li", {}, text));
-    facts.append(el("h3", {}, "Its own captions"), el("ul", { className: "own" }, ...texts));
+  function appendOwnCaptions(own) {
+    const texts = own.slice(0, 5).map(({ text }) => el("li", {}, text));
+    details.append(el("h3", {}, "Its own captions"), el("ul", { className: "own" }, ...texts));
   }
 
   async function fetchCaptions(query, signal) {
     try {
       const { hits } = await api.captions(id, { k: CAPTIONS }, signal);
       if (signal.aborted) return;
-      words.querySelector("ul").replaceChildren(...hits.map(line));
-      if (!query && hits.length) ask(hits[0].text, `A caption that fits. ${POINT}`);
+      captions.querySelector("ul").replaceChildren(...hits.map(captionLine));
+      if (!query && hits.length) showSentence(hits[0].text, `A caption that fits. ${HINT}`);
     } catch (error) {
       if (!signal.aborted && error.status !== 404)
-        words.replaceChildren(el("p", { className: "muted" }, error.message));
+        captions.replaceChildren(el("p", { className: "muted" }, error.message));
     }
   }
 
-  function line({ text, match_probability }) {
+  function captionLine({ text, match_probability }) {
     const show = el("button", { type: "button", title: "See where the model looked" }, text);
     show.addEventListener("click", () => {
-      ask(text, POINT);
+      showSentence(text, HINT);
       why.scrollIntoView({ block: "nearest" });
     });
     const find = el(
@@ -348,7 +347,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     return el("li", {}, show, ...share, find);
   }
 
-  // --- moving ---
+  // --- navigation ---
 
   function arrow(side, label) {
     return el("button", { type: "button", className: `arrow ${side}`, ariaLabel: label, title: label }, icon(side));
@@ -368,30 +367,30 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     }
   });
 
-  let begun = null; // of a swipe
+  let touch = null; // the start of a swipe
   stage.addEventListener(
     "touchstart",
     ({ touches }) => {
-      begun = touches.length === 1 ? touches[0] : null;
+      touch = touches.length === 1 ? touches[0] : null;
     },
     { passive: true },
   );
   stage.addEventListener("touchend", ({ changedTouches: [end] }) => {
-    if (begun === null) return;
-    const [across, down] = [end.clientX - begun.clientX, end.clientY - begun.clientY];
+    if (touch === null) return;
+    const [across, down] = [end.clientX - touch.clientX, end.clientY - touch.clientY];
     if (Math.abs(across) > 60 && Math.abs(across) > 2 * Math.abs(down)) (across < 0 ? next : previous).click();
   });
 
   return {
     /** Shows a picture, and why a query found it. */
     show,
-    /** Closes the page; answers which picture it showed. */
+    /** Closes the page; returns the id of the picture it showed. */
     hide() {
       const shown = id;
-      stop.abort();
+      pending.abort();
       id = null;
       if (dialog.open) dialog.close();
-      put(el("img", { className: "full", alt: "" }));
+      replaceImage(el("img", { className: "full", alt: "" }));
       return shown;
     },
     get id() {

@@ -1,17 +1,16 @@
 /* The match probability in words. */
 
 /**
- * From this probability on a picture counts as a match.
+ * Minimum probability of a match.
  *
- * Over the 1,000 photographs of Flickr8k's validation split the first hit lies above it for 98 % of 400 captions, and
- * below it for 85 % of 33 things that no photograph shows (see `benchmarks/quality.py`). At 0.05 it is 94 % of both,
- * but missing a true match is the worse error.
+ * On the 1,000 photographs of Flickr8k's validation split, the first hit is above it for 98 % of 400 captions, and below
+ * it for 85 % of 33 things that no photograph shows (see `benchmarks/quality.py`). At 0.05 both are 94 %, but missing a
+ * true match is the worse error.
  */
 export const MATCH = 0.03;
 
-/* The probability is calibrated to that of a sentence having been written for just this picture. Most sentences fit many
-   pictures, so it is modest: half of those captions give their own picture less than 0.15, and of the 33 things none
-   reaches 0.2. */
+/* The probability is that of a sentence having been written for this very picture. Most sentences fit many pictures, so it
+   is low: half of those captions give their own picture less than 0.15, and none of the 33 things reaches 0.2. */
 const WORDS = [
   [0.3, "Very likely"],
   [0.1, "Likely"],
@@ -23,8 +22,8 @@ const WORDS = [
 export const MEANING =
   "The probability that these words describe this picture in particular. Most descriptions fit many pictures, so it is usually low.";
 
-/* A word or two fit so many pictures that their probability says little: over 246 nouns that those photographs show and the
-   33 that they do not, whatever threshold keeps most of the first keeps the second as well. */
+/* One or two words fit so many pictures that their probability says little: no threshold separates 246 nouns that those
+   photographs show from the 33 that they do not. */
 const MIN_WORDS = 3;
 const ARTICLES = new Set(["a", "an", "the"]);
 
@@ -39,7 +38,7 @@ export function likelihood(probability) {
   return WORDS.find(([least]) => probability >= least)[1];
 }
 
-/** "87 %", and where it is small "0.4 %". */
+/** "87 %", or "0.4 %" if it is small. */
 export function percent(probability) {
   const value = probability * 100;
   if (value > 0 && value < 0.1) return "< 0.1 %";

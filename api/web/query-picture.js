@@ -7,32 +7,32 @@ import { uploads } from "./result-pages.js";
 
 /** Calls `search(text)` when a caption is chosen, and `remove()` when the picture is removed. */
 export function queryPicture(host, { search, remove }) {
-  let shown = null;
-  let stop = new AbortController();
-  let url = null;
+  let shown = null; // key of an upload, or id of an indexed image
+  let pending = new AbortController();
+  let url = null; // of the shown upload
 
   /** Shows the query picture of a state, if it has one. */
   return function show({ like, upload }) {
-    const wanted = upload ?? like;
-    if (wanted === shown) return;
-    shown = wanted;
-    stop.abort();
-    stop = new AbortController();
+    const key = upload ?? like;
+    if (key === shown) return;
+    shown = key;
+    pending.abort();
+    pending = new AbortController();
     if (url) URL.revokeObjectURL(url);
     url = null;
-    host.hidden = wanted === null;
+    host.hidden = key === null;
     host.replaceChildren();
-    if (wanted !== null) draw(upload === null ? like : uploads.get(upload), stop.signal);
+    if (key !== null) draw(upload === null ? like : uploads.get(upload), pending.signal);
   };
 
   async function draw(picture, signal) {
-    const isOurs = typeof picture === "number";
+    const isIndexed = typeof picture === "number";
     const image = el("img", { alt: "Query picture" });
-    if (isOurs) api.show(image, api.thumbnailAddress(picture, 512), signal);
+    if (isIndexed) api.show(image, api.thumbnailAddress(picture, 512), signal);
     else {
       url = URL.createObjectURL(picture);
       image.src = url;
-      image.addEventListener("error", () => image.remove()); // a format that browsers do not show
+      image.addEventListener("error", () => image.remove()); // a format that the browser cannot show
     }
     const list = el("ul", { ariaLabel: "Captions; choose one to search for it" });
     const note = el("p", {}, "Finding captions…");
@@ -42,7 +42,11 @@ export function queryPicture(host, { search, remove }) {
       icon("close"),
     );
     close.addEventListener("click", remove);
-    const title = el("h2", {}, isOurs ? "Pictures like this one" : `Pictures like ${picture.name || "the pasted one"}`);
+    const title = el(
+      "h2",
+      {},
+      isIndexed ? "Pictures like this one" : `Pictures like ${picture.name || "the pasted one"}`,
+    );
     host.append(image, el("div", { className: "about" }, title, note, list), close);
     try {
       const { hits } = await api.captions(picture, { k: 6 }, signal);

@@ -3,19 +3,19 @@
 import { where } from "./address.js";
 import * as api from "./api.js";
 
-const PAGE = 60;
-const BROWSED = 120;
-const ENOUGH = 10; // pictures per heading, at least
-const DEEPEST = 1000; // most hits of a picture query, which has no pages
+const PAGE_SIZE = 60;
+const BROWSE_PAGE_SIZE = 120;
+const MIN_PER_HEADING = 10; // pictures, on average
+const MAX_HITS = 1000; // of a picture query, which has no pages
 
-/** Uploaded pictures by the name that the address gives them. */
+/** Uploaded pictures by their key in the address. */
 export const uploads = new Map();
 
 /**
- * Chooses the requests for a state.
+ * Returns a function that loads the next page for a state.
  *
- * Returns a function that promises the next page: `items` (pictures), `last` (nothing comes after), and about the whole
- * answer `query` (the words without exclusions) and `milliseconds`.
+ * It resolves to `items` (pictures), `last` (whether this is the last page), `query` (the words without exclusions) and
+ * `milliseconds` (none when browsing).
  */
 export function resultPages(state) {
   const text = state.q.trim();
@@ -28,23 +28,23 @@ export function resultPages(state) {
 function byWords(text, like, filters) {
   let cursor = null;
   return async (signal) => {
-    const query = { text, k: PAGE, where: filters, ...(like === null ? {} : { image_id: like }) };
+    const query = { text, k: PAGE_SIZE, where: filters, ...(like === null ? {} : { image_id: like }) };
     const page = await (cursor === null ? api.search(query, signal) : api.nextPage(cursor, signal));
     cursor = page.next_cursor;
     return resultPage(page, cursor === null, true);
   };
 }
 
-/** Without pages, loads in two steps: first what fits on a screen, then everything. */
-function inTwoSteps(ask, words) {
-  let k = PAGE;
+/** Loads an answer without pages in two steps: first as much as a page, then everything. */
+function inTwoSteps(request, words) {
+  let k = PAGE_SIZE;
   let previous = new Set();
   return async (signal) => {
-    const page = await ask(k, signal);
-    const last = page.hits.length < k || k === DEEPEST;
+    const page = await request(k, signal);
+    const last = page.hits.length < k || k === MAX_HITS;
     page.hits = page.hits.filter((hit) => !previous.has(hit.image_id));
     previous = new Set(page.hits.map((hit) => hit.image_id));
-    k = DEEPEST;
+    k = MAX_HITS;
     return resultPage(page, last, words);
   };
 }
@@ -60,9 +60,9 @@ function byUpload(file, text, filters) {
 
 function browsing(filters) {
   let cursor = null;
-  let section = null; // the heading for a time
+  let section = null; // returns the heading for a capture time
   return async (signal) => {
-    const page = await api.images({ k: BROWSED, where: filters, cursor }, signal);
+    const page = await api.images({ k: BROWSE_PAGE_SIZE, where: filters, cursor }, signal);
     cursor = page.next_cursor;
     section ??= headings(page.images);
     const items = page.images.map((image) =>
@@ -72,12 +72,12 @@ function browsing(filters) {
   };
 }
 
-/** Headings by month, by year where months hold few pictures, or none; decided on the first page, so they do not change. */
+/** Headings by month, by year if months have few pictures, or none. Decided on the first page, so that they stay. */
 function headings(images) {
   const year = (taken) => (taken === null ? month(null) : taken.slice(0, 4));
   for (const unit of [month, year]) {
     const times = images.map(({ taken_at }) => taken_at && unit(taken_at)).filter(Boolean);
-    if (times.length && times.length / new Set(times).size >= ENOUGH) return unit;
+    if (times.length && times.length / new Set(times).size >= MIN_PER_HEADING) return unit;
   }
   return () => null;
 }

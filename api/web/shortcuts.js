@@ -1,6 +1,6 @@
-/* Shortcuts that work wherever the focus is, and the button that changes the theme. */
+/* Page-wide keyboard shortcuts, and the theme button. */
 
-/** "/" focuses the field, arrows enter the grid from nowhere, Escape in the pictures returns to the field. */
+/** "/" focuses the field; left and right enter the grid if nothing has the focus; Escape leaves it for the field. */
 export function shortcuts({ field, main, enterGrid }) {
   document.addEventListener("keydown", (event) => {
     const isWriting = event.target.matches("input, textarea, select");

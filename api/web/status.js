@@ -9,55 +9,55 @@ const summary = document.getElementById("summary");
 const working = document.getElementById("working");
 const live = document.getElementById("say");
 
-let speaking = 0;
+let announcing = 0; // timer
 
-/** Announces text to screen readers, politely; of several in quick succession, only the last. */
+/** Announces text to screen readers; of several in quick succession, only the last. */
 export function say(text) {
-  clearTimeout(speaking);
-  speaking = setTimeout(() => {
+  clearTimeout(announcing);
+  announcing = setTimeout(() => {
     live.textContent = text;
   }, 350);
 }
 
-/** Sets the line beside the filters. */
+/** Sets the summary beside the filters. */
 export function showSummary(text) {
   summary.textContent = text;
 }
 
-let delay = 0;
+let delay = 0; // timer
 
 /** Shows a progress bar if loading takes long enough to be noticed. */
-export function busy(is) {
+export function busy(isBusy) {
   clearTimeout(delay);
-  if (is) {
+  if (isBusy) {
     delay = setTimeout(() => {
       working.hidden = false;
     }, 200);
   } else working.hidden = true;
 }
 
-let leaving = 0;
-let act = null; // what the button of the notice does
+let hiding = 0; // timer
+let action = null; // of the button in the notice
 
 /** Shows a notice. `kind` is "bad", "busy" or ""; `action` is [label, function]; hides after `seconds`, if given. */
-export function notify(text, { kind = "", action = null, seconds = 0 } = {}) {
-  clearTimeout(leaving);
+export function notify(text, { kind = "", action: button = null, seconds = 0 } = {}) {
+  clearTimeout(hiding);
   toast.className = `toast ${kind}`;
-  act = action?.[1];
-  const label = action?.[0] ?? "";
+  action = button?.[1];
+  const label = button?.[0] ?? "";
   if (toast.hidden || toast.textContent !== text + label) {
-    // else it would be read out again, and lose the focus
+    // if unchanged, it would only be announced again and lose the focus
     toast.replaceChildren(el("span", {}, text));
-    if (action) toast.append(el("button", { type: "button", className: "button" }, label));
+    if (button) toast.append(el("button", { type: "button", className: "button" }, label));
   }
   toast.hidden = false;
-  if (seconds) leaving = setTimeout(hideNotice, seconds * 1000);
+  if (seconds) hiding = setTimeout(hideNotice, seconds * 1000);
 }
 
 toast.addEventListener("click", ({ target }) => {
   if (!target.matches("button")) return;
   hideNotice();
-  act();
+  action();
 });
 
 /** Hides a notice about trouble that is over. */
@@ -67,7 +67,7 @@ export function clearTrouble() {
 
 /** Hides the notice. */
 export function hideNotice() {
-  clearTimeout(leaving);
+  clearTimeout(hiding);
   toast.hidden = true;
 }
 
@@ -76,13 +76,13 @@ export function showState(shown) {
   state.hidden = shown === null;
   if (shown === null) return;
   const { picture, title, text, buttons = [] } = shown;
-  const made = buttons.map(([label, act], place) => {
-    const button = el("button", { type: "button", className: place ? "button" : "button main" }, label);
-    button.addEventListener("click", act);
+  const elements = buttons.map(([label, onClick], index) => {
+    const button = el("button", { type: "button", className: index ? "button" : "button main" }, label);
+    button.addEventListener("click", onClick);
     return button;
   });
   state.replaceChildren(icon(picture), el("h2", {}, title), el("p", {}, ...[text].flat()));
-  if (made.length) state.append(el("div", { className: "buttons" }, ...made));
+  if (elements.length) state.append(el("div", { className: "buttons" }, ...elements));
 }
 
 /** Shows a verdict on the whole answer above its pictures, or null for none. */

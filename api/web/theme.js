@@ -1,4 +1,4 @@
-/* Before anything is drawn: the theme that was chosen here, so that the page does not flash. No module, for those wait. */
+/* Applies the saved theme before anything is drawn, to avoid a flash. Not a module, because modules are deferred. */
 
 const theme = localStorage.getItem("crosslook-theme");
 if (theme !== null) document.documentElement.dataset.theme = theme;

@@ -1,13 +1,13 @@
-/* The timeline at the bottom: a bar a month, as high as there are pictures; click one, or drag over several. */
+/* The timeline: a bar per month, whose height shows the number of pictures. Click one, or drag over several. */
 
 import { where } from "./address.js";
 import { el } from "./dom.js";
 import { month } from "./result-pages.js";
 
-const MOST = 216; // bars of months; a longer time is shown in years
+const MAX_MONTHS = 216; // a longer time is shown in years
 const count = new Intl.NumberFormat();
 
-/** `facets(where)` promises counts; `change(filters)` is called with the choice. Returns { draw(state), here, forget }. */
+/** `facets(where)` resolves to counts; `change(filters)` is called with the selected dates. */
 export function timeline(host, { facets, change }) {
   const bars = el("div", {
     className: "bars",
@@ -16,35 +16,35 @@ export function timeline(host, { facets, change }) {
   });
   const years = el("div", { className: "years", ariaHidden: "true" });
   const tip = el("p", { className: "tip", ariaHidden: "true", hidden: true });
-  const rest = el("button", { type: "button", className: "pill undated", hidden: true });
+  const undatedButton = el("button", { type: "button", className: "pill undated", hidden: true });
   const marker = el("i", { className: "here", hidden: true });
-  host.append(el("div", { className: "track" }, bars, marker, years, tip), rest);
+  host.append(el("div", { className: "track" }, bars, marker, years, tip), undatedButton);
 
   let state = null;
   let isVisible = false;
-  let counted = null; // the filters that the bars are for
-  let times = []; // "2024-06" or "2024", each of the whole time
-  let passing = null; // when the picture at the top of the window was taken
-  let from = null; // place where a drag began
+  let countedFilters = null; // the filters that the bars are for
+  let times = []; // of all bars: "2024-06" or "2024"
+  let position = null; // capture time of the picture at the top of the viewport
+  let dragStart = null; // index of the bar where a drag began
 
-  async function draw(now, visible) {
-    state = now;
+  async function draw(newState, visible) {
+    state = newState;
     isVisible = visible;
     const filters = where(state, "date");
     const key = JSON.stringify(filters);
-    if (visible && key !== counted) {
-      counted = key;
+    if (visible && key !== countedFilters) {
+      countedFilters = key;
       try {
         const facetCounts = await facets(filters);
-        if (counted !== key) return; // other bars were asked for meanwhile
+        if (countedFilters !== key) return; // the filters changed meanwhile
         drawBars(facetCounts);
       } catch {
-        if (counted !== key) return;
-        counted = null; // the next draw asks again
+        if (countedFilters !== key) return;
+        countedFilters = null; // the next draw tries again
       }
     }
     host.hidden = !isVisible || times.length === 0;
-    mark();
+    markSelection();
   }
 
   function drawBars(facetCounts) {
@@ -55,39 +55,39 @@ export function timeline(host, { facets, change }) {
     const months = [...dated.keys()].sort();
     times = months.length ? span(months[0], months.at(-1)) : [];
     let counts = dated;
-    if (times.length > MOST) {
+    if (times.length > MAX_MONTHS) {
       times = [...new Set(times.map((time) => time.slice(0, 4)))];
       counts = new Map(facetCounts.years.map(({ value, count: n }) => [value, n]));
     }
     const most = Math.max(1, ...counts.values());
-    bars.replaceChildren(...times.map((time, place) => bar(time, place, counts.get(time) ?? 0, most)));
+    bars.replaceChildren(...times.map((time, index) => bar(time, index, counts.get(time) ?? 0, most)));
     years.replaceChildren(
-      ...times.flatMap((time, place) =>
-        place === 0 || time.slice(0, 4) !== times[place - 1].slice(0, 4) ? [year(time, place)] : [],
+      ...times.flatMap((time, index) =>
+        index === 0 || time.slice(0, 4) !== times[index - 1].slice(0, 4) ? [year(time, index)] : [],
       ),
     );
-    thin();
-    rest.hidden = undated === 0;
-    here(passing);
-    rest.textContent = `No date · ${count.format(undated)}`;
+    hideOverlapping();
+    undatedButton.hidden = undated === 0;
+    showPosition(position);
+    undatedButton.textContent = `No date · ${count.format(undated)}`;
   }
 
-  function bar(time, place, n, most) {
-    const button = el("button", { type: "button", tabIndex: place === times.length - 1 ? 0 : -1, disabled: n === 0 });
+  function bar(time, index, n, most) {
+    const button = el("button", { type: "button", tabIndex: index === times.length - 1 ? 0 : -1, disabled: n === 0 });
     button.ariaLabel = `${name(time)}, ${count.format(n)} picture${n === 1 ? "" : "s"}`;
-    button.dataset.place = place;
+    button.dataset.place = index;
     button.style.setProperty("--share", n === 0 ? 0 : 0.12 + 0.88 * Math.sqrt(n / most));
     return button;
   }
 
-  function year(time, place) {
+  function year(time, index) {
     const label = el("span", {}, time.slice(0, 4));
-    label.style.left = `${(place / times.length) * 100}%`;
+    label.style.left = `${(index / times.length) * 100}%`;
     return label;
   }
 
-  /** Leaves out years that would run into each other. */
-  function thin() {
+  /** Hides year labels that would overlap. */
+  function hideOverlapping() {
     let end = -Infinity;
     for (const label of years.children) {
       label.hidden = false;
@@ -97,67 +97,70 @@ export function timeline(host, { facets, change }) {
     }
   }
   new ResizeObserver(() => {
-    thin();
-    here(passing);
+    hideOverlapping();
+    showPosition(position);
   }).observe(years);
 
-  function here(taken) {
-    passing = taken;
-    const place = taken === null ? -1 : times.indexOf(taken.slice(0, times[0]?.length));
-    marker.hidden = place < 0;
-    marker.style.transform = `translateX(${((place + 0.5) / times.length) * bars.clientWidth}px)`;
+  /** Marks the date of the picture at the top of the viewport. */
+  function showPosition(taken) {
+    position = taken;
+    const index = taken === null ? -1 : times.indexOf(taken.slice(0, times[0]?.length));
+    marker.hidden = index < 0;
+    marker.style.transform = `translateX(${((index + 0.5) / times.length) * bars.clientWidth}px)`;
   }
 
-  /** Marks the bars within the chosen span. */
-  function mark(first = state.from, last = state.to) {
-    const has = Boolean(first || last);
-    host.classList.toggle("chosen", has || state.undated);
+  /** Marks the bars between two dates. */
+  function markSelection(first = state.from, last = state.to) {
+    const isSelective = Boolean(first || last);
+    host.classList.toggle("chosen", isSelective || state.undated);
     for (const button of bars.children) {
       const time = times[button.dataset.place];
-      const is =
-        has && (!first || time >= first.slice(0, time.length)) && (!last || time <= last.slice(0, time.length));
-      button.ariaPressed = String(is);
+      const isWithin =
+        isSelective && (!first || time >= first.slice(0, time.length)) && (!last || time <= last.slice(0, time.length));
+      button.ariaPressed = String(isWithin);
     }
-    rest.ariaPressed = String(state.undated);
-    rest.classList.toggle("on", state.undated);
+    undatedButton.ariaPressed = String(state.undated);
+    undatedButton.classList.toggle("on", state.undated);
   }
 
-  function choose(one, other) {
+  /** Selects the time between two bars; selecting it again clears the selection. */
+  function select(one, other) {
     const [first, last] = [times[Math.min(one, other)], times[Math.max(one, other)]];
     const isSame = state.from === first && state.to === last;
     change({ from: isSame ? "" : first, to: isSame ? "" : last, undated: false });
   }
 
-  const placeOf = (event) => {
+  const indexAt = (event) => {
     const { left, width } = bars.getBoundingClientRect();
     return Math.min(times.length - 1, Math.max(0, Math.floor(((event.clientX - left) / width) * times.length)));
   };
 
-  function showTip(place) {
-    const button = bars.children[place];
+  function showTip(index) {
+    const button = bars.children[index];
     tip.textContent = button.ariaLabel;
-    tip.style.left = `clamp(5rem, ${((place + 0.5) / times.length) * 100}%, 100% - 5rem)`;
+    tip.style.left = `clamp(5rem, ${((index + 0.5) / times.length) * 100}%, 100% - 5rem)`;
     tip.hidden = false;
   }
 
   bars.addEventListener("pointerdown", (event) => {
-    from = placeOf(event);
+    dragStart = indexAt(event);
     bars.setPointerCapture(event.pointerId);
   });
   bars.addEventListener("pointermove", (event) => {
-    const place = placeOf(event);
-    showTip(place);
-    if (from !== null && place !== from) mark(times[Math.min(from, place)], times[Math.max(from, place)]);
+    const index = indexAt(event);
+    showTip(index);
+    if (dragStart !== null && index !== dragStart)
+      markSelection(times[Math.min(dragStart, index)], times[Math.max(dragStart, index)]);
   });
   bars.addEventListener("pointerup", (event) => {
-    const place = placeOf(event);
-    if (from !== null && (place !== from || !bars.children[place].disabled))
-      choose(event.shiftKey ? (anchor() ?? from) : from, place);
-    from = null;
+    const index = indexAt(event);
+    if (dragStart !== null && (index !== dragStart || !bars.children[index].disabled))
+      select(event.shiftKey ? (firstSelected() ?? dragStart) : dragStart, index);
+    dragStart = null;
   });
   bars.addEventListener("pointercancel", () => {
-    from = null;
-    mark();
+    dragStart = null;
+    markSelection();
   });
   const hideTip = () => {
     tip.hidden = true;
@@ -166,11 +169,11 @@ export function timeline(host, { facets, change }) {
   bars.addEventListener("focusin", ({ target }) => showTip(Number(target.dataset.place)));
   bars.addEventListener("focusout", hideTip);
   bars.addEventListener("keydown", (event) => {
-    const place = Number(event.target.dataset.place);
+    const index = Number(event.target.dataset.place);
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step) {
       event.preventDefault();
-      let next = place + step;
+      let next = index + step;
       while (bars.children[next]?.disabled) next += step;
       if (!bars.children[next]) return;
       event.target.tabIndex = -1;
@@ -178,28 +181,27 @@ export function timeline(host, { facets, change }) {
       bars.children[next].focus();
     } else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      choose(event.shiftKey ? (anchor() ?? place) : place, place);
+      select(event.shiftKey ? (firstSelected() ?? index) : index, index);
     }
   });
   bars.addEventListener("click", ({ target, detail }) => {
-    const place = Number(target.dataset.place);
-    if (detail === 0 && place >= 0) choose(place, place); // by a screen reader, which points at nothing
+    const index = Number(target.dataset.place);
+    if (detail === 0 && index >= 0) select(index, index); // clicked by a screen reader, without a pointer
   });
-  rest.addEventListener("click", () => change({ undated: !state.undated, from: "", to: "" }));
+  undatedButton.addEventListener("click", () => change({ undated: !state.undated, from: "", to: "" }));
 
-  /** The index of the first chosen bar. */
-  function anchor() {
-    const place = times.findIndex((time) => state.from && time >= state.from.slice(0, time.length));
-    return place < 0 ? null : place;
+  /** The index of the first selected bar, or null. */
+  function firstSelected() {
+    const index = times.findIndex((time) => state.from && time >= state.from.slice(0, time.length));
+    return index < 0 ? null : index;
   }
 
   return {
     draw,
-    /** Marks the date of the picture at the top of the window. */
-    here,
-    /** Counts anew at the next draw, because the index has changed. */
+    showPosition,
+    /** Counts again at the next draw, because the index has changed. */
     forget() {
-      counted = null;
+      countedFilters = null;
     },
   };
 }
@@ -208,7 +210,7 @@ function name(time) {
   return time.length === 4 ? time : month(time);
 }
 
-/** All months from one to another. */
+/** All months from one to another, both included. */
 function span(first, last) {
   const times = [];
   let [year, number] = first.split("-").map(Number);

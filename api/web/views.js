@@ -8,14 +8,14 @@ const LOADERS = {
 };
 
 /**
- * Wires the views' buttons and events.
+ * Connects the views' buttons and events.
  *
- * `options` holds what each view is made with, `current()` gives the name of the open view or null, and `go(changes)`
- * changes the page's state. Returns `draw(isNew)`, which opens and closes views; `isNew(name)` says whether one is to
- * start afresh.
+ * `options` holds the arguments of each view by name, `current()` returns the name of the open view or null, and
+ * `go(changes)` changes the page's state. The returned `draw(hasChanged)` opens and closes views; `hasChanged(name)` says
+ * whether a view must be opened or updated.
  */
 export function views({ options, current, go }) {
-  const panels = {}; // promises of the views that were opened
+  const panels = {}; // promises of the loaded views
 
   for (const name of Object.keys(LOADERS)) {
     const host = document.getElementById(name);
@@ -28,7 +28,7 @@ export function views({ options, current, go }) {
     host.addEventListener("show", ({ detail }) => go({ view: null, picture: detail.id }, { opened: true }));
   }
 
-  async function toggle(name, isNew) {
+  async function toggle(name, hasChanged) {
     let panel;
     try {
       panels[name] ??= LOADERS[name](document.getElementById(name), options[name]);
@@ -42,17 +42,17 @@ export function views({ options, current, go }) {
       return;
     }
     if (current() !== name) panel.close();
-    else if (isNew) {
+    else if (hasChanged) {
       window.scrollTo({ top: 0, behavior: "instant" });
       panel.open();
     }
   }
 
   return {
-    draw(isNew) {
+    draw(hasChanged) {
       for (const name of Object.keys(LOADERS)) {
         document.getElementById(`open-${name}`).ariaPressed = String(current() === name);
-        if (current() === name || panels[name]) toggle(name, isNew(name));
+        if (current() === name || panels[name]) toggle(name, hasChanged(name));
       }
     },
   };

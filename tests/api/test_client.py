@@ -30,7 +30,7 @@ def asked(engine: SearchEngine, folder: Path) -> Iterator[Client]:
 
 
 def test_searches(asked: Client, folder: Path) -> None:
-    """By words, page after page; by picture, by both; by an image of the index."""
+    """Searches by text (page by page), by picture, by both, and by an indexed image."""
     hits = list(asked.hits("a red thing", k=2))
     assert len({hit.image_id for hit in hits}) == len(hits) == 5
     assert hits[0].path == str(folder / "red.png")
@@ -41,8 +41,8 @@ def test_searches(asked: Client, folder: Path) -> None:
     assert hits[0].image_id not in {hit.image_id for hit in asked.similar(hits[0].image_id).hits}
 
 
-def test_an_image_and_all_about_it(asked: Client, folder: Path) -> None:
-    """Its document, file, thumbnail, captions and heat map."""
+def test_images(asked: Client, folder: Path) -> None:
+    """The client returns an image's document, file, thumbnail, captions and heat map."""
     number = asked.search("red", k=1).hits[0].image_id
     assert asked.image(number).name == "red.png"
     assert asked.file(number) == (folder / "red.png").read_bytes()
@@ -53,7 +53,7 @@ def test_an_image_and_all_about_it(asked: Client, folder: Path) -> None:
 
 
 def test_the_index(asked: Client) -> None:
-    """Pages of it, counts, copies, models."""
+    """The client returns pages of images, counts, duplicates and models."""
     first = asked.images(k=3)
     rest = asked.images(cursor=first.next_cursor)
     assert len({image.id for image in first.images + rest.images}) == 5
@@ -63,7 +63,7 @@ def test_the_index(asked: Client) -> None:
 
 
 def test_indexing(asked: Client) -> None:
-    """Begun, waited for, found again, and cancelled too late."""
+    """A job is started, waited for, listed, and cancelled after its end."""
     done = asked.wait(asked.index([asked.roots()[0].id]), every=0.01)
     assert done.state == "done"
     assert done.report is not None
@@ -72,25 +72,25 @@ def test_indexing(asked: Client) -> None:
 
 
 def test_a_refusal_is_an_error_with_its_type(asked: Client) -> None:
-    """And the server's own words."""
-    with pytest.raises(ProblemError, match="no image has the id 999") as told:
+    """An error response raises ProblemError with the server's message and type."""
+    with pytest.raises(ProblemError, match="no image has the id 999") as caught:
         asked.image(999)
-    assert told.value.problem.type == "urn:crosslook:problem:image-not-found"
+    assert caught.value.problem.type == "urn:crosslook:problem:image-not-found"
     with pytest.raises(ProblemError, match="unknown field 'colour'"):
         asked.search("red", where=["colour = red"])
 
 
 def test_a_busy_server_is_asked_again(asked: Client, monkeypatch: pytest.MonkeyPatch, engine: SearchEngine) -> None:
-    """After as long as it says."""
+    """The client retries after `Retry-After`, as often as allowed."""
     del engine
     service: Service = asked._http.app.state.service  # type: ignore[attr-defined]  # a TestClient's
     waited: list[float] = []
 
     def wait(seconds: float) -> None:
         waited.append(seconds)
-        monkeypatch.setattr(service.work, "_most", 10)
+        monkeypatch.setattr(service.work, "_capacity", 10)
 
-    monkeypatch.setattr(service.work, "_most", 0)
+    monkeypatch.setattr(service.work, "_capacity", 0)
     monkeypatch.setattr("api.client.time.sleep", wait)
     with pytest.raises(ProblemError, match="Too many requests are waiting"):
         asked.search("red")
@@ -99,8 +99,8 @@ def test_a_busy_server_is_asked_again(asked: Client, monkeypatch: pytest.MonkeyP
     assert waited == [1.0]
 
 
-def test_something_else_at_that_address_is_told() -> None:
-    """A server that is no crosslook."""
+def test_another_server_at_the_address_is_an_error() -> None:
+    """A response that is not crosslook's raises ApiError."""
     answers: dict[str, int] = {}
 
     async def other(scope: object, receive: object, send: object) -> None:
@@ -115,8 +115,8 @@ def test_something_else_at_that_address_is_told() -> None:
             asked.stats()
 
 
-def test_a_server_that_cannot_be_reached_is_told() -> None:
-    """Nobody listens, or nobody answers in time: one of this package's own errors, with the address."""
+def test_an_unreachable_server_is_an_error() -> None:
+    """A refused connection or a timeout raises UnreachableError with the address."""
     silent = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{silent.getsockname()[1]}"
     with Client(address, timeout=0.2) as asked, pytest.raises(UnreachableError, match=f"GET /v1/stats at {address}"):
@@ -127,8 +127,8 @@ def test_a_server_that_cannot_be_reached_is_told() -> None:
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("0", 0.0), ("86400", 60.0), ("soon", 1.0), ("\u00b2", 1.0)])
-def test_nobody_is_made_to_wait_for_ever(said: str, seconds: float) -> None:
-    """Whatever stands in Retry-After."""
+def test_the_wait_before_a_retry_is_limited(said: str, seconds: float) -> None:
+    """The wait is limited, whatever `Retry-After` says."""
     assert _seconds({"retry-after": said}) == seconds
 
 
@@ -145,7 +145,7 @@ SERVER_ONLY = ("fastapi", "starlette", "torch", "sqlalchemy", "faiss", "search",
     ],
 )
 def test_the_client_loads_no_server(module: str, needed: set[str]) -> None:
-    """Nor torch, nor another room: a program that asks a server elsewhere needs pydantic and httpx2 alone."""
+    """The client imports pydantic and httpx2, but no server, torch or other package of crosslook."""
     code = f"import sys, {module}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     modules = set(run.stdout.split())

@@ -1,4 +1,4 @@
-"""What a user is told when the index is damaged, in use, or cannot be written."""
+"""Errors for an index that is damaged or in use."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def test_a_damaged_catalog_is_one_sentence(run: Run, indexed: Catalog, folder: P
     for command in (("index", folder), ("search", "red"), ("similar", folder / "red.png"), ("stats",), ("rebuild",)):
         done = run(*command, "--index", directory)
         assert (done.status, done.out) == (1, "")
-        said = " ".join(done.err.split())
-        assert "is damaged (" in said
-        assert said.endswith("restore it from a backup, or index into another directory")
+        message = " ".join(done.err.split())
+        assert "is damaged (" in message
+        assert message.endswith("restore it from a backup, or index into another directory")
     assert run("doctor", "--index", directory).status == 1
 
 
 def test_an_index_in_use_is_one_sentence(run: Run, indexed: Catalog, folder: Path) -> None:
-    """What would change it is refused; what reads it goes on."""
+    """Commands that change an index in use are refused; commands that read it work."""
     with indexing_lock(indexed.directory):
         for command in (("index", folder), ("rebuild",)):
             done = run(*command, "--index", indexed.directory)

@@ -1,4 +1,4 @@
-"""What the tests read from the page, what they do with it as people do, and what they wait for."""
+"""What the tests do on the page, read from it and wait for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 20.0  # seconds that a condition may take on a loaded machine
 
 
 def wait_until(page: Page, condition: Callable[[], object]) -> None:
-    """Let the page go on until a condition of the test's own holds."""
+    """Wait until a condition holds, while the page runs."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
@@ -25,7 +25,7 @@ def wait_until(page: Page, condition: Callable[[], object]) -> None:
 
 
 def frames(page: Page, count: int = 2) -> None:
-    """Wait until the page has drawn so many frames, and so has done what it put off until the next one."""
+    """Wait until the page has drawn some frames, with everything it deferred to them."""
     page.evaluate(
         """count => new Promise((resolve) => {
             const step = () => (count-- > 0 ? requestAnimationFrame(step) : resolve());
@@ -36,7 +36,7 @@ def frames(page: Page, count: int = 2) -> None:
 
 
 def wheel(page: Page, pixels: int) -> float:
-    """Turn the wheel, wait until the page stands still, and return how far down it is."""
+    """Turn the wheel, wait until scrolling stops, and return the scroll position."""
     start = page.evaluate("scrollY")
     page.mouse.wheel(0, pixels)
     return float(
@@ -58,7 +58,7 @@ def wheel(page: Page, pixels: int) -> float:
 
 
 def animations_over(page: Page) -> None:
-    """Wait until whatever moves or fades in has arrived."""
+    """Wait until all animations have ended."""
     page.wait_for_function(
         """() => document.getAnimations().every((animation) =>
             animation.playState !== "running" || animation.effect.getComputedTiming().iterations === Infinity)"""
@@ -84,34 +84,34 @@ def near_duplicates_known(page: Page) -> Iterator[None]:
 
 
 def box(page: Page) -> Locator:
-    """Where people type."""
+    """The search field."""
     return page.get_by_role("textbox", name=SEARCH_BOX)
 
 
 def tiles(page: Page) -> Locator:
-    """The pictures of the grid that are drawn, first to last."""
+    """The drawn tiles of the grid, in order."""
     return page.get_by_role("list", name="Pictures").locator(".tile")
 
 
 def ids(page: Page) -> list[int]:
-    """Which pictures are drawn, in order."""
+    """The ids of the drawn tiles, in order."""
     numbers: list[int] = tiles(page).evaluate_all("tiles => tiles.map(tile => Number(tile.dataset.id))")
     return numbers
 
 
 def searched(request: Request) -> dict[str, Any]:
-    """What a request searches for; nothing if it is another one."""
+    """The body of a search request; empty for other requests."""
     document: dict[str, Any] = (request.post_data_json or {}) if request.url.endswith("/v1/search") else {}
     return document
 
 
 def asks(response: Response, text: str) -> bool:
-    """Whether it answers a search for these words."""
+    """Whether a response answers a search for these words."""
     return searched(response.request).get("text") == text
 
 
 def far_down(page: Page) -> float:
-    """Look for something that is everywhere, and scroll; returns how far, in pixels."""
+    """Search for something common, scroll down, and return the scroll position."""
     search(page, "a photograph")
     at = wheel(page, 1500)
     assert at > 500
@@ -119,7 +119,7 @@ def far_down(page: Page) -> float:
 
 
 def search(page: Page, text: str) -> dict[str, Any]:
-    """Type words, wait for their pictures, and return what the server answered."""
+    """Type words, wait for their pictures, and return the server's answer."""
     with page.expect_response(lambda response: asks(response, text)) as answered:
         box(page).fill(text)
     answer: dict[str, Any] = answered.value.json()
@@ -130,12 +130,12 @@ def search(page: Page, text: str) -> dict[str, Any]:
 
 
 def drawn(page: Page) -> None:
-    """Wait until the answer to the last question is shown, and not one to the question before."""
+    """Wait until the answer to the last query is shown."""
     expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
 
 
 def seen(page: Page) -> None:
-    """Wait until every picture in the window is there, and no answer is on its way."""
+    """Wait until all pictures in the viewport are loaded and no query is pending."""
     expect(tiles(page).first).to_be_visible()
     drawn(page)
     page.wait_for_function(
@@ -147,7 +147,7 @@ def seen(page: Page) -> None:
 
 
 def open_first(page: Page) -> Locator:
-    """Open the first picture's own page."""
+    """Open the page of the first picture."""
     tiles(page).first.get_by_role("link").click()
     dialog = page.locator("dialog#picture")
     expect(dialog).to_be_visible()
@@ -155,7 +155,7 @@ def open_first(page: Page) -> Locator:
 
 
 def count_shifts(page: Page) -> Callable[[], float]:
-    """Add up layout shifts, those right after a key or click too, from the next load of the page on."""
+    """Return a function that sums layout shifts since the next page load, including those after user input."""
     page.add_init_script(
         """window.shifts = [];
         new PerformanceObserver((list) => {
@@ -168,7 +168,7 @@ def count_shifts(page: Page) -> Callable[[], float]:
 
 
 def listen(page: Page) -> None:
-    """Note what the live region says from now on, in `window.heard`."""
+    """Record announcements of the live region in `window.heard`."""
     page.evaluate(
         """() => {
             window.heard = [];
@@ -180,7 +180,7 @@ def listen(page: Page) -> None:
 
 
 def give_key(page: Page, secret: str) -> None:
-    """Answer the page's question for a key."""
+    """Enter a key in the dialog."""
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("API key").fill(secret)
     dialog.get_by_label("API key").press("Enter")

@@ -45,7 +45,7 @@ CHANGED = "text.pool.value.weight"
 
 @dataclass
 class Collection:
-    """The folder, and the counts that filters must show. Copies of a picture count once, except by folder."""
+    """The folder, and the counts that filters must show; copies count once, except by folder."""
 
     path: Path
     images: int = 0
@@ -56,7 +56,7 @@ class Collection:
     years: Counter[str | None] = field(default_factory=Counter)
 
     def add(self, image: Image.Image, folder: str, stem: str, number: int) -> None:
-        """Write a picture; its number decides date, camera and format."""
+        """Write a picture; the number determines date, camera and format."""
         form = list(FORMATS)[number % 3]
         camera = CAMERAS[number // 3 % 3]
         year = YEARS[number % 4]
@@ -111,7 +111,7 @@ def make_collection(path: Path, names: Sequence[str] = PHOTOGRAPHS) -> Collectio
 
 
 def _crop(photograph: Image.Image, number: int) -> Image.Image:
-    """A crop of a photograph; its number decides shape and position."""
+    """A crop of a photograph; the number determines shape and position."""
     across, down = list(SHAPES.values())[number % 3]
     unit = min(photograph.width / across, photograph.height / down) * (0.45 + 0.04 * (number % 3))
     width, height = int(unit * across), int(unit * down)

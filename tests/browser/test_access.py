@@ -1,4 +1,4 @@
-"""Every state of the page before axe-core, in light and dark; contrast is one of its rules."""
+"""Every state of the page, in light and dark, checked by axe-core, contrast included."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ RULES = {
 
 
 def violations(visit: Visit) -> list[str]:
-    """What axe-core finds once every answer is drawn and nothing fades in any more."""
+    """The violations that axe-core finds once the page is complete and still."""
     page = visit.page
     visit.wait_until_quiet()
     return quiet_violations(page)
 
 
 def quiet_violations(page: Page) -> list[str]:
-    """What axe-core finds on a page that goes on asking, as while a job runs."""
+    """The violations that axe-core finds on a page that keeps polling, as while a job runs."""
     animations_over(page)
     page.evaluate(AXE_SCRIPT)
     rules = page.evaluate(f"axe.run(document, {json.dumps(RULES)})")["violations"]
@@ -54,7 +54,7 @@ def searched(page: Page, url: str) -> None:
 
 
 def opened(page: Page, url: str) -> None:
-    """A picture's page, with a word that lights up."""
+    """A picture's page, with a highlighted word."""
     page.goto(url)
     search(page, "a cup of coffee")
     dialog = open_first(page)
@@ -69,7 +69,7 @@ def no_match(page: Page, url: str) -> None:
 
 
 def filtering(page: Page, url: str) -> None:
-    """A filter that is open, and one that is chosen."""
+    """An open filter and an active one."""
     page.goto(f"{url}/?format=JPEG")
     seen(page)
     page.get_by_role("button", name=re.compile("^Folder")).click()
@@ -85,14 +85,14 @@ def dating(page: Page, url: str) -> None:
 
 
 def unfolded(page: Page, url: str) -> None:
-    """Near-duplicates that are shown."""
+    """Unfolded near-duplicates."""
     page.goto(f"{url}/?q=chelsea")
     page.get_by_role("button", name=re.compile("near-duplicate")).first.click()
     seen(page)
 
 
 def alike(page: Page, url: str) -> None:
-    """Pictures like one, with its captions."""
+    """Similar pictures, with the captions of the query picture."""
     page.goto(f"{url}/?like=1")
     seen(page)
     expect(page.get_by_role("region", name="Query picture").get_by_role("listitem").first).to_be_visible()
@@ -117,7 +117,7 @@ def indexing(page: Page, url: str) -> None:
 
 
 def filtered_away(page: Page, url: str) -> None:
-    """Filters that leave nothing."""
+    """Filters that match nothing."""
     page.goto(f"{url}/?from=1990&to=1991")
     expect(page.get_by_role("heading", name="No pictures match these filters")).to_be_visible()
 
@@ -186,10 +186,10 @@ def test_jobs_and_an_empty_index_have_no_violations(visits: Visits, quick: Quick
 
 @pytest.mark.troubled
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_question_for_a_key_has_no_violations(visits: Visits, keyed: Keyed, theme: str) -> None:
+def test_the_key_dialog_has_no_violations(visits: Visits, keyed: Keyed, theme: str) -> None:
     """axe-core finds no fault with the dialog that asks for a key."""
     visit = visits(keyed.url, color_scheme=theme)
-    expect(visit.page.get_by_role("dialog", name="This server asks for a key")).to_be_visible()
+    expect(visit.page.get_by_role("dialog", name="This server requires an API key")).to_be_visible()
     assert violations(visit) == []
 
 
@@ -209,7 +209,7 @@ def test_the_theme_follows_the_system_and_can_be_chosen(visits: Visits, url: str
 
 
 def brightness(colour: str) -> int:
-    """Red, green and blue of `rgb(…)` in all."""
+    """The sum of red, green and blue of `rgb(…)`."""
     return sum(map(int, re.findall(r"\d+", colour)))
 
 

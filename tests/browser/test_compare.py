@@ -1,4 +1,4 @@
-"""The comparison: one query, two answers, and what moved between them."""
+"""The comparison: one query, two rankings, and what moved between them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hits(page: Page, side: str) -> Locator:
 
 
 def answer(page: Page, url: str, **query: object) -> list[dict[str, Any]]:
-    """What the server itself answers."""
+    """The server's answer to a search."""
     response = page.request.post(f"{url}/v1/search", data={"text": QUERY, "k": 100, "depth": 100} | query)
     found: list[dict[str, Any]] = response.json()["hits"]
     return found
@@ -58,7 +58,7 @@ def test_the_same_query_stands_side_by_side_without_and_with_reranking(compared:
 
 
 def test_a_line_joins_the_two_places_of_a_picture(compared: Page) -> None:
-    """It begins at the middle of its row on the left and ends at the middle of its row on the right."""
+    """The line joins the middles of the picture's two rows."""
     left, right = ids(hits(compared, "Left")), ids(hits(compared, "Right"))
     both = next(number for number in left if number in right)
     line = compared.locator(f'.compare-lines [data-id="{both}"]')
@@ -89,7 +89,7 @@ def test_two_models_answer_side_by_side(compared: Page, url: str) -> None:
     assert ids(hits(compared, "Left")) != ids(hits(compared, "Right"))
 
 
-def test_any_way_can_be_chosen_for_either_side(compared: Page) -> None:
+def test_any_ranking_can_be_selected_on_either_side(compared: Page) -> None:
     """With the same choice on both sides nothing moves."""
     compared.get_by_label("Left", exact=True).select_option("Reranked, second")
     compared.get_by_label("Right", exact=True).select_option("Reranked, second")
@@ -136,7 +136,7 @@ def test_scrolling_a_comparison_asks_for_no_more_pictures(visits: Visits, url: s
     seen(page)
 
 
-def test_typing_asks_both_ways_again(compared: Page) -> None:
+def test_typing_updates_both_rankings(compared: Page) -> None:
     """The address holds the new query, and a reload shows the same comparison."""
     before = ids(hits(compared, "Right"))
     compared.get_by_role("textbox", name="Describe a picture").fill("a cup of coffee")
@@ -144,7 +144,7 @@ def test_typing_asks_both_ways_again(compared: Page) -> None:
     expect(compared).to_have_url(re.compile(r"view=compare"))
     expect(compared).to_have_url(re.compile(r"q=a(\+|%20)cup(\+|%20)of(\+|%20)coffee"))
     expect(compared.locator("#compare")).not_to_have_attribute("aria-busy", "true")
-    expect(compared.get_by_text("Searching both ways")).to_be_hidden()
+    expect(compared.get_by_text("Searching …")).to_be_hidden()
     assert ids(hits(compared, "Right")) != before
     compared.reload()
     expect(compared.get_by_role("heading", name="Compare: “a cup of coffee”")).to_be_visible()

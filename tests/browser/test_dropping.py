@@ -1,4 +1,4 @@
-"""A picture that is dropped, pasted or chosen: captions for it, pictures like it, and words that refine it."""
+"""Query pictures, dropped, pasted or chosen: captions, similar pictures, and refining by words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GIVE = """([data, name, type, how]) => {
     window.veiled = !document.getElementById("drop").hidden;
     target.dispatchEvent(new DragEvent("drop", {dataTransfer: carried, bubbles: true, cancelable: true}));
 }"""
-"""What a browser does when somebody drops a file on an element, or pastes one."""
+"""Dispatches the events of dropping or pasting a file."""
 
 
 def give(page: Page, how: str, path: Path, kind: str = "image/png") -> None:

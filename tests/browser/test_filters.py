@@ -35,7 +35,7 @@ def choices(page: Page, name: str) -> Locator:
 
 
 def counted(rows: Locator) -> Counter[str | None]:
-    """What a filter counts, by value."""
+    """A filter's counts by value."""
     lines = rows.evaluate_all(
         "rows => rows.map(row => [...row.querySelectorAll('span')].map(span => span.textContent))"
     )
@@ -49,7 +49,7 @@ def results(page: Page, count: int) -> None:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_filter_counts_what_it_would_leave(page: Page, collection: Collection, name: str) -> None:
-    """The counts are those of the pictures that were written."""
+    """The counts are those of the collection."""
     found = counted(choices(page, name))
     expected: Counter[str | None] = Counter(getattr(collection, FIELDS[name]))
     assert found == expected
@@ -72,7 +72,7 @@ def test_a_filter_leaves_what_it_counted(page: Page, collection: Collection, nam
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes_are_told_apart(page: Page, collection: Collection, shape: str) -> None:
+def test_orientation_filters_match_the_proportions(page: Page, collection: Collection, shape: str) -> None:
     """Landscape is wider than high, portrait higher than wide."""
     choices(page, "Shape").filter(has_text=shape).get_by_role("checkbox").check()
     page.keyboard.press("Escape")
@@ -116,7 +116,7 @@ def test_a_search_keeps_to_the_filters(page: Page) -> None:
 
 
 def timeline(page: Page) -> Locator:
-    """Its bars, once they are there."""
+    """The timeline's bars, once drawn."""
     bars = page.get_by_role("toolbar", name=re.compile("Pictures by time")).get_by_role("button")
     expect(bars.first).to_be_visible()
     animations_over(page)  # it rises from the edge of the window
@@ -168,13 +168,13 @@ def test_the_timeline_is_walked_with_arrows(page: Page) -> None:
 
 
 def dated(page: Page) -> int:
-    """How many pictures the bars stand for."""
+    """The number of pictures in all bars."""
     names = timeline(page).evaluate_all("bars => bars.map(bar => bar.ariaLabel)")
     return sum(int(name.split(", ", 1)[1].split()[0].replace(",", "")) for name in names)
 
 
 def late_counts(page: Page) -> list[Route]:
-    """Hold back all counts for WEBP alone, those of the timeline too, until the test lets them go."""
+    """Hold back all counts for the filter WEBP, the timeline's too, until the test releases them."""
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -188,12 +188,12 @@ def late_counts(page: Page) -> list[Route]:
 
 
 def both(page: Page, held: list[Route]) -> None:
-    """Wait until the line above the pictures and the timeline have both asked for counts."""
+    """Wait until the summary and the timeline have both requested counts."""
     wait_until(page, lambda: len(held) == 2)
 
 
 def let_go(page: Page, held: list[Route]) -> None:
-    """Let what was held back arrive, and the page see it."""
+    """Release the counts, and wait until the page has handled them."""
     for route in held:
         with page.expect_response("**/v1/facets?**") as late:
             route.continue_()
@@ -234,7 +234,7 @@ def test_counts_that_come_late_do_not_lay_the_timeline_over_another_view(page: P
 
 @pytest.mark.parametrize("name", RESIZED)
 def test_near_duplicates_are_folded_and_unfold(visits: Visits, url: str, name: str) -> None:
-    """One picture stands for its group, shows how many there are, and unfolds them below its row."""
+    """One picture represents its group, shows the number of copies, and unfolds them below its row."""
     page = visits("about:blank").page
     groups = page.request.get(f"{url}/v1/duplicates").json()["groups"]
     stem = name.split(".", maxsplit=1)[0]
@@ -261,7 +261,7 @@ def test_near_duplicates_are_folded_and_unfold(visits: Visits, url: str, name: s
 
 
 def test_near_duplicates_outside_the_filters_are_not_counted(page: Page) -> None:
-    """A picture whose only copy lies in another folder stands for itself; with both folders it stands for two."""
+    """With a folder filter, copies in other folders do not count; with both folders they do."""
     stem = "chelsea"
     assert f"{stem}.png" in FOLDERS["animals"]
     groups = page.request.get(f"{page.url}v1/duplicates").json()["groups"]

@@ -9,7 +9,7 @@ from tests.browser.actions import frames, ids, search, searched, tiles
 WIDTHS = (320, 1280, 500, 1600, 700, 2000, 400, 1500, 600, 1100, 360, 1900, 900, 1700, 450, 1400)
 
 
-def test_the_window_may_change_at_the_end_of_what_is_there(page: Page) -> None:
+def test_the_window_may_be_resized_at_the_end_of_the_grid(page: Page) -> None:
     """Pictures are visible at any width, even while the last row waits for the next page."""
     held: list[Route] = []
 

@@ -1,4 +1,4 @@
-"""Indexing from the page: folders, progress, failures, cancelling, and what stands in the way."""
+"""Indexing from the page: folders, progress, failures, cancelling and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.browser.collection import make_copies
 from tests.browser.conftest import Quick, QuickServer, Visits
 
 FEW, MANY = 40, 1500
-"""Pictures of a job that ends soon, and of one that tests hold in the middle."""
+"""Pictures of a short job, and of one that the tests pause."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def panel(page: Page) -> Page:
 def test_a_folder_is_indexed_with_progress_and_its_failures_are_listed(
     visits: Visits, quick: Quick, inbox: Path
 ) -> None:
-    """From the button to the picture in the grid: bar, rate, time left, counts, and why a file failed."""
+    """Progress, counts, failures with their reasons, and at last the pictures are shown."""
     server = quick(inbox)
     server.encoder.hold(after=1)
     page = panel(visits(server.url).page)
@@ -144,7 +144,7 @@ def test_a_key_that_may_only_read_is_told_what_is_missing(visits: Visits, quick:
 
 @pytest.mark.troubled
 def test_a_server_that_goes_away_is_told_and_looked_for_again(visits: Visits, long_job: QuickServer) -> None:
-    """While a job runs the panel keeps what it knew, says so, and goes on when the server answers."""
+    """Without the server the panel keeps the last progress, shows an error, and continues when it is back."""
     visit = visits(long_job.url)
     page = panel(visit.page)
     page.get_by_role("button", name="Index now").click()

@@ -1,4 +1,4 @@
-"""The page by keyboard alone, and what screen readers hear."""
+"""The page by keyboard and for screen readers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.browser.actions import animations_over, asks, box, drawn, ids, search
 FOCUSED = "document.activeElement.closest('.tile')?.dataset.id"
 
 
-def test_an_arrow_leads_from_nowhere_into_the_pictures(page: Page) -> None:
+def test_an_arrow_key_enters_the_grid_without_focus(page: Page) -> None:
     """From a page without focus, an arrow key enters the grid."""
     seen(page)
     page.keyboard.press("ArrowRight")
@@ -20,7 +20,7 @@ def test_an_arrow_leads_from_nowhere_into_the_pictures(page: Page) -> None:
 
 
 def test_the_main_job_is_done_without_a_mouse(page: Page) -> None:
-    """Find, walk, open, see why, go on to the next picture, come back, and search anew."""
+    """Search, move through the grid, open a picture, go to the next, return, and search again."""
     seen(page)
     page.keyboard.press("/")
     expect(box(page)).to_be_focused()
@@ -56,7 +56,7 @@ def test_the_main_job_is_done_without_a_mouse(page: Page) -> None:
 
 
 def test_arrows_walk_the_grid_as_it_looks(page: Page) -> None:
-    """Down goes to the picture below, up comes back, End to the last that is there, Home to the first."""
+    """Down moves to the picture below and up back, End to the last loaded picture, Home to the first."""
     seen(page)
     page.keyboard.press("/")
     page.keyboard.press("ArrowDown")
@@ -77,7 +77,7 @@ def test_arrows_walk_the_grid_as_it_looks(page: Page) -> None:
 
 
 def test_the_focus_goes_through_the_page_in_the_order_it_is_read(page: Page) -> None:
-    """Skip link, home, search, tools, filters, pictures, and each of them can be seen when it has the focus."""
+    """The order is skip link, home, search, tools, filters, pictures, and focused elements are visible."""
     seen(page)
     expect(page.locator("#timeline")).to_be_visible()
     animations_over(page)
@@ -132,7 +132,7 @@ def test_tab_stays_in_an_open_picture(page: Page) -> None:
 
 @pytest.mark.parametrize(("name", "part"), [("Format", "format="), ("Date", "from=")])
 def test_a_filter_is_chosen_by_keyboard(page: Page, name: str, part: str) -> None:
-    """Enter opens it, Space chooses and the focus stays, Escape closes it and the focus is back at its button."""
+    """Enter opens a filter, Space selects and keeps the focus, Escape closes it and focuses its button."""
     seen(page)
     button = page.get_by_role("button", name=re.compile(f"^{name}"))
     button.focus()
@@ -159,7 +159,7 @@ def test_a_filter_is_chosen_by_keyboard(page: Page, name: str, part: str) -> Non
 
 
 def test_screen_readers_hear_what_was_found(page: Page) -> None:
-    """The words, how likely the best picture is, and its name; and that there is no good match."""
+    """Announced are the words, the likelihood and name of the best picture, or that there is no good match."""
     live = page.locator("#say")
     expect(live).to_have_attribute("aria-live", "polite")
     search(page, "a tabby cat")
@@ -169,7 +169,7 @@ def test_screen_readers_hear_what_was_found(page: Page) -> None:
 
 
 def test_every_picture_has_a_name_and_its_place_among_the_others(page: Page) -> None:
-    """File name and likelihood; first of how many, or that their number is not known yet."""
+    """A picture's name has file name and likelihood; its position and the number of pictures are set if known."""
     search(page, "a tabby cat")
     for number, tile in enumerate(tiles(page).all()[:5]):
         expect(tile.get_by_role("link")).to_have_accessible_name(

@@ -1,4 +1,4 @@
-"""A picture's own page: why this one, both ranks, a statement with its number, and what leads on from it."""
+"""A picture's page: why it matched, both ranks, the probability in words, and further searches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STATEMENTS = ((0.3, "Very likely"), (0.1, "Likely"), (0.03, "Maybe"), (0, "Unlik
 
 
 def lit(dialog: Locator) -> list[float]:
-    """How the heat map looks: the mean opacity of a grid of 6 by 6, row by row, once it stands still."""
+    """The mean opacity of the heat map in a grid of 6 by 6, row by row, once it is still."""
     script = """canvas => {
         const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
         copy.drawImage(canvas, 0, 0);
@@ -38,7 +38,7 @@ def lit(dialog: Locator) -> list[float]:
 
 
 def share(grid: list[list[float]], part: tuple[int, int]) -> float:
-    """How much of a word's attention lies in one of 3 by 3 parts of a picture."""
+    """The share of a word's attention in one of 3 by 3 parts of a picture."""
     rows, columns = len(grid), len(grid[0])
     inside = [
         value for r, row in enumerate(grid) for c, value in enumerate(row) if (3 * r // rows, 3 * c // columns) == part
@@ -48,14 +48,14 @@ def share(grid: list[list[float]], part: tuple[int, int]) -> float:
 
 @pytest.fixture
 def opened(page: Page) -> tuple[Locator, dict[str, Any]]:
-    """The best picture of a coffee cup, and the answer it stands in."""
+    """The page of the best picture of a coffee cup, and the search answer."""
     answer = search(page, "a cup of coffee on a wooden table")
     return open_first(page), answer
 
 
 @pytest.mark.parametrize("how", ["hover", "focus"])
 def test_a_word_lights_up_the_regions_that_it_attended_to(opened: tuple[Locator, dict[str, Any]], how: str) -> None:
-    """By pointer and by keyboard: light where the model's weights are, dark elsewhere; another word, another light."""
+    """By pointer and keyboard, a word lights up where its weights are; another word looks different."""
     dialog, answer = opened
     hit = answer["hits"][0]
     explained = dialog.page.request.post(
@@ -161,7 +161,7 @@ def test_more_like_this_leads_on(page: Page) -> None:
     expect(again.get_by_text("Reranked")).to_have_count(0)  # without words there is nothing to rerank by
 
 
-def test_what_is_known_about_a_picture_is_told(page: Page, url: str) -> None:
+def test_a_picture_page_shows_its_metadata(page: Page, url: str) -> None:
     """Camera, format, folder, size, and captions with their probability."""
     known = page.request.get(f"{url}/v1/images/1").json()
     page.goto(f"{url}/?picture=1")

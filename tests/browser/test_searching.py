@@ -1,4 +1,4 @@
-"""Search as you type, the address bar, the grid and its endless scroll."""
+"""Search as you type, the address bar, and the grid with its infinite scroll."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ STILL = 0.02
 
 
 def test_pictures_are_found_while_somebody_types(page: Page) -> None:
-    """No Enter, no button; the best picture is the cat, and the line above says how many there are."""
+    """Typing alone, without Enter, finds the cat, and the summary shows a number."""
     search(page, "a tabby cat")
     expect(tiles(page).first.get_by_role("link")).to_have_accessible_name(re.compile("chelsea"))
     expect(page.locator("#summary")).to_contain_text(re.compile(r"\d"))
 
 
 def test_few_requests_are_sent_while_somebody_types(visits: Visits, url: str) -> None:
-    """Not one for each letter: one that asks for all of them. The page's clock is the test's, not the machine's."""
+    """One request is sent for several key strokes. The test controls the page's clock."""
     page = visits("about:blank").page
     page.clock.install()
     page.goto(url)
@@ -88,8 +88,8 @@ def test_an_answer_that_comes_too_late_is_dropped(page: Page) -> None:
 
 
 @pytest.mark.parametrize("how", ["typing", "Escape", "back"])
-def test_who_returns_to_the_question_that_is_shown_waits_for_nothing(page: Page, how: str) -> None:
-    """The answer to the question between comes late, and neither it nor its line takes the place of what is shown."""
+def test_returning_to_the_shown_query_needs_no_request(page: Page, how: str) -> None:
+    """A late answer to the query in between replaces neither the pictures nor the summary."""
     if how != "Escape":
         search(page, "a tabby cat")
         page.wait_for_timeout(2200)  # an entry of its own in the history
@@ -134,7 +134,7 @@ def test_a_picture_opens_while_another_answer_is_on_its_way(page: Page) -> None:
 
 
 @pytest.mark.parametrize("how", ["Escape", "Clear the search"])
-def test_words_that_were_not_asked_for_yet_can_be_taken_back(visits: Visits, url: str, how: str) -> None:
+def test_pending_words_can_be_removed(visits: Visits, url: str, how: str) -> None:
     """Words removed before the debounce ends are never searched for."""
     visit = visits(url)
     page = visit.page
@@ -156,7 +156,7 @@ def test_words_that_were_not_asked_for_yet_can_be_taken_back(visits: Visits, url
     assert not any(searched(request) for request in visit.requests)
 
 
-def test_a_key_just_pressed_does_not_close_what_is_opened_next(page: Page) -> None:
+def test_a_pending_search_does_not_close_what_is_opened_next(page: Page) -> None:
     """The picture stays open; so does a view, which takes over the words."""
     seen(page)
     script = """(next) => {
@@ -214,7 +214,7 @@ def test_the_address_holds_the_query_so_that_back_reload_and_sharing_work(page: 
 
 
 def test_pictures_keep_their_proportions_and_rows_fill_the_width(page: Page) -> None:
-    """Nothing is cropped; each row has one height, and full rows end at the same edge."""
+    """Nothing is cropped, tiles of a row have equal height, and full rows end at the same edge."""
     seen(page)
     found = tiles(page).evaluate_all(
         """tiles => tiles.map(tile => {
@@ -239,7 +239,7 @@ def test_pictures_keep_their_proportions_and_rows_fill_the_width(page: Page) -> 
 
 
 def test_nothing_jumps(page: Page, url: str) -> None:
-    """While the page loads, while pictures arrive, while somebody searches, scrolls, and unfolds near-duplicates."""
+    """Layout does not shift while pages and pictures load, during searches, scrolling and unfolding."""
     shifts = count_shifts(page)
     page.goto(url)
     seen(page)
@@ -256,7 +256,7 @@ def test_nothing_jumps(page: Page, url: str) -> None:
     assert shifts() < STILL, page.evaluate("window.shifts")
 
 
-def test_thumbnails_are_loaded_where_somebody_looks(visits: Visits, url: str, collection: Collection) -> None:
+def test_thumbnails_are_loaded_only_near_the_viewport(visits: Visits, url: str, collection: Collection) -> None:
     """Thumbnails far below load only when scrolled to."""
     visit = visits(f"{url}/?q=a+photograph")
     seen(visit.page)
@@ -270,7 +270,7 @@ def test_thumbnails_are_loaded_where_somebody_looks(visits: Visits, url: str, co
 
 @pytest.mark.parametrize("address", ["/", "/?q=a+photograph"])
 def test_scrolling_leads_to_every_picture(visits: Visits, url: str, collection: Collection, address: str) -> None:
-    """Scrolling meets each picture once, and the document stays small."""
+    """Scrolling shows each picture once, and the document stays small."""
     page = visits("about:blank").page
     with near_duplicates_known(page):
         page.goto(url + address)
@@ -294,7 +294,7 @@ def test_scrolling_leads_to_every_picture(visits: Visits, url: str, collection: 
 
 
 def test_one_page_of_a_long_answer_follows_the_other(visits: Visits, url: str) -> None:
-    """The next one is asked for by its cursor, before the end is reached."""
+    """The next page is requested by cursor before the end is reached."""
     visit = visits(f"{url}/?q=a+photograph")
     seen(visit.page)
     first = visit.page.request.post(f"{url}/v1/search", data={"text": "a photograph", "k": 60}).json()
@@ -356,7 +356,7 @@ def test_coming_back_from_a_view_leaves_the_grid_where_it_was(page: Page, view: 
 
 @pytest.mark.parametrize("width", [360, 3840])
 def test_nothing_scrolls_sideways(visits: Visits, url: str, width: int) -> None:
-    """On a phone and on a 4K screen, with pictures, with an answer, and with the views open."""
+    """Nothing is wider than the window, on a phone and a 4K screen, in all views."""
     size = {"width": width, "height": width * 2 if width < 1000 else width * 9 // 16}
     page = visits(url, viewport=size, has_touch=width < 1000).page
     for address in ("/", "/?q=a+tabby+cat", "/?view=compare&q=a+cat", "/?view=indexing", "/?like=1"):

@@ -1,4 +1,4 @@
-"""What the page shows where there is nothing to show: loading, empty, offline, busy, failed, locked."""
+"""The page while loading, empty, offline, busy, failed or without a key."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_an_empty_index_says_what_to_do(visits: Visits, quick: Quick, tmp_path: 
     expect(page.get_by_role("button", name="Index now")).to_be_visible()
 
 
-def test_tiles_without_pictures_stand_where_pictures_will_come(visits: Visits, url: str) -> None:
-    """While the first answer is on its way; assistive technology is told that the page is busy."""
+def test_placeholder_tiles_are_shown_while_loading(visits: Visits, url: str) -> None:
+    """While the first answer loads there are placeholder tiles, and the page is marked as busy."""
     page = visits("about:blank").page
     held: list[Route] = []
     page.route("**/v1/images?**", lambda route: held.append(route))  # noqa: PLW0108  Playwright takes no bound method of C
@@ -48,8 +48,8 @@ def test_tiles_without_pictures_stand_where_pictures_will_come(visits: Visits, u
 
 
 @pytest.mark.troubled
-def test_without_the_server_it_says_so_and_comes_back_by_itself(visits: Visits, url: str) -> None:
-    """The page that was loaded stays; when the server answers again, so do the pictures."""
+def test_the_page_recovers_when_the_server_is_back(visits: Visits, url: str) -> None:
+    """The shown page stays, and works again when the server is back."""
     page = visits(url).page
     seen(page)
     page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
@@ -84,8 +84,8 @@ def test_a_machine_that_is_offline_is_told_so(page: Page) -> None:
 
 
 @pytest.mark.troubled
-def test_a_busy_server_is_asked_again_when_it_said(page: Page) -> None:
-    """503 with Retry-After: the page says that it waits, and then has the answer."""
+def test_a_busy_server_is_asked_again_after_retry_after(page: Page) -> None:
+    """After a 503 with Retry-After the page says that it waits, and retries."""
     seen(page)
     times = 0
     held: list[Route] = []
@@ -121,7 +121,7 @@ def test_a_busy_server_is_asked_again_when_it_said(page: Page) -> None:
 def test_an_error_says_what_the_server_said_and_can_be_tried_again(
     visits: Visits, url: str, status: int, detail: str
 ) -> None:
-    """Before there are pictures it has a page of its own."""
+    """Without pictures an error is shown in their place."""
     page = visits("about:blank").page
     page.route("**/v1/search", refuse(status, detail))
     page.goto(f"{url}/?q=a+tabby+cat")
@@ -133,7 +133,7 @@ def test_an_error_says_what_the_server_said_and_can_be_tried_again(
 
 
 @pytest.mark.troubled
-def test_half_a_query_changes_nothing_but_a_line_of_text(page: Page) -> None:
+def test_an_incomplete_query_changes_only_the_summary(page: Page) -> None:
     """With a lone hyphen the pictures stay, and the reason is shown above them."""
     search(page, "a tabby cat")
     with page.expect_response(lambda r: r.url.endswith("/v1/search") and r.status == 422) as answered:
@@ -143,8 +143,8 @@ def test_half_a_query_changes_nothing_but_a_line_of_text(page: Page) -> None:
 
 
 @pytest.mark.troubled
-def test_what_went_wrong_is_no_longer_told_where_somebody_returned_from_it(page: Page) -> None:
-    """Half a query, and then a failure: with the question before, its own line stands there again, and no notice."""
+def test_an_error_is_cleared_when_returning_to_the_previous_query(page: Page) -> None:
+    """After an incomplete query and a failure, returning to the previous query shows its summary and no notice."""
     search(page, "a tabby cat")
     told = page.locator("#summary").inner_text()
     with page.expect_response(lambda r: r.url.endswith("/v1/search") and r.status == 422):
@@ -161,7 +161,7 @@ def test_what_went_wrong_is_no_longer_told_where_somebody_returned_from_it(page:
 
 
 @pytest.mark.troubled
-def test_a_next_page_that_failed_is_asked_for_again_when_somebody_says_so(page: Page) -> None:
+def test_a_failed_next_page_is_retried_by_its_button(page: Page) -> None:
     """Scrolling does not retry; the button does, and the scroll position stays."""
     times = 0
 
@@ -190,7 +190,7 @@ def test_a_next_page_that_failed_is_asked_for_again_when_somebody_says_so(page: 
 
 @pytest.mark.troubled
 @pytest.mark.parametrize("view", ["compare", "indexing"])
-def test_a_view_that_did_not_come_can_be_opened_later(page: Page, view: str) -> None:
+def test_a_view_that_failed_to_load_can_be_opened_later(page: Page, view: str) -> None:
     """The page says so, shows the pictures, and fetches it anew."""
     seen(page)
     page.route(f"**/static/{view}.js", lambda route: route.abort("connectionrefused"))
@@ -229,9 +229,9 @@ def test_filters_that_leave_nothing_can_be_taken_away(visits: Visits, url: str) 
 
 @pytest.mark.troubled
 def test_a_server_with_keys_is_used_with_one(visits: Visits, keyed: Keyed) -> None:
-    """The page asks for it, refuses a wrong one, keeps it for the tab, and shows pictures, captions and heat maps."""
+    """The page asks for a key, refuses a wrong one, keeps it for the tab, and shows everything with it."""
     page = visits(keyed.url).page
-    dialog = page.get_by_role("dialog", name="This server asks for a key")
+    dialog = page.get_by_role("dialog", name="This server requires an API key")
     dialog.get_by_label("API key").fill("not a key")
     page.keyboard.press("Enter")
     expect(dialog.get_by_text("not valid")).to_be_visible()
@@ -250,10 +250,10 @@ def test_a_server_with_keys_is_used_with_one(visits: Visits, keyed: Keyed) -> No
 
 
 @pytest.mark.troubled
-def test_a_key_that_nobody_gives_is_not_asked_for_again_at_once(visits: Visits, keyed: Keyed) -> None:
-    """Closing the question leads to a state with a button, which asks again."""
+def test_a_dismissed_key_dialog_does_not_reopen_at_once(visits: Visits, keyed: Keyed) -> None:
+    """Closing the dialog shows a state with a button that opens it again."""
     page = visits(keyed.url).page
-    dialog = page.get_by_role("dialog", name="This server asks for a key")
+    dialog = page.get_by_role("dialog", name="This server requires an API key")
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
@@ -266,8 +266,8 @@ def test_a_key_that_nobody_gives_is_not_asked_for_again_at_once(visits: Visits, 
 
 
 @pytest.mark.troubled
-def test_a_refusal_of_what_was_asked_before_the_key_is_no_wrong_key(visits: Visits, keyed: Keyed) -> None:
-    """It comes after the key was given: the request is sent again with it, and nobody is asked anew."""
+def test_a_refusal_sent_before_the_key_does_not_reject_it(visits: Visits, keyed: Keyed) -> None:
+    """A 401 that arrives after a key was entered is retried with it, without asking again."""
     page = visits("about:blank").page
     held: list[Route] = []
 
@@ -290,7 +290,7 @@ def test_a_refusal_of_what_was_asked_before_the_key_is_no_wrong_key(visits: Visi
 
 @pytest.mark.troubled
 def test_a_picture_whose_file_is_gone_is_shown_as_such(page: Page) -> None:
-    """Its place stays, so that nothing moves, and the others are not disturbed."""
+    """Its tile stays, so that no other moves."""
     seen(page)
     page.route(re.compile(r"/thumbnail"), lambda route: route.fulfill(status=404, body=""))
     search(page, "green grass")

@@ -1,4 +1,4 @@
-"""What the page is made of: little, and nothing from elsewhere."""
+"""The size of the page, and that all of it is local."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST = 60_000  # bytes of one file
 
 
 def files() -> list[Path]:
-    """All that ships."""
+    """All files of the page."""
     return [path for path in WEB.rglob("*") if path.is_file()]
 
 
@@ -32,7 +32,7 @@ def test_what_a_visit_loads_weighs_less_than_200_kb(visits: Visits, url: str) ->
 
 
 def test_files_are_small_and_say_what_they_are() -> None:
-    """A newcomer can read them one by one."""
+    """Every file is small, and begins with a comment that says what it is."""
     for path in files():
         text = path.read_text(encoding="utf-8")
         assert len(text) < LONGEST, path
@@ -41,13 +41,13 @@ def test_files_are_small_and_say_what_they_are() -> None:
 
 
 def test_nothing_names_another_origin() -> None:
-    """No script, style, font or picture comes from elsewhere; a namespace is a name, not an address."""
+    """No file contains a URL except the SVG namespace."""
     for path in files():
         found = re.findall(r"https?://[^\s\"'`)]+", path.read_text(encoding="utf-8"))
         assert set(found) <= {"http://www.w3.org/2000/svg"}, path
 
 
-def test_one_file_alone_talks_to_the_server() -> None:
-    """Whoever wants to know what the page asks for reads api.js."""
+def test_only_one_file_sends_requests() -> None:
+    """Only api.js sends requests."""
     callers = {path.name for path in files() if re.search(r"\bfetch\(|XMLHttpRequest|EventSource", path.read_text())}
     assert callers == {"api.js"}

@@ -1,4 +1,4 @@
-"""The Dockerfile and the compose file, as far as they can be tried where no container engine runs."""
+"""The Dockerfile and the compose file, tested without a container engine."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DEPLOY = ROOT / "deploy"
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions, lines that go on joined, comments left out."""
+    """The Dockerfile's instructions, with continued lines joined and comments removed."""
     lines = [line for line in (DEPLOY / "Dockerfile").read_text().splitlines() if not line.startswith("#")]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     return [(name, rest) for name, _, rest in (line.partition(" ") for line in joined.splitlines() if line)]
 
 
 def copied() -> list[str]:
-    """What is copied from the repository."""
+    """The paths copied from the repository."""
     return [
         source
         for name, rest in instructions()
@@ -38,13 +38,13 @@ def copied() -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The variables of the image that is run."""
+    """The environment of the final image."""
     last = [rest for name, rest in instructions() if name == "ENV"][-1]
     return dict(part.split("=", 1) for part in last.split())
 
 
 def one(name: str) -> str:
-    """An instruction that stands there once."""
+    """The only instruction of a kind."""
     (found,) = [rest for instruction, rest in instructions() if instruction == name]
     return found
 
@@ -55,8 +55,8 @@ def compose() -> dict[str, Any]:
     return document
 
 
-def test_what_is_copied_is_there_and_reaches_the_builder() -> None:
-    """The ignore file lets through what the Dockerfile copies, and nothing else."""
+def test_copied_files_exist_and_are_not_ignored() -> None:
+    """The ignore file admits exactly what the Dockerfile copies."""
     ignore = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
     assert "*" in ignore
     assert [line.removeprefix("!") for line in ignore if line.startswith("!")] == copied()
@@ -64,8 +64,8 @@ def test_what_is_copied_is_there_and_reaches_the_builder() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_copied_installs_to_a_program_that_has_all_it_needs(tmp_path: Path) -> None:
-    """In an empty folder, without anything else of the repository; the libraries are those of this environment."""
+def test_the_copied_files_install_to_a_working_program(tmp_path: Path) -> None:
+    """The copied files alone install to a working program, with this environment's libraries."""
     source, target = tmp_path / "src", tmp_path / "site"
     source.mkdir()
     for name in copied():
@@ -89,8 +89,8 @@ def test_what_is_copied_installs_to_a_program_that_has_all_it_needs(tmp_path: Pa
     assert json.loads(done.stdout)["model"]["sound"] is True
 
 
-def test_the_image_runs_as_nobody_in_particular_and_is_asked_whether_it_is_ready() -> None:
-    """By number, so that an orchestrator sees that it is not root; by python, for the image has no curl."""
+def test_the_image_has_a_numeric_user_and_a_health_check() -> None:
+    """The user is numeric, so that orchestrators see it is not root; the health check needs no curl."""
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", one("USER"))
     check = one("HEALTHCHECK")
     command = json.loads(check.partition("CMD ")[2])
@@ -101,7 +101,7 @@ def test_the_image_runs_as_nobody_in_particular_and_is_asked_whether_it_is_ready
 
 
 def test_the_image_has_a_variant_with_and_one_without_cuda() -> None:
-    """Another one stops the build."""
+    """Any other value of the build argument fails the build."""
     assert ("ARG", "VARIANT=cpu") in instructions()
     choice = next(rest for name, rest in instructions() if name == "RUN" and "case" in rest)
     script = choice.partition("&&")[0] + '; echo "$index"'
@@ -112,16 +112,16 @@ def test_the_image_has_a_variant_with_and_one_without_cuda() -> None:
         assert (done.returncode == 0) == (variant != "tpu")
 
 
-def test_the_image_s_environment_is_settings_that_there_are() -> None:
-    """It listens on all addresses of the container, and clients may have `/pictures` indexed."""
+def test_the_environment_of_the_image_consists_of_settings() -> None:
+    """All variables are settings: it listens on all addresses, and `/pictures` may be indexed."""
     settings = read_settings({}, environment=environment())
     assert (settings.host, settings.port, settings.roots) == ("0.0.0.0", 8000, [Path("/pictures")])  # noqa: S104  so it is
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "INDEX"}
     assert {name for name in environment() if name.startswith(PREFIX)} <= known
 
 
-def test_the_compose_file_names_what_the_dockerfile_has() -> None:
-    """Its path, argument, port and volumes; pictures are read-only, and it waits longer than the server does."""
+def test_the_compose_file_matches_the_dockerfile() -> None:
+    """The compose file matches the Dockerfile; pictures are read-only, and the stop timeout exceeds the server's."""
     service = compose()["services"]["crosslook"]
     assert (DEPLOY / service["build"]["context"]).resolve() == ROOT
     assert (ROOT / service["build"]["dockerfile"]).is_file()
@@ -136,8 +136,8 @@ def test_the_compose_file_names_what_the_dockerfile_has() -> None:
     assert int(service["stop_grace_period"].removesuffix("s")) > Settings().shutdown_seconds
 
 
-def test_commands_in_the_files_heads_name_files_that_are_there() -> None:
-    """Whoever copies them should get what they promise."""
+def test_commands_in_header_comments_name_existing_files() -> None:
+    """The commands in the files' header comments name existing files."""
     for file in ("Dockerfile", "compose.yaml", "crosslook.service"):
         for name in re.findall(r"deploy/[\w.]+", (DEPLOY / file).read_text()):
             assert (ROOT / name).is_file(), name

@@ -30,23 +30,23 @@ def unit(tmp_path: Path) -> Path:
 
 
 @needs_systemd
-def test_systemd_takes_the_unit(unit: Path) -> None:
-    """Without a word."""
+def test_the_unit_is_valid(unit: Path) -> None:
+    """`systemd-analyze verify` prints nothing."""
     command = ["systemd-analyze", "verify", "--man=no", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 @needs_systemd
-def test_systemd_calls_the_unit_well_protected(unit: Path) -> None:
-    """An exposure of 2.0 at most, of 10."""
+def test_the_unit_is_sandboxed(unit: Path) -> None:
+    """`systemd-analyze security` rates the exposure at most 2.0 of 10."""
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-300:]
 
 
 def test_the_unit_waits_longer_than_the_server_and_limits_its_memory() -> None:
-    """Its variables are settings that there are."""
+    """The stop timeout exceeds the server's, memory is limited, and the variables are existing settings."""
     parser = RawConfigParser(strict=False, comment_prefixes="#")
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # as configparser's documentation does it
     parser.read(UNIT)

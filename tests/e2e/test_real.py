@@ -1,4 +1,4 @@
-"""The main job with the real model, as programs of their own, on the photographs that come with scikit-image."""
+"""Search, captions and serving with the real model, in processes, on the photographs of scikit-image."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ main()
 
 
 def crosslook(*arguments: object, where: Path) -> subprocess.CompletedProcess[str]:
-    """Run the program in a folder, with the network unplugged."""
+    """Run the program in a folder, without network."""
     command = [sys.executable, "-c", UNPLUGGED, *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(where / "cache")}
     return subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def document(done: subprocess.CompletedProcess[str]) -> Any:
-    """The JSON of a program that succeeded."""
+    """The JSON output of a successful run."""
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -66,7 +66,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_sentences_find_their_photograph(home: Path, query: str, name: str) -> None:
-    """In a process of its own, each time, with nothing downloaded."""
+    """Each sentence finds its photograph, in a new process without network."""
     hits = document(crosslook("search", query, "--json", where=home))["hits"]
     assert Path(hits[0]["path"]).name == name
     assert all(0 <= hit["match_probability"] <= 1 for hit in hits)
@@ -74,7 +74,7 @@ def test_sentences_find_their_photograph(home: Path, query: str, name: str) -> N
 
 @pytest.mark.slow
 def test_a_second_model_is_tried_and_used_without_being_named(tmp_path: Path) -> None:
-    """A copy of the base model under another name: added, as good as the first, switched to, and then searched with."""
+    """A copy of the base model is added, compared, switched to and used for searches."""
     twin = tmp_path / "twin"
     shutil.copytree(BASE_MODEL, twin)
     description = json.loads((twin / "model.json").read_text(encoding="utf-8"))
@@ -99,7 +99,7 @@ def test_a_second_model_is_tried_and_used_without_being_named(tmp_path: Path) ->
 
 
 def test_captions_come_from_the_bank_of_the_base_model(home: Path) -> None:
-    """A photograph of a motorcycle is told to be one."""
+    """The captions of a photograph of a motorcycle mention it."""
     hits = document(crosslook("captions", PHOTOGRAPHS / "motorcycle_left.png", "--json", where=home))["hits"]
     assert len(hits) == 5
     assert "motorcycle" in hits[0]["text"]
@@ -107,7 +107,7 @@ def test_captions_come_from_the_bank_of_the_base_model(home: Path) -> None:
 
 
 def test_a_heat_map_is_drawn_for_every_word(home: Path) -> None:
-    """Five panels beside each other: the picture and four words, in two rows."""
+    """The sheet has five panels, the picture and four words, in two rows."""
     done = crosslook("explain", PHOTOGRAPHS / "coffee.png", "a cup of coffee", "--out", "heat.png", where=home)
     assert done.returncode == 0, done.stderr
     with Image.open(home / "heat.png") as sheet:
@@ -116,7 +116,7 @@ def test_a_heat_map_is_drawn_for_every_word(home: Path) -> None:
 
 
 def test_a_checkpoint_cut_short_is_one_sentence(home: Path, tmp_path: Path) -> None:
-    """The real files, half copied."""
+    """A truncated checkpoint is a one-line error."""
     base = ROOT / "encoders" / "base"
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_bytes((base / "model.json").read_bytes())
@@ -128,7 +128,7 @@ def test_a_checkpoint_cut_short_is_one_sentence(home: Path, tmp_path: Path) -> N
 
 
 def test_the_server_answers_over_a_real_socket(home: Path) -> None:
-    """Search, file and health from a server process, which ends on request."""
+    """A server process answers search, file and health requests, and stops on SIGTERM."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -153,7 +153,7 @@ def test_the_server_answers_over_a_real_socket(home: Path) -> None:
 
 
 def _wait(url: str, server: subprocess.Popen[str]) -> None:
-    """Until the server answers."""
+    """Wait until the server answers."""
     for _ in range(240):
         assert server.poll() is None, server.stderr.read() if server.stderr else ""
         try:
@@ -165,7 +165,7 @@ def _wait(url: str, server: subprocess.Popen[str]) -> None:
 
 
 def test_the_demo_writes_a_page_of_its_own(tmp_path: Path) -> None:
-    """One file with pictures and heat maps inside, no scripts, nothing fetched from elsewhere."""
+    """The demo page embeds pictures and heat maps, and has no scripts or external resources."""
     command = [sys.executable, "scripts/demo.py", "--out", str(tmp_path / "demo")]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False

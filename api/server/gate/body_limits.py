@@ -1,4 +1,4 @@
-"""Limits on request bodies: of one request, and of all requests together."""
+"""Limits on request bodies: per request, and on all uploads together."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from starlette.types import Message, Receive
 
 from ..work.worker_pool import BusyError
 
-SMALL = 1024**2
-"""Most bytes of a body that is not an upload: it is parsed on the event loop."""
+MAX_OTHER_BODY = 1024**2
+"""Maximum bytes of a body that is not an upload: it is parsed on the event loop."""
 
-UPLOADS = 16
-"""Uploads of the largest size that are held at a time; more would fill memory or disk."""
+MAX_LARGE_UPLOADS = 16
+"""How many uploads of the maximum size may be held at a time; more would fill memory or disk."""
 
 FORM = "multipart/form-data"
 
@@ -24,12 +24,12 @@ class BodyLimits:
     """Counts received bytes, since a request may omit or misstate its length."""
 
     def __init__(self, largest: int) -> None:
-        """Set the limits.
+        """Create the limits.
 
         Args:
-            largest: bytes of the largest body.
+            largest: maximum bytes of an upload.
         """
-        self._largest, self._room = largest, UPLOADS * largest
+        self._largest, self._free = largest, MAX_LARGE_UPLOADS * largest
 
     def check(self, headers: Headers) -> None:
         """Check a body's length by the request's headers.
@@ -39,32 +39,32 @@ class BodyLimits:
         """
         length, coding = headers.get("content-length"), headers.getlist("transfer-encoding")
         if coding and (length is not None or coding != ["chunked"]):
-            # A proxy and this server might each believe a different one: request smuggling.
+            # A proxy might trust one header and this server the other: request smuggling.
             detail = "Send either Content-Length or Transfer-Encoding: chunked."
             raise HTTPException(400, detail, headers={"Connection": "close"})
-        if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > self._most(headers)):
+        if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > self._limit(headers)):
             raise self._too_large(headers)
 
     @contextmanager
     def counted(self, headers: Headers, receive: Receive) -> Iterator[Receive]:
-        """Wrap `receive` to count a request's bytes until it has been answered.
+        """Wrap `receive` to count the bytes of a request; they are released when the context ends.
 
         The wrapped `receive` raises HTTPException: status 413 if the body is too large, 503 if all uploads together
         are.
         """
-        most, received, held = self._most(headers), 0, 0
+        limit, received, held = self._limit(headers), 0, 0
 
         async def counting() -> Message:
             nonlocal received, held
             message = await receive()
             size = len(message.get("body", b""))
             received += size
-            if received > most:
+            if received > limit:
                 raise self._too_large(headers)
-            if received > SMALL:
-                self._room -= size
+            if received > MAX_OTHER_BODY:
+                self._free -= size
                 held += size
-                if self._room < 0:
+                if self._free < 0:
                     busy = BusyError("Too many uploads at once.")
                     raise HTTPException(503, str(busy), {"Retry-After": str(busy.seconds)})
             return message
@@ -72,11 +72,11 @@ class BodyLimits:
         try:
             yield counting
         finally:
-            self._room += held
+            self._free += held
 
-    def _most(self, headers: Headers) -> int:
+    def _limit(self, headers: Headers) -> int:
         upload = headers.get("content-type", "").strip().lower().startswith(FORM)
-        return self._largest if upload else min(SMALL, self._largest)
+        return self._largest if upload else min(MAX_OTHER_BODY, self._largest)
 
     def _too_large(self, headers: Headers) -> HTTPException:
-        return HTTPException(413, f"The body is too large; the limit is {self._most(headers):,} bytes.")
+        return HTTPException(413, f"The body is too large; the limit is {self._limit(headers):,} bytes.")

@@ -13,12 +13,12 @@ from starlette.types import Scope
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
-ONE_SUBSCRIBER = 64
-"""Prefix length of an IPv6 network that one subscriber owns."""
+SUBSCRIBER_PREFIX = 64
+"""IPv6 prefix length assigned to one subscriber."""
 
 
-def client_of(scope: Scope, proxies: Networks) -> str:
-    """The address of a client: the last forwarded one that is not a trusted proxy."""
+def client_address(scope: Scope, proxies: Networks) -> str:
+    """The client's address: the last forwarded one that is not a trusted proxy; for IPv6, its subscriber's network."""
     peer = scope.get("client")
     address = _address("" if peer is None else peer[0])
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
@@ -41,4 +41,4 @@ def _address(text: str) -> Address | None:
 def _subscriber(address: Address) -> str:
     if address.version == 4:
         return str(address)
-    return str(ipaddress.ip_network((int(address), ONE_SUBSCRIBER), strict=False))
+    return str(ipaddress.ip_network((int(address), SUBSCRIBER_PREFIX), strict=False))

@@ -14,13 +14,13 @@ from ...errors import KeysError
 from ..problems import problem
 from ..settings import LOCAL_HOSTS, Settings
 from .body_limits import BodyLimits
-from .client_address import client_of
+from .client_address import client_address
 from .headers import is_page
 from .keys import Access, Key, KeyStore
 from .rates import Rates
 
 PROBES = frozenset({"/healthz", "/readyz"})
-"""Open to anyone and not rate-limited: they reveal nothing about the index."""
+"""Need no key and are not rate-limited: they reveal nothing about the index."""
 
 SEARCHES = frozenset({"/v1/search", "/v1/search/image", "/v1/captions", "/v1/explain", "/v1/explain/png"})
 """POST routes that change nothing. Any other non-GET request needs the scope `write`."""
@@ -37,7 +37,7 @@ class Guard:
     """ASGI middleware that checks host names, keys, rates and sizes.
 
     Without keys, only this machine can connect. But a web page in its browser could reach the server by DNS rebinding,
-    send forms, or time its answers; so `Host` must name this machine, and requests from pages of other origins are
+    submit forms, or time responses; so `Host` must name this machine, and requests from pages of other origins are
     refused. Links from such pages are allowed.
     """
 
@@ -60,7 +60,7 @@ class Guard:
         except HTTPException as exc:
             await problem(exc.status_code, exc.detail, dict(exc.headers or {}))(scope, receive, send)
         except KeysError as exc:
-            logger.error("%s", exc)  # noqa: TRY400  the message says it all
+            logger.error("%s", exc)  # noqa: TRY400  expected: no traceback
             response = problem(503, "API keys cannot be checked. See the server log.", name="keys-unavailable")
             await response(scope, receive, send)
         else:
@@ -68,32 +68,32 @@ class Guard:
                 await self.app(scope, counting, _with_headers(send, rate_headers))
 
     def _admit(self, scope: Scope, headers: Headers) -> dict[str, str]:
-        """Admit a request, and return the rate limit headers of its answer.
+        """Admit a request, and return its rate limit headers.
 
         Raises:
             HTTPException: the request is refused.
             KeysError: the key file is damaged or cannot be read.
         """
         self._bodies.check(headers)
-        path, needs_key = scope["path"], self.settings.asks_keys
+        path, needs_key = scope["path"], self.settings.needs_keys
         if not needs_key:
-            self._check_names(scope, headers)
+            self._check_origin(scope, headers)
         if path in PROBES or is_page(path):
             return {}
         key = self._key(headers) if needs_key else None
-        rate_headers = self._count(key.id if key else client_of(scope, self._proxies))
+        rate_headers = self._count(key.id if key else client_address(scope, self._proxies))
         if needs_key:
             _check_access(key, _required_scope(scope), sent="authorization" in headers)
         if key is not None:
             scope.setdefault("state", {})["key_id"] = key.id
         return rate_headers
 
-    def _check_names(self, scope: Scope, headers: Headers) -> None:
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not _LOCAL.fullmatch(hosts[0]):
             raise HTTPException(421, f"Unknown host name. This server answers only to {', '.join(LOCAL_HOSTS)}.")
         origin, mode = headers.get("origin"), headers.get("sec-fetch-mode")
-        if origin is None:  # a program, or a browser that loads a subresource or follows a link
+        if origin is None:  # a program, or a browser loading a subresource or following a link
             foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site") and mode != "navigate"
         else:
             foreign = origin not in (*self.settings.cors_origins, f"{scope.get('scheme')}://{hosts[0]}")
@@ -103,7 +103,7 @@ class Guard:
             )
 
     def _key(self, headers: Headers) -> Key | None:
-        """The stored key that a request carries, if it is valid."""
+        """The stored key of the request's secret, if it is valid."""
         credentials = headers.getlist("authorization")
         scheme, _, secret = credentials[0].partition(" ") if len(credentials) == 1 else ("", "", "")
         key = self._keys.find(secret.strip())

@@ -1,11 +1,14 @@
-"""Answers HEAD like GET, without the body. Source: RFC 9110, section 9.3.2."""
+"""Answers HEAD like GET, without the body.
+
+Source: RFC 9110, section 9.3.2.
+"""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ONLY = "crosslook.headers_only"
-"""Scope key that tells responses with a costly body to send only headers."""
+HEADERS_ONLY = "crosslook.headers_only"
+"""Scope key that tells responses with a costly body to send headers only."""
 
 
 class Head:
@@ -23,8 +26,8 @@ class Head:
         async def without_body(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        scope.update({"method": "GET", ONLY: True})
+        scope.update({"method": "GET", HEADERS_ONLY: True})
         try:
             await self.app(scope, receive, without_body)
         finally:
-            scope["method"] = "HEAD"  # for the log
+            scope["method"] = "HEAD"  # as the request log reports it

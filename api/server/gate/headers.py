@@ -1,7 +1,7 @@
 """Security headers of every response.
 
-API responses, including the indexed files, may load and run nothing. The web page may use what this server serves, and
-images that its own script made.
+API responses, including the indexed files, may load and run nothing. The web page may load what this server serves, and
+images that its own scripts create.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PAGE = "/"
 STATIC = "/static/"
-"""Paths of the web page and its assets: open to anyone, as they contain nothing from the index."""
+"""Paths of the web page and its assets: they need no key, because they contain nothing from the index."""
 
 COMMON_POLICY = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 API_POLICY = f"default-src 'none'; {COMMON_POLICY}; sandbox"
 PAGE_POLICY = f"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; {COMMON_POLICY}"
 
-ALWAYS = {
+COMMON_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -34,7 +34,7 @@ def is_page(path: str) -> bool:
 
 def security_headers(path: str) -> dict[str, str]:
     """The security headers of a response at a path."""
-    return ALWAYS | {"Content-Security-Policy": PAGE_POLICY if is_page(path) else API_POLICY}
+    return COMMON_HEADERS | {"Content-Security-Policy": PAGE_POLICY if is_page(path) else API_POLICY}
 
 
 class SecurityHeaders:

@@ -1,9 +1,9 @@
 """API keys, stored as digests beside the index.
 
-A key is 256 random bits, so it cannot be guessed, and its SHA-256 needs neither salt nor stretching, which protect
+A key is 256 random bits and cannot be guessed, so its SHA-256 digest needs neither salt nor stretching, which protect
 secrets that people choose. The key itself is shown once and stored nowhere.
 
-The file is checked with every request, so a revoked key is refused at once, without restarting the server.
+The file is checked on every request, so a revoked key is refused at once, without restarting the server.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class KeyStore:
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
             if stamp != self._stamp:
                 self._keys = _parse(self._path, self._path.read_bytes())
-                self._stamp = stamp  # taken before reading, so a concurrent write is read next time
+                self._stamp = stamp  # taken before reading, so that a concurrent write is read next time
         except FileNotFoundError:
             self._keys, self._stamp = (), None
         except OSError as exc:
@@ -128,8 +128,8 @@ class KeyStore:
 
         Raises:
             InputError: no such key.
-            KeysError: as `add`.
-            IndexBusyError: as `add`.
+            KeysError: the file is damaged or cannot be written.
+            IndexBusyError: another process is changing the keys.
         """
         with self._lock():
             keys = self.all()

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 WINDOW_SECONDS = 60
-MANY = 10_000
-"""Number of clients from which idle ones are evicted."""
+EVICTION_THRESHOLD = 10_000
+"""Number of clients above which idle ones are evicted, to bound memory."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Rates:
     def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._clock = rate, clock
         self._times: dict[str, deque[float]] = {}
-        self._evict_from = MANY
+        self._threshold = EVICTION_THRESHOLD
 
     def count(self, client: str) -> Allowance:
         """Count a request if the limit allows it; refused requests do not count."""
         now = self._clock()
-        if len(self._times) >= self._evict_from:
+        if len(self._times) >= self._threshold:
             self._evict(now)
         times = self._times.setdefault(client, deque())
         while times and times[0] <= now - WINDOW_SECONDS:
@@ -48,6 +48,6 @@ class Rates:
         return Allowance(granted, headers if granted else headers | {"Retry-After": wait})
 
     def _evict(self, now: float) -> None:
-        """Forget clients without a request in the window, to bound memory."""
+        """Forget clients without a request in the window."""
         self._times = {client: times for client, times in self._times.items() if times[-1] > now - WINDOW_SECONDS}
-        self._evict_from = max(MANY, 2 * len(self._times))
+        self._threshold = max(EVICTION_THRESHOLD, 2 * len(self._times))

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..problems import problem
 from .headers import security_headers
 
-ARRIVING = (h11.IDLE, h11.SEND_BODY)
+RECEIVING = (h11.IDLE, h11.SEND_BODY)
 
 logger = logging.getLogger("crosslook")
 
@@ -22,11 +22,11 @@ class Protocol(H11Protocol):
     """The h11 protocol with a time limit for receiving a request."""
 
     seconds: ClassVar[float] = 60.0
-    """Limit for head and body together, from the connection or the previous response on."""
+    """Limit for head and body together, counted from the connection or the previous response."""
 
     _timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
         """Start the timeout for the first request."""
         super().connection_made(transport)
         self._watch()
@@ -46,12 +46,12 @@ class Protocol(H11Protocol):
         super().on_response_complete()
         self._watch()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  adds nothing to the status
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  says no more than the status
         """Refuse input that cannot be parsed as a request, and close the connection."""
         self._refuse(400, "Not a valid HTTP request, or its URL and headers exceed 64 KB.")
 
     def _watch(self) -> None:
-        if self.conn.their_state not in ARRIVING or self.transport.is_closing():
+        if self.conn.their_state not in RECEIVING or self.transport.is_closing():
             self._cancel_timer()
         elif self._timer is None:
             self._timer = self.loop.call_later(self.seconds, self._time_out)
@@ -62,7 +62,7 @@ class Protocol(H11Protocol):
             self._timer = None
 
     def _time_out(self) -> None:
-        """Close the connection, with status 408 if a request has begun and no answer has."""
+        """Close the connection, with status 408 if a request has begun and its response has not."""
         self._timer = None
         if self.transport.is_closing():
             return
@@ -73,7 +73,7 @@ class Protocol(H11Protocol):
             self._refuse(408, f"The request took longer than {self.seconds:g} s to arrive.")
         else:
             self.transport.close()
-        if self.cycle is not None:  # wake a handler that still waits for the body
+        if self.cycle is not None:  # wakes a handler that is still waiting for the body
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 
@@ -86,6 +86,6 @@ class Protocol(H11Protocol):
         self.transport.close()
 
 
-def limited(seconds: float) -> type[Protocol]:
-    """The protocol class with another time limit."""
+def protocol_with_timeout(seconds: float) -> type[Protocol]:
+    """A protocol class with this time limit."""
     return type("Limited", (Protocol,), {"seconds": seconds})

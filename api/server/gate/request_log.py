@@ -22,11 +22,11 @@ NO_ROUTE = "none"
 DISCONNECTED = 499  # nginx's status for a client that disconnected before the response
 
 logger = logging.getLogger("crosslook.requests")
-faults = logging.getLogger("crosslook")
+error_logger = logging.getLogger("crosslook")
 
 
 class RequestLog:
-    """ASGI middleware outside the guard, so that refused requests are logged too."""
+    """ASGI middleware that wraps the guard, so that refused requests are logged too."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -51,12 +51,12 @@ class RequestLog:
         with bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_id)
-            except asyncio.CancelledError:  # shutdown: this request takes longer than the server waits
+            except asyncio.CancelledError:  # at shutdown: the request took longer than the server waits
                 if status != DISCONNECTED:
                     raise
                 await shutting_down()(scope, receive, send_with_id)
             except Exception:
-                faults.exception("unexpected error")
+                error_logger.exception("unexpected error")
                 if status != DISCONNECTED:  # the response has begun: the server closes the connection
                     raise
                 await internal_error()(scope, receive, send_with_id)
@@ -67,7 +67,7 @@ class RequestLog:
         route = getattr(scope.get("route"), "path", NO_ROUTE)
         method = scope["method"] if scope["method"] in HTTPMethod.__members__ else "other"
         self.metrics.request(route, method, status, seconds)
-        facts = {"method": method, "route": route, "status": status, "ms": round(1000 * seconds, 1)}
+        fields = {"method": method, "route": route, "status": status, "ms": round(1000 * seconds, 1)}
         key = scope.get("state", {}).get("key_id")
         level = logging.WARNING if status >= 500 else logging.INFO
-        logger.log(level, "request", extra=facts if key is None else facts | {"key": key})
+        logger.log(level, "request", extra=fields if key is None else fields | {"key": key})

@@ -45,7 +45,7 @@ async def parameters(request: Request) -> None:
         return
     _check(request.query_params, {field.alias for field in route.dependant.query_params}, "query parameter")
     if route.body_field is not None and isinstance(route.body_field.field_info, Form):
-        form = await request.form()  # which FastAPI has read already
+        form = await request.form()  # cached: FastAPI has read it already
         _check(form, {field.alias for field in route.dependant.body_params}, "form field")
 
 

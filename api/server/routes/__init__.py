@@ -1,1 +1,1 @@
-"""One module a kind of resource; each has a `router`."""
+"""One module per kind of resource; each has a `router`."""

@@ -18,18 +18,18 @@ from ...contract.index import BrowsedImage, ImageResponse, ImagesResponse, Place
 from ...contract.search import OwnCaption, Where
 from ..openapi import Responses, errors, header
 from ..service import ImageId, Served, Service
-from .picture_response import KEPT, PictureFile, known, media_type, not_modified
+from .picture_response import CACHE_CONTROL, PictureFile, etag_matches, media_type, not_modified
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
 PAGE = 50
 
-PICTURE = {"schema": {"type": "string", "format": "binary"}}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 ETAG = header("For `If-None-Match`.", always=False)
-TAGGED = {"ETag": ETAG, "Cache-Control": header("Caching rules.")}
-SAME: Responses = {304: {"description": "Not modified, by `If-None-Match`.", "headers": TAGGED}}
-RANGE = {"Accept-Ranges": header("`bytes`.")}
-PART = {"Content-Range": header("Byte range; with several ranges, in each part.", always=False)}
+CACHE_HEADERS = {"ETag": ETAG, "Cache-Control": header("Caching directives.")}
+NOT_MODIFIED: Responses = {304: {"description": "Not modified, by `If-None-Match`.", "headers": CACHE_HEADERS}}
+RANGE_HEADERS = {"Accept-Ranges": header("`bytes`.")}
+PARTIAL_HEADERS = {"Content-Range": header("Byte range; with several ranges, in each part.", always=False)}
 
 
 class Side(IntEnum):
@@ -50,7 +50,7 @@ async def images(
         Query(
             max_length=50_000,
             json_schema_extra={"format": "images-cursor"},
-            description="`next_cursor` of the previous page; excludes other parameters.",
+            description="`next_cursor` of the previous page; no other parameter is allowed with it.",
         ),
     ] = None,
     k: Annotated[
@@ -75,33 +75,33 @@ async def image(request: Request, service: Served, image_id: ImageId) -> ImageRe
     "/{image_id}/file",
     response_class=FileResponse,
     responses=errors(404, 416, 422)
-    | SAME
+    | NOT_MODIFIED
     | {
-        200: {"description": "The file.", "content": {"image/*": PICTURE}, "headers": TAGGED | RANGE},
+        200: {"description": "The file.", "content": {"image/*": BINARY}, "headers": CACHE_HEADERS | RANGE_HEADERS},
         206: {
             "description": "A range of the file.",
-            "content": {"image/*": PICTURE, "multipart/byteranges": PICTURE},
-            "headers": TAGGED | RANGE | PART,
+            "content": {"image/*": BINARY, "multipart/byteranges": BINARY},
+            "headers": CACHE_HEADERS | RANGE_HEADERS | PARTIAL_HEADERS,
         },
     },
 )
 async def image_file(request: Request, service: Served, image_id: ImageId) -> Response:
-    """An indexed image's file, as it lies on disk."""
+    """Return the file of an indexed image, unchanged."""
 
     def find() -> tuple[ImageDetails, FileLocation, os.stat_result, str]:
-        details, place, status = _readable_file(service, image_id)
-        return details, place, status, media_type(place.path, details.format, image_id)
+        details, file, status = _readable_file(service, image_id)
+        return details, file, status, media_type(file.path, details.format, image_id)
 
-    details, place, status, kind = await service.work.run(request, find)
-    headers = {"Cache-Control": KEPT}
-    if place.unchanged(status):
+    details, file, status, kind = await service.work.run(request, find)
+    headers = {"Cache-Control": CACHE_CONTROL}
+    if file.unchanged(status):
         headers |= {"ETag": f'"{details.content_hash}"'}
-        if known(request, headers["ETag"]):
+        if etag_matches(request, headers["ETag"]):
             return not_modified(headers)
     return PictureFile(
-        place.path,
+        file.path,
         media_type=kind,
-        filename=place.path.name,
+        filename=file.path.name,
         content_disposition_type="inline",
         headers=headers,
         stat_result=status,
@@ -112,8 +112,8 @@ async def image_file(request: Request, service: Served, image_id: ImageId) -> Re
     "/{image_id}/thumbnail",
     response_class=Response,
     responses=errors(404, 422)
-    | SAME
-    | {200: {"description": "The picture, upright.", "content": {"image/webp": PICTURE}, "headers": TAGGED}},
+    | NOT_MODIFIED
+    | {200: {"description": "The picture, upright.", "content": {"image/webp": BINARY}, "headers": CACHE_HEADERS}},
 )
 async def thumbnail(
     request: Request,
@@ -126,11 +126,11 @@ async def thumbnail(
     def make() -> Response:
         details = _details(service, image_id)
         etag = f'"{details.content_hash}-{int(size)}"'
-        headers = {"Cache-Control": KEPT, "ETag": etag}
-        if known(request, etag) and details.unchanged():
+        headers = {"Cache-Control": CACHE_CONTROL, "ETag": etag}
+        if etag_matches(request, etag) and details.unchanged():
             return not_modified(headers)
-        picture, same = service.thumbnails.get(details, int(size))
-        if not same:
+        picture, matches_index = service.thumbnails.get(details, int(size))
+        if not matches_index:
             del headers["ETag"]
         return Response(picture, media_type="image/webp", headers=headers)
 
@@ -145,19 +145,19 @@ def _details(service: Service, image_id: int) -> ImageDetails:
 
 
 def _readable_file(service: Service, image_id: int) -> tuple[ImageDetails, FileLocation, os.stat_result]:
-    """The first readable file of an image; files that are unchanged since indexing come first."""
+    """The first readable file of an image, preferably one that is unchanged since indexing."""
     details = _details(service, image_id)
-    existing = [(place, status) for place in details.places if (status := place.status()) is not None]
-    for place, status in sorted(existing, key=lambda file: not file[0].unchanged(file[1])):
-        if os.access(place.path, os.R_OK):
-            return details, place, status
+    existing = [(file, status) for file in details.places if (status := file.status()) is not None]
+    for file, status in sorted(existing, key=lambda pair: not pair[0].unchanged(pair[1])):
+        if os.access(file.path, os.R_OK):
+            return details, file, status
     raise ImageNotFoundError(f"the file of image {image_id} is gone; index its folder again")
 
 
 def _image_response(service: Service, image_id: int) -> ImageResponse:
     details = _details(service, image_id)
-    present = [place for place in details.places if place.status() is not None]
-    first = present[0] if present else None
+    existing = [file for file in details.places if file.status() is not None]
+    first = existing[0] if existing else None
     names = ("id", "width", "height", "format", "taken_at", "camera", "latitude", "longitude")
     return ImageResponse(
         **{name: getattr(details, name) for name in names},
@@ -165,7 +165,7 @@ def _image_response(service: Service, image_id: int) -> ImageResponse:
         folder=None if first is None else str(first.path.parent),
         name=None if first is None else first.path.name,
         size=None if first is None else first.size,
-        places=[PlaceOfImage(path=str(p.path), size=p.size, present=p in present) for p in details.places],
+        places=[PlaceOfImage(path=str(p.path), size=p.size, present=p in existing) for p in details.places],
         captions=[
             OwnCaption(id=c.id, text=c.text, source=c.source)
             for c in captions_of_image(service.engine.catalog, image_id)

@@ -1,8 +1,8 @@
 """The web page at `/` and its files at `/static/`, read once on import; none of it is in OpenAPI.
 
 A request's path is a key in a table and never reaches the file system. Starlette's `StaticFiles` is not used: its ETag
-comes from size and modification time, which an update can leave as they were, and is strong although the file also
-goes out compressed; its media types depend on the machine; and it would need a subclass for Cache-Control and errors.
+comes from size and modification time, which an update may leave unchanged, and is strong although the file is also
+sent compressed; its media types depend on the machine; and Cache-Control and errors would need a subclass.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from ..gate.headers import PAGE, STATIC
-from .picture_response import known, not_modified
+from .picture_response import etag_matches, not_modified
 
 MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -32,7 +32,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class PageFile:
-    """A file of the page; `etag` is weak because the file also goes out compressed."""
+    """A file of the page; `etag` is weak because the file is also sent compressed."""
 
     content: bytes
     media_type: str
@@ -75,6 +75,6 @@ async def page_file(request: Request, name: str) -> Response:
 def _response(request: Request, file: PageFile) -> Response:
     """Send a file that browsers cache but revalidate each time, so that an update never mixes old and new files."""
     headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
-    if known(request, file.etag.removeprefix("W/")):
+    if etag_matches(request, file.etag.removeprefix("W/")):
         return not_modified(headers)
     return Response(file.content, media_type=file.media_type, headers=headers)

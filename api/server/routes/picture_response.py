@@ -1,7 +1,7 @@
 """Image file responses: media type, caching, byte ranges.
 
 A file is served with the media type of its format at indexing time, whatever its name, and only while its first bytes
-still match that format: it may since have been replaced by a web page or a link to a private file.
+still match that format: it may have been replaced by a web page or a link to a private file since.
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ from starlette.types import Receive, Scope, Send
 from indexer.pictures.formats import FORMATS
 from search.errors import ImageNotFoundError
 
-from ..gate.head import ONLY
+from ..gate.head import HEADERS_ONLY
 
-KEPT = "private, no-cache"
-"""Cached by this client only and revalidated each time: another index, served later at the same address, has other
-images under the same ids.
-"""
+CACHE_CONTROL = "private, no-cache"
+"""Clients revalidate a cached picture each time: another index at the same address has other images under these ids."""
 
 
-def known(request: Request, etag: str) -> bool:
+def etag_matches(request: Request, etag: str) -> bool:
     """Whether `If-None-Match` lists this ETag. Source: RFC 9110, section 13.1.2."""
     value = request.headers.get("if-none-match", "")
     tags = [tag.strip().removeprefix("W/") for tag in value.split(",")]
@@ -42,7 +40,7 @@ class PictureFile(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file; for HEAD only the headers, without reading the file."""
-        await super().__call__({**scope, "method": "HEAD"} if scope.get(ONLY) else scope, receive, send)
+        await super().__call__({**scope, "method": "HEAD"} if scope.get(HEADERS_ONLY) else scope, receive, send)
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:

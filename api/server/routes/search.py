@@ -14,8 +14,8 @@ from search.answers import PageStart
 from search.errors import QueryError, UnknownModelError
 
 from ...contract.search import (
-    DEEPEST,
     LARGEST_ID,
+    MAX_HITS,
     CaptionsResponse,
     Expression,
     NextPageRequest,
@@ -30,7 +30,7 @@ from ..openapi import errors
 from ..service import ImageId, Served, Service
 from ..work.cursors import REFUSAL, CursorError
 
-UPRIGHT_PIXELS = 1024  # longest side to which an upload is decoded at least
+UPLOAD_PIXELS = 1024  # shorter side of a decoded upload; larger uploads are reduced while decoding
 
 router = APIRouter(prefix="/v1", tags=["search"])
 
@@ -67,7 +67,7 @@ async def search_by_image(
     image: Picture,
     text: Annotated[Words | None, Form(description="Text to search for as well.", examples=["at night"])] = None,
     without: Annotated[list[Words] | None, Form(max_length=20, description="Texts to exclude; repeatable.")] = None,
-    k: Annotated[int, Form(ge=1, le=DEEPEST, description="Maximum number of hits; there are no further pages.")] = 10,
+    k: Annotated[int, Form(ge=1, le=MAX_HITS, description="Maximum number of hits; there are no further pages.")] = 10,
     depth: Annotated[int, Form(ge=1, le=1000, description="As in a text search; used only with `text`.")] = 100,
     rerank: Annotated[bool, Form(description="As in a text search; used only with `text`.")] = True,
     keywords: Annotated[bool, Form(description="As in a text search; used only with `text`.")] = True,
@@ -105,7 +105,7 @@ async def similar(
     request: Request,
     service: Served,
     image_id: ImageId,
-    k: Annotated[int, Query(ge=1, le=DEEPEST, description="Maximum number of hits.")] = 10,
+    k: Annotated[int, Query(ge=1, le=MAX_HITS, description="Maximum number of hits.")] = 10,
     where: Annotated[Where, Query()] = [],  # noqa: B006  FastAPI copies it
 ) -> SimilarResponse:
     """Find images similar to an indexed image, which is left out itself."""
@@ -131,7 +131,7 @@ async def captions(
 
     def find() -> CaptionsResponse:
         source = image_id if image is None else upload(service, image)
-        answer = service.engine.find_captions(source, k=k, depth=depth, rerank=rerank)  # type: ignore[arg-type]  # one is there
+        answer = service.engine.find_captions(source, k=k, depth=depth, rerank=rerank)  # type: ignore[arg-type]  # one of them is given
         return CaptionsResponse.model_validate(answer.as_dict())
 
     return await service.work.run(request, find)
@@ -144,7 +144,7 @@ def upload(service: Service, file: UploadFile) -> Image.Image:
         DecodeError: the file is not an image, or has more pixels than the settings allow.
     """
     try:
-        return open_image(file.file.read(), at_least=UPRIGHT_PIXELS, at_most=service.settings.upload_pixels)
+        return open_image(file.file.read(), at_least=UPLOAD_PIXELS, at_most=service.settings.upload_pixels)
     except DecodeError as exc:
         raise DecodeError(f"the upload: {exc}") from exc
 
@@ -173,7 +173,7 @@ def _page(service: Service, query: SearchRequest, after: PageStart | None) -> Se
         query.text,
         image=query.image_id,
         without=query.without,
-        k=min(query.k, DEEPEST - (0 if after is None else len(after.shown))),
+        k=min(query.k, MAX_HITS - (0 if after is None else len(after.shown))),
         depth=query.depth,
         rerank=query.rerank,
         keywords=query.keywords,
@@ -185,7 +185,7 @@ def _page(service: Service, query: SearchRequest, after: PageStart | None) -> Se
 
 
 def _cursor(service: Service, query: SearchRequest, following: PageStart | None) -> str | None:
-    if following is None or len(following.shown) >= DEEPEST:
+    if following is None or len(following.shown) >= MAX_HITS:
         return None
     start = {"shown": following.shown, "top": following.top, "model": following.model}
     return service.cursors.make("search", {"query": query.model_dump(exclude_defaults=True), "after": start})

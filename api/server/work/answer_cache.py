@@ -8,44 +8,44 @@ from typing import Generic, TypeVar
 
 from .worker_pool import BusyError
 
-PATIENCE = 2.0
-"""Seconds a request waits for another that computes the same answer, before it is refused."""
+WAIT_SECONDS = 2.0
+"""How long a request waits for another one's computation before it is refused."""
 
-WAITERS = 4
-"""Most requests waiting at once, since each occupies a worker thread."""
+MAX_WAITING = 4
+"""Maximum number of waiting requests: each occupies a worker thread."""
 
-AGAIN_SECONDS = 10
-"""Retry time after a refusal."""
+RETRY_SECONDS = 10
+"""`Retry-After` of a refusal."""
 
 V = TypeVar("V")
 
 
 class AnswerCache(Generic[V]):
-    """The most recent answers by key, each with the index state it was computed from."""
+    """The most recent answers by key, each with the state of the index it was computed from."""
 
-    def __init__(self, size: int, *, alone: bool = False) -> None:
+    def __init__(self, size: int, *, exclusive: bool = False) -> None:
         """Create an empty cache.
 
         Args:
             size: maximum number of answers.
-            alone: compute only one answer at a time, for computations that would slow each other down.
+            exclusive: compute only one answer at a time, for computations that would slow each other down.
         """
-        self._size, self._alone = size, alone
+        self._size, self._exclusive = size, exclusive
         self._answers: dict[Hashable, tuple[object, V]] = {}
         self._lock = threading.Lock()
         self._computing = threading.Lock()
-        self._waiters = threading.BoundedSemaphore(WAITERS)
+        self._waiters = threading.BoundedSemaphore(MAX_WAITING)
 
     def get(self, key: Hashable, state: object, compute: Callable[[], V]) -> V:
         """The cached answer, or a newly computed one.
 
         Raises:
-            BusyError: with `alone`, if another request is computing an answer.
+            BusyError: with `exclusive`, if another request is computing an answer.
         """
         cached = self._cached(key, state)
         if cached is not None:
             return cached[1]
-        return self._compute_alone(key, state, compute) if self._alone else self._compute(key, state, compute)
+        return self._compute_exclusively(key, state, compute) if self._exclusive else self._compute(key, state, compute)
 
     def _cached(self, key: Hashable, state: object) -> tuple[object, V] | None:
         with self._lock:
@@ -59,11 +59,11 @@ class AnswerCache(Generic[V]):
             self._answers = dict([*self._answers.items(), (key, (state, answer))][-self._size :])
         return answer
 
-    def _compute_alone(self, key: Hashable, state: object, compute: Callable[[], V]) -> V:
+    def _compute_exclusively(self, key: Hashable, state: object, compute: Callable[[], V]) -> V:
         if not self._wait_turn():
-            raise BusyError("Another request is computing this answer.", AGAIN_SECONDS)
+            raise BusyError("Another request is computing this answer.", RETRY_SECONDS)
         try:
-            cached = self._cached(key, state)  # by the request that was waited for
+            cached = self._cached(key, state)  # by the request just waited for
             return self._compute(key, state, compute) if cached is None else cached[1]
         finally:
             self._computing.release()
@@ -73,6 +73,6 @@ class AnswerCache(Generic[V]):
         if not self._waiters.acquire(blocking=False):
             return False
         try:
-            return self._computing.acquire(timeout=PATIENCE)
+            return self._computing.acquire(timeout=WAIT_SECONDS)
         finally:
             self._waiters.release()

@@ -39,7 +39,7 @@ class Cursors:
             document: dict[str, Any] = self._serializer(kind).loads(cursor)
         except (BadData, UnicodeEncodeError) as exc:
             raise CursorError(REFUSAL) from exc
-        if self.make(kind, document) != cursor:  # the signature's last letter has bits that decoding ignores
+        if self.make(kind, document) != cursor:  # decoding ignores some bits of the signature's last letter
             raise CursorError(REFUSAL)
         return document
 

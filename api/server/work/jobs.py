@@ -22,10 +22,10 @@ from encoders import EncodersError
 from indexer import Catalog, IndexerError, IndexReport, index_paths
 from search import SearchEngine
 
-from .roots import Root, place, roots_of, without_paths
+from .roots import Root, locate, redact_paths, roots_of
 
-REMEMBERED = 100
-SHOWN_FAILURES = 1000
+MAX_JOBS = 100
+MAX_FAILURES = 1000
 
 logger = logging.getLogger("crosslook.jobs")
 
@@ -39,11 +39,11 @@ class IndexingError(Exception):
 
 
 class UnknownRootError(Exception):
-    """A requested root is not configured, or no root is."""
+    """A requested root is not configured, or none is."""
 
 
 class UnknownJobError(Exception):
-    """No such job, or one no longer remembered."""
+    """No job has this id, or it is no longer remembered."""
 
 
 class State(StrEnum):
@@ -96,7 +96,7 @@ class Job:
     failures: tuple[FailedFile, ...] = ()
     reason: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
-    _began: tuple[float, int] = (0.0, 0)
+    _phase_start: tuple[float, int] = (0.0, 0)
 
     @property
     def active(self) -> bool:
@@ -112,16 +112,16 @@ class Job:
         """Update the progress and the rate of this phase."""
         now, rate = self.clock(), None
         if phase != self.progress.phase:
-            self._began = (now, done)
-        phase_start, first = self._began
-        if done > first and now > phase_start:
-            rate = (done - first) / (now - phase_start)
+            self._phase_start = (now, done)
+        start, done_at_start = self._phase_start
+        if done > done_at_start and now > start:
+            rate = (done - done_at_start) / (now - start)
         self.progress = JobProgress(phase, done, total, rate)
 
     def end(self, state: State, reason: str | None = None) -> None:
         """Record how the job ended."""
         self.ended, self.reason = datetime.now(UTC), reason
-        self.state = state  # last, so that readers of an ended job see the rest
+        self.state = state  # last: readers of an ended job see the other fields
 
 
 class Jobs:
@@ -156,7 +156,7 @@ class Jobs:
                 raise IndexingError(self.running)
             job = Job(selected, prune)
             self._jobs[job.id] = job
-            if len(self._jobs) > REMEMBERED:
+            if len(self._jobs) > MAX_JOBS:
                 self._jobs.popitem(last=False)
             if self._closed:
                 job.stop.set()
@@ -172,7 +172,7 @@ class Jobs:
         """
         with self._lock:
             if job_id not in self._jobs:
-                raise UnknownJobError(f"No job has this id among the last {REMEMBERED}. See /v1/jobs.")
+                raise UnknownJobError(f"No job has this id among the last {MAX_JOBS}. See /v1/jobs.")
             return self._jobs[job_id]
 
     def all(self) -> list[Job]:
@@ -199,13 +199,13 @@ class Jobs:
         return tuple(root for root in self.roots.values() if ids is None or root.id in ids)
 
     def _run(self, job: Job) -> None:
-        """Thread body. A job must always end, else no other could start."""
+        """Run a job in its thread. It must always end, or no other could start."""
         job.begin()
         logger.info("indexing started", extra={"job": job.id})
         try:
             job.end(self._index_into(job))
         except (IndexerError, EncodersError) as exc:
-            job.end(State.FAILED, without_paths(str(exc), self._index, job.roots))
+            job.end(State.FAILED, redact_paths(str(exc), self._index, job.roots))
             logger.error("indexing failed: %s", exc, extra={"job": job.id})  # noqa: TRY400  expected: no traceback
         except Exception:
             job.end(State.FAILED, "Internal error. Search the server log for this job id.")
@@ -221,8 +221,8 @@ class Jobs:
         with Catalog.open(self._index) as catalog:
             report = index_paths(catalog, encoder, paths, prune=job.prune, progress=job.advance, stop=job.stop)
         job.report = report
-        failed = ((place(f.path, job.roots), f.reason) for f in report.failed[:SHOWN_FAILURES])
+        failed = ((locate(f.path, job.roots), f.reason) for f in report.failed[:MAX_FAILURES])
         job.failures = tuple(
-            FailedFile(root, path, without_paths(reason, self._index, job.roots)) for (root, path), reason in failed
+            FailedFile(root, path, redact_paths(reason, self._index, job.roots)) for (root, path), reason in failed
         )
         return State.CANCELLED if report.stopped else State.DONE

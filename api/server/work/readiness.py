@@ -10,7 +10,7 @@ from encoders import EncodersError
 from indexer import Catalog, IndexerError
 from search import SearchError
 
-AGAIN_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 
 LOADING = "Model and index are loading."
 UNREADABLE = "The index cannot be read. See the server log."
@@ -27,7 +27,7 @@ class Readiness:
 
         Args:
             catalog: catalog of the index.
-            prepare: what must succeed before the server is ready, if anything.
+            prepare: loads what the server needs to be ready, if anything.
         """
         self._catalog, self._prepare = catalog, prepare
         self._reason = None if prepare is None else LOADING
@@ -66,11 +66,11 @@ class Readiness:
                 prepare()
             except (EncodersError, IndexerError, SearchError) as exc:
                 logger.error("not ready: %s", exc)  # noqa: TRY400  expected: no traceback
-            except Exception:  # else the thread would die and the server stay unready without a reason
+            except Exception:  # else the thread would die, and the server never be ready
                 logger.exception("not ready")
             else:
                 self._reason = None
                 logger.info("ready")
                 return
             self._reason = UNUSABLE
-            self._stop.wait(AGAIN_SECONDS)
+            self._stop.wait(RETRY_SECONDS)

@@ -28,10 +28,13 @@ def roots_of(paths: Sequence[Path]) -> dict[str, Root]:
     return {root.id: root for root in map(Root.at, paths)}
 
 
-def place(path: str, roots: Sequence[Root]) -> tuple[str | None, str]:
-    """The id of the innermost root of a file and the path relative to it; None and the file name if it is in no root.
+def locate(path: str, roots: Sequence[Root]) -> tuple[str | None, str]:
+    """Find the innermost root of a file.
 
     Undecodable bytes are question marks in `path`, so they are replaced in the roots too.
+
+    Returns:
+        The root's id and the path relative to it; None and the file name if the file is in no root.
     """
     for root in sorted(roots, key=lambda root: -len(root.path.parts)):
         base = (str(root.path).rstrip(os.sep) + os.sep).encode("utf-8", "replace").decode()
@@ -40,7 +43,7 @@ def place(path: str, roots: Sequence[Root]) -> tuple[str | None, str]:
     return None, Path(path).name
 
 
-def without_paths(text: str, index: Path, roots: Sequence[Root]) -> str:
+def redact_paths(text: str, index: Path, roots: Sequence[Root]) -> str:
     """Replace the paths of the index and the roots in a message by their names, for clients."""
     names = {f"the index in {index}": "the index", str(index): "the index"} | {
         str(root.path): root.name for root in roots if root.path.name

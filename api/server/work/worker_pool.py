@@ -1,7 +1,7 @@
 """Runs blocking work in threads, with a bounded queue.
 
-A full queue refuses requests at once, with a time to retry: clients that wait too long give up and ask again, which
-slows an overloaded server further.
+A full queue refuses requests at once, with `Retry-After`: clients that wait too long give up and retry, which loads
+the server further.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class BusyError(Exception):
-    """The server is too busy for a request; says why, and when to retry."""
+    """The server is too busy; the message says why and when to retry."""
 
     def __init__(self, reason: str = "Too many requests are waiting.", seconds: int = RETRY_SECONDS) -> None:
         super().__init__(f"{reason} Retry in {seconds} s.")
@@ -42,7 +42,7 @@ class WorkerPool:
             waiting: how many more may wait.
             observe: called with every result.
         """
-        self._threads, self._most = threads, threads + waiting
+        self._threads, self._capacity = threads, threads + waiting
         self._observe = observe
         self._limiter: anyio.CapacityLimiter | None = None
         self.accepted = 0
@@ -59,7 +59,7 @@ class WorkerPool:
             BusyError: the queue is full.
             GoneError: the client disconnected.
         """
-        if self.accepted >= self._most:
+        if self.accepted >= self._capacity:
             raise BusyError
         if self._limiter is None:  # created here because it belongs to the running event loop
             self._limiter = anyio.CapacityLimiter(self._threads)
@@ -78,7 +78,7 @@ class WorkerPool:
         async def work() -> None:
             try:
                 outcome.append(await run_sync(function, limiter=limiter))
-            except Exception as exc:  # noqa: BLE001  raised below, without the group around it
+            except Exception as exc:  # noqa: BLE001  raised below, outside the task group
                 error.append(exc)
             group.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""Keeping an index up to date from the command line: all folders at once, drives, copies, changes as they come."""
+"""Updating an index from the command line: all folders at once, unplugged drives, duplicates, `--watch`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.conftest import Paint
 ROOT = Path(__file__).parents[3]
 
 
-def test_without_a_path_all_known_folders_are_brought_up_to_date(run: Run, folder: Path, paint: Paint) -> None:
-    """For cron: status 0 and not a word, or the designed document; an index without folders says what to do."""
+def test_without_a_path_all_indexed_folders_are_updated(run: Run, folder: Path, paint: Paint) -> None:
+    """As in a cron job: status 0 without output, or the JSON report; an index without folders says what to do."""
     assert run("index", folder, paint("../more/x.png", "yellow").parent).status == 0
     paint("new.png", "yellow", seed=9)
     done = run("index")
@@ -39,8 +39,8 @@ def test_without_a_path_all_known_folders_are_brought_up_to_date(run: Run, folde
     assert "has no folders yet; name one: crosslook index FOLDER" in nothing.err
 
 
-def test_a_folder_that_is_away_is_told_and_can_be_forgotten(run: Run, folder: Path) -> None:
-    """Hidden, not deleted; the message names the folder and the command, which removes it for good."""
+def test_a_missing_folder_is_reported_and_can_be_forgotten(run: Run, folder: Path) -> None:
+    """Its images are hidden, not deleted; the message names the folder and the command that removes it."""
     run("index", folder)
     assert run("stats", "--json").json["roots"] == [str(folder)]
     assert str(folder) in run("stats").out
@@ -58,7 +58,7 @@ def test_a_folder_that_is_away_is_told_and_can_be_forgotten(run: Run, folder: Pa
 
 
 def test_duplicates_are_listed(run: Run, folder: Path) -> None:
-    """For people the largest first; as JSON with sizes; the report of an index run says where to look."""
+    """The table lists the largest file first, JSON adds sizes, and the report of an index run names the command."""
     shutil.copy(folder / "red.png", folder / "z copy.png")
     assert "crosslook duplicates" in run("index", folder).err
     done = run("duplicates", "--threshold", "1")
@@ -81,7 +81,7 @@ def test_duplicates_are_listed(run: Run, folder: Path) -> None:
 def test_changes_are_followed_until_ctrl_c(
     run: Run, folder: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line of JSON for each run, and status 0 at the end: that is how it is meant to end."""
+    """With `--json` each run prints one line of JSON; Ctrl-C ends with status 0."""
     monkeypatch.setattr("indexer.ingest.watch.TICK", 0.05)
 
     def images(count: int) -> None:
@@ -110,7 +110,7 @@ def test_changes_are_followed_until_ctrl_c(
 
 
 def test_an_unchanged_collection_needs_no_torch(folder: Path, tmp_path: Path) -> None:
-    """The program itself, with the base model: the second run ends without loading what would take seconds."""
+    """A run that finds nothing new ends without importing torch."""
     with Catalog.open(tmp_path / "index", create=True) as catalog, catalog.transaction() as connection:
         model = load_encoder(lazy=True)
         connection.exec_driver_sql(

@@ -1,4 +1,4 @@
-"""The program `crosslook`, as people and other programs use it."""
+"""The program `crosslook`: commands, output and errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def one_sentence(text: str) -> bool:
 # --- help ---
 
 
-def test_every_command_of_the_design_is_there_and_explains_itself(run: Run) -> None:
+def test_every_command_has_help(run: Run) -> None:
     """`--help` for the program and for each command."""
     names = [
         *("index", "search", "captions", "similar", "duplicates", "explain", "train", "evaluate", "serve"),
@@ -78,8 +78,8 @@ def test_help_names_the_model_that_is_used_by_default(run: Run) -> None:
         ("train", "data", "--out", "x", "--init", "base", "--keep", "1"),
     ],
 )
-def test_bad_usage_is_status_two(run: Run, arguments: tuple[str, ...]) -> None:
-    """What is wrong goes to stderr, nothing to stdout, and nothing is made."""
+def test_bad_usage_has_status_two(run: Run, arguments: tuple[str, ...]) -> None:
+    """The error goes to stderr, nothing to stdout, and no file is created."""
     done = run(*arguments)
     assert done.status == 2
     assert done.out == ""
@@ -91,7 +91,7 @@ def test_bad_usage_is_status_two(run: Run, arguments: tuple[str, ...]) -> None:
 
 
 def test_index_prints_its_report_as_json(run: Run, folder: Path) -> None:
-    """The designed keys on stdout, and a second run is all unchanged."""
+    """The report has the documented keys, and a second run finds everything unchanged."""
     (folder / "bad.jpg").write_text("no picture")
     first = run("index", folder, "--json")
     assert first.status == 0
@@ -104,8 +104,8 @@ def test_index_prints_its_report_as_json(run: Run, folder: Path) -> None:
     assert (second["unchanged"], second["added"], len(second["failed"])) == (5, 0, 1)
 
 
-def test_index_tells_people_what_happened(run: Run, folder: Path) -> None:
-    """Counts on stdout, each failure with its reason and what to do next on stderr."""
+def test_index_prints_a_report(run: Run, folder: Path) -> None:
+    """Counts go to stdout; failures with their reason and the next step go to stderr."""
     (folder / "bad.jpg").write_text("no picture")
     done = run("index", folder)
     assert "new" in done.out
@@ -115,7 +115,7 @@ def test_index_tells_people_what_happened(run: Run, folder: Path) -> None:
 
 
 def test_index_reads_a_file_of_captions(run: Run, folder: Path) -> None:
-    """Rows that cannot be used are counted and the first is named; the others become captions."""
+    """Rejected rows are counted and the first is named; the others become captions."""
     (folder / "captions.csv").write_text("image,caption\nred.png,a red wall\nblue.png,\nelse.png,nothing\n")
     done = run("index", folder, "--captions", folder / "captions.csv", "--json")
     assert done.json["captions_added"] == 1
@@ -123,7 +123,7 @@ def test_index_reads_a_file_of_captions(run: Run, folder: Path) -> None:
     assert "captions.csv:3: no caption for blue.png" in done.err
 
 
-def test_the_index_is_where_it_is_asked_for(
+def test_the_index_folder_can_be_chosen(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """--index, else $CROSSLOOK_INDEX, else ./crosslook-index."""
@@ -137,7 +137,7 @@ def test_the_index_is_where_it_is_asked_for(
 
 
 def test_interrupting_ends_at_a_commit(run: Run, paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C after the first batch: status 1, what was done is kept, and the next run does the rest."""
+    """Ctrl-C after the first batch ends with status 1 and keeps it; the next run does the rest."""
     for i in range(9):
         paint(f"{i}.png", seed=i)
     original = FakeEncoder.encode_images
@@ -153,7 +153,7 @@ def test_interrupting_ends_at_a_commit(run: Run, paint: Paint, tmp_path: Path, m
     assert done.status == 1
     assert done.json["stopped"] is True
     assert done.json["added"] == 4
-    assert "goes on from here" in done.err
+    assert "repeat the command to continue" in done.err
     assert signal.getsignal(signal.SIGINT) == before
     rest = run("index", tmp_path / "pictures", "--json").json
     assert (rest["added"], rest["unchanged"]) == (5, 4)
@@ -163,7 +163,7 @@ def test_interrupting_ends_at_a_commit(run: Run, paint: Paint, tmp_path: Path, m
 
 
 def test_search_prints_json_and_nothing_else(ready: Run, folder: Path) -> None:
-    """The designed document, with the time of each stage."""
+    """The JSON has the documented keys and the time of each stage."""
     done = ready("search", "a red square", "-k", "2", "--json")
     assert done.status == 0
     assert done.err == ""
@@ -175,8 +175,8 @@ def test_search_prints_json_and_nothing_else(ready: Run, folder: Path) -> None:
     assert {"load", "encode", "retrieve", "rerank", "total"} == set(done.json["timings_ms"])
 
 
-def test_search_shows_people_a_table(ready: Run) -> None:
-    """Rank, a bar, a percentage, and the path; the time goes to stderr."""
+def test_search_prints_a_table(ready: Run) -> None:
+    """A row has rank, bar, percentage and path; the timings go to stderr."""
     done = ready("search", "red", "-k", "3")
     lines = done.out.splitlines()
     assert len(lines) == 3
@@ -191,14 +191,14 @@ def test_search_shows_people_a_table(ready: Run) -> None:
 
 
 def test_paths_are_never_wrapped_or_cut_in_a_pipe(run: Run, paint: Paint) -> None:
-    """A script that reads the table gets whole lines."""
+    """Piped tables are neither wrapped nor truncated."""
     path = paint("a folder with a long name " * 6 + "/" + "picture " * 20 + ".png")
     run("index", path)
     assert path.name in run("search", "red").out
 
 
-def test_file_names_cannot_command_the_terminal(run: Run, paint: Paint) -> None:
-    """Control characters in a name are shown as a mark; rich's own markup is plain text."""
+def test_control_characters_in_file_names_are_replaced(run: Run, paint: Paint) -> None:
+    """Control characters in a name are replaced, and rich's markup is plain text."""
     paint("evil\x1b[2J[bold]name.png")
     run("index", Path.cwd().parent / "pictures")
     out = run("search", "red").out
@@ -206,8 +206,8 @@ def test_file_names_cannot_command_the_terminal(run: Run, paint: Paint) -> None:
     assert "[bold]name.png" in out
 
 
-def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) -> None:
-    """The options of the design reach the engine."""
+def test_search_takes_a_picture_filters_and_a_minimum_probability(ready: Run, folder: Path) -> None:
+    """`--image`, `--where` and `--min-probability` reach the engine."""
     with_picture = ready("search", "thing", "--image", folder / "blue.png", "--no-rerank", "--json").json
     assert with_picture["hits"][0]["path"] == str(folder / "blue.png")
     assert ready("search", "red", "--where", "width > 9999", "--json").json["hits"] == []
@@ -216,8 +216,8 @@ def test_search_takes_a_picture_filters_and_a_cut_off(ready: Run, folder: Path) 
     assert "No matching images." in none.err
 
 
-def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Paint) -> None:
-    """In the table behind the path, in JSON as lists; `--no-keywords` leaves them out."""
+def test_search_matches_keywords_and_shows_them(run: Run, paint: Paint) -> None:
+    """Matched words follow the path in the table and are lists in JSON; `--no-keywords` turns them off."""
     paint("Anna/1.png", "black")
     paint("Anna/2.txt.png", "white").with_name("1.txt").write_text("Bob at sea\n")
     for i in range(3, 40):
@@ -232,8 +232,8 @@ def test_search_looks_for_names_and_shows_what_a_hit_came_by(run: Run, paint: Pa
     assert not any("Anna" in h["path"] for h in plain)
 
 
-def test_words_are_taken_away_on_the_command_line(ready: Run, folder: Path) -> None:
-    """In the text, with `--without`, or first in the text, which then goes behind `--`."""
+def test_words_are_excluded_on_the_command_line(ready: Run, folder: Path) -> None:
+    """Excluded words are in the text or in `--without`; a text that begins with one follows `--`."""
     for arguments in (["a thing -red"], ["a thing", "--without", "red"], ["--", "-red a thing"]):
         done = ready("search", "--json", *arguments).json
         assert (done["query"], done["without"]) == ("a thing", ["red"])
@@ -243,8 +243,8 @@ def test_words_are_taken_away_on_the_command_line(ready: Run, folder: Path) -> N
     assert one_sentence(refused.err)
 
 
-def test_a_picture_alone_is_looked_for(ready: Run, folder: Path) -> None:
-    """As `similar` does it; without a text there is no probability, and without both nothing to look for."""
+def test_search_by_picture_needs_no_text(ready: Run, folder: Path) -> None:
+    """`search --image` finds what `similar` finds; a probability needs a text, and no query at all is bad usage."""
     blue = folder / "blue.png"
     alone, similar = ready("search", "--image", blue, "--json").json, ready("similar", blue, "--json").json
     assert [hit["path"] for hit in alone["hits"]] == [hit["path"] for hit in similar["hits"]] != []
@@ -253,8 +253,8 @@ def test_a_picture_alone_is_looked_for(ready: Run, folder: Path) -> None:
         assert "TEXT" in refused.err
 
 
-def test_a_filter_that_does_not_parse_shows_where(ready: Run) -> None:
-    """The character is counted from 1, and it is bad usage."""
+def test_a_filter_error_names_the_character(ready: Run) -> None:
+    """A filter error names the character, from 1, and has status 2."""
     done = ready("search", "red", "--where", "width > 10 and size > 2 pounds")
     assert (done.status, done.out) == (2, "")
     assert one_sentence(done.err)
@@ -262,7 +262,7 @@ def test_a_filter_that_does_not_parse_shows_where(ready: Run) -> None:
 
 
 def test_captions_come_from_the_index_or_the_bank(ready: Run, folder: Path) -> None:
-    """The bank; the index's own beside it once there are some; a file of further ones on demand."""
+    """Captions come from the bank, from the index as well if it has some, and from `--bank`."""
     bank = ready("captions", folder / "red.png", "-k", "1", "--json").json
     assert list(bank["hits"][0]) == ["rank", "caption_id", "text", "source", *SCORES]
     assert (bank["hits"][0]["text"], bank["hits"][0]["source"]) == (BANK[0], "bank")
@@ -277,7 +277,7 @@ def test_captions_come_from_the_index_or_the_bank(ready: Run, folder: Path) -> N
 
 
 def test_captions_need_no_index_at_all(run: Run, folder: Path, encoder: FakeEncoder, tmp_path: Path) -> None:
-    """The bank is embedded once into the user's cache; the current folder stays clean."""
+    """The bank is embedded once into the user's cache; the current folder stays empty."""
     assert run("captions", folder / "green.png", "-k", "1", "--json").json["hits"][0]["text"] == BANK[1]
     assert list(Path.cwd().iterdir()) == []
     embedded = encoder.texts_encoded
@@ -289,14 +289,14 @@ def test_captions_need_no_index_at_all(run: Run, folder: Path, encoder: FakeEnco
 def test_captions_work_where_no_cache_can_be_written(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read-only home costs time, not the answer."""
+    """With an unwritable cache the captions are still found."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert run("captions", folder / "red.png", "-k", "1", "--json").json["hits"][0]["text"] == BANK[0]
 
 
-def test_similar_leaves_the_picture_itself_out(ready: Run, folder: Path) -> None:
-    """The query is the path; the hits are others."""
+def test_similar_omits_the_picture_itself(ready: Run, folder: Path) -> None:
+    """The query is the image's path, and the image is not among the hits."""
     document = ready("similar", folder / "red.png", "-k", "2", "--json").json
     assert document["query"] == str(folder / "red.png")
     assert len(document["hits"]) == 2
@@ -304,7 +304,7 @@ def test_similar_leaves_the_picture_itself_out(ready: Run, folder: Path) -> None
 
 
 def test_explain_writes_a_sheet(run: Run, folder: Path) -> None:
-    """One panel a word after the picture; no index is needed."""
+    """The sheet has the picture and one panel per word; no index is needed."""
     done = run("explain", folder / "red.png", "red and blue", "--out", "new/sheet.png")
     assert done.status == 0
     with Image.open("new/sheet.png") as sheet:
@@ -317,8 +317,8 @@ def test_explain_writes_a_sheet(run: Run, folder: Path) -> None:
 # --- about the index ---
 
 
-def test_stats_tell_what_is_in_the_index(ready: Run, folder: Path) -> None:
-    """For people and as JSON, with the failures on demand."""
+def test_stats_print_what_the_index_contains(ready: Run, folder: Path) -> None:
+    """`stats` prints a table or JSON, with `--failures` also the failed files."""
     (folder / "bad.jpg").write_text("no picture")
     ready("index", folder)
     document = ready("stats", "--json").json
@@ -332,8 +332,8 @@ def test_stats_tell_what_is_in_the_index(ready: Run, folder: Path) -> None:
     assert "bad.jpg" in people
 
 
-def test_doctor_says_what_is_sound_and_what_is_not(ready: Run) -> None:
-    """Status 0 and facts; a damaged index is found, named, and status 1."""
+def test_doctor_reports_a_damaged_index(ready: Run) -> None:
+    """`doctor` has status 0 if all is sound, and status 1 if the index is damaged."""
     document = ready("doctor", "--json").json
     assert document["model"]["sound"] is True
     assert document["index"]["state"] == "sound"
@@ -346,8 +346,8 @@ def test_doctor_says_what_is_sound_and_what_is_not(ready: Run) -> None:
     assert broken.json["index"]["state"] == "faulty"
 
 
-def test_rebuild_makes_the_vectors_anew(ready: Run) -> None:
-    """FAISS files are a cache: lost ones come back from the catalog."""
+def test_rebuild_restores_the_vectors(ready: Run) -> None:
+    """Deleted FAISS files are rebuilt from the catalog."""
     for file in Path("crosslook-index/vectors").iterdir():
         file.unlink()
     assert ready("rebuild", "--json").json == {"image": 5, "caption": 0}
@@ -358,7 +358,7 @@ def test_rebuild_makes_the_vectors_anew(ready: Run) -> None:
 
 
 def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_path: Path) -> None:
-    """Each names the thing, and no traceback is shown."""
+    """Each error is one line that names the bad value, without a traceback."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.jpg").write_text("no picture")
     whole = (folder / "red.png").read_bytes()
@@ -393,10 +393,10 @@ def test_bad_input_is_one_sentence_and_status_one(ready: Run, folder: Path, tmp_
     assert ready("stats", "--json").json["images"] == 5
 
 
-def test_an_index_of_another_model_is_told_with_both_names(
+def test_an_index_of_another_model_is_refused_with_both_names(
     ready: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Searching or indexing with it is refused, and nothing is lost."""
+    """Searching and indexing with another model are refused, and the index is unchanged."""
     other = FakeEncoder(name="other", fingerprint="0" * 64)
     monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: other)
     monkeypatch.setattr("api.cli.index.load_encoder", lambda *_, **__: other)
@@ -409,8 +409,8 @@ def test_an_index_of_another_model_is_told_with_both_names(
         assert catalog_stats(catalog).images == 5
 
 
-def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
-    """Neither searched nor written."""
+def test_a_catalog_of_a_newer_version_is_refused(ready: Run, folder: Path) -> None:
+    """It is neither searched nor written."""
     with sqlite3.connect("crosslook-index/catalog.db") as connection:
         connection.execute("PRAGMA user_version = 7")
     for arguments in (("search", "red"), ("index", folder), ("stats",)):
@@ -422,8 +422,8 @@ def test_a_catalog_of_a_newer_version_is_told(ready: Run, folder: Path) -> None:
 # --- evaluation ---
 
 
-def test_evaluate_prints_the_designed_document(run: Run, folder: Path) -> None:
-    """On a dataset without splits all of it is measured."""
+def test_evaluate_prints_the_documented_json(run: Run, folder: Path) -> None:
+    """A dataset without splits is evaluated as a whole."""
     rows = [{"image": f"{colour}.png", "caption": f"a {colour} wall"} for colour in ("red", "green", "blue")]
     (folder / "data.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n{bad\n")
     done = run("evaluate", folder / "data.jsonl", "--depth", "2", "--json")
@@ -445,12 +445,12 @@ def test_evaluate_prints_the_designed_document(run: Run, folder: Path) -> None:
     ("share", "shown"), [(0, ""), (1, "█" * 10), (0.5, "█" * 5), (0.0125, "▏"), (7, "█" * 10), (-1, "")]
 )
 def test_bars_are_drawn_to_an_eighth(share: float, shown: str) -> None:
-    """Shares beyond the range are cut to it."""
+    """Shares are clamped to [0, 1]."""
     assert bar(share) == shown.ljust(10)
 
 
-def test_sizes_are_for_people() -> None:
-    """Three figures and a unit."""
+def test_sizes_have_decimal_units() -> None:
+    """Sizes have decimal units."""
     assert [size(n) for n in (0, 999, 1500, 57_300_000, 2.5e9)] == [
         "0 bytes",
         "999 bytes",
@@ -460,10 +460,10 @@ def test_sizes_are_for_people() -> None:
     ]
 
 
-def test_a_long_run_into_a_file_says_how_far_it_is(
+def test_progress_without_a_terminal_is_printed_in_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bars are for terminals; a log gets a line now and then, and a quiet process says nothing."""
+    """Without a terminal, progress is a line now and then; with `quiet`, nothing."""
     monkeypatch.setattr("api.cli.output.LINE_SECONDS", 0.0)
     for quiet in (False, True):
         with progress(quiet=quiet) as advance:
@@ -471,8 +471,8 @@ def test_a_long_run_into_a_file_says_how_far_it_is(
         assert capsys.readouterr().err == ("" if quiet else "images: 1,200 of 7,000\n")
 
 
-def test_a_damaged_cache_of_the_bank_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
-    """And not passed over at the cost of embedding the bank with every run."""
+def test_a_damaged_bank_cache_is_an_error(run: Run, folder: Path, tmp_path: Path) -> None:
+    """A damaged cache is an error; otherwise the bank would silently be embedded on every run."""
     assert run("captions", folder / "red.png", "--json").status == 0
     (database,) = (tmp_path / "cache").rglob("catalog.db")
     for file in database.parent.glob("catalog.db-*"):
@@ -487,7 +487,7 @@ def test_a_damaged_cache_of_the_bank_is_told(run: Run, folder: Path, tmp_path: P
 def test_the_bank_needs_no_home_directory(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor a cache that can be written to: the captions come, and nothing is left behind."""
+    """Without a home directory or a writable cache the captions are found, and nothing is left behind."""
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where no account has a home
     assert run("captions", folder / "red.png", "--json").json["hits"]

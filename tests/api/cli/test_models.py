@@ -1,4 +1,4 @@
-"""The commands about the models of an index."""
+"""The `models` commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def other(tmp_path: Path) -> FakeEncoder:
-    """A second model, to which the colours are others."""
+    """A second model, which encodes colours differently."""
     directory = tmp_path / "other"
     directory.mkdir()
     return FakeEncoder(name="other", fingerprint="0" * 64, directory=directory, turn=1)
@@ -29,7 +29,7 @@ def other(tmp_path: Path) -> FakeEncoder:
 
 @pytest.fixture
 def ready(run: Run, folder: Path, encoder: FakeEncoder, other: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The five pictures in ./crosslook-index; models come from where they lie, the base model being the first."""
+    """The five pictures in ./crosslook-index; models are loaded by their folder, and the first is the base model."""
 
     def load(model: Path | None = None, *, device: str = "auto", **_: bool) -> FakeEncoder:
         assert device == "auto"
@@ -43,7 +43,7 @@ def ready(run: Run, folder: Path, encoder: FakeEncoder, other: FakeEncoder, monk
 
 
 def test_a_model_is_added_compared_switched_to_and_removed(ready: Run, folder: Path, other: FakeEncoder) -> None:
-    """The way that docs/MODELS.md shows, as people see it."""
+    """The workflow of docs/MODELS.md prints what it should."""
     (folder / "red.txt").write_text("a red wall\n")
     ready("index", folder)
     added = ready("models", "add", other.directory)
@@ -65,12 +65,12 @@ def test_a_model_is_added_compared_switched_to_and_removed(ready: Run, folder: P
     ready("models", "switch", "fake")
     removed = ready("models", "remove", "other", "--vacuum")
     assert "other removed: 5 images, about " in removed.err
-    assert "given back" in removed.err
+    assert "freed" in removed.err
     assert len(ready("models", "list", "--json").json["models"]) == 1
 
 
 def test_the_documents_have_the_documented_keys(ready: Run, folder: Path, other: FakeEncoder) -> None:
-    """Other programs read this JSON, and nothing else is on stdout."""
+    """Each command's JSON has the documented keys, and nothing else is on stdout."""
     model = ["name", "fingerprint", "dimension", "path", "active", "images", "captions", "bytes"]
     added = ready("models", "add", other.directory, "--name", "mine", "--json")
     assert added.err == ""
@@ -97,8 +97,8 @@ def test_the_documents_have_the_documented_keys(ready: Run, folder: Path, other:
     assert (removed["removed"]["name"], removed["vacuumed"]) == ("mine", False)
 
 
-def test_what_is_missing_is_told(ready: Run, folder: Path, other: FakeEncoder) -> None:
-    """Which pictures, why, what becomes of them, and that a switch needs a word of consent."""
+def test_an_incomplete_model_is_reported(ready: Run, folder: Path, other: FakeEncoder) -> None:
+    """Unread pictures are named with their reason; switching to an incomplete model needs `--incomplete`."""
     (folder / "red.png").unlink()
     added = ready("models", "add", other.directory)
     assert added.status == 0
@@ -115,7 +115,7 @@ def test_what_is_missing_is_told(ready: Run, folder: Path, other: FakeEncoder) -
 
 
 def test_interrupting_ends_at_a_commit(ready: Run, other: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C after the first batch: status 1, what was done is kept, and the same command does the rest."""
+    """Ctrl-C after the first batch ends with status 1 and keeps it; the same command does the rest."""
     encode = other.encode_images
 
     def interrupt(pixels: Pixels) -> ImageFeatures:
@@ -127,14 +127,14 @@ def test_interrupting_ends_at_a_commit(ready: Run, other: FakeEncoder, monkeypat
     done = ready("models", "add", other.directory, "--batch-size", "2", "--json")
     assert done.status == 1
     assert (done.json["stopped"], done.json["images_added"]) == (True, 2)
-    assert "goes on from here" in done.err
+    assert "repeat the command to continue" in done.err
     assert ready("models", "add", other.directory, "--json").json["images_added"] == 3
 
 
 def test_an_index_is_searched_with_the_model_that_made_it(
     ready: Run, folder: Path, other: FakeEncoder, encoder: FakeEncoder
 ) -> None:
-    """`--model` is needed once; a search with another is refused, or answered where that has embedded the pictures."""
+    """`--model` is needed once; another model is refused until it has embedded the index."""
     made = ("--index", "mine")
     assert ready("index", folder, *made, "--model", other.directory).status == 0
     assert ready("models", "list", *made, "--json").json["models"][0]["path"] == str(other.directory)
@@ -156,26 +156,26 @@ def test_an_index_is_searched_with_the_model_that_made_it(
     assert "crosslook models switch fake --index mine" in other_run.err
 
 
-def test_a_model_that_moved_is_told_and_found_again(ready: Run, folder: Path, other: FakeEncoder) -> None:
-    """Every command says which model, which directory, and what to do; doctor counts it as a fault."""
+def test_a_moved_model_is_reported_and_can_be_added_again(ready: Run, folder: Path, other: FakeEncoder) -> None:
+    """Errors name the model, its old directory and what to do; `doctor` reports a fault."""
     ready("index", folder, "--index", "mine", "--model", other.directory)
-    there = other.directory
-    assert there is not None
-    there.rename(there.with_name("moved"))
+    directory = other.directory
+    assert directory is not None
+    directory.rename(directory.with_name("moved"))
     for command in (("search", "red"), ("index", folder)):
         done = ready(*command, "--index", "mine")
         assert done.status == 1
-        assert f"model other (000000000000) of the index in mine is no longer in {there};" in done.err
+        assert f"model other (000000000000) of the index in mine is no longer in {directory};" in done.err
         assert done.err.count("\n") == 1
     faulty = ready("doctor", "--index", "mine", "--json")
     assert (faulty.status, faulty.json["model"]["sound"]) == (1, False)
-    other.directory = there.with_name("moved")
+    other.directory = directory.with_name("moved")
     assert ready("models", "add", other.directory, "--index", "mine").status == 0
     assert ready("search", "red", "--index", "mine").status == 0
 
 
 def test_an_index_of_version_1_takes_the_base_model(ready: Run, folder: Path, other: FakeEncoder) -> None:
-    """It does not say where its model lies: for the base model's that is right, for another's it is asked for."""
+    """Such an index has no model directory: the base model needs none, any other must be added again."""
     with sqlite3.connect("crosslook-index/catalog.db") as connection:
         assert connection.execute("SELECT path FROM encoder").fetchall() == [(None,)]
     assert ready("search", "red").status == 0
@@ -207,8 +207,8 @@ def test_an_index_of_version_1_takes_the_base_model(ready: Run, folder: Path, ot
         (("models", "add", "base", "--index", "nowhere"), 1, "no index in nowhere"),
     ],
 )
-def test_bad_usage_is_told(ready: Run, arguments: tuple[str, ...], status: int, words: str) -> None:
-    """In one sentence, and nothing changes."""
+def test_bad_usage_is_one_line(ready: Run, arguments: tuple[str, ...], status: int, words: str) -> None:
+    """Bad usage and unknown models are one-line errors, and nothing changes."""
     done = ready(*arguments)
     assert done.status == status
     assert words in done.err
@@ -216,7 +216,7 @@ def test_bad_usage_is_told(ready: Run, arguments: tuple[str, ...], status: int, 
 
 
 def test_listing_switching_and_removing_load_no_heavy_library(ready: Run, other: FakeEncoder) -> None:
-    """They must not wait for torch or FAISS."""
+    """They import neither torch nor FAISS nor FastAPI."""
     ready("models", "add", other.directory)
     code = (
         "import sys; from api.cli.main import app\n"

@@ -1,4 +1,4 @@
-"""`crosslook serve` up to the moment it serves."""
+"""`crosslook serve` before it starts serving."""
 
 from __future__ import annotations
 

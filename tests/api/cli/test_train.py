@@ -1,4 +1,4 @@
-"""`crosslook train`, from the command line to a model that is used."""
+"""`crosslook train`, from the command line to a usable model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUICK = ("--epochs", "2", "--batch-size", "8", "--views", "1", "--image-cut", "1
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `torchvision/tiny` name the three-stage CNN, its pretrained weights at hand."""
+    """Make `torchvision/tiny` the three-stage CNN, without a download."""
     monkeypatch.setattr("encoders.network.backbones._torchvision_model", lambda *_, **__: tiny_backbone())
 
 
@@ -46,13 +46,13 @@ def table(dataset: Dataset, path: Path, *, splits: bool) -> Path:
 
 
 def epochs_of(out: Path) -> list[str]:
-    """The epochs of a curve."""
+    """The epochs in curves.csv."""
     with (out / "curves.csv").open() as file:
         return [row["epoch"] for row in csv.DictReader(file)]
 
 
-def test_a_fresh_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, tmp_path: Path) -> None:
-    """Backbone and text tower by name; the JSON says where the model is; --resume of a finished run adds nothing."""
+def test_a_new_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """Backbone and text tower are chosen by name; JSON names the model; --resume of a finished run adds nothing."""
     data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
     command = ("train", data, "--out", tmp_path / "out", "--backbone", TINY, "--text-tower", "lstm", *QUICK)
     done = run(*command, "--json")
@@ -77,7 +77,7 @@ def test_a_fresh_model_is_trained_resumed_and_used(run: Run, pictures: Dataset, 
 
 
 def test_a_model_is_fine_tuned_where_there_are_no_splits(run: Run, pictures: Dataset, tmp_path: Path) -> None:
-    """A tenth is held out; the result keeps the architecture it started from."""
+    """A tenth is held out, and the result keeps the architecture of the starting model."""
     write_checkpoint(tiny_checkpoint(), tmp_path / "start")
     data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=False)
     done = run("train", data, "--out", tmp_path / "out", "--init", tmp_path / "start", *QUICK, "--json")
@@ -89,8 +89,8 @@ def test_a_model_is_fine_tuned_where_there_are_no_splits(run: Run, pictures: Dat
     assert (description["training"]["images"], description["metrics"]["images"]) == (36, 4)
 
 
-def test_a_model_that_no_epoch_beats_is_given_back(run: Run, pictures: Dataset, tmp_path: Path) -> None:
-    """The result is the trained model it started from, and the command says so, in JSON as well, and after --resume."""
+def test_a_model_that_no_epoch_beats_is_returned_unchanged(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """The result is the starting model, as the command says in text and JSON, also after --resume."""
     write_checkpoint(replace(tiny_checkpoint(), metadata={"training": {"epoch": 3}}), tmp_path / "start")
     data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
     command = (
@@ -119,7 +119,7 @@ def test_a_model_that_no_epoch_beats_is_given_back(run: Run, pictures: Dataset, 
 
 @pytest.mark.slow
 def test_two_processes_train_one_model(pictures: Dataset, tmp_path: Path) -> None:
-    """Under torchrun two processes train together, write and print once, go on with --resume, and fail together."""
+    """Under torchrun two processes train together, write and print once, resume, and fail together."""
     tokenizer = tiny_checkpoint().tokenizer
     model = CrosslookModel(tiny_config(tokenizer, backbone="test_efficientnet", text_tower="gru"))
     write_checkpoint(Checkpoint("start", model, tokenizer, Calibration(1, 0, 1, 0)), tmp_path / "start")
@@ -143,8 +143,8 @@ def test_two_processes_train_one_model(pictures: Dataset, tmp_path: Path) -> Non
     assert not (tmp_path / "other" / "model").exists()
 
 
-def test_what_cannot_be_trained_is_told_in_one_sentence(run: Run, pictures: Dataset, tmp_path: Path) -> None:
-    """No dataset, no model to start from, no run to resume, splits that overlap."""
+def test_training_errors_are_one_sentence(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """Missing datasets, models and runs, and overlapping splits, are one-line errors."""
     data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
     out = tmp_path / "out"
     write_checkpoint(tiny_checkpoint(), tmp_path / "tiny")
@@ -175,7 +175,7 @@ def test_what_cannot_be_trained_is_told_in_one_sentence(run: Run, pictures: Data
 
 
 def test_training_sees_pictures_upright(tmp_path: Path) -> None:
-    """A photograph that a camera stored on its side is trained on as it is searched: turned by its EXIF."""
+    """EXIF orientation is applied in training as in indexing; an unreadable file is an InputError."""
     image = Image.new("RGB", (20, 10), "red")
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6

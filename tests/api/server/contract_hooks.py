@@ -1,4 +1,4 @@
-"""How schemathesis makes what a schema cannot describe: strings of a `format` of ours, and pictures.
+"""Hooks for schemathesis: strings of our `format`s, and pictures.
 
 It loads this itself (`hooks` in its configuration), in its own process; `CONTRACT_URL` names the server.
 """
@@ -29,20 +29,20 @@ AnyCase = schemathesis.Case[Any]
 
 
 def picture(kind: str, size: tuple[int, int]) -> bytes:
-    """A picture of one colour."""
+    """A one-coloured picture."""
     buffer = io.BytesIO()
     Image.new("RGB", size, "red").save(buffer, kind)
     return buffer.getvalue()
 
 
 def pictures(kind: str) -> st.SearchStrategy[bytes]:
-    """Small ones."""
+    """Small pictures."""
     return st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda size: picture(kind, size))
 
 
 @schemathesis.hook
 def filter_case(context: object, case: AnyCase) -> bool:  # noqa: ARG001  as it is called
-    """Leave out data that is meant to be invalid, and is not.
+    """Skip data that was generated as invalid but is valid.
 
     The parts of a form are texts, whatever type was put in their place: `true` is a sentence like any other, and one
     part a list of one. And a string that was not made for a `format` of ours may be of that format all the same.
@@ -54,7 +54,7 @@ def filter_case(context: object, case: AnyCase) -> bool:  # noqa: ARG001  as it 
 
 @schemathesis.hook
 def before_call(context: object, case: AnyCase, kwargs: object) -> None:  # noqa: ARG001  as it is called
-    """Mend valid data where OpenAPI cannot say, or schemathesis does not see, what is valid.
+    """Correct valid data where OpenAPI cannot express, or schemathesis ignores, what is valid.
 
     A parameter that excludes the others has no place in OpenAPI; for a file without an example it sends an empty one.
     """

@@ -22,24 +22,24 @@ BANK = ("a red thing", "a green thing")
 
 
 class Patient(FakeEncoder):
-    """Waits where it is told to."""
+    """Blocks where the test says so."""
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """Encode, or wait first."""
+        """Encode, after blocking if asked to."""
         if any("waiting" in text for text in texts):
             wait("encoding")
         return super().encode_texts(texts)
 
 
 def wait(what: str) -> None:
-    """Say so, and wait for a line."""
+    """Report it, and wait for a line on stdin."""
     sys.stdout.write(f"{what}\n")
     sys.stdout.flush()
     sys.stdin.readline()
 
 
 def load(model: Path | None, *, device: str, workers: int) -> FakeEncoder:
-    """In the place of `encoders.load_encoder`."""
+    """Replace `encoders.load_encoder`."""
     assert (device, workers) == ("auto", os.cpu_count())
     if "FAKE_MODEL_WAITS" in os.environ:
         wait("loading")
@@ -47,7 +47,7 @@ def load(model: Path | None, *, device: str, workers: int) -> FakeEncoder:
 
 
 def other(directory: Path) -> FakeEncoder:
-    """A model to which red is green."""
+    """A model that takes red for green."""
     return FakeEncoder(name="other", fingerprint="0" * 64, directory=directory, turn=1)
 
 

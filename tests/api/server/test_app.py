@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from api.server import create_app
-from api.server.gate.body_limits import SMALL, BodyLimits
+from api.server.gate.body_limits import MAX_OTHER_BODY, BodyLimits
 from indexer import Catalog, index_paths
 from indexer.catalog.contents import catalog_stats
 from indexer.catalog.records import CatalogStats
@@ -33,7 +33,7 @@ def picture(colour: str = "red", kind: str = "PNG") -> bytes:
 
 
 def problem(response: Response, status: int) -> str:
-    """Check that a response is a problem document, and return what it says."""
+    """Check that a response is a problem document, and return its detail."""
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = response.json()
@@ -49,7 +49,7 @@ def first_id(client: TestClient, text: str = "red") -> int:
 
 
 def test_a_search_answers_as_the_command_line_does(client: TestClient, folder: Path) -> None:
-    """The same document."""
+    """The JSON is that of `crosslook search --json`."""
     response = client.post("/v1/search", json={"text": "a red square", "k": 2})
     assert response.status_code == 200
     document = response.json()
@@ -62,8 +62,8 @@ def test_a_search_answers_as_the_command_line_does(client: TestClient, folder: P
     assert narrow["hits"] == []
 
 
-def test_a_search_takes_a_picture_words_away_and_names(client: TestClient, folder: Path) -> None:
-    """As the command line does; what a hit came by is told."""
+def test_a_search_takes_a_picture_exclusions_and_keywords(client: TestClient, folder: Path) -> None:
+    """`image_id`, exclusions and keywords work as on the command line."""
     blue = first_id(client, "blue")
     both = client.post("/v1/search", json={"text": "thing", "image_id": blue, "rerank": False}).json()
     assert both["hits"][0]["image_id"] == blue
@@ -82,7 +82,7 @@ def test_a_search_takes_a_picture_words_away_and_names(client: TestClient, folde
 
 
 def test_captions_for_an_upload_and_for_an_indexed_image(client: TestClient) -> None:
-    """Either way the same captions."""
+    """Both give the same captions."""
     upload = client.post("/v1/captions", files={"image": ("x.png", picture())}, data={"k": "2"})
     assert upload.status_code == 200
     assert upload.json()["query"] == "picture"
@@ -94,12 +94,12 @@ def test_captions_for_an_upload_and_for_an_indexed_image(client: TestClient) -> 
 
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF", "WEBP", "JPEG"])
 def test_uploads_of_every_format_are_read(client: TestClient, kind: str) -> None:
-    """As files are when they are indexed."""
+    """Uploads are decoded like indexed files."""
     assert client.post("/v1/captions", files={"image": ("x", picture("red", kind))}).status_code == 200
 
 
 def test_an_image_is_described_by_its_id(client: TestClient, folder: Path, engine: SearchEngine) -> None:
-    """Size, format, path, and the captions that came with it."""
+    """The document has size, format, path and own captions."""
     (folder / "red.txt").write_text("a red square\n")
     index_paths(engine.catalog, FakeEncoder(), [folder])
     document = client.get(f"/v1/images/{first_id(client)}").json()
@@ -109,15 +109,15 @@ def test_an_image_is_described_by_its_id(client: TestClient, folder: Path, engin
 
 
 def test_a_file_is_served_by_id_and_never_sniffed(client: TestClient, folder: Path) -> None:
-    """The bytes as they lie on disk, as an image and nothing else."""
+    """The file is sent unchanged, with an image type and `nosniff`."""
     response = client.get(f"/v1/images/{first_id(client)}/file")
     assert response.content == (folder / "red.png").read_bytes()
     assert response.headers["content-type"] == "image/png"
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_what_is_gone_is_not_found(client: TestClient, folder: Path) -> None:
-    """An unknown id, and an image whose file was deleted since."""
+def test_missing_images_are_not_found(client: TestClient, folder: Path) -> None:
+    """Unknown ids and deleted files get 404."""
     assert "no image has the id 999" in problem(client.get("/v1/images/999"), 404)
     assert "999" in problem(client.get("/v1/images/999/file"), 404)
     assert "999" in problem(client.post("/v1/captions", data={"image_id": "999"}), 404)
@@ -142,21 +142,21 @@ def test_what_is_gone_is_not_found(client: TestClient, folder: Path) -> None:
         ({"text": ["red"]}, "body.text"),
     ],
 )
-def test_a_search_that_cannot_be_answered_is_a_problem(client: TestClient, body: dict[str, Any], words: str) -> None:
-    """Status 422, with what is wrong."""
+def test_an_invalid_search_is_a_problem(client: TestClient, body: dict[str, Any], words: str) -> None:
+    """Status 422 with the reason."""
     assert words in problem(client.post("/v1/search", json=body), 422)
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"[1]", b'{"text": "\\ud800"}'])
 def test_bodies_that_are_not_json_are_a_problem(client: TestClient, content: bytes) -> None:
-    """Never a server error."""
+    """Invalid JSON gets 422."""
     response = client.post("/v1/search", content=content, headers={"content-type": "application/json"})
     assert response.status_code in (400, 422)
     problem(response, response.status_code)
 
 
-def test_uploads_that_are_no_picture_are_a_problem(client: TestClient) -> None:
-    """Text, half a picture, nothing, both ways at once, a field instead of a file."""
+def test_unreadable_uploads_are_problems(client: TestClient) -> None:
+    """Unreadable, truncated, missing and ambiguous uploads get 422."""
     for data in (b"no picture", picture()[:50], b""):
         assert "the upload: " in problem(client.post("/v1/captions", files={"image": ("x.jpg", data)}), 422)
     both = client.post("/v1/captions", files={"image": ("x.png", picture())}, data={"image_id": "1"})
@@ -165,8 +165,8 @@ def test_uploads_that_are_no_picture_are_a_problem(client: TestClient) -> None:
     problem(client.post("/v1/captions", data={"image": "text"}), 422)
 
 
-def test_routes_and_methods_that_are_not_there_are_problems(client: TestClient) -> None:
-    """404, 405, and ids that are no ids."""
+def test_unknown_routes_and_methods_are_problems(client: TestClient) -> None:
+    """Unknown routes, wrong methods and invalid ids are problem documents."""
     problem(client.get("/nothing"), 404)
     problem(client.get("/v1/search"), 405)
     for number in ("abc", "0", "-1", str(2**63), "1/../../etc/passwd"):
@@ -175,9 +175,9 @@ def test_routes_and_methods_that_are_not_there_are_problems(client: TestClient) 
 
 
 def test_large_bodies_are_refused_with_or_without_a_length(client: TestClient) -> None:
-    """The limit holds for what is told and for what arrives."""
-    told = client.post("/v1/captions", files={"image": ("x.png", b"0" * 300_000)})
-    assert "too large; the limit is" in problem(told, 413)
+    """The limit applies to Content-Length and to the bytes received."""
+    response = client.post("/v1/captions", files={"image": ("x.png", b"0" * 300_000)})
+    assert "too large; the limit is" in problem(response, 413)
 
     def chunks() -> Any:
         for _ in range(40):
@@ -188,7 +188,7 @@ def test_large_bodies_are_refused_with_or_without_a_length(client: TestClient) -
 
 
 def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the route is at work; the body of a GET, say."""
+    """A body that the route never reads, as of a GET, is limited too."""
     refused = threading.Event()
     too_large = BodyLimits._too_large
 
@@ -211,20 +211,20 @@ def test_a_large_body_that_no_route_reads_is_refused(client: TestClient, monkeyp
 
 
 def test_only_an_upload_may_be_large(serve: Serve) -> None:
-    """A megabyte of JSON is read while nothing else is done."""
+    """JSON and form fields are limited to 1 MiB, uploads are not."""
     client = serve()
-    json = client.post("/v1/search", content=b" " * (SMALL + 1), headers={"content-type": "application/json"})
+    json = client.post("/v1/search", content=b" " * (MAX_OTHER_BODY + 1), headers={"content-type": "application/json"})
     assert "too large; the limit is 1,048,576 bytes" in problem(json, 413)
-    form = client.post("/v1/captions", data={"image_id": "1" * (SMALL + 1)})
+    form = client.post("/v1/captions", data={"image_id": "1" * (MAX_OTHER_BODY + 1)})
     assert "too large; the limit is 1,048,576 bytes" in problem(form, 413)
-    upload = client.post("/v1/captions", files={"image": ("x.png", picture() + b"0" * SMALL)})
+    upload = client.post("/v1/captions", files={"image": ("x.png", picture() + b"0" * MAX_OTHER_BODY)})
     assert upload.status_code == 200
 
 
 def test_uploads_have_room_together(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More are asked to come back; what was held is given back, and what is small needs no room."""
-    monkeypatch.setattr("api.server.gate.body_limits.UPLOADS", 1)
-    client = serve(upload_bytes=3 * SMALL)
+    """Too many large uploads at once get 503; the room is released afterwards, and small uploads need none."""
+    monkeypatch.setattr("api.server.gate.body_limits.MAX_LARGE_UPLOADS", 1)
+    client = serve(upload_bytes=3 * MAX_OTHER_BODY)
     asked: list[int] = []
     find = SearchEngine.find_captions
 
@@ -236,7 +236,7 @@ def test_uploads_have_room_together(serve: Serve, monkeypatch: pytest.MonkeyPatc
                 asked.append(answer.status_code)
         return find(*arguments, **options)
 
-    large = picture() + b"0" * (5 * SMALL // 2)
+    large = picture() + b"0" * (5 * MAX_OTHER_BODY // 2)
     monkeypatch.setattr(SearchEngine, "find_captions", meanwhile)
     assert client.post("/v1/captions", files={"image": ("x.png", large)}).status_code == 200
     assert asked == [0, 503, 200]
@@ -244,7 +244,7 @@ def test_uploads_have_room_together(serve: Serve, monkeypatch: pytest.MonkeyPatc
 
 
 def test_head_is_answered_as_get_without_the_body(client: TestClient) -> None:
-    """RFC 9110 asks it of every server; where there is no GET there is no HEAD."""
+    """HEAD has the headers of GET and no body (RFC 9110); routes without GET have no HEAD."""
     for path in (
         "/healthz",
         "/v1/images",
@@ -253,17 +253,17 @@ def test_head_is_answered_as_get_without_the_body(client: TestClient) -> None:
         "/v1/images/1/thumbnail",
         "/v1/images/9",
     ):
-        got, told = client.get(path), client.head(path)
-        assert (told.status_code, told.content) == (got.status_code, b"")
+        got, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
         names = ("content-type", "content-length", "etag", "cache-control")
-        assert [told.headers.get(name) for name in names] == [got.headers.get(name) for name in names]
+        assert [head.headers.get(name) for name in names] == [got.headers.get(name) for name in names]
     assert client.head("/v1/search").status_code == 405
 
 
 def test_an_unforeseen_error_is_a_problem_that_tells_nothing_inside(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Status 500; the reason goes to the log."""
+    """Status 500; the cause is only in the log."""
 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a secret path: /home/me")
@@ -273,16 +273,16 @@ def test_an_unforeseen_error_is_a_problem_that_tells_nothing_inside(
 
 
 def test_an_index_of_another_model_is_a_problem(indexed: Catalog) -> None:
-    """Status 503; where the index lies is for the log."""
+    """Status 503; the path of the index is only in the log."""
     with SearchEngine.open(indexed.directory, encoder=FakeEncoder(name="other", fingerprint="0" * 64)) as engine:
         client = TestClient(create_app(engine), base_url="http://localhost", raise_server_exceptions=False)
-        told = problem(client.post("/v1/search", json={"text": "red"}), 503)
-        assert "built with a different model" in told
-        assert str(indexed.directory) not in told
+        detail = problem(client.post("/v1/search", json={"text": "red"}), 503)
+        assert "built with a different model" in detail
+        assert str(indexed.directory) not in detail
 
 
 def test_openapi_describes_every_route(client: TestClient) -> None:
-    """Programs are written from this document: all that is there, the page aside."""
+    """The document lists every route except the page."""
     described = set(client.get("/openapi.json").json()["paths"])
     assert {"/healthz", "/readyz", "/metrics", "/v1/search", "/v1/images/{image_id}/thumbnail", "/v1/jobs"} < described
     assert all(path.startswith("/v1/") for path in described - {"/healthz", "/readyz", "/metrics"})
@@ -292,7 +292,7 @@ def test_openapi_describes_every_route(client: TestClient) -> None:
 
 
 def test_without_a_key_only_local_names_are_answered(client: TestClient) -> None:
-    """A web page whose name was pointed at this machine (DNS rebinding) gets nothing."""
+    """A foreign host name, as in DNS rebinding, is refused."""
     for host in ("evil.example", "evil.example:8000", "", "localhost.evil.example"):
         assert "answers only to" in problem(client.get("/healthz", headers={"host": host}), 421)
     for host in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000"):

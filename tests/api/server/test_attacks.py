@@ -1,4 +1,4 @@
-"""What strangers try: paths, addresses, bombs, and requests that two servers would read differently."""
+"""Attacks: path traversal, SSRF, decompression bombs, request smuggling, slow requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.api.server.test_app import picture, problem
 from tests.indexer.pictures.hostile import png
 
 MARK = "nobodys-business"
-"""In the path and in the content of a file that no request may reach."""
+"""Marks a file that no request may reach, by its name and content."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def outside(tmp_path: Path) -> Path:
 
 
 def traversals(target: Path) -> list[str]:
-    """Ways to write a path that leads out of where one is."""
+    """Spellings of a path traversal."""
     relative = f"../../../{target.name}"
     dots = [relative, "/".join([".."] * 9) + str(target), str(target), f"1/{relative}", f"..\\..\\{target.name}"]
     once = [path.replace("/", "%2f").replace("\\", "%5c") for path in dots]
@@ -50,7 +50,7 @@ def traversals(target: Path) -> list[str]:
 
 
 def routes_with_parameters(client: TestClient) -> list[tuple[str, str]]:
-    """Methods and paths in which something is put."""
+    """Methods and paths of all routes with a path parameter."""
     paths = client.get("/openapi.json").json()["paths"]
     return [(way.upper(), path) for path, ways in paths.items() if "{" in path for way in ways]
 
@@ -58,7 +58,7 @@ def routes_with_parameters(client: TestClient) -> list[tuple[str, str]]:
 def test_no_path_in_an_address_reaches_the_file_system(
     client: TestClient, raw: Raw, outside: Path, watch: Watch
 ) -> None:
-    """Plain, encoded, encoded twice, absolute, with NUL: over every route, and as they are on the wire."""
+    """Plain, encoded, twice encoded, absolute and NUL paths are refused by every route, without opening a file."""
     routes = routes_with_parameters(client)
     assert ("GET", "/v1/images/{image_id}/file") in routes
     for method, route in [*routes, ("GET", "/{x}"), ("GET", "/static/{x}"), ("GET", "/v1/{x}")]:
@@ -78,13 +78,13 @@ def test_no_path_in_an_address_reaches_the_file_system(
 
 
 def schema_of(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema, or what it refers to."""
+    """A schema, with its reference resolved."""
     reference = schema.get("$ref")
     return schema if reference is None else document["components"]["schemas"][reference.rpartition("/")[2]]
 
 
 def filled(schema: dict[str, Any], text: str) -> Any:
-    """A value of a schema with the text wherever a text may be; None where there is no place for one."""
+    """A value of a schema made of the text; None if it takes no text."""
     for kind in schema.get("anyOf", [schema]):
         if kind.get("type") == "string" and kind.get("format") != "binary":
             return text
@@ -94,7 +94,7 @@ def filled(schema: dict[str, Any], text: str) -> Any:
 
 
 def bodies(document: dict[str, Any], operation: dict[str, Any], text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What to send: the text in one field, in all that take a text, and in all there are; with the type of each."""
+    """Media types and bodies with the text in each field, in all text fields, and in all fields."""
     for kind, body in operation.get("requestBody", {}).get("content", {}).items():
         schema = schema_of(document, body["schema"])
         shapes = [schema] if "properties" in schema else schema.get("oneOf", schema.get("anyOf", []))
@@ -110,17 +110,17 @@ def bodies(document: dict[str, Any], operation: dict[str, Any], text: str) -> It
 
 
 def attack(client: TestClient, text: str) -> list[tuple[str, int]]:
-    """Send a text in every field of every request that OpenAPI tells of; return what was asked and each status."""
+    """Send a text in every field of every documented request; return the requests and their statuses."""
     document, answers = client.get("/openapi.json").json(), []
     operations = [(way, path, what) for path, ways in document["paths"].items() for way, what in ways.items()]
     for way, path, operation in operations:
-        place = path.replace("{image_id}", "1").replace("{job_id}", "1")
+        address = path.replace("{image_id}", "1").replace("{job_id}", "1")
         query = {parameter["name"]: text for parameter in operation.get("parameters", ()) if parameter["in"] == "query"}
         for kind, body in [("", {}), *bodies(document, operation, text)]:
             if kind == "application/json":
-                response = client.request(way, place, params=query, json=body)
+                response = client.request(way, address, params=query, json=body)
             else:
-                response = client.request(way, place, params=query, data=body)
+                response = client.request(way, address, params=query, data=body)
             answers.append((f"{way} {path} {body}", response.status_code))
     return answers
 
@@ -139,7 +139,7 @@ URLS = (
 
 @pytest.mark.parametrize("url", URLS)
 def test_no_address_in_any_field_is_ever_asked(client: TestClient, watch: Watch, url: str) -> None:
-    """Nothing connects, nothing is looked up, no program is started: whatever a client sends is text."""
+    """URLs in requests cause no connection, no name lookup and no subprocess."""
     answers = attack(client, url)
     assert any("without" in asked and status == 200 for asked, status in answers)
     assert [answer for answer in answers if answer[1] >= 500] == []
@@ -151,7 +151,7 @@ def test_no_address_in_any_field_is_ever_asked(client: TestClient, watch: Watch,
 
 
 def test_the_watch_sees_a_connection(watch: Watch, client: TestClient) -> None:
-    """The test above could fail."""
+    """The watch of the previous test works."""
     with socket.socket() as lone, pytest.raises(OSError, match="refused"):
         lone.connect(("127.0.0.1", 9))
     assert watch.connected == ["('127.0.0.1', 9)"]
@@ -159,7 +159,7 @@ def test_the_watch_sees_a_connection(watch: Watch, client: TestClient) -> None:
 
 
 def test_no_path_in_any_field_is_ever_opened(client: TestClient, outside: Path, watch: Watch) -> None:
-    """Nor told whether it is there."""
+    """No path in a request is opened, and no response says whether it exists."""
     for text in (str(outside), f"file://{outside}", f"../../{outside.name}", f"{outside}\x00.png"):
         answers = attack(client, text)
         assert [answer for answer in answers if answer[1] >= 500] == []
@@ -172,31 +172,31 @@ def test_no_path_in_any_field_is_ever_opened(client: TestClient, outside: Path, 
 
 
 def test_a_picture_of_too_many_pixels_is_refused_by_its_header(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before it is decoded: a few bytes can ask for all the memory there is."""
+    """A picture with too many pixels is refused before it is decoded."""
     client = serve(upload_pixels=1024)
     assert client.post("/v1/captions", files={"image": ("x", picture())}).status_code == 200
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("was decoded"))
     for width, height in ((33, 32), (50_000, 50_000), (2**31 - 1, 2**31 - 1), (1025, 1)):
         response = client.post("/v1/captions", files={"image": ("x.png", png(width, height))})
-        said = problem(response, 422)
-        assert "the upload: " in said
-        assert "too many pixels" in said
-        assert "the limit is" in said
+        detail = problem(response, 422)
+        assert "the upload: " in detail
+        assert "too many pixels" in detail
+        assert "the limit is" in detail
 
 
 def test_a_picture_that_is_cut_short_is_a_problem(client: TestClient) -> None:
-    """Anywhere."""
+    """Truncated pictures are refused wherever they are cut."""
     for kind in ("PNG", "JPEG", "WEBP", "AVIF"):
-        whole = picture("red", kind)
-        for cut in range(0, len(whole) - 1, max(1, len(whole) // 12)):
-            response = client.post("/v1/captions", files={"image": ("x", whole[:cut])})
+        complete = picture("red", kind)
+        for cut in range(0, len(complete) - 1, max(1, len(complete) // 12)):
+            response = client.post("/v1/captions", files={"image": ("x", complete[:cut])})
             assert response.status_code in (200, 422), (kind, cut)
             if response.status_code == 422:
                 assert "the upload: " in problem(response, 422)
 
 
 def test_what_begins_like_a_program_or_a_page_is_no_picture(client: TestClient) -> None:
-    """PostScript would be run by a program, were its format known."""
+    """Formats such as PostScript, SVG and HTML are refused."""
     for data in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg/>", b"<html>", b"PK\x03\x04", b"MZ"):
         response = client.post("/v1/captions", files={"image": ("x.png", data, "image/png")})
         assert "not an image" in problem(response, 422)
@@ -234,7 +234,7 @@ LAST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 def test_a_request_whose_end_is_not_certain_is_refused_and_nothing_after_it_is_read(
     raw: Raw, framing: bytes, body: bytes
 ) -> None:
-    """Else a proxy before the server takes two requests for one, and the second passes unseen."""
+    """Requests of ambiguous length are refused, and the connection is closed (request smuggling)."""
     answer = raw(b"POST /v1/search HTTP/1.1\r\n" + HOST + JSON + framing + b"\r\n" + body + LAST)
     assert status_of(answer) in (400, 501)
     assert answer.count(b"HTTP/1.1 ") == 1
@@ -255,13 +255,13 @@ def test_a_request_whose_end_is_not_certain_is_refused_and_nothing_after_it_is_r
     ],
 )
 def test_what_is_no_request_is_refused(raw: Raw, request_: bytes) -> None:
-    """With status 4xx, and the server goes on."""
+    """Malformed requests get a 4xx status, and the server keeps running."""
     assert status_of(raw(request_ + LAST)) // 100 == 4
     assert status_of(raw(LAST)) == 200
 
 
 def test_a_body_that_never_ends_is_cut_off(raw: Raw) -> None:
-    """By what arrives, since its length is not told."""
+    """A chunked body without end is cut off at the limit."""
     chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
     answer = raw(
         b"POST /v1/search HTTP/1.1\r\n"
@@ -281,7 +281,7 @@ HALF = b"POST /v1/search HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 15\r\n\
 
 @pytest.fixture
 def impatient(engine: SearchEngine) -> Iterator[listening]:
-    """A server that waits a second for a request, and works on one at a time."""
+    """A server with a receive timeout of one second and one thread."""
     settings = Settings(receive_seconds=1, threads=1, waiting=0)
     server = listening(create_app(engine, settings), settings)
     with server:
@@ -289,7 +289,7 @@ def impatient(engine: SearchEngine) -> Iterator[listening]:
 
 
 def rest(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+    """Receive until the server closes."""
     answer = bytearray()
     with suppress(ConnectionError):
         while received := connection.recv(65536):
@@ -299,7 +299,7 @@ def rest(connection: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("sent", [HALF[:9], HALF[:60], HALF[:-7], HALF])
 def test_a_request_that_does_not_end_is_ended(impatient: listening, sent: bytes) -> None:
-    """In its first line, its headers or its body; with a problem document."""
+    """A request that stalls in its request line, headers or body gets 408 with a problem document."""
     with impatient.connect() as connection:
         connection.sendall(sent)
         answer = rest(connection)
@@ -312,14 +312,14 @@ def test_a_request_that_does_not_end_is_ended(impatient: listening, sent: bytes)
 
 
 def drip(connection: socket.socket, more: bytes) -> None:
-    """Send a little, again and again, for five seconds."""
+    """Send a few bytes every 0.1 s, for five seconds."""
     for _ in range(50):
         time.sleep(0.1)
         connection.sendall(more)
 
 
 def test_a_byte_now_and_then_does_not_help(impatient: listening) -> None:
-    """The time is that of the whole request; nor does a body that goes on after the answer."""
+    """The timeout is for the whole request, also for a body that continues after the response."""
     chunked = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
     for begin, more in ((HALF[:20], b"x"), (HALF[:-7], b" "), (chunked, b"1\r\nx\r\n")):
         with impatient.connect() as connection:
@@ -329,23 +329,23 @@ def test_a_byte_now_and_then_does_not_help(impatient: listening) -> None:
 
 
 def test_who_says_nothing_is_not_waited_for(impatient: listening) -> None:
-    """Nor is anything said."""
+    """An idle connection is closed without a response."""
     with impatient.connect() as connection:
         assert rest(connection) == b""
 
 
 def test_bodies_that_are_being_sent_keep_nobody_else_out(impatient: listening, engine: SearchEngine) -> None:
-    """They are no work yet."""
+    """Requests still being received occupy no thread."""
     del engine
     with ExitStack() as held:
         for _ in range(20):
             held.enter_context(impatient.connect()).sendall(HALF)
-        whole = b"POST /v1/search HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 15\r\nConnection: close\r\n\r\n"
-        assert status_of(impatient._send(whole + BODY)) == 200
+        complete = b"POST /v1/search HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 15\r\nConnection: close\r\n\r\n"
+        assert status_of(impatient._send(complete + BODY)) == 200
 
 
 def test_requests_in_a_row_have_their_time_each(impatient: listening) -> None:
-    """A connection may be kept for long."""
+    """On a kept-alive connection each request has its own timeout."""
     with impatient.connect() as connection:
         for _ in range(4):
             time.sleep(0.6)
@@ -357,7 +357,7 @@ def test_requests_in_a_row_have_their_time_each(impatient: listening) -> None:
 
 
 def test_a_proxy_is_believed_by_the_settings_alone() -> None:
-    """By default uvicorn would believe anyone on this machine; and of its parsers one limits what a header may be."""
+    """X-Forwarded-For is not left to uvicorn, whose h11 parser is used because it limits headers."""
     config = server_config(FastAPI(), Settings())
     assert isinstance(config.http, type)
     assert issubclass(config.http, Protocol)

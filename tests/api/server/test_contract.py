@@ -1,4 +1,4 @@
-"""The OpenAPI document holds: schemathesis asks every operation, with data that fits and data that does not.
+"""The server conforms to its OpenAPI document: schemathesis tests every operation with valid and invalid data.
 
 `contract_hooks.py` tells it what a schema cannot. Two processes ask at the same time; threads of one would be stopped
 by a fault of Python 3.11 in `ast`, which Hypothesis uses (https://github.com/python/cpython/issues/106905).
@@ -53,7 +53,7 @@ def captioned(catalog: Catalog, folder: Path) -> Catalog:
 def server(
     captioned: Catalog, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Server]:
-    """A server over them that may index their folder, with some settings; at its end its log is looked at."""
+    """A server over them with some settings; at the end its log must hold no errors."""
     settings: dict[str, str] = getattr(request, "param", {})
     for name, value in settings.items():
         monkeypatch.setenv(f"CROSSLOOK_{name.upper()}", value)
@@ -113,7 +113,7 @@ def ask(server: Server, tmp_path: Path) -> Ask:
 
 @pytest.mark.slow
 def test_ten_thousand_requests_are_answered_as_documented(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
-    """No server error, no undocumented answer, nothing valid refused, nothing invalid accepted."""
+    """No server error or undocumented response; valid data is accepted, invalid data refused."""
     with ThreadPoolExecutor(2) as pool:
         reports = list(pool.map(ask, (1, 2), (320, 320)))
     cases = sum(report["test_cases"]["generated"] for report in reports)
@@ -125,7 +125,7 @@ def test_ten_thousand_requests_are_answered_as_documented(ask: Ask, capsys: pyte
 @pytest.mark.slow
 @pytest.mark.parametrize("server", [{"require_keys": "true"}], indirect=True)
 def test_every_operation_that_wants_a_key_asks_for_it(ask: Ask, server: Server) -> None:
-    """Each is asked without one and with a wrong one, too, and refuses; the probes alone say that they want none."""
+    """Every operation except the probes refuses a missing and a wrong key."""
     report = ask(3, 25)
     document = server.client.get("/openapi.json")
     assert document.status_code == 401
@@ -133,7 +133,7 @@ def test_every_operation_that_wants_a_key_asks_for_it(ask: Ask, server: Server) 
     paths = server.client.get("/openapi.json", headers=headers).json()["paths"]
     operations = [(path, operation) for path, methods in paths.items() for operation in methods.values()]
     assert {path for path, operation in operations if not operation["security"]} == {"/healthz", "/readyz"}
-    told = server.client.get("/metrics", headers=headers).text
-    refused = re.findall(r'crosslook_requests_total\{.*status="401"\} (\S+)', told)
+    metrics = server.client.get("/metrics", headers=headers).text
+    refused = re.findall(r'crosslook_requests_total\{.*status="401"\} (\S+)', metrics)
     assert sum(map(float, refused)) >= 2 * (len(operations) - 2)
     assert report["test_cases"]["generated"] > 500

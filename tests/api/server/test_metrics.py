@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes import FakeEncoder
 
 
 def samples(client: TestClient) -> dict[tuple[str, ...], float]:
-    """Every value by its name and its labels' values, in the order of the labels' names."""
+    """Every value by metric name and label values, ordered by label name."""
     response = client.get("/metrics")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -29,7 +29,7 @@ def samples(client: TestClient) -> dict[tuple[str, ...], float]:
 
 
 def test_requests_are_counted_by_template_method_and_status(client: TestClient) -> None:
-    """Paths and ids that clients make up add no series."""
+    """Arbitrary paths, ids and methods add no series."""
     for number in (1, 2, 98765):
         client.get(f"/v1/images/{number}")
     for path in ("/a", "/b", "/v1/nothing/at/all"):
@@ -48,7 +48,7 @@ def test_requests_are_counted_by_template_method_and_status(client: TestClient) 
 
 
 def test_stages_of_answers_are_timed(client: TestClient) -> None:
-    """Those of searches and of captions."""
+    """Searches and caption searches record their stages."""
     client.post("/v1/search", json={"text": "red"})
     client.post("/v1/search", json={"text": "blue", "rerank": False})
     client.post("/v1/captions", data={"image_id": "1"})
@@ -60,7 +60,7 @@ def test_stages_of_answers_are_timed(client: TestClient) -> None:
 
 
 def test_index_model_and_state_are_shown(client: TestClient) -> None:
-    """As they are at the moment."""
+    """Gauges show the current index, model and state."""
     found = samples(client)
     assert found["crosslook_index_images",] == 5
     assert found["crosslook_index_captions",] == 0
@@ -71,7 +71,7 @@ def test_index_model_and_state_are_shown(client: TestClient) -> None:
 
 
 def test_the_queue_is_shown_while_it_is_full(indexed: Catalog, encoder: FakeEncoder) -> None:
-    """And `/metrics` does not wait in it."""
+    """/metrics does not wait in the queue."""
     with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
         app = create_app(engine)
         app.state.service.work.accepted = 32 + 7
@@ -80,7 +80,7 @@ def test_the_queue_is_shown_while_it_is_full(indexed: Catalog, encoder: FakeEnco
 
 
 class Counting(FakeEncoder):
-    """A model that tells how many sentences it encoded together."""
+    """A model that counts batch sizes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Counting(FakeEncoder):
 
 
 def test_batch_sizes_are_a_histogram(indexed: Catalog) -> None:
-    """Of the model that answers, once it is loaded."""
+    """Batch sizes of the loaded model are a histogram."""
     with SearchEngine.open(indexed.directory, encoder=Counting()) as engine:
         client = TestClient(create_app(engine), base_url="http://localhost")
         assert samples(client)["crosslook_text_batch_sentences_count",] == 0
@@ -99,15 +99,15 @@ def test_batch_sizes_are_a_histogram(indexed: Catalog) -> None:
     assert found["crosslook_text_batch_sentences_sum",] == 10 + 6 + 16 + 100
 
 
-def test_two_applications_count_for_themselves(client: TestClient, engine: SearchEngine) -> None:
-    """Each has a registry of its own."""
+def test_each_application_has_its_own_metrics(client: TestClient, engine: SearchEngine) -> None:
+    """Each application has its own registry."""
     client.get("/healthz")
     other = samples(TestClient(create_app(engine), base_url="http://localhost"))
     assert ("crosslook_requests_total", "GET", "/healthz", "200") not in other
 
 
-def test_a_catalog_that_is_gone_leaves_the_rest(client: TestClient, indexed: Catalog) -> None:
-    """Whoever watches must see that it is not ready."""
+def test_metrics_work_without_the_catalog(client: TestClient, indexed: Catalog) -> None:
+    """With an unreadable catalog, /metrics still reports that the server is not ready."""
     (indexed.directory / "catalog.db").rename(indexed.directory / "elsewhere.db")
     found = samples(client)
     assert found["crosslook_ready",] == 0
@@ -116,18 +116,18 @@ def test_a_catalog_that_is_gone_leaves_the_rest(client: TestClient, indexed: Cat
 
 @pytest.mark.parametrize("package", ["prometheus_client", "structlog"])
 def test_the_command_line_does_not_load_what_only_a_server_needs(package: str) -> None:
-    """`crosslook --help` must not wait for it."""
+    """`crosslook --help` imports no server library."""
     code = f"import sys, api.cli; sys.exit({package!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_metrics_that_the_guide_names_are_there(client: TestClient) -> None:
-    """Alerts on a series that does not exist never fire."""
+    """Every metric named in the guide exists."""
     client.post("/v1/search", json={"text": "red"})
     text = (Path(__file__).parent.parent.parent.parent / "docs" / "SERVING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"crosslook_\w+", text))
-    there = client.get("/metrics").text
+    text = client.get("/metrics").text
     assert len(named) > 10
-    assert {name for name in named if f"\n{name}" not in there and f"# TYPE {name} " not in there} == set()
-    families = set(re.findall(r"# TYPE (\w+) ", there))
+    assert {name for name in named if f"\n{name}" not in text and f"# TYPE {name} " not in text} == set()
+    families = set(re.findall(r"# TYPE (\w+) ", text))
     assert {name for name in families if name not in text and not name.endswith("_created")} == set()

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what it says is so, and its examples run."""
+"""The OpenAPI document is true, and its examples work."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ NAMES = {
 
 @pytest.fixture
 def document(client: TestClient) -> Document:
-    """As clients get it."""
+    """The document that clients get."""
     found: Document = client.get("/openapi.json").json()
     return found
 
 
 def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
-    """Method, path and description of each."""
+    """Method, path and description of each operation."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield method, path, operation
 
 
 def resolved(document: Document, schema: Document) -> Document:
-    """A schema, looked up by its name where it is a reference."""
+    """A schema, with its reference resolved."""
     found: Document = (
         document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
     )
@@ -54,13 +54,13 @@ def resolved(document: Document, schema: Document) -> Document:
 
 
 def test_operations_have_short_and_stable_names(document: Document) -> None:
-    """Generated clients call their methods so."""
+    """Generated clients name their methods after the operation ids."""
     found = {operation["operationId"]: (method, path) for method, path, operation in operations(document)}
     assert {name: found.get(name) for name in NAMES} == NAMES
 
 
 def test_every_error_is_a_problem_document(document: Document) -> None:
-    """And nothing else, on every route."""
+    """Every error of every route is declared as a problem document."""
     for _, _, operation in operations(document):
         errors = {s: r for s, r in operation["responses"].items() if int(s) >= 400}
         assert {"400", "401", "403", "408", "413", "421", "429", "503"} <= set(errors)
@@ -70,7 +70,7 @@ def test_every_error_is_a_problem_document(document: Document) -> None:
 
 
 def provoke(client: TestClient, status: int, method: str, path: str, *, form: bool) -> Response:
-    """Ask a route so that it answers with a status."""
+    """Send a request that provokes a status."""
     address = path.replace("{image_id}", "999" if status == 404 else "1")
     files = {"image": ("x.png", picture())} if form else None
     data = {"image_id": "999" if status == 404 else "1"} if form and "captions" in path else None
@@ -95,7 +95,7 @@ def provoke(client: TestClient, status: int, method: str, path: str, *, form: bo
 
 
 def test_every_documented_status_occurs(client: TestClient, document: Document) -> None:
-    """On each route by itself; those of keys and rates are tested where those are."""
+    """Every documented status of every route occurs, except those of keys and rates, which have their own tests."""
     service: Service = client.app.state.service  # type: ignore[attr-defined]  # an ASGI application in general
     for method, path, operation in operations(document):
         if operation["operationId"] not in NAMES:
@@ -105,17 +105,17 @@ def test_every_documented_status_occurs(client: TestClient, document: Document) 
             response = provoke(client, status, method, path, form=form)
             assert response.status_code == status, (method, path, response.text)
         with pytest.MonkeyPatch.context() as full:
-            full.setattr(service.work, "_most", 0)
+            full.setattr(service.work, "_capacity", 0)
             assert provoke(client, 503, method, path, form=form).status_code == 503
 
 
 def test_every_field_is_described_and_has_an_example(document: Document) -> None:
-    """But for those that consist of others, whose values are listed, or that only a server can make."""
+    """Fields have examples, except nested schemas, cursors, form fields and model names."""
     for name, schema in document["components"]["schemas"].items():
-        for field, told in schema.get("properties", {}).items():
-            assert told.get("description"), f"{name}.{field}"
-            parts = "$ref" in str(told) or "cursor" in field or name.startswith("Body_") or field == "model"
-            assert parts or told.get("examples"), f"{name}.{field}"
+        for field, definition in schema.get("properties", {}).items():
+            assert definition.get("description"), f"{name}.{field}"
+            parts = "$ref" in str(definition) or "cursor" in field or name.startswith("Body_") or field == "model"
+            assert parts or definition.get("examples"), f"{name}.{field}"
     for _, path, operation in operations(document):
         assert operation.get("description"), path
         for parameter in operation.get("parameters", []):
@@ -123,7 +123,7 @@ def test_every_field_is_described_and_has_an_example(document: Document) -> None
 
 
 def test_examples_of_bodies_run(client: TestClient, document: Document) -> None:
-    """The whole ones, and each field's beside what is needed."""
+    """Every example of a JSON body or of one of its fields is accepted."""
     sent = 0
     for method, path, operation in operations(document):
         content = operation.get("requestBody", {}).get("content", {}).get("application/json")
@@ -134,8 +134,8 @@ def test_examples_of_bodies_run(client: TestClient, document: Document) -> None:
             if "cursor" in shape["properties"]:
                 continue  # only a server can make one
             bodies = list(shape["examples"])
-            for field, told in shape["properties"].items():
-                bodies += [shape["examples"][0] | {field: example} for example in told.get("examples", [])]
+            for field, definition in shape["properties"].items():
+                bodies += [shape["examples"][0] | {field: example} for example in definition.get("examples", [])]
             for body in bodies:
                 response = client.request(method, path, json=body)
                 if path == "/v1/index":  # one job at a time, and no folder is configured here
@@ -147,7 +147,7 @@ def test_examples_of_bodies_run(client: TestClient, document: Document) -> None:
 
 
 def test_examples_of_forms_and_parameters_run(client: TestClient, document: Document) -> None:
-    """With a picture where one is taken."""
+    """Every example of a form field or parameter is accepted."""
     sent = 0
     for method, path, operation in operations(document):
         parameters = operation.get("parameters", [])
@@ -157,8 +157,8 @@ def test_examples_of_forms_and_parameters_run(client: TestClient, document: Docu
         form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
         if form is not None:
             fields = resolved(document, form["schema"])["properties"]
-            for field, told in fields.items():
-                for example in told.get("examples", []):
+            for field, definition in fields.items():
+                for example in definition.get("examples", []):
                     files = {} if field == "image_id" else {"image": ("x.png", picture())}
                     response = client.request(method, address, data={field: str(example)}, files=files)
                     assert response.status_code == 200, (path, field, response.text)
@@ -178,7 +178,7 @@ def test_examples_of_forms_and_parameters_run(client: TestClient, document: Docu
 
 
 def test_json_is_compressed_and_pictures_are_not(client: TestClient) -> None:
-    """From a kilobyte on, for who takes it."""
+    """Responses from 1 kB on are compressed for clients that accept gzip; pictures never."""
     long = client.get("/openapi.json", headers={"accept-encoding": "gzip"})
     assert long.headers["content-encoding"] == "gzip"
     assert long.json()["openapi"]
@@ -190,8 +190,8 @@ def test_json_is_compressed_and_pictures_are_not(client: TestClient) -> None:
     assert "content-encoding" not in drawn.headers
 
 
-def test_rules_between_the_parts_of_a_form_lie_beside_the_parts(document: Document) -> None:
-    """One image, a file or an id; a least probability with words, reranked. And no part can be null."""
+def test_form_schemas_hold_the_rules_between_fields(document: Document) -> None:
+    """Rules between form fields are part of the form's schema, and no form field is nullable."""
     forms = {name: schema for name, schema in document["components"]["schemas"].items() if name.startswith("Body_")}
     assert forms["Body_captions"]["oneOf"] == [{"required": ["image"]}, {"required": ["image_id"]}]
     assert forms["Body_search_by_image"]["dependentRequired"] == {"min_probability": ["text"]}
@@ -201,7 +201,7 @@ def test_rules_between_the_parts_of_a_form_lie_beside_the_parts(document: Docume
 
 
 def test_headers_are_documented(document: Document) -> None:
-    """The request's id everywhere; where a job is, when to come back, what a client may keep."""
+    """X-Request-ID, Location, Retry-After, WWW-Authenticate and ETag are documented."""
     for _, path, operation in operations(document):
         for status, response in operation["responses"].items():
             assert response["headers"]["X-Request-ID"]["required"] == (status not in ("400", "408")), path
@@ -211,8 +211,8 @@ def test_headers_are_documented(document: Document) -> None:
     assert "ETag" in document["paths"]["/v1/images/{image_id}/thumbnail"]["get"]["responses"]["304"]["headers"]
 
 
-def test_every_parameter_of_the_document_is_known_to_its_route(client: TestClient, document: Document) -> None:
-    """What the API says that an address takes, it does not refuse as unknown."""
+def test_every_documented_parameter_is_accepted(client: TestClient, document: Document) -> None:
+    """No documented query parameter is refused as unknown."""
     taken = 0
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -224,8 +224,8 @@ def test_every_parameter_of_the_document_is_known_to_its_route(client: TestClien
     assert taken > 5
 
 
-def test_no_body_has_fields_that_the_document_does_not_name(document: Document) -> None:
-    """JSON and forms alike: what is not known is refused, and the document says so."""
+def test_body_schemas_forbid_additional_fields(document: Document) -> None:
+    """JSON and form schemas forbid additional properties."""
     bodies = [
         media["schema"]["$ref"].rsplit("/", 1)[1]
         for operations in document["paths"].values()

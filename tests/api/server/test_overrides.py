@@ -1,4 +1,4 @@
-"""What is overridden of Starlette and uvicorn, in part private, is there, and takes what our methods take."""
+"""The overridden methods of Starlette and uvicorn, some of them private, exist with the same parameters."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ OVERRIDDEN: dict[tuple[type, type], set[str]] = {
 
 
 @pytest.mark.parametrize(("ours", "theirs"), OVERRIDDEN)
-def test_what_is_overridden_is_there_with_the_same_parameters(ours: type, theirs: type) -> None:
-    """A version that renames one would leave our method uncalled, and nobody would notice."""
+def test_overridden_methods_exist_with_the_same_parameters(ours: type, theirs: type) -> None:
+    """Otherwise a new version would silently no longer call our method."""
     names = OVERRIDDEN[ours, theirs]
     assert {name for name, value in vars(ours).items() if callable(getattr(value, "__func__", value))} >= names
     for name in names:
@@ -40,8 +40,8 @@ def test_what_is_overridden_is_there_with_the_same_parameters(ours: type, theirs
         assert list(mine.parameters) == list(upstream.parameters), name
 
 
-def test_a_range_is_refused_with_the_errors_that_are_caught() -> None:
-    """As Starlette's own method raises them."""
+def test_bad_ranges_raise_the_errors_that_are_caught() -> None:
+    """Starlette's range parser raises the errors that PictureFile catches."""
     with pytest.raises(MalformedRangeHeader):
         FileResponse._parse_range_header("bytes", 10)
     with pytest.raises(RangeNotSatisfiable) as refusal:
@@ -50,8 +50,8 @@ def test_a_range_is_refused_with_the_errors_that_are_caught() -> None:
     assert FileResponse._parse_range_header("bytes=0-4", 10) == [(0, 5)]
 
 
-def test_private_state_of_the_protocol_is_there() -> None:
-    """Attributes of uvicorn's protocol and request cycle that the receive timeout reads and sets."""
+def test_private_state_of_the_protocol_exists() -> None:
+    """The receive timeout uses existing attributes of uvicorn's protocol and request cycle."""
     attributes = inspect.getsource(H11Protocol)
     assert all(f"self.{name}" in attributes for name in ("conn", "transport", "loop", "cycle"))
     cycle = inspect.getsource(inspect.getmodule(H11Protocol).RequestResponseCycle)  # type: ignore[union-attr]
@@ -59,8 +59,8 @@ def test_private_state_of_the_protocol_is_there() -> None:
 
 
 @pytest.mark.parametrize("library", ["starlette", "uvicorn"])
-def test_a_later_version_is_not_taken_unseen(library: str) -> None:
-    """Both have an upper bound, and the version that these tests ran with lies below it."""
+def test_overridden_libraries_have_an_upper_bound(library: str) -> None:
+    """Both libraries have an upper bound above the installed version."""
     text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
     (bound,) = (
         each for each in map(Requirement, tomllib.loads(text)["project"]["dependencies"]) if each.name == library

@@ -1,4 +1,4 @@
-"""Who watches the server is answered, whatever clients keep it busy with."""
+"""Probes and metrics are answered however busy the server is."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ SETTINGS = Settings(threads=32, waiting=32)
 
 
 class Gate:
-    """Where work stands until it may go on."""
+    """Blocks work until it is released."""
 
     def __init__(self) -> None:
         self.inside, self.go_on = threading.Semaphore(0), threading.Event()
 
     def stand(self) -> None:
-        """Say so, and wait."""
+        """Record the call, and block."""
         self.inside.release()
         assert self.go_on.wait(LONG)
 
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    """Every search, and every look at the whole index, stands there; these hold a connection to the catalog."""
+    """Block every search and every query over the whole index; the latter hold a catalog connection."""
     made = Gate()
     search = SearchEngine.search_images
 
@@ -68,7 +68,7 @@ def client(engine: SearchEngine) -> Iterator[Client]:
 
 
 def load(client: Client, number: int) -> int:
-    """One of many requests, of four kinds; its status."""
+    """Send one of four kinds of request, and return its status."""
     if number == 0:
         return client.get("/v1/duplicates").status_code
     if number % 3 == 0:
@@ -80,7 +80,7 @@ def load(client: Client, number: int) -> int:
 
 
 def test_probes_and_metrics_are_answered_while_every_thread_is_at_work(client: Client, gate: Gate) -> None:
-    """And every further request is refused at once; when there is room again, all that was accepted is answered."""
+    """Further requests are refused at once; all accepted ones are answered in the end."""
     most = SETTINGS.threads + SETTINGS.waiting
     with ThreadPoolExecutor(most) as pool:
         accepted = [pool.submit(load, client, number) for number in range(most)]

@@ -24,7 +24,7 @@ MESSAGE = "/srv/secret/index: it is so"
         (EncodersError, 503, "model-unavailable"),
     ],
 )
-def test_what_ails_the_server_is_told_without_its_folders(
+def test_server_errors_do_not_disclose_paths(
     client: TestClient,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -32,16 +32,16 @@ def test_what_ails_the_server_is_told_without_its_folders(
     status: int,
     name: str,
 ) -> None:
-    """The log has the whole message, with the way out for whoever runs the server."""
+    """The client gets no path; the log has the whole message."""
 
     def fail(_: Catalog) -> None:
         raise error(MESSAGE)
 
     monkeypatch.setattr("api.server.routes.index.catalog_stats", fail)
     response = client.get("/v1/stats")
-    told = problem(response, status)
-    assert "secret" not in told
-    assert "See the server log." in told
+    detail = problem(response, status)
+    assert "secret" not in detail
+    assert "See the server log." in detail
     assert response.json()["type"] == f"urn:crosslook:problem:{name}"
     assert MESSAGE in caplog.text
 
@@ -58,10 +58,10 @@ def test_what_ails_the_server_is_told_without_its_folders(
         (DecodeError, 422, "unreadable-image"),
     ],
 )
-def test_what_ails_the_request_is_told_in_full(
+def test_request_errors_keep_their_message(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception], status: int, name: str
 ) -> None:
-    """With a type that stays the same."""
+    """Errors in a request keep their message and have a stable type."""
 
     def fail(_: Catalog) -> None:
         raise error("say it otherwise")
@@ -72,8 +72,8 @@ def test_what_ails_the_request_is_told_in_full(
     assert response.json()["type"] == f"urn:crosslook:problem:{name}"
 
 
-def test_another_method_is_refused_with_all_that_a_path_takes(client: TestClient) -> None:
-    """Also where several routes share the path."""
+def test_a_wrong_method_is_refused_with_all_allowed_ones(client: TestClient) -> None:
+    """A 405 lists all methods of the path, even if several routes share it."""
     for method in ("PUT", "PATCH", "OPTIONS"):
         response = client.request(method, "/v1/jobs/0123456789abcdef")
         assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET, HEAD")
@@ -88,42 +88,42 @@ def test_another_method_is_refused_with_all_that_a_path_takes(client: TestClient
         ("/v1/stats?x", "Unknown query parameter 'x'. None is expected."),
     ],
 )
-def test_a_parameter_that_is_none_is_refused(client: TestClient, address: str, takes: str) -> None:
-    """A filter that was misspelt would seem to have let everything through."""
+def test_an_unknown_parameter_is_refused(client: TestClient, address: str, takes: str) -> None:
+    """Otherwise a misspelt filter would silently match everything."""
     assert takes in problem(client.get(address), 422)
 
 
-def test_what_is_wrong_is_said_in_words(client: TestClient) -> None:
-    """Not in those of the library that found it."""
+def test_error_messages_are_readable(client: TestClient) -> None:
+    """Messages are ours, not those of the library that found the error."""
     cut = client.post("/v1/search", content=b'{"text"', headers={"Content-Type": "application/json"})
     assert "invalid JSON" in problem(cut, 422)
     assert "must be a file upload" in problem(client.post("/v1/search/image", data={"image": "abc"}), 422)
     assert "No such route. See /openapi.json." in problem(client.get("/v1/nothing"), 404)
 
 
-def test_a_form_field_that_is_none_is_refused(client: TestClient) -> None:
-    """As in an address."""
-    told = problem(client.post("/v1/search/image", data={"wher": "year > 2000"}, files={"image": picture()}), 422)
-    assert "Unknown form field 'wher'. Expected one of: " in told
-    assert "where" in told
+def test_an_unknown_form_field_is_refused(client: TestClient) -> None:
+    """Unknown form fields are refused like unknown query parameters."""
+    detail = problem(client.post("/v1/search/image", data={"wher": "year > 2000"}, files={"image": picture()}), 422)
+    assert "Unknown form field 'wher'. Expected one of: " in detail
+    assert "where" in detail
 
 
 @pytest.mark.parametrize("address", ["/healthz?probe=7", "/readyz?probe=7", "/?q=dogs"])
-def test_what_others_add_to_addresses_of_probes_and_the_page_is_let_be(client: TestClient, address: str) -> None:
-    """Load balancers and trackers put marks there."""
+def test_probes_and_the_page_accept_unknown_parameters(client: TestClient, address: str) -> None:
+    """Load balancers and trackers add query parameters to the probes and the page."""
     assert client.get(address).status_code == 200
 
 
-def test_of_many_faults_the_first_are_told(client: TestClient) -> None:
-    """A body with thousands gets no answer of megabytes."""
-    told = problem(client.post("/v1/search", json={"text": "red"} | {f"x{i}": i for i in range(90)}), 422)
-    assert told.endswith("; and 80 more")
-    assert told.count(";") == 10
+def test_only_the_first_validation_errors_are_listed(client: TestClient) -> None:
+    """`detail` lists at most ten errors."""
+    detail = problem(client.post("/v1/search", json={"text": "red"} | {f"x{i}": i for i in range(90)}), 422)
+    assert detail.endswith("; and 80 more")
+    assert detail.count(";") == 10
 
 
 @pytest.mark.parametrize("path", ["/v1/search", "/v1/explain", "/v1/index"])
-def test_of_thousands_of_fields_nothing_is_told(client: TestClient, path: str) -> None:
-    """Nor looked at: it would take a second in which nothing else is done."""
+def test_a_body_with_thousands_of_fields_is_refused_as_a_whole(client: TestClient, path: str) -> None:
+    """A body with thousands of fields is refused before each is validated."""
     for needed in ({}, {"cursor": "x"}):
         body = needed | {f"x{i}": i for i in range(1000)}
         assert problem(client.post(path, json=body), 422) == "body: there are more than 100 fields"

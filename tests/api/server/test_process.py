@@ -1,4 +1,4 @@
-"""A server as a process of its own: how it starts and ends, and what other processes do to its index."""
+"""A server process: start, shutdown, and changes to its index by other processes."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def refuses(port: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_was_accepted_is_answered_before_the_server_ends(start: Start, number: signal.Signals) -> None:
-    """New connections are refused meanwhile; its status says that all is well, and the log is whole."""
+def test_accepted_requests_are_answered_before_the_exit(start: Start, number: signal.Signals) -> None:
+    """Accepted requests are answered at shutdown while new connections are refused."""
     server = start()
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(server.client.post, "/v1/search", json={"text": "waiting for red"})
@@ -132,8 +132,8 @@ def test_what_was_accepted_is_answered_before_the_server_ends(start: Start, numb
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_does_not_end_does_not_keep_the_server(start: Start, number: signal.Signals) -> None:
-    """A thread cannot be stopped; the process ends soon after the time that requests have, with its usual status."""
+def test_a_blocked_thread_does_not_delay_the_exit(start: Start, number: signal.Signals) -> None:
+    """A blocked thread does not delay the exit beyond the time limit, nor change its status."""
     server = start("--shutdown-seconds", 0)
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(server.client.post, "/v1/search", json={"text": "waiting for red"})
@@ -148,7 +148,7 @@ def test_what_does_not_end_does_not_keep_the_server(start: Start, number: signal
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_interrupt_ends_the_server_at_once(start: Start, first: signal.Signals) -> None:
-    """With status 130, while a request would have had a minute to end."""
+    """A second Ctrl-C exits at once with status 130."""
     server = start("--shutdown-seconds", 60)
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(server.client.post, "/v1/search", json={"text": "waiting for red"})
@@ -163,8 +163,8 @@ def test_a_second_interrupt_ends_the_server_at_once(start: Start, first: signal.
     assert "Traceback" not in server.pipe("stderr").read()
 
 
-def test_an_idle_server_ends_at_once_and_cancels_no_one(start: Start) -> None:
-    """Status 0."""
+def test_an_idle_server_stops_at_once(start: Start) -> None:
+    """An idle server stops at once with status 0."""
     server = start()
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(LONG) == 0
@@ -172,10 +172,10 @@ def test_an_idle_server_ends_at_once_and_cancels_no_one(start: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_is_alive_while_it_loads_and_can_be_ended(
+def test_a_loading_server_is_alive_and_can_be_stopped(
     start: Start, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """Nobody waits for a model that nobody will ask."""
+    """A server that is still loading answers /healthz and can be stopped."""
     monkeypatch.setenv("FAKE_MODEL_WAITS", "1")
     server = start()
     assert server.pipe("stdout").readline() == "loading\n"
@@ -187,17 +187,15 @@ def test_a_server_is_alive_while_it_loads_and_can_be_ended(
 
 
 def test_a_ready_server_has_its_model_and_says_where_it_is(start: Start, indexed: Catalog) -> None:
-    """The log says when it is ready; so does `/readyz`."""
+    """The log and /readyz report when the server is ready."""
     server = start()
     assert str(indexed.directory) in server.greeting
     assert server.client.get("/readyz").json() == {"status": "ready"}
     assert server.client.get("/healthz").json() == {"status": "ok"}
 
 
-def test_what_another_process_indexes_or_removes_is_seen(
-    start: Start, indexed: Catalog, folder: Path, paint: Paint
-) -> None:
-    """Without a restart, with the next query."""
+def test_changes_by_another_process_are_seen(start: Start, indexed: Catalog, folder: Path, paint: Paint) -> None:
+    """The next query sees changes by another process, without a restart."""
     server = start()
     assert server.found("yellow")[0] != "yellow.png"
     paint("yellow.png", "yellow")
@@ -209,7 +207,7 @@ def test_what_another_process_indexes_or_removes_is_seen(
 
 
 def test_a_model_that_another_process_switches_to_answers(start: Start, indexed: Catalog, tmp_path: Path) -> None:
-    """Also when the first one is removed; the metrics name it."""
+    """After a switch the new model answers, even when the old one is removed, and the metrics name it."""
     server = start()
     assert server.found("red")[0] == "red.png"
     (tmp_path / "other").mkdir()
@@ -222,7 +220,7 @@ def test_a_model_that_another_process_switches_to_answers(start: Start, indexed:
 
 
 def test_an_index_that_another_process_rebuilds_is_searched_on(start: Start, indexed: Catalog) -> None:
-    """Before, and after."""
+    """Searches work before and after a rebuild."""
     server = start()
     before = server.found("red")
     for kind in Kind:
@@ -231,7 +229,7 @@ def test_an_index_that_another_process_rebuilds_is_searched_on(start: Start, ind
 
 
 def test_a_job_of_a_real_server_indexes_its_roots(start: Start, indexed: Catalog, folder: Path, paint: Paint) -> None:
-    """From the flag to the index."""
+    """`--root` allows a job that indexes a folder."""
     paint("yellow.png", "yellow")
     server = start("--root", folder)
     response = server.client.post("/v1/index", json={"roots": None})
@@ -244,7 +242,7 @@ def test_a_job_of_a_real_server_indexes_its_roots(start: Start, indexed: Catalog
 
 
 def test_the_first_pictures_can_be_indexed_over_http(tmp_path: Path, folder: Path) -> None:
-    """A server with roots starts without an index, finds nothing, and searches what comes."""
+    """A server with roots starts without an index, and finds what a job indexes."""
     server = Server(tmp_path / "new", "--root", folder)
     try:
         assert server.event("ready")["level"] == "info"

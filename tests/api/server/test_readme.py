@@ -1,4 +1,4 @@
-"""What README.md and docs/SERVING.md show of the service: each request runs as it stands, but for the port."""
+"""The requests shown in README.md and docs/SERVING.md work as printed, except for the port."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGES["README.md"], re.MULTILIN
 
 @pytest.fixture
 def server(indexed: Catalog, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A ready server over the five pictures, in a folder that has the index and the picture that the pages name."""
+    """A ready server over the five pictures, in a folder with the index and the picture that the pages use."""
     shutil.copy(folder / "red.png", tmp_path / "photo.jpg")
     (tmp_path / "crosslook-index").symlink_to(indexed.directory)
     monkeypatch.chdir(tmp_path)
@@ -35,8 +35,8 @@ def server(indexed: Catalog, folder: Path, tmp_path: Path, monkeypatch: pytest.M
     started.close()
 
 
-def test_the_pages_show_some() -> None:
-    """Else those below would find nothing to try."""
+def test_the_pages_contain_examples() -> None:
+    """The pages contain curl lines and programs, which the next tests run."""
     assert len(REQUESTS) >= 4
     assert len(PROGRAMS) >= 2
     assert all(ADDRESS in request for request in REQUESTS)
@@ -45,7 +45,7 @@ def test_the_pages_show_some() -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("line", REQUESTS)
 def test_a_request_is_answered(server: Server, line: str) -> None:
-    """By curl itself, with what was asked for."""
+    """Each curl line succeeds."""
     command = shlex.split(line.replace(ADDRESS, f"127.0.0.1:{server.port}"))
     done = subprocess.run([*command, "--fail-with-body"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -57,7 +57,7 @@ def test_a_request_is_answered(server: Server, line: str) -> None:
 def test_a_program_runs(
     server: Server, program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And prints what it finds."""
+    """Each Python example runs and prints hits."""
     monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: FakeEncoder())
     monkeypatch.setattr("search.caption_search.caption_bank", lambda: BANK)
     exec(compile(program.replace(ADDRESS, f"127.0.0.1:{server.port}"), "README.md", "exec"), {})  # noqa: S102  ours

@@ -1,4 +1,4 @@
-"""docs/SECURITY.md names a test for each line."""
+"""docs/SECURITY.md names a test for each of its claims."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROWS = re.findall(r"^\| (.+?) \| (`.+`.*) \|$", PAGE.partition("## Each line and
 
 
 def named() -> list[tuple[str, str]]:
-    """File and name of every test; `…` is the file named last."""
+    """File and name of every test in the tables; `…` stands for the previous file."""
     found, file = [], ""
     for _, cell in ROWS:
         for place, name in re.findall(r"`([^`]+)::(\w+)`", cell):
@@ -22,14 +22,14 @@ def named() -> list[tuple[str, str]]:
     return found
 
 
-def test_every_line_names_a_test() -> None:
-    """And the page has lines."""
+def test_every_claim_names_a_test() -> None:
+    """Each row of the tables names a test."""
     assert len(ROWS) > 30
     assert [line for line, cell in ROWS if "::test_" not in cell] == []
 
 
 @pytest.mark.parametrize(("file", "name"), named())
-def test_a_test_that_is_named_is_there(file: str, name: str) -> None:
-    """A line whose test was renamed would be a claim without a proof."""
+def test_every_named_test_exists(file: str, name: str) -> None:
+    """Every named test exists."""
     path = ROOT / file if file.startswith("tests/") else ROOT / "tests" / "api" / "server" / file
     assert f"\ndef {name}(" in path.read_text(encoding="utf-8")

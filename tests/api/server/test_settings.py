@@ -136,8 +136,8 @@ def test_a_misspelt_variable_is_reported(run: Run, indexed: Catalog, monkeypatch
     monkeypatch.setattr("api.cli.serve.run", lambda *_: None)
     monkeypatch.setattr("api.server.logs.log_to", lambda **_: None)
     err = run("serve", "--index", indexed.directory).err
-    assert "CROSSLOOK_REQUIRE_KEY is no setting" in err
-    assert err.count("is no setting") == 1
+    assert "CROSSLOOK_REQUIRE_KEY is not a setting" in err
+    assert err.count("is not a setting") == 1
 
 
 def test_the_flags_of_serve_are_these() -> None:
@@ -172,7 +172,7 @@ def test_the_environment_names_the_file_unless_a_flag_does(tmp_path: Path) -> No
         ({}, {"CROSSLOOK_RATE": "many"}, None, "the environment: rate: "),
         ({}, {"CROSSLOOK_LOG_FORMAT": "xml"}, None, "the environment: log_format: "),
         ({}, {}, "port = 70000", "settings.toml: port: "),
-        ({}, {}, "prot = 8000", "there is no setting 'prot'"),
+        ({}, {}, "prot = 8000", "unknown setting 'prot'"),
         ({}, {}, "port =", "settings.toml is not TOML"),
         ({}, {"CROSSLOOK_CONFIG": "/nowhere/settings.toml"}, None, "/nowhere/settings.toml cannot be read"),
     ],
@@ -200,7 +200,7 @@ def row(name: str) -> str:
     return f"| `{name}` | `{FLAGS[name]}` | `{PREFIX}{name.upper()}` | `{toml(DEFAULTS[name])}` | {meaning} |"
 
 
-def test_the_table_of_settings_is_true() -> None:
+def test_the_table_of_settings_is_complete() -> None:
     """docs/SERVING.md has one row per setting, in order."""
     lines = (ROOT / "docs" / "SERVING.md").read_text(encoding="utf-8").splitlines()
     start = lines.index("| setting | flag | environment | default | meaning |") + 2

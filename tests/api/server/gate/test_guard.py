@@ -1,4 +1,4 @@
-"""Who may ask, by which name, how often, and what may be sent."""
+"""Host names, origins, keys, rate limits and body types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.errors import SettingsError
-from api.server.gate.client_address import client_of
+from api.server.gate.client_address import client_address
 from api.server.gate.keys import FILE, Access, KeyStore
 from api.server.gate.rates import Rates
 from api.server.settings import read_settings
@@ -25,7 +25,7 @@ RED = {"text": "red"}
 
 
 def ways(client: TestClient) -> list[tuple[str, str]]:
-    """Every method and path of the service, with an id where one is needed."""
+    """Every method and path of the service, with ids filled in."""
     document = client.get("/openapi.json", headers=client.headers).json()
     paths = {path.replace("{image_id}", "1").replace("{job_id}", "1"): ways for path, ways in document["paths"].items()}
     return [(method.upper(), path) for path, ways in paths.items() for method in ways]
@@ -35,7 +35,7 @@ def ways(client: TestClient) -> list[tuple[str, str]]:
 
 
 def test_a_server_without_keys_answers_to_names_of_this_machine(serve: Serve) -> None:
-    """A page whose name was pointed at this machine (DNS rebinding) gets nothing, whatever the name looks like."""
+    """A foreign `Host`, as in DNS rebinding, is refused with 421."""
     client = serve()
     evil = ("evil.example", "localhost.evil.example", "localhost@evil.example", "evil@localhost", "[", "[::1", "[::2]")
     for host in (*evil, "", "localhost:80:80", "localhost:evil", "127.0.0.1.evil.example", "127.1", "localhost evil"):
@@ -46,12 +46,12 @@ def test_a_server_without_keys_answers_to_names_of_this_machine(serve: Serve) ->
 
 
 def test_a_page_of_another_origin_sends_nothing_to_a_server_without_keys(serve: Serve) -> None:
-    """A browser sends forms anywhere without asking; its own page, and programs, which name no origin, may."""
+    """Requests with a foreign `Origin` are refused; the own page and programs without one are not."""
     client = serve(cors_origins=["https://photos.example"])
     form = {"image_id": "1"}
     for origin in ("https://evil.example", "null", "http://localhost:9999", "https://localhost"):
-        said = problem(client.post("/v1/captions", headers={"origin": origin}, data=form), 403)
-        assert "pages of other origins" in said
+        detail = problem(client.post("/v1/captions", headers={"origin": origin}, data=form), 403)
+        assert "pages of other origins" in detail
         assert "pages of other origins" in problem(client.get("/v1/images/1", headers={"origin": origin}), 403)
     for origin in ("http://localhost", "https://photos.example"):
         assert client.post("/v1/captions", headers={"origin": origin}, data=form).status_code == 200
@@ -59,7 +59,7 @@ def test_a_page_of_another_origin_sends_nothing_to_a_server_without_keys(serve: 
 
 
 def test_a_page_of_another_origin_shows_nothing_of_a_server_without_keys(serve: Serve) -> None:
-    """Nor learns how long an answer takes; browsers say where a request comes from. A link may lead here."""
+    """Subresource requests from other sites are refused by Sec-Fetch-Site; following a link is allowed."""
     client = serve()
     for site in ("cross-site", "same-site"):
         headers = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors"}
@@ -70,8 +70,8 @@ def test_a_page_of_another_origin_shows_nothing_of_a_server_without_keys(serve: 
         assert client.get("/v1/images/1", headers={"sec-fetch-site": site}).status_code == 200
 
 
-def test_the_guard_relies_on_no_parser_before_it(serve: Serve) -> None:
-    """What h11 refuses is refused here too, for the application may run behind another server."""
+def test_the_guard_refuses_what_the_http_parser_would(serve: Serve) -> None:
+    """Ambiguous requests are refused without h11 too, because another server may run the application."""
     client = serve()
     problem(client.get("/healthz", headers=[("Host", "localhost"), ("Host", "evil.example")]), 421)
     for headers in ({"Transfer-Encoding": "gzip, chunked"}, {"Transfer-Encoding": "chunked", "Content-Length": "15"}):
@@ -85,7 +85,7 @@ def test_the_guard_relies_on_no_parser_before_it(serve: Serve) -> None:
 
 
 def test_a_server_that_others_can_reach_asks_for_a_key_everywhere(serve: Serve, secret: Secret) -> None:
-    """Every route that OpenAPI tells of, and every path that is none; not whether the server is alive."""
+    """Every documented route and every unknown path need a key; the probes do not."""
     header = secret("read")
     client = serve(host=OPEN, base_url=ELSEWHERE)
     client.headers |= header
@@ -102,7 +102,7 @@ def test_a_server_that_others_can_reach_asks_for_a_key_everywhere(serve: Serve, 
 
 
 def test_the_page_is_served_to_anyone_and_nothing_is_reached_through_it(serve: Serve, secret: Secret) -> None:
-    """So that it can ask for a key."""
+    """The page and its files need no key; paths below them reach nothing else."""
     secret("read")
     client = serve(host=OPEN, base_url=ELSEWHERE)
     for path in ("/", "/static/page.js", "/static/../v1/images/1", "/static/%2e%2e/v1/images/1"):
@@ -128,8 +128,8 @@ def test_the_page_is_served_to_anyone_and_nothing_is_reached_through_it(serve: S
         "Bearer \xff\xfe",
     ],
 )
-def test_what_is_no_key_is_refused(serve: Serve, secret: Secret, given: str) -> None:
-    """Of any shape; the answer does not repeat it."""
+def test_an_invalid_key_is_refused(serve: Serve, secret: Secret, given: str) -> None:
+    """Invalid keys of any form get 401, and the response does not repeat them."""
     key = secret("read")["Authorization"].removeprefix("Bearer ")
     response = serve(host=OPEN, base_url=ELSEWHERE).post(
         "/v1/search", json=RED, headers={b"Authorization": given.replace("{secret}", key).encode("latin-1")}
@@ -139,8 +139,8 @@ def test_what_is_no_key_is_refused(serve: Serve, secret: Secret, given: str) -> 
     assert key not in response.text
 
 
-def test_a_key_is_shown_once_and_in_its_header(serve: Serve, secret: Secret) -> None:
-    """Two of them are none, nor does one in the address count; the scheme may be in any case."""
+def test_a_key_is_sent_once_and_in_its_header(serve: Serve, secret: Secret) -> None:
+    """Two Authorization headers or a key in the URL are refused; the scheme is case-insensitive."""
     header = secret("read")
     key = header["Authorization"].removeprefix("Bearer ")
     client = serve(host=OPEN, base_url=ELSEWHERE)
@@ -151,7 +151,7 @@ def test_a_key_is_shown_once_and_in_its_header(serve: Serve, secret: Secret) -> 
 
 
 def test_a_key_that_was_revoked_a_moment_ago_is_refused(serve: Serve, store: KeyStore) -> None:
-    """With the next request, by a server that runs; a new one counts as soon."""
+    """A running server refuses a revoked key, and accepts a new one, from the next request on."""
     client = serve(host=OPEN, base_url=ELSEWHERE)
     first, second = store.add("first", ["read"]), store.add("second", ["read"])
     for _, key in (first, second):
@@ -164,29 +164,29 @@ def test_a_key_that_was_revoked_a_moment_ago_is_refused(serve: Serve, store: Key
 
 
 def test_a_damaged_file_of_keys_opens_nothing(serve: Serve, store: KeyStore, secret: Secret) -> None:
-    """Every request is refused, with and without a key, and no path is told; the log has it."""
+    """A damaged key file refuses every request with 503; its path is only in the log."""
     header = secret("write")
     client = serve(host=OPEN, base_url=ELSEWHERE)
     (store._directory / FILE).write_text("{")
     for headers in (header, {}):
-        said = problem(client.post("/v1/search", json=RED, headers=headers), 503)
-        assert "API keys cannot be checked" in said
-        assert str(store._directory) not in said
+        detail = problem(client.post("/v1/search", json=RED, headers=headers), 503)
+        assert "API keys cannot be checked" in detail
+        assert str(store._directory) not in detail
     assert client.get("/healthz").status_code == 200
 
 
 def test_a_local_server_asks_for_keys_only_when_told(serve: Serve, store: KeyStore, secret: Secret) -> None:
-    """That keys exist changes nothing; a setting does, and then any name is answered, as behind a proxy."""
+    """Existing keys are not required on loopback unless `require_keys` is set; then any host name is accepted."""
     header = secret("read")
     assert serve().post("/v1/search", json=RED).status_code == 200
     (store._directory / FILE).touch()
-    told = serve(require_keys=True, base_url=ELSEWHERE)
-    problem(told.post("/v1/search", json=RED), 401)
-    assert told.post("/v1/search", json=RED, headers=header).status_code == 200
+    protected = serve(require_keys=True, base_url=ELSEWHERE)
+    problem(protected.post("/v1/search", json=RED), 401)
+    assert protected.post("/v1/search", json=RED, headers=header).status_code == 200
 
 
 def test_reading_keys_search_and_change_nothing(serve: Serve, secret: Secret) -> None:
-    """Searches are sent too; anything else that is sent, known or not, needs a key that may write."""
+    """A `read` key may use GET and the search routes; every other request needs `write`."""
     reads, writes = secret("read"), secret("write")
     client = serve(host=OPEN, base_url=ELSEWHERE)
     upload = {"image": ("x.png", picture())}
@@ -206,7 +206,7 @@ def test_reading_keys_search_and_change_nothing(serve: Serve, secret: Secret) ->
 
 
 def test_a_method_cannot_be_smuggled_past_the_scope(serve: Serve, secret: Secret) -> None:
-    """No header or field stands for another method."""
+    """Method override headers and fields have no effect."""
     client = serve(host=OPEN, base_url=ELSEWHERE)
     hidden = secret("read") | {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "POST"}
     assert client.get("/v1/images/1", headers=hidden).json()["id"] == 1
@@ -215,8 +215,8 @@ def test_a_method_cannot_be_smuggled_past_the_scope(serve: Serve, secret: Secret
 # --- rates ---
 
 
-def test_the_page_itself_counts_nowhere(serve: Serve) -> None:
-    """It is some thirty files, and from memory."""
+def test_the_page_does_not_count_towards_the_rate_limit(serve: Serve) -> None:
+    """The page's files do not count towards the rate limit."""
     client = serve(rate=1)
     for _ in range(3):
         assert client.get("/").status_code == client.get("/static/app.js").status_code == 200
@@ -225,7 +225,7 @@ def test_the_page_itself_counts_nowhere(serve: Serve) -> None:
 
 
 def test_a_client_that_asks_too_often_is_told_when_to_come_back(serve: Serve) -> None:
-    """What it has left is told with each answer; whether the server is alive may always be asked."""
+    """Above the limit requests get 429 with Retry-After; each response has the remaining quota; probes are exempt."""
     client = serve(rate=3)
     for left in (2, 1, 0):
         response = client.post("/v1/search", json=RED)
@@ -240,7 +240,7 @@ def test_a_client_that_asks_too_often_is_told_when_to_come_back(serve: Serve) ->
 
 
 def test_requests_are_counted_before_anything_is_done(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bad ones as well; a refused one reaches no engine."""
+    """Invalid requests count too, and refused ones do not reach the engine."""
     client = serve(rate=2)
     problem(client.post("/v1/search", json={}), 422)
     problem(client.get("/nothing"), 404)
@@ -249,7 +249,7 @@ def test_requests_are_counted_before_anything_is_done(serve: Serve, monkeypatch:
 
 
 def test_keys_are_counted_each_for_itself_and_guesses_by_address(serve: Serve, secret: Secret) -> None:
-    """Wherever a key is used from; who tries keys is stopped like anyone."""
+    """A key has one limit from all addresses; invalid keys count by address."""
     first, second = secret("read"), secret("read")
     client = serve(rate=2, host=OPEN, base_url=ELSEWHERE)
     for header in (first, second):
@@ -259,13 +259,13 @@ def test_keys_are_counted_each_for_itself_and_guesses_by_address(serve: Serve, s
 
 
 def test_no_client_chooses_its_own_address(serve: Serve) -> None:
-    """X-Forwarded-For counts from a proxy that the settings name, and there the last word that is not a proxy's."""
+    """X-Forwarded-For is trusted only from configured proxies; its last address that is not a proxy counts."""
     stranger = serve(rate=1)
     answers = [stranger.get("/v1/images/1", headers={"X-Forwarded-For": f"10.0.0.{i}"}).status_code for i in range(2)]
     assert answers == [200, 429]
     proxied = serve(rate=1, proxies=["127.0.0.1", "192.0.2.0/24"])
-    told = ["10.0.0.1", "10.0.0.2", "6.6.6.6, 10.0.0.1", "10.0.0.1, 192.0.2.7"]
-    answers = [proxied.get("/v1/images/1", headers={"X-Forwarded-For": who}).status_code for who in told]
+    forwarded = ["10.0.0.1", "10.0.0.2", "6.6.6.6, 10.0.0.1", "10.0.0.1, 192.0.2.7"]
+    answers = [proxied.get("/v1/images/1", headers={"X-Forwarded-For": who}).status_code for who in forwarded]
     assert answers == [200, 200, 429, 429]
 
 
@@ -285,23 +285,23 @@ def test_no_client_chooses_its_own_address(serve: Serve) -> None:
         ("", None, "unknown"),
     ],
 )
-def test_whose_request_it_is(peer: str, forwarded: str | None, client: str) -> None:
-    """An IPv6 subscriber has many addresses, and is one client."""
+def test_the_client_address_behind_a_proxy(peer: str, forwarded: str | None, client: str) -> None:
+    """The client is the forwarded address, or the /64 network for IPv6."""
     headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
     scope = {"type": "http", "client": (peer, 1) if peer else None, "headers": headers}
-    assert client_of(scope, (ipaddress.ip_network("10.0.0.1"),)) == client
+    assert client_address(scope, (ipaddress.ip_network("10.0.0.1"),)) == client
 
 
-def test_the_window_moves() -> None:
-    """A request counts for a minute, and one that is refused not at all."""
+def test_the_rate_window_slides() -> None:
+    """A granted request counts for a minute, a refused one not at all."""
     now = [0.0]
     rates = Rates(2, lambda: now[0])
-    told = []
+    allowances = []
     for second in (0, 50, 59.5, 60, 61, 110):
         now[0] = second
         allowance = rates.count("one")
-        told.append((allowance.granted, allowance.headers["RateLimit"], allowance.headers.get("Retry-After")))
-    assert told == [
+        allowances.append((allowance.granted, allowance.headers["RateLimit"], allowance.headers.get("Retry-After")))
+    assert allowances == [
         (True, '"client";r=1;t=60', None),
         (True, '"client";r=0;t=10', None),
         (False, '"client";r=0;t=1', "1"),
@@ -313,8 +313,8 @@ def test_the_window_moves() -> None:
 
 
 def test_clients_that_went_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Strangers by the thousand do not fill the memory; who asked in this minute is known."""
-    monkeypatch.setattr("api.server.gate.rates.MANY", 10)
+    """Idle clients are evicted; clients of the last minute are kept."""
+    monkeypatch.setattr("api.server.gate.rates.EVICTION_THRESHOLD", 10)
     now = [0.0]
     rates = Rates(5, lambda: now[0])
     for number in range(9):
@@ -334,13 +334,13 @@ def test_clients_that_went_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -
     "origin", ["*", "null", "https://*.example", "photos.example", "https://a.example/", "ftp://a"]
 )
 def test_origins_are_named_one_by_one(origin: str) -> None:
-    """Never all of them: then any page could use a key that it got, or a local server without keys."""
+    """`*` and malformed origins are refused as settings."""
     with pytest.raises(SettingsError, match="cors_origins: an origin is https://NAME"):
         read_settings({"cors_origins": [origin]}, environment={})
 
 
 def test_proxies_are_addresses_or_networks() -> None:
-    """A name could be pointed elsewhere."""
+    """Host names are refused as proxies."""
     settings = read_settings({}, environment={"CROSSLOOK_PROXIES": "10.0.0.1, fd00::/8"})
     assert settings.proxies == ["10.0.0.1/32", "fd00::/8"]
     with pytest.raises(SettingsError, match="proxies: an address such as"):
@@ -352,14 +352,14 @@ def test_proxies_are_addresses_or_networks() -> None:
 
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/xml", "x"])
 def test_json_is_taken_where_it_is_said_to_be_json(client: TestClient, kind: str | None) -> None:
-    """A page could make a browser send JSON as plain text, without asking the server first."""
+    """JSON bodies need Content-Type: application/json, which pages cannot send without CORS."""
     headers = {} if kind is None else {"content-type": kind}
-    said = problem(client.post("/v1/search", content=b'{"text": "red"}', headers=headers), 415)
-    assert "Send Content-Type: application/json" in said
+    detail = problem(client.post("/v1/search", content=b'{"text": "red"}', headers=headers), 415)
+    assert "Send Content-Type: application/json" in detail
 
 
 def test_forms_are_taken_where_they_are_said_to_be_forms(client: TestClient) -> None:
-    """And nothing else; a charset does no harm."""
+    """Form routes accept only form types; a charset parameter is allowed."""
     assert "multipart/form-data" in problem(client.post("/v1/captions", json={"image_id": 1}), 415)
     raw = client.post("/v1/captions", content=picture(), headers={"content-type": "image/png"})
     assert "multipart/form-data" in problem(raw, 415)
@@ -367,8 +367,8 @@ def test_forms_are_taken_where_they_are_said_to_be_forms(client: TestClient) -> 
     assert client.post("/v1/search", content=b'{"text": "red"}', headers=kind).status_code == 200
 
 
-def test_forms_that_are_none_are_a_problem(client: TestClient) -> None:
-    """No boundary, no end, no name, more parts than anyone needs."""
+def test_a_malformed_form_is_a_problem(client: TestClient) -> None:
+    """Malformed multipart bodies get a problem document."""
     for kind, body in {
         "multipart/form-data": b"x",
         "multipart/form-data; boundary=": b"x",
@@ -383,8 +383,8 @@ def test_forms_that_are_none_are_a_problem(client: TestClient) -> None:
     assert "Too many fields" in problem(client.post("/v1/captions", content=many, headers={"content-type": kind}), 400)
 
 
-def test_openapi_tells_of_keys_where_they_are_asked_for(serve: Serve, secret: Secret) -> None:
-    """And only there."""
+def test_openapi_declares_keys_only_if_they_are_required(serve: Serve, secret: Secret) -> None:
+    """OpenAPI declares API keys only if the server requires them."""
     asked = serve(host=OPEN, base_url=ELSEWHERE).get("/openapi.json", headers=secret("read")).json()
     assert asked["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
     assert "securitySchemes" not in serve().get("/openapi.json").json()["components"]

@@ -1,4 +1,4 @@
-"""What every answer tells browsers, and what other origins may read."""
+"""Security headers, media types and CORS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORIGIN = "https://photos.example"
 
 
 def checked(response: Response) -> Response:
-    """An answer whose headers let a browser do nothing with it but show it."""
+    """Check that a response has all security headers."""
     headers = response.headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
@@ -41,7 +41,7 @@ def checked(response: Response) -> Response:
 
 
 def test_every_answer_carries_the_headers(client: TestClient, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found, what was not, what was refused before anything was looked for, and what failed."""
+    """Successful, missing, refused and failed responses all carry the headers."""
     for response in (
         client.post("/v1/search", json={"text": "red"}),
         client.get("/v1/images/1"),
@@ -71,15 +71,15 @@ def test_every_answer_carries_the_headers(client: TestClient, serve: Serve, monk
 
 
 def test_the_page_may_use_what_this_server_serves_and_no_more(client: TestClient) -> None:
-    """Scripts of its own files, none inside it; pictures that its script made."""
+    """The page's policy allows its own files and blob images, and no inline script."""
     for path in ("/", "/static/page.js"):
         rules = checked(client.get(path)).headers["content-security-policy"].split("; ")
         assert rules[:3] == ["default-src 'self'", "img-src 'self' blob: data:", "object-src 'none'"]
         assert not any(rule.startswith("script-src") for rule in rules)
 
 
-def test_answers_are_kept_by_nobody_unless_their_route_says_so(client: TestClient) -> None:
-    """What a search found is nothing for a cache on the way."""
+def test_responses_are_not_stored_unless_their_route_allows_it(client: TestClient) -> None:
+    """Responses are `no-store` unless their route says otherwise."""
     assert client.post("/v1/search", json={"text": "red"}).headers["cache-control"] == "no-store"
     assert client.get("/v1/images/1/file").headers["cache-control"].startswith("private")
 
@@ -98,7 +98,7 @@ def index(engine: SearchEngine, path: Path, kind: str) -> int:
 def test_a_picture_is_served_as_what_it_is_whatever_its_name(
     client: TestClient, engine: SearchEngine, folder: Path, name: str
 ) -> None:
-    """A name that ends like a page makes no page of it."""
+    """The media type follows the content, not the file name."""
     response = client.get(f"/v1/images/{index(engine, folder / name, 'PNG')}/file")
     assert response.headers["content-type"] == "image/png"
     checked(response)
@@ -110,7 +110,7 @@ DRAWING = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></s
 
 @pytest.mark.parametrize("content", [PAGE, DRAWING, b"", b"root:x:0:0:", b"%PDF-1.7"])
 def test_a_file_that_is_another_by_now_is_not_served(client: TestClient, folder: Path, content: bytes) -> None:
-    """A page or drawing with a script in it, put where a picture was."""
+    """A file replaced by HTML or SVG is not served."""
     number = first_id(client)
     (folder / "red.png").write_bytes(content)
     response = client.get(f"/v1/images/{number}/file")
@@ -119,7 +119,7 @@ def test_a_file_that_is_another_by_now_is_not_served(client: TestClient, folder:
 
 @pytest.mark.skipif(os.name == "nt", reason="links and pipes are made otherwise there")
 def test_a_link_to_what_is_no_picture_is_not_followed(client: TestClient, folder: Path, tmp_path: Path) -> None:
-    """Who may write among the pictures reads nothing else through the server; and a pipe does not hold it up."""
+    """A symbolic link to another file is not served, and a named pipe does not block."""
     number = first_id(client)
     (tmp_path / "secret").write_text("a secret")
     (folder / "red.png").unlink()
@@ -130,8 +130,8 @@ def test_a_link_to_what_is_no_picture_is_not_followed(client: TestClient, folder
     problem(client.get(f"/v1/images/{number}/file"), 404)
 
 
-def test_every_format_that_is_indexed_has_a_type(client: TestClient, engine: SearchEngine, folder: Path) -> None:
-    """A picture's, never one that browsers run."""
+def test_every_indexed_format_has_a_media_type(client: TestClient, engine: SearchEngine, folder: Path) -> None:
+    """Every format has an image type, none that browsers execute."""
     assert set(supported_formats()) <= set(FORMATS)
     for kind in supported_formats():
         number = index(engine, folder / f"new.{kind.lower()}", kind)
@@ -144,7 +144,7 @@ def test_every_format_that_is_indexed_has_a_type(client: TestClient, engine: Sea
 
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot be made there")
 def test_a_file_name_adds_no_header(raw: Raw, indexed: Catalog, encoder: FakeEncoder, folder: Path) -> None:
-    """Line ends and quotes in a name are part of the name."""
+    """Line breaks and quotes in a file name cannot inject a header."""
     names = ["a\r\nX-Evil: 1\r\n\r\n.png", 'a"; x="y.png', "ü.png"]
     for number, name in enumerate(names, start=6):
         Image.new("RGB", (48, 40), (255, number, 9)).save(folder / name)
@@ -161,7 +161,7 @@ def test_a_file_name_adds_no_header(raw: Raw, indexed: Catalog, encoder: FakeEnc
 
 
 def test_no_other_origin_reads_anything_unless_it_is_named(serve: Serve) -> None:
-    """CORS is off."""
+    """By default there are no CORS headers."""
     client = serve()
     asked = {"origin": ORIGIN, "access-control-request-method": "POST"}
     assert client.options("/v1/search", headers=asked).status_code == 405
@@ -172,7 +172,7 @@ def test_no_other_origin_reads_anything_unless_it_is_named(serve: Serve) -> None
 def test_an_origin_that_is_named_may_ask_without_cookies(
     serve: Serve, secret: Callable[[Access], dict[str, str]]
 ) -> None:
-    """With its key, which it may send; refusals can be read as well. Any other origin gets nothing."""
+    """A configured origin may send a key, but no cookies, and read errors; other origins get nothing."""
     header = secret("read")
     client = serve(cors_origins=[ORIGIN], host="0.0.0.0", base_url="http://photos.example")  # noqa: S104  the case
     asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization, content-type"}

@@ -26,7 +26,7 @@ def keys(tmp_path: Path) -> KeyStore:
 
 
 def test_a_key_is_found_by_itself_alone(keys: KeyStore) -> None:
-    """By nothing that looks like it, and not by what is stored of it."""
+    """Neither a similar secret nor the stored digest finds a key."""
     key, secret = keys.add("phone", ["read"])
     assert re.fullmatch(r"cl_[A-Za-z0-9_-]{43}", secret)
     assert keys.find(secret) == key
@@ -35,22 +35,22 @@ def test_a_key_is_found_by_itself_alone(keys: KeyStore) -> None:
 
 
 def test_the_file_holds_digests_for_its_owner_alone(keys: KeyStore, tmp_path: Path) -> None:
-    """The key itself is nowhere in it, and nothing is left beside it but the lock."""
+    """The file holds no secret, only its owner can read it, and only the lock file is left beside it."""
     _, secret = keys.add("phone", ["write", "read"])
     assert secret not in (tmp_path / FILE).read_text()
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
     assert {path.name for path in tmp_path.iterdir()} == {FILE, LOCK}
 
 
-def test_who_may_write_may_read_and_not_the_other_way_round(keys: KeyStore) -> None:
-    """Scopes of a key."""
+def test_the_scope_write_includes_read(keys: KeyStore) -> None:
+    """The scope `write` includes `read`."""
     reader, writer = keys.add("reader", ["read"])[0], keys.add("writer", ["write"])[0]
     assert (reader.allows("read"), reader.allows("write")) == (True, False)
     assert (writer.allows("read"), writer.allows("write")) == (True, True)
 
 
-def test_a_change_by_another_process_is_seen_with_the_next_look(keys: KeyStore, tmp_path: Path) -> None:
-    """A store that is open needs no restart, neither for a new key nor for one that is gone."""
+def test_a_change_by_another_process_is_seen_at_once(keys: KeyStore, tmp_path: Path) -> None:
+    """An open store sees added and revoked keys without a restart."""
     elsewhere = KeyStore(tmp_path)
     assert elsewhere.all() == ()
     key, secret = keys.add("phone", ["read"])
@@ -62,10 +62,10 @@ def test_a_change_by_another_process_is_seen_with_the_next_look(keys: KeyStore, 
     assert elsewhere.all() == ()
 
 
-def test_the_file_is_read_when_it_changed_and_only_then(
+def test_the_key_file_is_read_only_after_a_change(
     keys: KeyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A look costs one question to the file system."""
+    """An unchanged file is not read again."""
     _, secret = keys.add("phone", ["read"])
     assert keys.find(secret) is not None
     monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("read again"))
@@ -76,7 +76,7 @@ def test_the_file_is_read_when_it_changed_and_only_then(
 
 
 def test_every_stored_key_is_compared_in_constant_time(keys: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the first fits, the last, or none: the same comparisons, of digests."""
+    """Whichever key matches, all digests are compared."""
     secrets = [keys.add(f"key {i}", ["read"])[1] for i in range(3)]
     stored = [key.sha256 for key in keys.all()]
     compared: list[str] = []
@@ -113,10 +113,10 @@ WHOLE = json.dumps({"version": 1, "keys": [KEY]})
     ],
 )
 def test_a_damaged_file_refuses_everything(keys: KeyStore, tmp_path: Path, content: bytes) -> None:
-    """Also right after it was whole; nothing is written over it, and what is restored counts again."""
+    """A damaged file refuses every key and is not overwritten; once restored, it works again."""
     _, secret = keys.add("phone", ["read"])
     assert keys.find(secret) is not None
-    whole = (tmp_path / FILE).read_bytes()
+    content_before = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(content)
     for attempt in (
         lambda: keys.find(secret),
@@ -128,12 +128,12 @@ def test_a_damaged_file_refuses_everything(keys: KeyStore, tmp_path: Path, conte
         with pytest.raises(KeysError, match="is damaged, so every key is refused"):
             attempt()
     assert (tmp_path / FILE).read_bytes() == content
-    (tmp_path / FILE).write_bytes(whole)
+    (tmp_path / FILE).write_bytes(content_before)
     assert keys.find(secret) is not None
 
 
 def test_a_file_that_cannot_be_read_refuses_everything(keys: KeyStore, tmp_path: Path) -> None:
-    """A folder in its place cannot be read by anyone."""
+    """A folder in place of the file is an error."""
     (tmp_path / FILE).mkdir()
     with pytest.raises(KeysError, match="cannot be read"):
         keys.find("cl_")
@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_read_refuses_everything(keys: KeyStore, tmp_path:
 def test_a_write_that_fails_leaves_the_keys_as_they_were(
     keys: KeyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a full disk, say; and no half file beside them."""
+    """A failed write, as on a full disk, leaves the old file and no partial one."""
     _, secret = keys.add("phone", ["read"])
 
     def full(_: int) -> None:
@@ -156,7 +156,7 @@ def test_a_write_that_fails_leaves_the_keys_as_they_were(
 
 
 def test_two_writers_do_not_lose_each_others_keys(keys: KeyStore, tmp_path: Path) -> None:
-    """While one changes the keys the other is refused, and nothing is written."""
+    """While one process changes the keys, another is refused."""
     with file_lock(tmp_path, LOCK, "having its keys changed"):
         for attempt in (lambda: keys.add("phone", ["read"]), lambda: keys.revoke("phone")):
             with pytest.raises(IndexBusyError, match="is having its keys changed by process"):
@@ -165,8 +165,8 @@ def test_two_writers_do_not_lose_each_others_keys(keys: KeyStore, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["", "   ", "a\nb", "\x1b[31m", "x" * 65])
-def test_names_that_are_none_are_refused(keys: KeyStore, name: str) -> None:
-    """They would be printed on a terminal."""
+def test_invalid_key_names_are_refused(keys: KeyStore, name: str) -> None:
+    """Key names must be printable, because they are shown on a terminal."""
     with pytest.raises(InputError, match="invalid key name"):
         keys.add(name, ["read"])
 
@@ -175,7 +175,7 @@ def test_names_that_are_none_are_refused(keys: KeyStore, name: str) -> None:
 
 
 def test_keys_are_added_listed_and_revoked(run: Run, indexed: Catalog) -> None:
-    """A key goes to stdout, alone, so that a script can take it; a list tells no secret."""
+    """`add` prints only the secret on stdout, for scripts; `list` shows no secret."""
     where = ("--index", indexed.directory)
     assert "Create one with: crosslook keys add NAME" in run("keys", "list", *where).err
     plain = run("keys", "add", "phone", *where)
@@ -187,17 +187,17 @@ def test_keys_are_added_listed_and_revoked(run: Run, indexed: Catalog) -> None:
     listed = run("keys", "list", "--json", *where)
     assert [key["name"] for key in listed.json["keys"]] == ["phone", "robot"]
     table = run("keys", "list", *where).out
-    for told in (listed.out, table):
-        assert added["id"] in told
-        assert added["key"] not in told
-        assert "sha256" not in told
+    for output in (listed.out, table):
+        assert added["id"] in output
+        assert added["key"] not in output
+        assert "sha256" not in output
     assert run("keys", "revoke", added["id"], "--json", *where).json["revoked"]["name"] == "robot"
     assert "Revoked key phone" in run("keys", "revoke", "phone", *where).err
     assert KeyStore(indexed.directory).all() == ()
 
 
-def test_what_cannot_be_done_about_keys_is_one_sentence(run: Run, indexed: Catalog, tmp_path: Path) -> None:
-    """A name that is taken, a key that is not there, an index that is not there, a scope that is none."""
+def test_errors_of_the_keys_command_are_one_sentence(run: Run, indexed: Catalog, tmp_path: Path) -> None:
+    """A taken name, an unknown key, a missing index and an unknown scope are one-line errors."""
     where = ("--index", indexed.directory)
     added = run("keys", "add", "phone", "--json", *where).json
     for name in ("phone", added["id"]):
@@ -217,7 +217,7 @@ def test_what_cannot_be_done_about_keys_is_one_sentence(run: Run, indexed: Catal
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "photos.example"])  # noqa: S104  refused
 def test_a_server_that_others_can_reach_does_not_start_without_a_key(run: Run, indexed: Catalog, host: str) -> None:
-    """It says how to make one, before it listens or loads anything."""
+    """The error says how to create a key, before anything is loaded."""
     done = run("serve", "--host", host, "--index", indexed.directory)
     assert done.status == 1
     assert (
@@ -226,7 +226,7 @@ def test_a_server_that_others_can_reach_does_not_start_without_a_key(run: Run, i
 
 
 def test_a_server_with_a_damaged_file_of_keys_does_not_start(run: Run, indexed: Catalog) -> None:
-    """Nor does one that is told to ask for keys on this machine, while there is none."""
+    """A damaged key file is an error at startup."""
     (indexed.directory / FILE).write_text("{")
     done = run("serve", "--host", "0.0.0.0", "--index", indexed.directory)  # noqa: S104  refused
     assert (done.status, "is damaged, so every key is refused" in done.err) == (1, True)
@@ -235,13 +235,13 @@ def test_a_server_with_a_damaged_file_of_keys_does_not_start(run: Run, indexed: 
 def test_a_local_server_that_is_told_to_ask_for_keys_needs_one(
     run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The setting is not quietly forgotten."""
+    """With `require_keys` and no key, the server does not start."""
     monkeypatch.setenv("CROSSLOOK_REQUIRE_KEYS", "true")
     done = run("serve", "--port", "0", "--index", indexed.directory)
     assert (done.status, "require_keys is set, and there is no API key yet" in done.err) == (1, True)
 
 
-def test_the_old_way_to_set_a_key_opens_nothing(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key in the environment was how it was done before there were stored ones."""
+def test_a_key_in_the_environment_has_no_effect(run: Run, indexed: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment variable of earlier versions has no effect."""
     monkeypatch.setenv("CROSSLOOK_API_KEY", "x" * 32)
     assert run("serve", "--host", "0.0.0.0", "--index", indexed.directory).status == 1  # noqa: S104  refused

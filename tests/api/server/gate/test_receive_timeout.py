@@ -1,4 +1,4 @@
-"""What is no HTTP request at all."""
+"""Input that is not an HTTP request."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.api.server.conftest import Raw, status_of
         b"GET /v1/images?cursor=" + b"x" * 300_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
-def test_what_cannot_be_read_is_answered_with_a_problem_document(raw: Raw, sent: bytes) -> None:
-    """Status 400, with the headers of every answer, and the connection is closed."""
+def test_a_malformed_request_gets_a_problem_document(raw: Raw, sent: bytes) -> None:
+    """It gets status 400 with the security headers, and the connection is closed."""
     answer = raw(sent)
     head, _, body = answer.partition(b"\r\n\r\n")
     assert status_of(answer) == 400

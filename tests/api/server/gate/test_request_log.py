@@ -20,13 +20,13 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def stream() -> io.StringIO:
-    """What the log is written to."""
+    """The stream of the log."""
     return io.StringIO()
 
 
 @pytest.fixture
 def log(stream: io.StringIO) -> Iterator[Callable[..., None]]:
-    """Begin to log; ends with the test."""
+    """Log to the stream until the test ends."""
     handlers: list[logging.Handler] = []
 
     def begin(log_format: str = "json", level: str = "info") -> None:
@@ -40,21 +40,21 @@ def log(stream: io.StringIO) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def lines(log: Callable[..., None], stream: io.StringIO) -> Lines:
-    """Log as JSON, and read it."""
+    """Log as JSON; returns a function that reads the lines."""
     log()
     return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize("given", ["a", "A-b_c.9", "x" * 64])
-def test_a_usable_request_id_comes_back_and_is_logged(client: TestClient, lines: Lines, given: str) -> None:
-    """So that a client finds its request in the log."""
+def test_a_valid_request_id_is_returned_and_logged(client: TestClient, lines: Lines, given: str) -> None:
+    """A valid X-Request-ID is returned and logged."""
     assert client.get("/healthz", headers={"X-Request-ID": given}).headers["x-request-id"] == given
     assert lines()[0]["request_id"] == given
 
 
 @pytest.mark.parametrize("given", [None, "", "x" * 65, "a b", "ä".encode(), "a\tb", "${jndi}", "a/b"])
 def test_any_other_request_id_is_made_anew(client: TestClient, given: str | bytes | None) -> None:
-    """A different one for each request."""
+    """An invalid or missing X-Request-ID is replaced by a new one per request."""
     headers: dict[str, Any] = {} if given is None else {"X-Request-ID": given}
     made = [client.get("/healthz", headers=headers).headers["x-request-id"] for _ in range(2)]
     assert made[0] != made[1]
@@ -62,7 +62,7 @@ def test_any_other_request_id_is_made_anew(client: TestClient, given: str | byte
 
 
 def test_errors_carry_the_request_id_too(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever refused: the guard, the router, a route, or nobody on purpose."""
+    """Errors of the guard, the router, a route and unexpected ones carry the id."""
     name = {"X-Request-ID": "mine"}
 
     def fail(*_: object, **__: object) -> None:
@@ -79,8 +79,8 @@ def test_errors_carry_the_request_id_too(client: TestClient, monkeypatch: pytest
     assert {answer.headers["x-request-id"] for answer in answers} == {"mine"}
 
 
-def test_each_request_is_one_line_without_what_was_asked(client: TestClient, lines: Lines, stream: io.StringIO) -> None:
-    """Time, level, id, method, template of the route, status, milliseconds; no query and no path."""
+def test_each_request_is_one_line_without_its_query(client: TestClient, lines: Lines, stream: io.StringIO) -> None:
+    """A line has time, level, id, method, route template, status and duration, but no query and no path."""
     client.post("/v1/search", json={"text": "yellowish"})
     client.get("/v1/images/987654321?token=hush")
     client.get("/hush")
@@ -98,10 +98,10 @@ def test_each_request_is_one_line_without_what_was_asked(client: TestClient, lin
         assert secret not in stream.getvalue()
 
 
-def test_queries_are_logged_at_level_debug_alone(
+def test_queries_are_logged_only_at_level_debug(
     client: TestClient, log: Callable[..., None], stream: io.StringIO
 ) -> None:
-    """For whoever looks into a complaint; with the id of its request."""
+    """At level `debug` queries are logged with their request id."""
     log(level="debug")
     client.post("/v1/search", json={"text": "yellowish"}, headers={"X-Request-ID": "mine"})
     answered = json.loads(stream.getvalue().splitlines()[0])
@@ -109,7 +109,7 @@ def test_queries_are_logged_at_level_debug_alone(
 
 
 def test_the_key_is_named_by_its_id(client: TestClient, lines: Lines) -> None:
-    """As whatever checked the key has noted it."""
+    """A request's key is logged by its id."""
     app = client.app
     assert isinstance(app, FastAPI)
 
@@ -124,7 +124,7 @@ def test_the_key_is_named_by_its_id(client: TestClient, lines: Lines) -> None:
 def test_an_unforeseen_error_is_logged_once_with_its_traceback(
     client: TestClient, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside the line of its request."""
+    """An unexpected error is logged once with its traceback, besides the request's line."""
 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a secret")
@@ -138,8 +138,8 @@ def test_an_unforeseen_error_is_logged_once_with_its_traceback(
     assert fault["request_id"] == request["request_id"] == "mine"
 
 
-def test_text_is_for_people(client: TestClient, log: Callable[..., None], stream: io.StringIO) -> None:
-    """The same facts on one line, without colours where nobody looks."""
+def test_text_lines_have_the_same_fields(client: TestClient, log: Callable[..., None], stream: io.StringIO) -> None:
+    """Text lines have the same fields, without colours if there is no terminal."""
     log("text")
     client.get("/v1/images/1", headers={"X-Request-ID": "mine"})
     (line,) = stream.getvalue().splitlines()
@@ -149,7 +149,7 @@ def test_text_is_for_people(client: TestClient, log: Callable[..., None], stream
 
 
 def test_nobody_adds_a_line_to_the_text(client: TestClient, log: Callable[..., None], stream: io.StringIO) -> None:
-    """Line ends and escape sequences of queries and file names are written as such."""
+    """Line breaks and escape sequences in queries and file names are escaped."""
     log("text", "debug")
     client.post("/v1/search", json={"text": "red \x1b[31m thing"})
     logging.getLogger("crosslook").warning("%s is damaged", "a\n2026-01-01T00:00:00Z [info] request.png")
@@ -159,8 +159,8 @@ def test_nobody_adds_a_line_to_the_text(client: TestClient, log: Callable[..., N
     assert "a\\n2026-01-01" in lines[2]
 
 
-def test_other_libraries_are_logged_alike_from_warnings_on(lines: Lines) -> None:
-    """A line of JSON each, so that nothing in the collected log is of another kind."""
+def test_warnings_of_other_libraries_are_logged(lines: Lines) -> None:
+    """Warnings of other libraries are JSON lines too."""
     logging.getLogger("somebody").info("unheard")
     logging.getLogger("somebody").warning("look: %s", "here")
     (line,) = lines()

@@ -1,4 +1,4 @@
-"""Where words are seen, over HTTP."""
+"""Word attention over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.api.server.test_app import first_id, problem
 
 
 def test_weights_are_those_of_the_engine(client: TestClient, engine: SearchEngine) -> None:
-    """A grid for each word, which sums to 1, and the size of the whole picture."""
+    """Each word has a grid that sums to 1; the picture's size is returned too."""
     red = first_id(client)
     document = client.post("/v1/explain", json={"image_id": red, "text": "a red  thing"}).json()
     explained = engine.explain(red, "a red thing")
@@ -29,7 +29,7 @@ def test_weights_are_those_of_the_engine(client: TestClient, engine: SearchEngin
 
 
 def test_the_drawing_is_that_of_the_command_line(client: TestClient, engine: SearchEngine) -> None:
-    """Pixel for pixel."""
+    """The PNG is the engine's sheet, pixel for pixel."""
     red = first_id(client)
     response = client.post("/v1/explain/png", json={"image_id": red, "text": "a red thing"})
     assert response.headers["content-type"] == "image/png"
@@ -37,8 +37,8 @@ def test_the_drawing_is_that_of_the_command_line(client: TestClient, engine: Sea
         assert drawn.convert("RGB").tobytes() == engine.explain(red, "a red thing").sheet().convert("RGB").tobytes()
 
 
-def test_numbers_need_no_file_and_a_drawing_does(client: TestClient, folder: Path) -> None:
-    """What is damaged is told by its id."""
+def test_weights_need_no_file_and_the_drawing_does(client: TestClient, folder: Path) -> None:
+    """Without the file, numbers work and the PNG is an error that names the id."""
     body = {"image_id": first_id(client), "text": "red"}
     (folder / "red.png").write_bytes(b"no picture")
     assert client.post("/v1/explain", json=body).status_code == 200
@@ -52,8 +52,8 @@ def test_numbers_need_no_file_and_a_drawing_does(client: TestClient, folder: Pat
 
 
 @pytest.mark.parametrize("way", ["/v1/explain", "/v1/explain/png"])
-def test_what_cannot_be_explained_is_a_problem(client: TestClient, way: str) -> None:
-    """No such image, no words, a field too many."""
+def test_invalid_explain_requests_are_problems(client: TestClient, way: str) -> None:
+    """Unknown images, empty texts and unknown fields are problems."""
     assert "no image has the id 999" in problem(client.post(way, json={"image_id": 999, "text": "red"}), 404)
     assert "the query is empty" in problem(client.post(way, json={"image_id": 1, "text": " "}), 422)
     assert "body.k" in problem(client.post(way, json={"image_id": 1, "text": "red", "k": 1}), 422)

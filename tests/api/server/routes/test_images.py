@@ -1,4 +1,4 @@
-"""Images over HTTP: browsing, what is known, files, thumbnails."""
+"""Images over HTTP: listing, metadata, files, thumbnails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def red(client: TestClient) -> int:
 
 
 def described(engine: SearchEngine, values: str, image_id: int) -> None:
-    """Give an image other facts."""
+    """Change columns of an image."""
     with sqlite3.connect(engine.catalog.directory / "catalog.db") as connection:
         connection.execute(f"UPDATE image SET {values} WHERE id = ?", (image_id,))  # noqa: S608  a test's own words
 
@@ -34,7 +34,7 @@ def described(engine: SearchEngine, values: str, image_id: int) -> None:
 
 
 def test_pages_joined_are_all_images_newest_first(client: TestClient, engine: SearchEngine) -> None:
-    """A cursor holds filters and page size."""
+    """Pages joined are all images, newest first; the cursor holds filters and page size."""
     for image_id, date in ((4, "2020-01-01T00:00:00"), (2, "2021-01-01T00:00:00")):
         described(engine, f"taken_at = '{date}'", image_id)
     query: dict[str, Any] = {"k": 2, "where": ["width < 100", "format = png"]}
@@ -47,13 +47,13 @@ def test_pages_joined_are_all_images_newest_first(client: TestClient, engine: Se
             break
         query = {"cursor": cursor}
     assert [image["id"] for image in found] == [2, 4, 5, 3, 1]
-    whole = client.get("/v1/images").json()
-    assert (whole["images"], whole["next_cursor"]) == (found, None)
+    full = client.get("/v1/images").json()
+    assert (full["images"], full["next_cursor"]) == (found, None)
     assert found[0]["taken_at"] == "2021-01-01T00:00:00"
 
 
-def test_a_browsing_cursor_comes_alone_and_unchanged(client: TestClient) -> None:
-    """Or it is a problem that says what to do."""
+def test_a_cursor_of_images_is_sent_alone_and_unchanged(client: TestClient) -> None:
+    """A changed cursor, or one with other parameters, is refused."""
     cursor = client.get("/v1/images", params={"k": 2}).json()["next_cursor"]
     for beside in ({"k": "2"}, {"where": "width > 1"}):
         assert "alone" in problem(client.get("/v1/images", params={"cursor": cursor} | beside), 422)
@@ -65,8 +65,8 @@ def test_a_browsing_cursor_comes_alone_and_unchanged(client: TestClient) -> None
     assert "unknown field" in problem(client.get("/v1/images", params={"where": "colour = red"}), 422)
 
 
-def test_what_is_removed_between_pages_shifts_nothing(client: TestClient, engine: SearchEngine, folder: Path) -> None:
-    """Not even where the last image of the page is gone."""
+def test_images_removed_between_pages_shift_nothing(client: TestClient, engine: SearchEngine, folder: Path) -> None:
+    """Removing images between pages, even the last one shown, skips and repeats none."""
     document = client.get("/v1/images", params={"k": 2}).json()
     engine.image_path(document["images"][-1]["id"]).unlink()
     index_paths(engine.catalog, FakeEncoder(), [folder], prune=True)
@@ -77,8 +77,8 @@ def test_what_is_removed_between_pages_shifts_nothing(client: TestClient, engine
 # --- one image ---
 
 
-def test_all_that_is_known_is_told(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
-    """Camera, place on earth, every file of it, and which are there now."""
+def test_an_image_document_is_complete(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
+    """The document has camera, coordinates, and all files with whether they exist."""
     described(engine, "camera = 'Canon EOS 5D', latitude = 48.1, longitude = -11.5", red)
     (folder / "also.png").write_bytes((folder / "red.png").read_bytes())
     index_paths(engine.catalog, FakeEncoder(), [folder])
@@ -102,7 +102,7 @@ def test_all_that_is_known_is_told(client: TestClient, engine: SearchEngine, fol
 
 
 def test_a_file_that_a_client_has_is_not_sent_again(client: TestClient, engine: SearchEngine, red: int) -> None:
-    """By the hash of its content; another tag gets the file."""
+    """A matching ETag gets 304, another one the file."""
     first = client.get(f"/v1/images/{red}/file")
     tag = first.headers["etag"]
     assert tag.strip('"') in content_hashes(engine.catalog)
@@ -113,22 +113,22 @@ def test_a_file_that_a_client_has_is_not_sent_again(client: TestClient, engine: 
 
 
 def test_ranges_of_a_file_are_sent(client: TestClient, red: int) -> None:
-    """One outside the file is a problem, one that makes no sense is passed over, and none is of another version."""
+    """Unsatisfiable ranges get 416, malformed ones are ignored, and If-Range is respected."""
     address = f"/v1/images/{red}/file"
-    whole = client.get(address)
+    full = client.get(address)
     part = client.get(address, headers={"range": "bytes=2-5"})
-    assert (part.status_code, part.content) == (206, whole.content[2:6])
-    assert client.get(address, headers={"range": "bytes=2-5", "if-range": whole.headers["etag"]}).status_code == 206
+    assert (part.status_code, part.content) == (206, full.content[2:6])
+    assert client.get(address, headers={"range": "bytes=2-5", "if-range": full.headers["etag"]}).status_code == 206
     assert client.get(address, headers={"range": "bytes=2-5", "if-range": '"x"'}).status_code == 200
     outside = client.get(address, headers={"range": "bytes=999999-"})
-    assert f"{len(whole.content)} bytes" in problem(outside, 416)
-    assert outside.headers["content-range"] == f"bytes */{len(whole.content)}"
+    assert f"{len(full.content)} bytes" in problem(outside, 416)
+    assert outside.headers["content-range"] == f"bytes */{len(full.content)}"
     for nonsense in ("bytes", "lines=1-2", "bytes=5-2", "bytes=x-y", "bytes="):
-        assert client.get(address, headers={"range": nonsense}).content == whole.content
+        assert client.get(address, headers={"range": nonsense}).content == full.content
 
 
 def test_a_changed_file_has_no_tag_of_the_old_one(client: TestClient, folder: Path, red: int) -> None:
-    """Nor is it served where it is no such picture by now."""
+    """A changed file is served without the old ETag."""
     tag = client.get(f"/v1/images/{red}/file").headers["etag"]
     Image.new("RGB", (20, 10)).save(folder / "red.png")
     response = client.get(f"/v1/images/{red}/file", headers={"if-none-match": tag})
@@ -138,8 +138,8 @@ def test_a_changed_file_has_no_tag_of_the_old_one(client: TestClient, folder: Pa
     assert response.headers["cache-control"] == "private, no-cache"
 
 
-def test_a_file_is_called_what_it_holds(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
-    """Not what its name says: a picture named .svg would be a page that runs scripts."""
+def test_the_media_type_follows_the_content(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
+    """The media type follows the format, not the name: a PNG named .svg is a PNG."""
     (folder / "red.png").rename(folder / "red.jpg")
     index_paths(engine.catalog, FakeEncoder(), [folder])
     assert client.get(f"/v1/images/{red}/file").headers["content-type"] == "image/png"
@@ -148,7 +148,7 @@ def test_a_file_is_called_what_it_holds(client: TestClient, engine: SearchEngine
 def test_a_file_that_may_not_be_read_is_not_found(
     client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or is no plain file any more."""
+    """An unreadable file gets 404."""
     monkeypatch.setattr("api.server.routes.images.os.access", lambda *_: False)
     assert f"image {red} is gone" in problem(client.get(f"/v1/images/{red}/file"), 404)
 
@@ -157,7 +157,7 @@ def test_a_file_that_may_not_be_read_is_not_found(
 
 
 def test_a_thumbnail_is_sent_once_and_may_be_kept(client: TestClient, red: int, tmp_path: Path) -> None:
-    """By this client alone, which asks whether it is still so: the id means another picture in another index."""
+    """Thumbnails are cached privately and revalidated, because another index has other images under these ids."""
     address = f"/v1/images/{red}/thumbnail"
     response = client.get(address, params={"size": 128})
     assert response.headers["content-type"] == "image/webp"
@@ -172,13 +172,13 @@ def test_a_thumbnail_is_sent_once_and_may_be_kept(client: TestClient, red: int, 
 
 
 @pytest.mark.parametrize("size", ["0", "127", "2048", "-128", "x", "128.5", "1e3", ""])
-def test_only_four_sizes_are_made(client: TestClient, red: int, size: str) -> None:
-    """Others would fill the cache."""
+def test_other_thumbnail_sizes_are_refused(client: TestClient, red: int, size: str) -> None:
+    """Other sizes are refused, because they would fill the cache."""
     assert "query.size" in problem(client.get(f"/v1/images/{red}/thumbnail", params={"size": size}), 422)
 
 
 def test_a_picture_that_cannot_be_read_any_more_is_a_problem(client: TestClient, folder: Path, red: int) -> None:
-    """Changed to nonsense, gone, never there; even where a thumbnail is kept or the client has one."""
+    """Unreadable, deleted and unknown pictures are errors, even with a cached thumbnail or a matching ETag."""
     address = f"/v1/images/{red}/thumbnail"
     tag = client.get(address).headers["etag"]
     (folder / "red.png").write_bytes(b"no picture")
@@ -193,7 +193,7 @@ def test_a_picture_that_cannot_be_read_any_more_is_a_problem(client: TestClient,
 
 
 def test_a_changed_picture_is_shown_as_it_is_now(client: TestClient, folder: Path, red: int) -> None:
-    """But may not be kept under the name of the old one."""
+    """A changed picture gets a new thumbnail, without the old ETag."""
     tag = client.get(f"/v1/images/{red}/thumbnail").headers["etag"]
     Image.new("RGB", (20, 10)).save(folder / "red.png")
     response = client.get(f"/v1/images/{red}/thumbnail", headers={"if-none-match": tag})
@@ -203,10 +203,10 @@ def test_a_changed_picture_is_shown_as_it_is_now(client: TestClient, folder: Pat
         assert image.size == (20, 10)
 
 
-def test_nobody_reads_a_file_to_tell_of_it(client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HEAD has the headers of GET; the file may be large."""
+def test_head_does_not_read_the_file(client: TestClient, red: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HEAD has the headers of GET without reading the file."""
     address = f"/v1/images/{red}/file"
-    whole = client.get(address)
+    full = client.get(address)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the file was opened")
@@ -214,5 +214,5 @@ def test_nobody_reads_a_file_to_tell_of_it(client: TestClient, red: int, monkeyp
     monkeypatch.setattr("starlette.responses.anyio.open_file", refuse)
     response = client.head(address)
     assert (response.status_code, response.content) == (200, b"")
-    assert response.headers["content-length"] == str(len(whole.content))
-    assert response.headers["etag"] == whole.headers["etag"]
+    assert response.headers["content-length"] == str(len(full.content))
+    assert response.headers["etag"] == full.headers["etag"]

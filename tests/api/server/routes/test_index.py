@@ -19,7 +19,7 @@ from tests.fakes import FakeEncoder
 
 
 def test_facets_count_what_filters_choose(client: TestClient, folder: Path, engine: SearchEngine, paint: Paint) -> None:
-    """And count anew when the index has changed."""
+    """Facets count matching images, and follow changes of the index."""
     document = client.get("/v1/facets").json()
     assert document["images"] == 5
     assert document["folders"] == [{"value": str(folder), "count": 5}]
@@ -37,7 +37,7 @@ def test_facets_count_what_filters_choose(client: TestClient, folder: Path, engi
 
 
 def test_facets_follow_captions(client: TestClient, engine: SearchEngine, run: Run, folder: Path) -> None:
-    """With `index --captions`, which changes no file, and when the captions beside a picture are taken away again."""
+    """Facets follow `index --captions`, which changes no file, and the removal of a sidecar."""
 
     def captioned() -> tuple[int, int]:
         counts = [client.get("/v1/facets", params={"where": f"has_caption = {value}"}) for value in ("true", "false")]
@@ -57,22 +57,24 @@ def test_facets_follow_captions(client: TestClient, engine: SearchEngine, run: R
     assert captioned() == (2, 3)
 
 
-def test_slow_answers_are_found_once(client: TestClient, monkeypatch: pytest.MonkeyPatch, engine: SearchEngine) -> None:
-    """As long as the index stays as it is: facets for each filter, duplicates for all."""
-    ways = ("/v1/facets", "/v1/facets?where=width+%3E+1", "/v1/duplicates", "/v1/duplicates?k=1")
-    before = [client.get(way).json() for way in ways]
+def test_slow_answers_are_computed_once(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, engine: SearchEngine
+) -> None:
+    """While the index is unchanged, facets per filter and duplicates are computed once."""
+    addresses = ("/v1/facets", "/v1/facets?where=width+%3E+1", "/v1/duplicates", "/v1/duplicates?k=1")
+    documents = [client.get(address).json() for address in addresses]
     with monkeypatch.context() as broken:
         for name in ("facets", "find_duplicates"):
             broken.setattr(f"api.server.routes.index.{name}", None)
-        assert [client.get(way).json() for way in ways] == before
+        assert [client.get(address).json() for address in addresses] == documents
         engine.image_path(1).unlink()
         index_paths(engine.catalog, FakeEncoder(), [], prune=True)
-        assert client.get(ways[0]).status_code == client.get(ways[2]).status_code == 500
-    assert client.get(ways[0]).json()["images"] == 4
+        assert client.get(addresses[0]).status_code == client.get(addresses[2]).status_code == 500
+    assert client.get(addresses[0]).json()["images"] == 4
 
 
 def test_duplicates_are_groups_of_images(client: TestClient, engine: SearchEngine, folder: Path) -> None:
-    """A copy with the same bytes is the same image; a smaller version is another."""
+    """An identical copy has the same image id, a smaller version another."""
     big = Image.effect_mandelbrot((400, 300), (-2, -1, 1, 1), 60).convert("RGB")
     big.save(folder / "m.png")
     big.resize((200, 150)).save(folder / "m-small.png")
@@ -89,7 +91,7 @@ def test_duplicates_are_groups_of_images(client: TestClient, engine: SearchEngin
 
 
 def test_models_are_listed_with_what_they_embedded(client: TestClient, engine: SearchEngine, tmp_path: Path) -> None:
-    """The active one first; where they lie is not told."""
+    """The active model comes first, and no path is disclosed."""
     add_model(engine.catalog, FakeEncoder(name="turned", fingerprint="e" * 64, turn=1, directory=tmp_path))
     response = client.get("/v1/models")
     first, second = response.json()["models"]
@@ -99,11 +101,11 @@ def test_models_are_listed_with_what_they_embedded(client: TestClient, engine: S
 
 
 def test_stats_are_those_of_the_command_line(client: TestClient, engine: SearchEngine, run: Run, folder: Path) -> None:
-    """But for where the model lies."""
+    """The same as `crosslook stats --json`, without the model's path."""
     document = client.get("/v1/stats").json()
-    told: dict[str, Any] = run("stats", "--index", engine.catalog.directory, "--json").json
+    expected: dict[str, Any] = run("stats", "--index", engine.catalog.directory, "--json").json
     for private in ("id", "path", "active"):
-        told["encoder"].pop(private)
-    assert document == told
+        expected["encoder"].pop(private)
+    assert document == expected
     assert document["roots"] == [str(folder)]
     assert str(engine.catalog.directory) not in json.dumps(document)

@@ -65,7 +65,7 @@ def test_all_that_the_page_names_is_there_and_its_own(client: TestClient) -> Non
     assert {f"/static/{name}" for name in NAMES if name != INDEX} <= named, "nothing uses these files"
 
 
-def test_a_browser_that_has_a_file_is_told_so(client: TestClient) -> None:
+def test_a_cached_page_file_is_not_sent_again(client: TestClient) -> None:
     """A matching If-None-Match gets 304 with the same ETag, another one the file."""
     for address in ("/", "/static/app.js"):
         first = client.get(address)
@@ -76,7 +76,7 @@ def test_a_browser_that_has_a_file_is_told_so(client: TestClient) -> None:
         assert client.get(address, headers={"If-None-Match": '"another"'}).status_code == 200
 
 
-def test_files_travel_compressed(client: TestClient) -> None:
+def test_page_files_are_sent_compressed(client: TestClient) -> None:
     """Clients that accept gzip get gzip."""
     response = client.get("/static/app.js", headers={"Accept-Encoding": "gzip"})
     assert response.headers["content-encoding"] == "gzip"
@@ -99,7 +99,7 @@ def test_the_page_takes_no_key_and_its_answers_do(serve: Serve, secret: Callable
     assert client.get("/v1/images").status_code == 401
 
 
-def test_what_is_asked_for_is_nothing_of_the_api(client: TestClient) -> None:
+def test_the_page_is_not_part_of_the_api(client: TestClient) -> None:
     """The page is not in OpenAPI, and accepts only GET and HEAD."""
     assert not any(path == "/" or path.startswith("/static") for path in client.get("/openapi.json").json()["paths"])
     head = client.head("/")
@@ -112,7 +112,7 @@ def test_the_page_is_small() -> None:
     assert sum(len(file.content) for file in FILES.values()) < MAX_BYTES
 
 
-def test_nothing_is_inside_that_the_policy_forbids() -> None:
+def test_the_html_has_nothing_that_the_policy_forbids() -> None:
     """The HTML has no inline script, style or handler, which the CSP would block."""
     page = FILES[INDEX].content.decode()
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", page)

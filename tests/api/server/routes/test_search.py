@@ -30,21 +30,21 @@ def hits(client: TestClient, body: dict[str, Any]) -> list[dict[str, Any]]:
     "how", [{}, {"rerank": False}, {"depth": 2}, {"where": ["name = *.png"]}, {"without": ["blue"]}, {"image_id": 2}]
 )
 def test_pages_joined_are_one_long_answer(client: TestClient, how: dict[str, Any]) -> None:
-    """The cursor holds all that was asked."""
-    whole = hits(client, {"text": "red", "k": 100} | how)
-    assert len(whole) == 5
-    assert hits(client, {"text": "red", "k": 2} | how) == whole
+    """The cursor holds the whole query."""
+    all_hits = hits(client, {"text": "red", "k": 100} | how)
+    assert len(all_hits) == 5
+    assert hits(client, {"text": "red", "k": 2} | how) == all_hits
 
 
-def test_a_cursor_comes_alone(client: TestClient) -> None:
-    """It holds the rest; what is sent beside it would be passed over."""
+def test_a_cursor_is_sent_alone(client: TestClient) -> None:
+    """A cursor with other fields is refused, because they would be ignored."""
     cursor = client.post("/v1/search", json={"text": "red", "k": 2}).json()["next_cursor"]
     assert "body.k: Extra" in problem(client.post("/v1/search", json={"cursor": cursor, "k": 3}), 422)
     assert "body.cursor" in problem(client.post("/v1/search", json={"cursor": None}), 422)
 
 
 def test_a_cursor_that_was_changed_is_a_problem(client: TestClient) -> None:
-    """Byte by byte; its type says what it is, and its words what to do."""
+    """A changed cursor gets a problem of type `cursor`, whose message says what to do."""
     cursor = client.post("/v1/search", json={"text": "red", "k": 2}).json()["next_cursor"]
     for place in range(0, len(cursor), 7):
         changed = cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :]
@@ -55,8 +55,8 @@ def test_a_cursor_that_was_changed_is_a_problem(client: TestClient) -> None:
     assert "Start again" in problem(client.post("/v1/search", json={"cursor": browsing}), 422)
 
 
-def test_a_long_question_has_pages_too(client: TestClient) -> None:
-    """Its cursor is taken back, however long it is."""
+def test_a_long_query_has_pages_too(client: TestClient) -> None:
+    """The cursor of the longest query is accepted."""
     how = {"without": ["green" + " " * 1990] * 20, "where": ["name != " + "\u00e9" * 990] * 20}
     assert len(hits(client, {"text": "red" + " " * 1980 + "thing", "k": 2} | how)) == 5
 
@@ -64,24 +64,24 @@ def test_a_long_question_has_pages_too(client: TestClient) -> None:
 def test_an_image_that_is_removed_between_pages_is_left_out(
     client: TestClient, engine: SearchEngine, folder: Path
 ) -> None:
-    """The rest of the page is what follows."""
-    whole = [hit["image_id"] for hit in hits(client, {"text": "red"})]
+    """The rest of the page follows without a gap."""
+    all_hits = [hit["image_id"] for hit in hits(client, {"text": "red"})]
     document = client.post("/v1/search", json={"text": "red", "k": 2}).json()
-    engine.image_path(whole[2]).unlink()
+    engine.image_path(all_hits[2]).unlink()
     index_paths(engine.catalog, FakeEncoder(), [folder], prune=True)
     following = client.post("/v1/search", json={"cursor": document["next_cursor"]}).json()
-    assert [hit["image_id"] for hit in following["hits"]] == whole[3:]
+    assert [hit["image_id"] for hit in following["hits"]] == all_hits[3:]
     assert following["next_cursor"] is None
 
 
 def test_pages_end_after_a_thousand_hits(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here after three."""
-    monkeypatch.setattr("api.server.routes.search.DEEPEST", 3)
+    """Paging ends at the maximum, here three hits."""
+    monkeypatch.setattr("api.server.routes.search.MAX_HITS", 3)
     assert len(hits(client, {"text": "red", "k": 2})) == 3
 
 
 def test_a_model_of_the_index_may_be_named(client: TestClient, engine: SearchEngine) -> None:
-    """By name or the beginning of its fingerprint; another is a problem that names those there are."""
+    """A model is named by name or fingerprint prefix; unknown names list the existing models."""
     plain = client.post("/v1/search", json={"text": "red"}).json()["hits"]
     for model in ("fake", "ffffff"):
         assert client.post("/v1/search", json={"text": "red", "model": model}).json()["hits"] == plain
@@ -93,8 +93,8 @@ def test_a_model_of_the_index_may_be_named(client: TestClient, engine: SearchEng
         assert str(engine.catalog.directory) not in response.text
 
 
-def test_images_like_an_upload(client: TestClient, folder: Path) -> None:
-    """The picture alone finds what looks like it; with words what fits both; words are taken away from either."""
+def test_images_similar_to_an_upload(client: TestClient, folder: Path) -> None:
+    """An upload finds similar pictures, alone or with text; both can exclude texts."""
     upload = {"image": ("x.png", picture("blue"))}
     alone = client.post("/v1/search/image", files=upload, data={"k": "1000"}).json()
     assert set(alone) == {"query", "hits", "timings_ms"}
@@ -124,21 +124,21 @@ def test_images_like_an_upload(client: TestClient, folder: Path) -> None:
         ({"without": [" "]}, "an excluded phrase is empty"),
     ],
 )
-def test_uploads_that_cannot_be_answered_are_problems(client: TestClient, data: dict[str, Any], words: str) -> None:
-    """Status 422, with what is wrong."""
+def test_invalid_upload_searches_are_problems(client: TestClient, data: dict[str, Any], words: str) -> None:
+    """Status 422 with the reason."""
     assert words in problem(client.post("/v1/search/image", files={"image": ("x", picture())}, data=data), 422)
 
 
-def test_an_upload_that_is_no_picture_is_a_problem(client: TestClient) -> None:
-    """Of a type of its own."""
+def test_an_unreadable_upload_has_its_own_type(client: TestClient) -> None:
+    """An unreadable upload has the type `unreadable-image`."""
     response = client.post("/v1/search/image", files={"image": ("x.jpg", b"no picture")})
     assert "the upload: not an image" in problem(response, 422)
     assert response.json()["type"] == "urn:crosslook:problem:unreadable-image"
     assert "body.image" in problem(client.post("/v1/search/image"), 422)
 
 
-def test_images_like_an_indexed_one(client: TestClient, paint: Paint, engine: SearchEngine, folder: Path) -> None:
-    """Itself left out, filters hold."""
+def test_images_similar_to_an_indexed_one(client: TestClient, paint: Paint, engine: SearchEngine, folder: Path) -> None:
+    """The image itself is left out, and filters apply."""
     other = paint("other.png", "red", seed=9)
     index_paths(engine.catalog, FakeEncoder(), [folder])
     red = first_id(client)
@@ -154,12 +154,12 @@ def test_images_like_an_indexed_one(client: TestClient, paint: Paint, engine: Se
 
 @pytest.mark.parametrize("wrong", [{"k": "10"}, {"k": True}, {"k": 1.5}, {"rerank": 0}, {"rerank": "no"}, {"text": 1}])
 def test_values_of_another_type_are_not_converted(client: TestClient, wrong: dict[str, object]) -> None:
-    """JSON has types of its own."""
+    """Values of another JSON type are refused."""
     response = client.post("/v1/search", json={"text": "red"} | wrong)
     assert response.status_code == 422, response.text
     assert response.json()["detail"].startswith(f"body.{next(iter(wrong))}: ")
 
 
-def test_a_whole_number_may_be_written_with_a_point(client: TestClient) -> None:
-    """JSON knows one kind of number."""
+def test_a_whole_number_may_have_a_decimal_point(client: TestClient) -> None:
+    """10.0 is an integer."""
     assert len(client.post("/v1/search", json={"text": "red", "k": 2.0}).json()["hits"]) == 2

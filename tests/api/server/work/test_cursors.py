@@ -1,4 +1,4 @@
-"""Cursors that clients cannot make, change or carry elsewhere."""
+"""Cursors that clients can neither forge nor change."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DOCUMENT: dict[str, Any] = {"query": {"text": "a dog in the snow — größer"},
 LETTERS = string.ascii_letters + string.digits + "-_."
 
 
-def test_what_was_put_in_comes_out() -> None:
-    """In letters that need no escaping in an address."""
+def test_a_cursor_reads_back_unchanged() -> None:
+    """A cursor needs no escaping in a URL, and reads back unchanged."""
     cursors = Cursors()
     cursor = cursors.make("search", DOCUMENT)
     assert set(cursor) <= set(LETTERS)
@@ -24,7 +24,7 @@ def test_what_was_put_in_comes_out() -> None:
 
 
 def test_a_cursor_changed_at_any_place_is_refused() -> None:
-    """Each letter by every other one, and each left out: 64 letters a place, the last one's unused bits included."""
+    """Every substitution and deletion of a character is refused, also in the unused bits of the last one."""
     cursors = Cursors()
     for size in range(3):  # so that the last letter carries 6, 4 and 2 bits
         cursor = cursors.make("search", {"at": "x" * size})
@@ -37,8 +37,8 @@ def test_a_cursor_changed_at_any_place_is_refused() -> None:
 
 
 @pytest.mark.parametrize("added", ["=", "==", "A", "\n"])
-def test_only_the_very_letters_count(added: str) -> None:
-    """Padding and blanks that decoding would pass over are refused."""
+def test_a_cursor_with_padding_is_refused(added: str) -> None:
+    """Padding and whitespace that decoding would ignore are refused."""
     cursors = Cursors()
     cursor = cursors.make("search", DOCUMENT)
     with pytest.raises(CursorError):
@@ -46,7 +46,7 @@ def test_only_the_very_letters_count(added: str) -> None:
 
 
 def test_a_cursor_of_another_kind_or_server_is_refused() -> None:
-    """Nor is one known that was given out before the server was started anew."""
+    """A cursor for another kind of request or from before a restart is refused."""
     cursors = Cursors()
     cursor = cursors.make("search", DOCUMENT)
     for reader, kind in ((cursors, "images"), (Cursors(), "search")):
@@ -56,6 +56,6 @@ def test_a_cursor_of_another_kind_or_server_is_refused() -> None:
 
 @given(st.text(st.characters()))
 def test_any_text_is_refused(text: str) -> None:
-    """Never another error."""
+    """Arbitrary text raises CursorError and nothing else."""
     with pytest.raises(CursorError):
         Cursors().read("search", text)

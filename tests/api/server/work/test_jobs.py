@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from api.server import Settings, create_app
-from api.server.work.jobs import REMEMBERED, Job, JobProgress, Jobs
+from api.server.work.jobs import MAX_JOBS, Job, JobProgress, Jobs
 from encoders.features import ImageFeatures, Pixels
 from indexer import Catalog
 from indexer.catalog.contents import count_items
@@ -29,7 +29,7 @@ LONG = 30.0  # seconds; nothing waits so long unless something is wrong
 
 
 class Slow(FakeEncoder):
-    """A model that waits in the middle of a batch until it may go on."""
+    """A model that blocks in the middle of a batch until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Slow(FakeEncoder):
         self.wait = self.go_on.wait
 
     def encode_images(self, pixels: Pixels) -> ImageFeatures:
-        """Wait, then encode."""
+        """Block, then encode."""
         self.inside.set()
         assert self.wait(LONG)
         return super().encode_images(pixels)
@@ -45,7 +45,7 @@ class Slow(FakeEncoder):
 
 @pytest.fixture
 def slow() -> Iterator[Slow]:
-    """A model that waits; at the end of a test nothing does any more."""
+    """A blocking model, released at the end of the test."""
     made = Slow()
     yield made
     made.go_on.set()
@@ -71,7 +71,7 @@ def serve(indexed: Catalog) -> Iterator[Client]:
 
 
 def started(client: TestClient, **body: Any) -> str:
-    """Begin a job, and return its address."""
+    """Start a job, and return its URL."""
     response = client.post("/v1/index", json=body)
     assert response.status_code == 202, response.text
     assert response.headers["location"] == f"/v1/jobs/{response.json()['id']}"
@@ -85,7 +85,7 @@ def jobs_of(client: TestClient) -> Jobs:
 
 
 def ended(client: TestClient, address: str) -> dict[str, Any]:
-    """Wait until a job has ended, and return what is known of it."""
+    """Wait until a job has ended, and return its document."""
     thread = jobs_of(client)._thread
     assert thread is not None
     thread.join(LONG)
@@ -95,12 +95,12 @@ def ended(client: TestClient, address: str) -> dict[str, Any]:
 
 
 def paths_in(response: Response, *paths: Path) -> list[Path]:
-    """Which paths of the server a response gives away."""
+    """The server's paths that a response discloses."""
     return [path for path in paths if str(path) in response.text]
 
 
-def test_roots_have_names_and_counts_but_no_place(serve: Client, folder: Path, tmp_path: Path) -> None:
-    """Their ids are the same after a restart, whatever else is configured."""
+def test_roots_have_names_and_counts_but_no_path(serve: Client, folder: Path, tmp_path: Path) -> None:
+    """Ids are stable across restarts and other roots, and no path is disclosed."""
     (tmp_path / "other").mkdir()
     response = serve(folder, tmp_path / "other").get("/v1/roots")
     first, second = response.json()
@@ -109,10 +109,10 @@ def test_roots_have_names_and_counts_but_no_place(serve: Client, folder: Path, t
     assert serve(folder).get("/v1/roots").json() == [first]
 
 
-def test_missing_images_and_neighbours_of_like_name_are_not_counted(
+def test_missing_images_and_folders_with_a_common_prefix_do_not_count(
     serve: Client, folder: Path, tmp_path: Path, paint: Paint
 ) -> None:
-    """`pictures2` is not below `pictures`."""
+    """Missing images, and images in `pictures2` for the root `pictures`, do not count."""
     paint("../pictures2/yellow.png", "yellow")
     client = serve(folder, tmp_path / "pictures2")
     (folder / "red.png").unlink()
@@ -121,7 +121,7 @@ def test_missing_images_and_neighbours_of_like_name_are_not_counted(
 
 
 def test_a_job_indexes_what_is_new_and_searches_find_it(serve: Client, folder: Path, paint: Paint) -> None:
-    """It tells what it did, as the command line does."""
+    """The report has the counts of `crosslook index`."""
     client = serve(folder)
     paint("more/yellow.png", "yellow")
     job = ended(client, started(client))
@@ -134,7 +134,7 @@ def test_a_job_indexes_what_is_new_and_searches_find_it(serve: Client, folder: P
 
 
 def test_only_the_roots_that_are_named_are_indexed(serve: Client, tmp_path: Path, paint: Paint) -> None:
-    """The other folder is not looked at."""
+    """Other roots are not scanned."""
     paint("../a/yellow.png", "yellow")
     paint("../b/yellow.png", "yellow", seed=5)
     client = serve(tmp_path / "a", tmp_path / "b")
@@ -145,16 +145,16 @@ def test_only_the_roots_that_are_named_are_indexed(serve: Client, tmp_path: Path
 
 
 @pytest.mark.parametrize(("prune", "removed"), [(False, 0), (True, 1)])
-def test_pruning_is_a_choice(serve: Client, folder: Path, *, prune: bool, removed: int) -> None:
-    """Otherwise what is gone is only hidden."""
+def test_missing_images_are_removed_only_with_prune(serve: Client, folder: Path, *, prune: bool, removed: int) -> None:
+    """Missing images are removed only with `prune`."""
     (folder / "red.png").unlink()
     client = serve(folder)
     report = ended(client, started(client, prune=prune))["report"]
     assert (report["missing"], report["removed"]) == (1, removed)
 
 
-def test_failures_are_told_by_root_and_place_below_it(serve: Client, folder: Path, tmp_path: Path) -> None:
-    """The nearest root, where one lies in another."""
+def test_failures_have_a_root_and_a_relative_path(serve: Client, folder: Path, tmp_path: Path) -> None:
+    """A failure has the innermost root and the path relative to it."""
     for name in ("bad.png", "deep/er/bad.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"no picture" + name.encode())
@@ -184,22 +184,22 @@ def test_failures_are_told_by_root_and_place_below_it(serve: Client, folder: Pat
         ({"prune": "perhaps"}, 422, "body.prune"),
     ],
 )
-def test_no_path_and_no_unknown_root_is_indexed(
+def test_paths_and_unknown_roots_are_refused(
     serve: Client, folder: Path, body: dict[str, Any], status: int, words: str
 ) -> None:
-    """What is wrong is said, and no job begins."""
+    """Unknown root ids and paths are refused, and no job starts."""
     client = serve(folder)
     assert words in problem(client.post("/v1/index", json=body), status)
     assert client.get("/v1/jobs").json() == []
 
 
 def test_without_roots_nothing_can_be_indexed(serve: Client) -> None:
-    """The client learns who can change that."""
+    """Without roots, indexing is refused, and the message says who can configure some."""
     assert "set `roots`" in problem(serve().post("/v1/index", json={}), 422)
 
 
 def test_one_job_runs_at_a_time_while_searches_go_on(serve: Client, folder: Path, paint: Paint, slow: Slow) -> None:
-    """A second wish is refused, and says which job is in its way."""
+    """A second job is refused with the id of the first, while searches work."""
     client = serve(folder, encoder=slow)
     paint("yellow.png", "yellow")
     address = started(client)
@@ -219,7 +219,7 @@ def test_one_job_runs_at_a_time_while_searches_go_on(serve: Client, folder: Path
 
 
 def test_a_cancelled_job_keeps_the_batch_in_flight(serve: Client, folder: Path, paint: Paint, slow: Slow) -> None:
-    """It ends at the commit; asking twice changes nothing, and the next job does the rest."""
+    """A cancelled job commits its batch; cancelling again has no effect, and the next job does the rest."""
     for seed in range(40):
         paint(f"many/{seed}.png", "yellow", seed=seed + 1)
     client = serve(folder, encoder=slow)
@@ -235,7 +235,7 @@ def test_a_cancelled_job_keeps_the_batch_in_flight(serve: Client, folder: Path, 
 
 
 def test_shutting_down_cancels_at_a_commit_and_waits(indexed: Catalog, folder: Path, paint: Paint, slow: Slow) -> None:
-    """When the application has ended, so has its job, and what it had done is there."""
+    """After shutdown the job has ended, and its committed work is kept."""
     for seed in range(40):
         paint(f"many/{seed}.png", "yellow", seed=seed + 1)
     with SearchEngine.open(indexed.directory, encoder=slow) as busy:
@@ -253,10 +253,10 @@ def test_shutting_down_cancels_at_a_commit_and_waits(indexed: Catalog, folder: P
     assert count_items(indexed)["image"] == 37
 
 
-def test_another_process_that_indexes_is_a_failure_with_its_number(
+def test_a_locked_index_is_a_failure_with_the_process_id(
     serve: Client, indexed: Catalog, folder: Path, tmp_path: Path
 ) -> None:
-    """And without the place of the index."""
+    """The failure names the process, but not the path of the index."""
     client = serve(folder)
     with indexing_lock(indexed.directory):
         address = started(client)
@@ -266,18 +266,18 @@ def test_another_process_that_indexes_is_a_failure_with_its_number(
     assert not paths_in(client.get(address), tmp_path)
 
 
-def test_a_root_that_is_not_there_is_a_failure_without_its_place(serve: Client, tmp_path: Path) -> None:
-    """By its name alone."""
+def test_a_missing_root_is_a_failure_without_its_path(serve: Client, tmp_path: Path) -> None:
+    """The failure names the root without its path."""
     client = serve(tmp_path / "unplugged")
     address = started(client)
     assert ended(client, address)["reason"] == "no such file or folder: unplugged"
     assert not paths_in(client.get(address), tmp_path)
 
 
-def test_an_unforeseen_error_ends_a_job_and_tells_nothing_inside(
+def test_an_unexpected_error_fails_a_job_without_details(
     serve: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next one can begin."""
+    """An unexpected error fails the job without details; the next job can start."""
 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a secret path: /home/me")
@@ -292,8 +292,8 @@ def test_an_unforeseen_error_ends_a_job_and_tells_nothing_inside(
     assert ended(client, started(client))["state"] == "done"
 
 
-def test_jobs_that_are_not_there_are_not_found(serve: Client) -> None:
-    """Neither to look at nor to cancel; what is no id is refused."""
+def test_unknown_jobs_are_not_found(serve: Client) -> None:
+    """Unknown ids get 404, invalid ones 422."""
     client = serve()
     for call in (client.get, client.delete):
         assert "No job has this id" in problem(call("/v1/jobs/" + "0" * 16), 404)
@@ -302,14 +302,14 @@ def test_jobs_that_are_not_there_are_not_found(serve: Client) -> None:
 
 
 def test_the_last_hundred_jobs_are_remembered(serve: Client, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The latest first."""
-    monkeypatch.setattr("api.server.work.jobs.REMEMBERED", 3)
+    """The latest jobs are listed first, and older ones are forgotten."""
+    monkeypatch.setattr("api.server.work.jobs.MAX_JOBS", 3)
     client = serve(folder)
     made = []
     for _ in range(5):
         made.append(started(client))
         ended(client, made[-1])
-    assert REMEMBERED == 100
+    assert MAX_JOBS == 100
     assert [f"/v1/jobs/{job['id']}" for job in client.get("/v1/jobs").json()] == made[:1:-1]
     problem(client.get(made[0]), 404)
 
@@ -317,7 +317,7 @@ def test_the_last_hundred_jobs_are_remembered(serve: Client, folder: Path, monke
 def test_an_index_without_a_model_yet_is_filled_by_a_job(
     tmp_path: Path, folder: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It gets the model that the engine has, and is searched at once."""
+    """A job fills an empty index with the engine's model, and it can be searched at once."""
     monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: encoder)
     Catalog.open(tmp_path / "empty", create=True).close()
     with SearchEngine.open(tmp_path / "empty") as engine:
@@ -328,14 +328,14 @@ def test_an_index_without_a_model_yet_is_filled_by_a_job(
 
 
 def test_the_rate_is_that_of_the_phase_and_so_is_the_time_left() -> None:
-    """What was done before the phase was looked at does not count."""
+    """Items done before the first report of a phase do not count."""
     times = iter([10.0, 12.0, 14.0, 20.0, 21.0])
     job = Job((), prune=False, clock=lambda: next(times))
     job.begin()
     assert job.progress == JobProgress("scan")
     steps = [("images", 0, 100), ("images", 20, 100), ("images", 60, 100), ("captions", 5, 10), ("captions", 8, 10)]
-    told = []
+    measured = []
     for step in steps:
         job.advance(*step)
-        told.append((job.progress.rate, job.progress.seconds_left))
-    assert told == [(None, None), (10.0, 8.0), (15.0, 40 / 15), (None, None), (3.0, 2 / 3)]
+        measured.append((job.progress.rate, job.progress.seconds_left))
+    assert measured == [(None, None), (10.0, 8.0), (15.0, 40 / 15), (None, None), (3.0, 2 / 3)]

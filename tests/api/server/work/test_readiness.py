@@ -1,4 +1,4 @@
-"""Alive and ready."""
+"""Liveness and readiness."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ LONG = 30.0
 
 @contextmanager
 def serving(engine: SearchEngine, prepare: Callable[[], None]) -> Iterator[tuple[TestClient, Readiness]]:
-    """A client of an application that has something to prepare."""
+    """A client of an application with a `prepare` function."""
     app: FastAPI = create_app(engine, prepare=prepare)
     with TestClient(app, base_url="http://localhost") as client:
         yield client, app.state.service.readiness
 
 
 def loaded(readiness: Readiness) -> None:
-    """Wait until the thread that prepares has ended."""
+    """Wait until the loading thread has ended."""
     assert readiness._thread is not None
     readiness._thread.join(LONG)
     assert not readiness._thread.is_alive()
 
 
 def test_the_server_is_alive_at_once_and_ready_when_all_is_loaded(engine: SearchEngine) -> None:
-    """Until then it says what it waits for."""
+    """Until everything is loaded, /readyz says what is missing."""
     go_on = threading.Event()
     with serving(engine, lambda: assert_true(go_on.wait(LONG))) as (client, readiness):
         assert client.get("/healthz").json() == {"status": "ok"}
@@ -58,14 +58,14 @@ def assert_true(value: object) -> None:
 
 
 @pytest.mark.parametrize("error", [CheckpointError, CatalogError, ZeroDivisionError])
-def test_what_cannot_be_loaded_is_tried_again(
+def test_loading_is_retried(
     engine: SearchEngine,
     error: type[Exception],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The reason is in the log; a client learns no path."""
-    monkeypatch.setattr("api.server.work.readiness.AGAIN_SECONDS", 0.0)
+    """Loading is retried; the reason is in the log, and the response contains no path."""
+    monkeypatch.setattr("api.server.work.readiness.RETRY_SECONDS", 0.0)
     failed, go_on = threading.Event(), threading.Event()
     faults = [error("/home/me/model is broken")]
 
@@ -87,8 +87,8 @@ def test_what_cannot_be_loaded_is_tried_again(
     assert [r.levelno for r in caplog.records if r.message.startswith("not ready")] == [logging.ERROR]
 
 
-def test_a_server_that_ends_does_not_try_again(engine: SearchEngine) -> None:
-    """It waits for no next time."""
+def test_closing_ends_the_retries(engine: SearchEngine) -> None:
+    """Closing ends the retries."""
     tried = threading.Event()
 
     def prepare() -> None:
@@ -100,8 +100,8 @@ def test_a_server_that_ends_does_not_try_again(engine: SearchEngine) -> None:
     loaded(readiness)
 
 
-def test_an_index_that_is_gone_is_not_ready_and_nothing_else(client: TestClient, indexed: Catalog) -> None:
-    """The server stays alive, and is ready when the index is back."""
+def test_without_its_index_the_server_is_alive_but_not_ready(client: TestClient, indexed: Catalog) -> None:
+    """Without its index the server is alive but not ready, until the index is back."""
     file = indexed.directory / "catalog.db"
     file.rename(file.with_suffix(".away"))
     detail = problem(client.get("/readyz"), 503)
@@ -112,8 +112,8 @@ def test_an_index_that_is_gone_is_not_ready_and_nothing_else(client: TestClient,
     assert client.get("/readyz").status_code == 200
 
 
-def test_alive_touches_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the catalog nor a thread."""
+def test_liveness_uses_neither_catalog_nor_threads(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/healthz uses neither the catalog nor a worker thread."""
 
     def fail(*_: object, **__: object) -> None:
         raise AssertionError

@@ -1,4 +1,4 @@
-"""What clients learn of folders."""
+"""Root ids, and paths in messages to clients."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from api.server.work.roots import Root, place, roots_of, without_paths
+from api.server.work.roots import Root, locate, redact_paths, roots_of
 
 ROOTS = [Root.at(Path(path)) for path in ("/srv/photos", "/srv/photos/old", "/srv/caf\udce9")]
 
 
-def test_an_id_follows_from_the_path_alone() -> None:
-    """Two folders of one name have two; order and neighbours do not matter."""
+def test_the_id_of_a_root_depends_only_on_its_path() -> None:
+    """Folders of the same name have different ids, which do not depend on order or on other roots."""
     both = roots_of([Path("/a/photos"), Path("/b/photos")])
     assert len(both) == 2
     assert {root.name for root in both.values()} == {"photos"}
@@ -30,25 +30,25 @@ def test_an_id_follows_from_the_path_alone() -> None:
         ("/srv/photos2/b.jpg", None, "b.jpg"),
     ],
 )
-def test_a_file_is_told_from_its_nearest_root(path: str, root: int | None, rest: str) -> None:
-    """What lies in none by its name alone."""
-    assert place(path, ROOTS) == (None if root is None else ROOTS[root].id, rest)
+def test_a_file_is_located_in_its_innermost_root(path: str, root: int | None, rest: str) -> None:
+    """A file is located in its innermost root; outside all roots it has only its name."""
+    assert locate(path, ROOTS) == (None if root is None else ROOTS[root].id, rest)
 
 
 def test_messages_lose_their_paths() -> None:
-    """And still read well."""
+    """Paths are replaced by names, and the messages remain readable."""
     index = Path("/var/lib/crosslook")
-    for said, told in (
+    for message, expected in (
         ("/var/lib/crosslook is being indexed by process 7", "the index is being indexed by process 7"),
         ("the index in /var/lib/crosslook is read-only", "the index is read-only"),
         ("cannot write /var/lib/crosslook/catalog.db: full", "cannot write the index/catalog.db: full"),
         ("no such file or folder: /srv/photos/old", "no such file or folder: old"),
         ("no image files in /srv/photos, /srv/photos/old", "no image files in photos, old"),
     ):
-        assert without_paths(said, index, ROOTS) == told
+        assert redact_paths(message, index, ROOTS) == expected
 
 
-def test_a_root_that_is_everything_is_no_name_to_replace() -> None:
-    """Every path begins with it."""
-    assert without_paths("/a/b.jpg: bad", Path("/index"), [Root.at(Path("/"))]) == "/a/b.jpg: bad"
-    assert place("/a/b.jpg", [Root.at(Path("/"))])[1] == "a/b.jpg"
+def test_the_root_folder_has_no_name_to_replace_paths_with() -> None:
+    """The root `/` has no name, so messages keep their paths."""
+    assert redact_paths("/a/b.jpg: bad", Path("/index"), [Root.at(Path("/"))]) == "/a/b.jpg: bad"
+    assert locate("/a/b.jpg", [Root.at(Path("/"))])[1] == "a/b.jpg"

@@ -1,4 +1,4 @@
-"""Threads that requests share, and clients that do not wait for their answer."""
+"""The worker pool and clients that disconnect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEARCH = (
 
 
 class Slow:
-    """A server with one thread, whose searches stand still until they may go on."""
+    """A server with one thread, whose searches block until released."""
 
     def __init__(self, server: listening, work: WorkerPool) -> None:
         self.server, self.work = server, work
@@ -31,7 +31,7 @@ class Slow:
         self.searches = 0
 
     def stand(self) -> None:
-        """One more search is in a thread."""
+        """Count a search, and block it."""
         self.searches += 1
         self.begun.release()
         assert self.go_on.acquire(timeout=LONG)
@@ -39,7 +39,7 @@ class Slow:
 
 @pytest.fixture
 def slow(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
-    """It runs; at the end all searches go on."""
+    """A running server; all searches are released at the end."""
     app = create_app(engine, SETTINGS)
     server = listening(app, SETTINGS)
     made, search = Slow(server, app.state.service.work), SearchEngine.search_images
@@ -55,7 +55,7 @@ def slow(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for it."""
+    """Wait until a condition holds."""
     end = time.monotonic() + LONG
     while not condition():
         assert time.monotonic() < end
@@ -63,7 +63,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_client_that_leaves_while_it_waits_frees_its_place(slow: Slow) -> None:
-    """Nothing is done for it; the next one takes the place, and one more is refused."""
+    """The request of a disconnected client is dropped from the queue."""
     with slow.server.connect() as first, slow.server.connect() as next_one:
         first.sendall(SEARCH)
         assert slow.begun.acquire(timeout=LONG)
@@ -81,7 +81,7 @@ def test_a_client_that_leaves_while_it_waits_frees_its_place(slow: Slow) -> None
 
 
 def test_a_client_that_leaves_while_its_work_is_done_makes_no_further_thread(slow: Slow) -> None:
-    """A thread cannot be stopped, so its place is free when it has ended; else who comes and goes would have many."""
+    """A running thread counts until it ends, even if its client has disconnected."""
     left = slow.server.connect()
     left.sendall(SEARCH)
     assert slow.begun.acquire(timeout=LONG)
