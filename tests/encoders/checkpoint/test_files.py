@@ -96,8 +96,8 @@ def test_a_description_cut_short_is_refused(model_directory: Path) -> None:
     [
         ({"format": "other"}, "does not describe a crosslook model"),
         ({"version": 3}, "format version 3; this crosslook reads up to 2"),
-        ({"architecture": None}, "a part is missing or of the wrong form"),
-        ({"calibration": {"slope": 1}}, "a part is missing or of the wrong form"),
+        ({"architecture": None}, "a key is missing or malformed"),
+        ({"calibration": {"slope": 1}}, "a key is missing or malformed"),
         ({"vocabulary": ["a"]}, "a vocabulary begins with"),
     ],
 )

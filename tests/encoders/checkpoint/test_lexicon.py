@@ -38,9 +38,9 @@ def test_a_model_that_keeps_no_words_finds_everything_familiar() -> None:
 def test_captions_teach_their_words() -> None:
     """More is learned from other captions, nothing from the same again, and the class names stay."""
     captions = ["a dog", "dogs", "the dog runs", "snow on a cat"]
-    lexicon = Lexicon({"snow": 2, "dog": 1}, ("zebra",)).taught(captions)
+    lexicon = Lexicon({"snow": 2, "dog": 1}, ("zebra",)).with_captions(captions)
     assert lexicon == Lexicon({"snow": 2, "dog": 2, "dogs": 1, "runs": 1, "cat": 1}, ("zebra",))
-    assert lexicon.taught(captions) == lexicon
+    assert lexicon.with_captions(captions) == lexicon
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def tiny_clip(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, t
     weights = {"file": str(tmp_path / "clip.pt"), "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "tiny", config)
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny", {"ours": weights})
-    monkeypatch.setattr(backbones, "_hub_asked_once", nullcontext)
+    monkeypatch.setattr(backbones, "_one_hub_check", nullcontext)
     model = open_clip.create_model("tiny").eval()
     torch.save(model.state_dict(), tmp_path / "clip.pt")
     return model
@@ -130,12 +130,12 @@ def test_pixels_are_scaled_as_the_backbone_s_weights_expect(tiny_clip: Any) -> N
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("resnet5O", r"timm has no model 'resnet5O'; near it: .*resnet50"),
+        ("resnet5O", r"timm has no model 'resnet5O'; similar names: .*resnet50"),
         ("torchvision/nothing", "torchvision has no model 'nothing'"),
         ("hub/resnet50", "unknown library 'hub'"),
         ("vit_tiny_patch16_224", "is not a CNN with stages"),
         ("convnext_atto.imagenet", r"no weights 'imagenet' for 'convnext_atto'; there are convnext_atto\.d2_in1k"),
-        ("open_clip/RN5O", r"open_clip has no model 'RN5O'; near it: RN50,"),
+        ("open_clip/RN5O", r"open_clip has no model 'RN5O'; similar names: RN50,"),
         ("open_clip/ViT-B-32", "'open_clip/ViT-B-32' is not a CNN with stages"),
     ],
 )

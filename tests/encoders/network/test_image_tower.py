@@ -57,5 +57,5 @@ def test_batch_statistics_stay_as_pretrained() -> None:
 
 def test_a_network_without_a_map_is_told() -> None:
     """A tower of tokens, or one for pictures of another size, is refused when it is built."""
-    with pytest.raises(BackboneError, match="'levit_128s' makes no map of pictures of 64 pixels"):
+    with pytest.raises(BackboneError, match="'levit_128s' outputs no map for pictures of 64 pixels"):
         ImageTower("levit_128s", 64)

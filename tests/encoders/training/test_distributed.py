@@ -150,7 +150,7 @@ def test_processes_that_cannot_meet_are_told_how(monkeypatch: pytest.MonkeyPatch
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with (
-        pytest.raises(TrainingError, match=r"the 2 processes of WORLD_SIZE cannot meet .* start them with torchrun"),
+        pytest.raises(TrainingError, match=r"the 2 processes of WORLD_SIZE cannot connect .* start them with torchrun"),
         assemble_team(torch.device("cpu")),
     ):
         pass

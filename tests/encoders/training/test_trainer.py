@@ -33,7 +33,7 @@ from encoders.training.augment import (
     piece_tokens,
     swap_words,
 )
-from encoders.training.data import PairSet, in_groups, prepare_pairs
+from encoders.training.data import PairSet, grouped_order, prepare_pairs
 from encoders.training.views import cached_activations, make_view, read_views
 from tests.encoders.conftest import TINY, painted_pictures, tiny_checkpoint, use_tiny_backbone
 
@@ -257,12 +257,12 @@ def test_like_pictures_come_in_groups(pictures: Dataset, tmp_path: Path) -> None
     pairs = PairSet(
         np.zeros((20, 1, 1, 1, 1), np.float16), tiny_checkpoint().tokenizer(["red"]), np.repeat(np.arange(20), 2)
     )
-    orders = [in_groups(20, pairs.neighbours(sentences), 4, np.random.default_rng(seed)) for seed in (0, 1)]
+    orders = [grouped_order(20, pairs.neighbours(sentences), 4, np.random.default_rng(seed)) for seed in (0, 1)]
     for order in orders:
         assert sorted(order) == list(range(20))
         assert all(len(set(kinds[group])) == 1 for group in order.reshape(5, 4))
     assert not np.array_equal(orders[0], orders[1])
-    pairs_of = in_groups(20, pairs.neighbours(sentences), 3, rng)  # of four alike, one is left over
+    pairs_of = grouped_order(20, pairs.neighbours(sentences), 3, rng)  # of four alike, one is left over
     assert sorted(pairs_of) == list(range(20))
     alike = kinds[pairs_of[1:]] == kinds[pairs_of[:-1]]
     assert alike.sum() >= 10
@@ -325,7 +325,7 @@ def test_a_picture_without_finite_activations_is_named(
 
     monkeypatch.setattr(ImageTower, "bottom_stages", overflow)
     Image.new("RGB", (40, 40)).save(pictures.examples[3].image)
-    with pytest.raises(TrainingError, match=r"3\.png: .* no finite half-precision number; take it out of the dataset"):
+    with pytest.raises(TrainingError, match=r"3\.png: .* not finite in half precision; take it out of the dataset"):
         run(pictures, tmp_path / "run")
 
 
