@@ -20,7 +20,7 @@ BASE_MODEL = Path(__file__).parent.parent / "base"
 
 
 class WeightsFile:
-    """A model's weights file, weights_file open, so that later reads come from the file whose digest was computed.
+    """A model's weights file, held open, so that later reads come from the file whose digest was computed.
 
     Retraining a model in place creates a new file under the old name; this one stays readable, and parts loaded later
     belong to the same model. A file whose content is overwritten is refused.
