@@ -194,11 +194,11 @@ def _stages(model: Any, name: str) -> list[nn.Module]:  # noqa: ANN401  three fa
     if hasattr(model, "conv_stem") and hasattr(model, "blocks"):  # timm EfficientNet, MobileNet
         head = [nn.Sequential(model.conv_head, model.bn2)] if hasattr(model, "bn2") else []  # else it follows pooling
         return [nn.Sequential(model.conv_stem, model.bn1), *model.blocks, *head]
-    if all(hasattr(model, f"layer{i}") for i in (1, 2, 3, 4)):  # ResNet, of any of the three
+    if all(hasattr(model, f"layer{i}") for i in (1, 2, 3, 4)):  # ResNet, in all three libraries
         return [nn.Sequential(*_resnet_stem(model)), model.layer1, model.layer2, model.layer3, model.layer4]
     if hasattr(model, "stem") and hasattr(model, "s4"):  # timm RegNet
         return _with_tail([model.stem, model.s1, model.s2, model.s3, model.s4], model)
-    if hasattr(model, "stem") and hasattr(model, "stages"):  # timm ConvNeXt and its kin
+    if hasattr(model, "stem") and hasattr(model, "stages"):  # timm ConvNeXt and relatives
         return _with_tail([model.stem, *model.stages], model)
     if isinstance(getattr(model, "features", None), nn.Sequential):  # torchvision EfficientNet, ConvNeXt, VGG
         return list(model.features)

@@ -130,9 +130,9 @@ class AttentionFusion(Fusion):
         product = states * attended
         cosine = product.sum(-1, keepdim=True)
         similarity = tanh(cast(Tensor, compare(product) * states.shape[-1] ** 0.5))
-        channels = states.shape[-1]
+        channels = states.shape[-1]  # one linear layer over both, without concatenating them
         state_weight, similarity_weight = weigh.weight[:, :channels], weigh.weight[:, channels:]
-        logits = F.linear(states, state_weight) + F.linear(similarity, similarity_weight, weigh.bias)  # of both
+        logits = F.linear(states, state_weight) + F.linear(similarity, similarity_weight, weigh.bias)
         logits = logits.masked_fill(~mask.unsqueeze(-1), -1e4)
         weight = logits.softmax(dim=1)
         return (cosine * weight).sum(1), (similarity * weight).sum(1)

@@ -229,10 +229,10 @@ class _Run:
 
     def _check_finite(self, value: Tensor, name: str, epoch: int, count: int) -> None:
         if not torch.isfinite(value):
-            kept = f"; the best model so far, of epoch {self.best_epoch}, is kept" if self.history else ""
+            best = f"; the best model so far, of epoch {self.best_epoch}, is kept" if self.history else ""
             raise TrainingError(
                 f"the {name} became {value.item()} in epoch {epoch + 1}, step {count + 1}; "
-                f"a lower learning rate than {self.config.learning_rate} usually helps, in another --out{kept}"
+                f"a lower learning rate than {self.config.learning_rate} usually helps, in another --out{best}"
             )
 
     def _batches(self, epoch: int) -> Iterator[Batch]:

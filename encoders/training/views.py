@@ -115,7 +115,7 @@ def cached_activations(
             stamps[rows] = 0  # an interrupted write must not leave a row that looks complete
             array[rows] = maps.cpu().numpy()
             if (start // step) % 20 == 0 or start + step >= len(missing):
-                array.flush()  # before the stamps that vouch for it
+                array.flush()  # before the stamps that validate it
                 computed = missing[: start + len(part)]
                 stamps[computed] = current[computed]
                 stamps.flush()

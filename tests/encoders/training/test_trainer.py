@@ -185,12 +185,12 @@ def test_a_run_without_improvement_returns_the_starting_model(pictures: Dataset,
     training, validation = pictures.select("train"), pictures.select("dev")
     result = train(start, training, validation, tmp_path / "out", config=config, open_picture=open_picture)
     assert (result.best_epoch, result.epochs, result.stopped_early) == (0, 2, True)
-    before, after = (read_description(tmp_path / name / "model") for name in ("start", "out"))
+    initial, final = (read_description(tmp_path / name / "model") for name in ("start", "out"))
     assert (tmp_path / "out/model/model.safetensors").read_bytes() == (
         tmp_path / "start/model/model.safetensors"
     ).read_bytes()
-    assert after.calibration == before.calibration
-    assert after.metadata == before.metadata
+    assert final.calibration == initial.calibration
+    assert final.metadata == initial.metadata
     with (tmp_path / "out/curves.csv").open() as file:
         curve = list(csv.DictReader(file))
     assert [row["epoch"] for row in curve] == ["0", "1", "2"]
@@ -200,14 +200,14 @@ def test_a_run_without_improvement_returns_the_starting_model(pictures: Dataset,
 
 def test_the_result_keeps_its_share_of_the_starting_weights(pictures: Dataset, tmp_path: Path) -> None:
     """Weights are the mean of those before and after, weighted by `keep`."""
-    before = tiny_checkpoint().model.state_dict()
+    initial = tiny_checkpoint().model.state_dict()
     for keep in (0.0, 0.25):
         run(pictures, tmp_path / str(keep), replace(CONFIG, epochs=1, learning_rate=3e-2, average=0.5, keep=keep))
-    after, mean = (read_checkpoint(tmp_path / str(keep) / "model").model.state_dict() for keep in (0.0, 0.25))
-    moved = [k for k, v in before.items() if v.is_floating_point() and (after[k] - v).abs().max() > 2e-2]
-    assert len(moved) > 10
-    for name in moved:
-        torch.testing.assert_close(mean[name], 0.25 * before[name] + 0.75 * after[name], atol=2e-3, rtol=2e-3)
+    trained, mean = (read_checkpoint(tmp_path / str(keep) / "model").model.state_dict() for keep in (0.0, 0.25))
+    changed = [k for k, v in initial.items() if v.is_floating_point() and (trained[k] - v).abs().max() > 2e-2]
+    assert len(changed) > 10
+    for name in changed:
+        torch.testing.assert_close(mean[name], 0.25 * initial[name] + 0.75 * trained[name], atol=2e-3, rtol=2e-3)
 
 
 def test_with_keep_a_trained_start_keeps_its_querybank_and_weights(pictures: Dataset, tmp_path: Path) -> None:
@@ -418,8 +418,8 @@ def test_a_damaged_cache_of_activations_is_replaced(pictures: Dataset, tmp_path:
     elif damage == "other":
         np.save(file, np.ones((3, 2), np.int64))
     else:
-        kept = {"empty": b"", "cut": content[:-8], "junk": b"no array", "header": content[:40]}
-        file.write_bytes(kept[damage])
+        contents = {"empty": b"", "cut": content[:-8], "junk": b"no array", "header": content[:40]}
+        file.write_bytes(contents[damage])
     again = cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=1)
     np.testing.assert_array_equal(again, expected)
 
@@ -477,9 +477,9 @@ def test_encoding_by_length_changes_nothing() -> None:
     tokens = start.tokenizer(["a red wall", "green", "the blue door is over a white wall", "a", "white wall"])
     ids, mask, attended = (torch.from_numpy(a) for a in (tokens.ids, tokens.mask, tokens.attended))
     with torch.no_grad():
-        whole, parts = side(ids, mask, attended), encode_by_length(side, ids, mask, attended, parts=3)
-    torch.testing.assert_close(parts.vectors, whole.vectors)
-    torch.testing.assert_close(parts.states[mask], whole.states[mask])
+        expected, parts = side(ids, mask, attended), encode_by_length(side, ids, mask, attended, parts=3)
+    torch.testing.assert_close(parts.vectors, expected.vectors)
+    torch.testing.assert_close(parts.states[mask], expected.states[mask])
 
 
 def test_a_fresh_start_takes_its_words_from_the_training_set(pictures: Dataset) -> None:
@@ -529,13 +529,13 @@ def test_only_two_content_words_are_swapped() -> None:
 def test_the_reranker_can_be_trained_with_frozen_towers(pictures: Dataset, tmp_path: Path) -> None:
     """Training changes the reranker and its layers of the towers, but no vector."""
     start = tiny_checkpoint(image_split=2, text_split=1, querybank=3)
-    before = {name: value.clone() for name, value in start.model.state_dict().items()}
+    initial = {name: value.clone() for name, value in start.model.state_dict().items()}
     config = replace(CONFIG, epochs=2, train_towers=False, contrastive_weight=0.0, average=0.5)
     training, validation = pictures.select("train"), pictures.select("dev")
     result = train(start, training, validation, tmp_path / "r", config=config, open_picture=open_picture)
     after = read_checkpoint(result.model).model.state_dict()
     trained = ("reranker.", "image.tower.match_", "text.tower.match_", "image.local.", "text.local.")
-    changed = {n for n, v in before.items() if v.is_floating_point() and not torch.equal(after[n], v.half().float())}
+    changed = {n for n, v in initial.items() if v.is_floating_point() and not torch.equal(after[n], v.half().float())}
     assert any(name.startswith("image.tower.match_stages") for name in changed)
     assert any(name.startswith("text.tower.match_layers") for name in changed)
     assert all(name.startswith((*trained, "hubness.")) for name in changed)
