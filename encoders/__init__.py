@@ -1,4 +1,4 @@
-"""Tensors: towers, fusion, losses, training, datasets, checkpoints. Light to import; torch loads with a model."""
+"""The model: network, training, datasets and checkpoints. Importing this package does not load torch."""
 
 from .checkpoint.identity import BASE_MODEL
 from .errors import EncodersError

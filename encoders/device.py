@@ -1,4 +1,4 @@
-"""Where tensors live, and whether this machine has bf16 arithmetic worth using."""
+"""Device, mixed precision, and how the C library keeps memory."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import torch
 from .errors import EncodersError
 
 
-def pick_device(wish: str = "auto") -> str:
-    """The device to run on: what was asked for, or the GPU where there is one.
+def pick_device(name: str = "auto") -> str:
+    """Return the device to run on; `auto` is the GPU if there is one, else the CPU.
 
     Raises:
-        EncodersError: the device asked for is not there.
+        EncodersError: the device is not available.
     """
-    if wish == "auto":
+    if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=wish)
+        torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as exc:
-        raise EncodersError(f"device {wish!r} is not available on this machine; use --device cpu") from exc
-    return wish
+        raise EncodersError(f"device {name!r} is not available on this machine; use --device cpu") from exc
+    return name
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether bf16 is computed by the hardware rather than emulated, which would be slower than float32."""
+    """Whether the hardware computes bf16; emulated bf16 is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     flags = torch.cpu.get_capabilities()
@@ -35,13 +35,13 @@ def has_fast_bfloat16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Mixed precision: `bfloat16`, `float32`, or `auto`, which uses bf16 where it is fast."""
+    """Return a context for mixed precision: `bfloat16`, `float32`, or `auto`, which uses bf16 where it is fast."""
     enabled = precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
 def machine() -> dict[str, str | int | bool]:
-    """What this machine offers to a model."""
+    """Describe the hardware that models run on."""
     device = pick_device()
     return {
         "torch": str(torch.__version__),
@@ -54,12 +54,12 @@ def machine() -> dict[str, str | int | bool]:
 def keep_freed_memory() -> None:
     """Let the C library reuse freed memory instead of returning it to the system after every large tensor.
 
-    By default glibc maps each large block anew, and the page faults cost more than the arithmetic on it: a
-    training step took five times as long. What is kept is shared by all threads: else each of a server's would keep as
-    much as it ever needed, a quarter of the memory at 32 clients. Nothing happens where the C library is another.
+    By default glibc maps each large block anew, and the page faults cost more than the arithmetic: a training step
+    took five times as long. All threads share two arenas; with more, each thread of a server keeps the most it ever
+    needed, which took a third more memory at 32 clients. Does nothing with other C libraries.
     """
     mmap_max, trim_threshold, arena_max = -4, -1, -8  # M_MMAP_MAX, M_TRIM_THRESHOLD and M_ARENA_MAX of malloc.h
-    mallopt = _of_the_c_library("mallopt")
+    mallopt = _glibc_function("mallopt")
     if mallopt is not None:
         mallopt(mmap_max, 0)
         mallopt(trim_threshold, -1)
@@ -67,12 +67,12 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return to the system what is free now, after work that does not come again; kept is what is freed later on."""
-    malloc_trim = _of_the_c_library("malloc_trim")
+    """Return memory that is free now to the system, after work that will not be repeated; later frees are kept."""
+    malloc_trim = _glibc_function("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)
 
 
-def _of_the_c_library(name: str) -> Callable[..., int] | None:
-    """A function of glibc; None where the C library is another."""
+def _glibc_function(name: str) -> Callable[..., int] | None:
+    """Look up a function of glibc; None with another C library."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 def publish(temporary: Path, target: Path) -> None:
-    """Give a finished file its name once its bytes are on the disk, replacing what had that name.
+    """Rename a complete file once its bytes are on the disk, replacing any file of that name.
 
     A rename alone may reach the disk before the bytes do: after a power cut the new name would hold nothing.
 
     Args:
-        temporary: the complete file, closed, in the folder of `target`.
-        target: its name from now on.
+        temporary: the complete, closed file, in the folder of `target`.
+        target: its final name.
 
     Raises:
-        OSError: the disk refuses; `target` is then as it was.
+        OSError: the disk refused; `target` is unchanged.
     """
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())

@@ -1,21 +1,21 @@
-"""Everything this room raises on purpose.
+"""Errors of `encoders`.
 
 EncodersError
-├── CheckpointError      a model's files are missing, cut short, altered, or of another format
+├── CheckpointError      a model's files are missing, cut short, altered, or in an unknown format
 ├── DatasetError         a dataset cannot be read at all, or holds nothing usable
-├── BackboneError        no backbone of that name, or its library or weights cannot be had here
-└── TrainingError        training cannot start, go on, or resume
+├── BackboneError        no backbone has that name, or its library or weights are not available
+└── TrainingError        training cannot start, continue or resume
 """
 
 from __future__ import annotations
 
 
 class EncodersError(Exception):
-    """Root of this room's errors; the message names the thing and the way out."""
+    """Root of this package's errors; the message says what failed and what to do."""
 
 
 class CheckpointError(EncodersError):
-    """A model's files are missing, cut short, altered, or of another format."""
+    """A model's files are missing, cut short, altered, or in an unknown format."""
 
 
 class DatasetError(EncodersError):
@@ -23,8 +23,8 @@ class DatasetError(EncodersError):
 
 
 class BackboneError(EncodersError):
-    """No backbone has that name, or its library or pretrained weights cannot be had here."""
+    """No backbone has that name, or its library or pretrained weights are not available."""
 
 
 class TrainingError(EncodersError):
-    """Training cannot start, go on, or resume."""
+    """Training cannot start, continue or resume."""

@@ -1,6 +1,6 @@
-"""What crosses the border of this room: NumPy arrays in small frozen dataclasses.
+"""Features and scores that `encoders` returns: NumPy arrays in small frozen dataclasses.
 
-Letters, here and in every docstring of the project:
+Letters, in every docstring of the project:
 B batch, T tokens, P regions, C channels of a region or token state, D embedding size, N corpus, K hits.
 """
 
@@ -22,7 +22,7 @@ _HEADER = struct.Struct("<HH")
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What the image tower says about a batch of pictures.
+    """The image tower's output for a batch of pictures.
 
     Shape:
         - vectors: (B, D), rows of length 1.
@@ -33,18 +33,18 @@ class ImageFeatures:
     regions: Floats
 
     def take(self, rows: npt.NDArray[np.int64] | list[int]) -> ImageFeatures:
-        """Some of the pictures."""
+        """Select pictures by their row numbers."""
         return ImageFeatures(self.vectors[rows], self.regions[rows])
 
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """What the text tower says about a batch of sentences.
+    """The text tower's output for a batch of sentences.
 
     Shape:
         - vectors: (B, D), rows of length 1.
         - tokens: B arrays of (T, C), each as long as its sentence.
-        - familiarity: (B,), how far captions taught the words of each sentence, in [0, 1]; None: not known.
+        - familiarity: (B,), how well training captions covered each sentence's words, in [0, 1]; None if unknown.
     """
 
     vectors: Floats
@@ -52,16 +52,16 @@ class TextFeatures:
     familiarity: Floats | None = None
 
     def take(self, rows: npt.NDArray[np.int64] | list[int]) -> TextFeatures:
-        """Some of the sentences."""
+        """Select sentences by their row numbers."""
         familiarity = None if self.familiarity is None else self.familiarity[rows]
         return TextFeatures(self.vectors[rows], tuple(self.tokens[row] for row in rows), familiarity)
 
 
 @dataclass(frozen=True)
 class MatchScores:
-    """What the reranker says about K pairs of a sentence and a picture.
+    """The reranker's scores for K pairs of a sentence and a picture.
 
-    `slope` is how many log-odds of the probability one unit of score makes.
+    `slope` is the change in log-odds of the probability per unit of score.
 
     Shape:
         - scores: (K,), higher is better; comparable within one query.
@@ -73,7 +73,7 @@ class MatchScores:
     slope: float = 1.0
 
     def with_evidence(self, evidence: Floats) -> MatchScores:
-        """Add what is known beside the pictures.
+        """Add evidence from outside the pictures, such as keywords, to scores and probabilities.
 
         Shape:
             - evidence: (K,), log-odds.
@@ -87,11 +87,11 @@ class MatchScores:
 
 @dataclass(frozen=True)
 class Attention:
-    """Where each word of a sentence looked in a picture.
+    """The attention of each word of a sentence over the regions of a picture.
 
     Shape:
         - words: W words, as written.
-        - weights: (W, H, W'), non-negative, each word's grid sums to 1.
+        - weights: (W, rows, columns), non-negative, each word's grid sums to 1.
     """
 
     words: tuple[str, ...]
@@ -99,7 +99,7 @@ class Attention:
 
 
 def pack_states(states: Floats) -> bytes:
-    """Quantise region or token states to int8, one scale a row, for storage.
+    """Quantise region or token states to int8 with one scale per row, for storage.
 
     Args:
         states: region grid or token states.
@@ -117,7 +117,7 @@ def pack_states(states: Floats) -> bytes:
 
 
 def unpack_states(blob: bytes) -> Floats:
-    """Read what `pack_states` wrote.
+    """Restore the states that `pack_states` packed.
 
     Returns:
         States (P, C) or (T, C), float32, each value within half a quantisation step of the original.
@@ -137,13 +137,13 @@ def unpack_states(blob: bytes) -> Floats:
 
 
 def unpack_all(blobs: Sequence[bytes]) -> Sequence[Floats]:
-    """As `unpack_states` reads each; where all are of one shape, as region grids are, in one go.
+    """Restore many packed states; those of one shape, such as region grids, in a single step.
 
     Returns:
-        States (K, P, C) as one array, or K of them, (T, C).
+        States (K, P, C) as one array if all have one shape, else K arrays (T, C).
 
     Raises:
-        ValueError: one of them is not a packed state grid.
+        ValueError: one of the blobs is not a packed state grid.
     """
     if len(blobs) > 1 and len({blob[: _HEADER.size] for blob in blobs}) == len({len(blob) for blob in blobs}) == 1:
         rows, columns = unpack_states(blobs[0]).shape

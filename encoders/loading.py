@@ -1,4 +1,4 @@
-"""The way to a model for the rest of crosslook. Importing this costs nothing; torch loads with the model."""
+"""Loading a model. Importing this module does not load torch; loading a model does."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
     Args:
         model: directory with `model.safetensors` and `model.json`; None for the base model.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
-        workers: queries that are computed side by side. With more than one, each uses one core of a CPU: a single query
-            takes longer, and many take less.
-        lazy: read name and fingerprint now, and the rest, with torch, when there is something to encode.
+        lazy: read name and fingerprint now; load torch and the weights when there is something to encode.
+        workers: queries computed in parallel. With more than one, each uses one CPU core: a single query takes longer,
+            and throughput is higher.
 
     Raises:
         CheckpointError: the directory holds no usable model.
-        EncodersError: the device is not there.
+        EncodersError: the device is not available.
     """
     directory = BASE_MODEL if model is None else model
     if lazy:
         return LazyEncoder(directory, lambda: load_encoder(directory, device=device, workers=workers))
-    from .inference.torch_encoder import TorchEncoder  # noqa: PLC0415  brings torch, two seconds that listings should not pay
+    from .inference.torch_encoder import TorchEncoder  # noqa: PLC0415  loads torch: two seconds that listings need not wait
 
     return TorchEncoder(directory, device=device, workers=workers)
 
 
 @cache
 def caption_bank() -> tuple[str, ...]:
-    """Captions that ship with the base model, for collections that have none of their own."""
+    """Return the captions that ship with the base model, for collections without captions."""
     lines = (BASE_MODEL / "captions.txt").read_text(encoding="utf-8").split("\n")
     return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))

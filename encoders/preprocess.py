@@ -1,4 +1,4 @@
-"""From an upright RGB picture to the network's input square: the whole picture, nothing cropped away."""
+"""Resizing a picture to the network's input square, without cropping."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .features import Pixels
 
 
 def to_square(image: Image.Image, size: int) -> Pixels:
-    """Resize a whole picture to a square, its aspect ratio given up rather than its edges.
+    """Resize a picture to a square; its aspect ratio changes, and nothing is cropped.
 
     Args:
-        image: upright picture; any mode but RGB is converted.
+        image: upright picture, converted to RGB if it has another mode.
         size: side of the square in pixels.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How long-running work reports its progress, in every room."""
+"""How long-running work reports its progress, in every package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of a model in use: what every other room may ask of it. Importing this loads no library but NumPy."""
+"""The interface of a model in use, for all other packages. Importing it does not load torch."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ class Encoder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """D."""
+        """Embedding size D."""
         ...
 
     @property
     def input_size(self) -> int:
-        """S."""
+        """Side S of the input square, in pixels."""
         ...
 
     @property
     def device(self) -> str:
-        """Where it computes."""
+        """Device the model runs on."""
         ...
 
     @property
     def directory(self) -> Path | None:
-        """Absolute; None for the base model, which lies wherever crosslook does."""
+        """Absolute path of the model; None for the base model, which moves with the installation."""
         ...
 
     def prepare(self, image: Image.Image) -> Pixels:
-        """Upright picture → (S, S, 3) uint8."""
+        """Resize an upright picture to the input square: (S, S, 3), uint8."""
         ...
 
     def encode_images(self, pixels: Pixels) -> ImageFeatures:
-        """(B, S, S, 3) uint8 → vectors (B, D), regions (B, P, C)."""
+        """Encode pictures (B, S, S, 3), uint8: vectors (B, D), regions (B, P, C)."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """B sentences → vectors (B, D), token states B x (T, C)."""
+        """Encode B sentences as captions: vectors (B, D), token states B x (T, C)."""
         ...
 
     def query(self, text: TextFeatures) -> TextFeatures:
-        """The same sentences with vectors for finding pictures; those of `encode_texts` are for being found."""
+        """Replace the vectors of `encode_texts`, which index captions, with vectors that search for pictures."""
         ...
 
     def strangeness(self, terms: Sequence[str]) -> Sequence[float]:
-        """How little training taught about each word or phrase, in [0, 1]."""
+        """Rate how unfamiliar the model is with each word or phrase, in [0, 1]."""
         ...
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
@@ -66,5 +66,5 @@ class Encoder(Protocol):
         ...
 
     def attend(self, text: str, regions: Floats) -> Attention:
-        """Where each word of `text` looks in a picture with `regions` (P, C)."""
+        """Compute the attention of each word of `text` over a picture's `regions` (P, C)."""
         ...

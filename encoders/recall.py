@@ -25,40 +25,40 @@ class Recalls(NamedTuple):
 
     @classmethod
     def of(cls, ranks: Ranks) -> Recalls:
-        """Recalls of ranks (M,) that start at 0."""
+        """Compute the recalls of ranks (M,), counted from 0."""
         return cls(*(recall_at(ranks, k) for k in (1, 5, 10)))
 
     def rounded(self) -> Recalls:
-        """The same to two decimals."""
+        """Round each recall to two decimals."""
         return Recalls(*(round(value, 2) for value in self))
 
 
 def recall_at(ranks: Ranks, k: int) -> float:
-    """Share of ranks below k, in percent."""
+    """Return recall@k: the share of ranks below k, in percent."""
     return 100 * float((ranks < k).mean())
 
 
 def text_to_image_ranks(similarities: Floats, image_of: Ranks) -> Ranks:
-    """The rank of each caption's image among all images.
+    """Rank each caption's image among all images.
 
     Shape:
         - similarities: (M, N), captions by images; image_of: (M,).
 
     Returns:
-        Ranks (M,), the best is 0.
+        Ranks (M,), 0 is best.
     """
     correct = similarities[np.arange(len(image_of)), image_of][:, None]
     return (similarities >= correct).sum(axis=1) - 1
 
 
 def image_to_text_ranks(similarities: Floats, image_of: Ranks) -> Ranks:
-    """The best rank of each image's captions among all captions.
+    """Rank the best of each image's captions among all captions.
 
     Shape:
         - similarities: (M, N), captions by images; image_of: (M,), every image in it at least once.
 
     Returns:
-        Ranks (N,), the best is 0: the number of other images' captions that score as high as the best correct one.
+        Ranks (N,), 0 is best: the number of other images' captions that score as high as the best correct one.
     """
     images = np.arange(similarities.shape[1])
     correct = image_of[:, None] == images[None]
@@ -67,7 +67,7 @@ def image_to_text_ranks(similarities: Floats, image_of: Ranks) -> Ranks:
 
 
 def first_correct(correct: npt.NDArray[np.bool_]) -> Ranks:
-    """The rank of the first correct item of each list, beyond all K where a list holds none.
+    """Rank the first correct item of each list; beyond any K if a list has none.
 
     Shape:
         - correct: (L, K), lists of candidates, best first.

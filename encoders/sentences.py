@@ -1,4 +1,4 @@
-"""Encoding many sentences: in batches of like length, which costs the least padding."""
+"""Encoding many sentences in batches of similar length, which need the least padding."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A model made of colours: quick, deterministic, and good enough to be searched with.
+"""A fake model of colours: fast, deterministic, and good enough to search with.
 
-A picture's regions are the mean colours of a 4x4 grid; a word that names a colour has that colour as its
-state, any other word a faint grey. So "red" finds red pictures, and tests need no trained weights.
+A picture's regions are the mean colours of a 4x4 grid. The state of a word that names a colour is that colour, of any
+other word grey. So "red" finds red pictures, and tests need no trained weights.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COLOURS = {
 }
 SIDE = 4
 QUERY = np.array([0, 0, 0, 0.6, -0.6, 0, 0, 0], np.float32)
-"""Added to a sentence's vector to make a query's; orthogonal to all pictures, so the nearest stay the nearest."""
+"""Added to a sentence's vector to make a query vector; orthogonal to all pictures, so their order does not change."""
 
 
 def _states(rgb: Floats) -> Floats:
@@ -41,12 +41,12 @@ def _unit(rows: Floats) -> Floats:
 
 
 def is_query(vectors: Floats) -> npt.NDArray[np.bool_]:
-    """Which vectors (B, D) come from `FakeEncoder.query`, alone or with a picture's added."""
+    """Return which vectors (B, D) come from `FakeEncoder.query`, even if a picture's vector was added."""
     return np.asarray(vectors @ QUERY > 0.1)
 
 
 class FakeEncoder:
-    """The interface of `encoders.Encoder`, with colours for meaning."""
+    """An `encoders.Encoder` whose vectors are colours."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class FakeEncoder:
         reverse_rerank: bool = False,
         turn: int = 0,
     ) -> None:
-        """With another `turn` red, green and blue change places: two such models do not understand each other."""
+        """Make a model; `turn` permutes red, green and blue, so that models with different turns are incompatible."""
         self.name = name
         self.fingerprint = fingerprint
         self.directory = directory
@@ -74,7 +74,7 @@ class FakeEncoder:
         return np.asarray(image.convert("RGB").resize((self.input_size, self.input_size)), np.uint8)
 
     def encode_images(self, pixels: Pixels) -> ImageFeatures:
-        """Mean colours of a 4x4 grid."""
+        """Compute the mean colours of a 4x4 grid."""
         self.images_encoded += len(pixels)
         cell = self.input_size // SIDE
         grid = pixels.reshape(len(pixels), SIDE, cell, SIDE, cell, 3).astype(np.float32).mean(axis=(2, 4))
@@ -82,7 +82,7 @@ class FakeEncoder:
         return ImageFeatures(vectors=_unit(regions.mean(axis=1)), regions=regions)
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """Colours of the words that name one."""
+        """Look up the colour of each word."""
         self.texts_encoded += len(texts)
         tokens = []
         for text in texts:
@@ -94,27 +94,27 @@ class FakeEncoder:
         return np.concatenate([np.roll(states[..., :3], self.turn, axis=-1), states[..., 3:]], axis=-1)
 
     def query(self, text: TextFeatures) -> TextFeatures:
-        """Turned towards `QUERY`: cosines with pictures are smaller, in the same order."""
+        """Add `QUERY`: cosines with pictures are smaller, in the same order."""
         if is_query(text.vectors).any():
-            raise AssertionError("these sentences are queries already")
+            raise AssertionError("these vectors come from `query` already")
         return replace(text, vectors=_unit(text.vectors + QUERY))
 
     def strangeness(self, terms: Sequence[str]) -> list[float]:
-        """Colours, `a` and `thing` are known, no other word is."""
+        """Rate every word 1 but colours, `a` and `thing`."""
         known = {*COLOURS, "a", "thing"}
         return [float(any(word.lower() not in known for word in term.split())) for term in terms]
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
-        """Each word's best region, averaged over words, plus the retrieval score."""
+        """Add the retrieval score to each word's best region, averaged over words."""
         if not is_query(text.vectors).all():
-            raise AssertionError("pictures are matched with a sentence that does not come from `query`")
+            raise AssertionError("pictures must be matched with vectors from `query`")
         local = np.array([(text.tokens[0] @ r.T).max(axis=1).mean() for r in images.regions], np.float32)
         return self._match(local + images.vectors @ text.vectors[0])
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
-        """As `match_images`, of sentences that are not queries."""
+        """Score captions as `match_images` does pictures; the sentences must not come from `query`."""
         if is_query(texts.vectors).any():
-            raise AssertionError("captions are matched with vectors that come from `query`")
+            raise AssertionError("captions must not be matched with vectors from `query`")
         local = np.array([(t @ image.regions[0].T).max(axis=1).mean() for t in texts.tokens], np.float32)
         return self._match(local + texts.vectors @ image.vectors[0])
 
@@ -125,7 +125,7 @@ class FakeEncoder:
         return MatchScores(scores.astype(np.float32), probabilities.astype(np.float32), slope=4.0)
 
     def attend(self, text: str, regions: Floats) -> Attention:
-        """Softmax of word-region products."""
+        """Compute the softmax of word-region products."""
         words = tuple(text.split())
         logits = self.encode_texts([text]).tokens[0] @ regions.T * 8
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))

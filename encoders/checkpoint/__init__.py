@@ -1,1 +1,1 @@
-"""A model on disk: weights and description, read and written."""
+"""A model on disk: reading and writing its weights and description."""

@@ -1,4 +1,4 @@
-"""How the contrastive score, the reranker's logit and hubness are joined, and what probability the sum stands for."""
+"""How cosine, match logit, global match and hubness are combined into a score, and the score into a probability."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy.typing as npt
 from ..features import Floats
 
 TRUST = 6
-"""Power of familiarity: one strange word beside a familiar one is enough for the reranker to mislead."""
+"""Exponent of familiarity: a single unfamiliar word is enough to mislead the reranker."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Measured on validation lists; travels in the checkpoint's JSON.
+    """Weights and curves fitted on validation lists; stored in `model.json`.
 
     learned = match_weight · match logit + whole_weight · global match - hubness_weight · hubness of the candidate;
     score = similarity_weight · cosine + trust · learned + (1 - trust) · learned_mean;
     probability = sigmoid(slope · score + intercept).
 
-    What captions taught is trusted as far as they said the query's words: trust = familiarity⁶, in [0, 1]. For words
-    they never said the order of retrieval stays, and slope and intercept are the `unfamiliar` ones; in between, the
-    mean of both, weighed by familiarity.
+    The learned part is trusted as far as captions covered the query's words: trust = familiarity⁶, in [0, 1]. For
+    words that no caption used, the order of retrieval stays, and slope and intercept are the `unfamiliar` ones; in
+    between, both pairs are averaged, weighted by familiarity.
     """
 
     similarity_weight: float
@@ -38,21 +38,21 @@ class Calibration:
     def scores(
         self, similarities: Floats, logits: Floats, global_matches: Floats, hubness: Floats, familiarity: float = 1.0
     ) -> Floats:
-        """Join cosines, match logits, global matches and hubness, all (K,), into scores (K,)."""
+        """Combine cosines, match logits, global matches and hubness, all (K,), into scores (K,)."""
         learned = self.match_weight * logits + self.whole_weight * global_matches - self.hubness_weight * hubness
         trust = familiarity**TRUST
         trusted = trust * learned + (1 - trust) * self.learned_mean
         return (self.similarity_weight * similarities + trusted).astype(np.float32)
 
     def probabilities(self, scores: Floats, familiarity: float = 1.0) -> Floats:
-        """Scores (K,) → probabilities (K,) in [0, 1]."""
+        """Convert scores (K,) into probabilities (K,) in [0, 1]."""
         slope, intercept = self.curve(familiarity)
         return (1 / (1 + np.exp(-np.clip(slope * scores + intercept, -60, 60)))).astype(np.float32)
 
     def curve(self, familiarity: float = 1.0) -> tuple[float, float]:
-        """Slope and intercept for words that are so familiar."""
-        known, strange = (self.slope, self.intercept), self.unfamiliar or (self.slope, self.intercept)
-        slope, intercept = (familiarity * k + (1 - familiarity) * s for k, s in zip(known, strange, strict=True))
+        """Return slope and intercept for words of the given familiarity."""
+        familiar, unfamiliar = (self.slope, self.intercept), self.unfamiliar or (self.slope, self.intercept)
+        slope, intercept = (familiarity * f + (1 - familiarity) * u for f, u in zip(familiar, unfamiliar, strict=True))
         return slope, intercept
 
 

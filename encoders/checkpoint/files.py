@@ -1,4 +1,4 @@
-"""A model on disk: `model.safetensors` and, beside it, `model.json`. Reading one runs nothing and needs no network."""
+"""A model on disk: `model.safetensors` and, beside it, `model.json`. Reading one runs none of its bytes as code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .lexicon import Lexicon
 from .migrations import from_version_1
 from .tokenizer import Tokenizer
 
-OWN = {
+RESERVED_KEYS = {
     *("format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration"),
     *("class_names", "word_counts", "vocabulary"),
 }
@@ -34,9 +34,9 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with all it needs to be used, and what is known about it.
+    """A model with everything needed to use it.
 
-    `metadata` is free: training data and its terms, metrics, base parts and their licences.
+    `metadata` is free-form: training data and its terms, metrics, base parts and their licences.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Description:
-    """What `model.json` says, checked against the weights beside it, which are held open."""
+    """The content of `model.json`, checked against the weights beside it, which are held open."""
 
     weights: WeightsFile
     name: str
@@ -65,20 +65,20 @@ class Description:
         """Build a part of the model and fill it with its weights, in float32, ready for inference.
 
         Args:
-            prefix: name of the part within the model, `""` for all of it.
-            build: makes the module; its initial weights are never computed.
+            prefix: what the names of the part's weights start with, `""` for the whole model.
+            build: makes the module; its random initial weights are never computed.
 
         Raises:
-            CheckpointError: weights and description do not fit together, or the weights were overwritten.
+            CheckpointError: weights and description do not match, or the weights were overwritten.
         """
         try:
-            with safe_open(self.weights.name_for_opening(), "pt") as file:
+            with safe_open(self.weights.path_to_open(), "pt") as file:
                 names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  not a dict
                 weights = unpack_weights({name: file.get_tensor(name) for name in names})
             self.weights.check()
             if self.version == 1:
                 weights = from_version_1(weights, prefix, self.config, self.calibration)
-            with torch.device("meta"), _NoInitialValues():
+            with torch.device("meta"), _SkipInitialisation():
                 module = build()
             module.load_state_dict({name[len(prefix) :]: value for name, value in weights.items()}, assign=True)
         except (SafetensorError, OSError, RuntimeError) as exc:
@@ -88,23 +88,23 @@ class Description:
         return module.eval().requires_grad_(requires_grad=False)
 
 
-class _NoInitialValues(TorchFunctionMode):
-    """Leave out the random initial values of weights about to be replaced.
+class _SkipInitialisation(TorchFunctionMode):
+    """Skips the random initialisation of weights about to be replaced.
 
-    On the meta device they would cost no arithmetic, but import torch's compiler: a second and a half.
+    On the meta device it would need no arithmetic, but would import torch's compiler: a second and a half.
     """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> object:
-        """Pass everything on but the filling of a tensor with random numbers."""
+        """Call `func`, unless it fills a tensor with random numbers."""
         if func in (nn.init.normal_, nn.init.uniform_, Tensor.normal_, Tensor.uniform_):
             return args[0] if args else (kwargs or {})["tensor"]
         return func(*args, **(kwargs or {}))
 
 
 def pack_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Large matrices in int8 with a scale for each row, everything else in half precision."""
+    """Quantise large matrices to int8 with one scale per row; convert the rest to half precision."""
     packed: dict[str, Tensor] = {}
     for name, value in weights.items():
         if value.is_floating_point() and value.ndim > 1 and value.numel() >= LARGE:
@@ -118,19 +118,19 @@ def pack_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unpack_weights(packed: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What `pack_weights` packed, in float32; each value of a large matrix within half a step of what it was."""
+    """Restore in float32 what `pack_weights` packed; large matrices to within half a quantisation step."""
     weights: dict[str, Tensor] = {}
     for name, value in packed.items():
         scale = packed.get(name + ROW_SCALE)
         if scale is not None:
             weights[name] = value.float() * scale.reshape(-1, *[1] * (value.ndim - 1))
         elif not name.endswith(ROW_SCALE):
-            weights[name] = value.float() if value.is_floating_point() else value.clone()  # not a piece of the file
+            weights[name] = value.float() if value.is_floating_point() else value.clone()  # no view of the file
     return weights
 
 
 def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
-    """Write a model, each file first under a temporary name and flushed to the disk.
+    """Write a model; each file is flushed to the disk under a temporary name, then renamed.
 
     Returns:
         The fingerprint: SHA-256 over both files.
@@ -162,19 +162,19 @@ def read_description(directory: Path) -> Description:
     """Read and check a model's description, without loading its weights.
 
     Raises:
-        CheckpointError: a file is missing, cut short, altered, or of a format this version does not know.
+        CheckpointError: a file is missing, cut short, altered, or in an unknown format.
     """
     identity = identify(directory)
     document = identity.document
     try:
-        known = {f.name for f in fields(ModelConfig)}
-        config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in known})
+        settings = {f.name for f in fields(ModelConfig)}
+        config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in settings})
         tokenizer = Tokenizer(document["vocabulary"], config.max_tokens)
         calibration = Calibration(**document["calibration"])
         lexicon = Lexicon(dict(document.get("word_counts", {})), tuple(document.get("class_names", ())))
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         description = directory / DESCRIPTION
-        raise CheckpointError(f"{description}: a part is missing or of the wrong form ({first_line(exc)})") from exc
+        raise CheckpointError(f"{description}: a key is missing or malformed ({first_line(exc)})") from exc
     return Description(
         weights=identity.weights,
         name=identity.name,
@@ -182,17 +182,17 @@ def read_description(directory: Path) -> Description:
         config=config,
         tokenizer=tokenizer,
         calibration=calibration,
-        metadata={k: v for k, v in document.items() if k not in OWN},
+        metadata={k: v for k, v in document.items() if k not in RESERVED_KEYS},
         lexicon=lexicon,
         version=document["version"],
     )
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:
-    """Read a whole model, to train it further.
+    """Read a complete model, for further training.
 
     Raises:
-        CheckpointError: as `read_description`, or weights that do not fit.
+        CheckpointError: as for `read_description`, or the weights do not match the description.
     """
     description = read_description(directory)
     model = description.load("", lambda: CrosslookModel(description.config)).requires_grad_(requires_grad=True)

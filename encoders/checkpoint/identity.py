@@ -1,4 +1,4 @@
-"""Which model lies in a directory: read from its two files and checked, without torch and without its weights."""
+"""Identifying the model in a directory: its two files are read and checked without loading torch or the weights."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BASE_MODEL = Path(__file__).parent.parent / "base"
 
 
 class WeightsFile:
-    """A model's weights, held open: what is read later comes from the file whose digest was computed.
+    """A model's weights file, held open, so that later reads come from the file whose digest was computed.
 
-    A model that is trained anew in place gets a new file under the old name; this one stays readable, and the model
-    in memory stays of one piece. A file that is overwritten in place is refused.
+    Retraining a model in place creates a new file under the old name; this one stays readable, and parts loaded later
+    belong to the same model. A file whose content is overwritten is refused.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,28 +34,28 @@ class WeightsFile:
         with open(self._descriptor, "rb", closefd=False) as file:
             self.digest = hashlib.file_digest(file, "sha256").hexdigest()
 
-    def name_for_opening(self) -> str:
-        """A path that opens this very file, whatever has its name by now.
+    def path_to_open(self) -> str:
+        """Return a path that opens this very file, even if another file now has its name.
 
         Raises:
-            CheckpointError: its content was overwritten.
+            CheckpointError: its content was overwritten, or it was replaced on a system without `/dev/fd`.
         """
         self.check()
         descriptor = Path("/dev/fd", str(self._descriptor))
         if descriptor.exists():
             return str(descriptor)
-        if not os.path.samestat(os.fstat(self._descriptor), self.path.stat()):  # no such paths on this system
+        if not os.path.samestat(os.fstat(self._descriptor), self.path.stat()):  # no /dev/fd on this system
             raise CheckpointError(f"{self.path} was replaced while in use; start again")
         return str(self.path)
 
     def check(self) -> None:
-        """Refuse a file whose content was overwritten.
+        """Check that the file is unchanged since it was opened.
 
         Raises:
-            CheckpointError: it was.
+            CheckpointError: its content was overwritten.
         """
         if self._stat() != self._state:
-            raise CheckpointError(f"{self.path} was overwritten while in use; start again, with a whole model in place")
+            raise CheckpointError(f"{self.path} was overwritten while in use; start again when the model is complete")
 
     def _stat(self) -> tuple[int, int]:
         status = os.fstat(self._descriptor)
@@ -64,7 +64,7 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class Identity:
-    """A model's name, its fingerprint (SHA-256 over both files), its description as it stands, and its weights."""
+    """A model's name, its fingerprint (SHA-256 over both files), its parsed description, and its weights."""
 
     name: str
     fingerprint: str
@@ -72,16 +72,16 @@ class Identity:
     weights: WeightsFile
 
 
-def place_of(directory: Path) -> Path | None:
-    """Where a model lies, to be remembered: absolute; None for the base model, which lies wherever crosslook does."""
+def recorded_directory(directory: Path) -> Path | None:
+    """Return a model's directory as indexes record it: absolute; None for the base model, wherever it is installed."""
     return None if directory.samefile(BASE_MODEL) else Path(os.path.abspath(directory))
 
 
 def identify(directory: Path) -> Identity:
-    """Read a model's description and compare it with the weights beside it.
+    """Read a model's description and check it against the digest of the weights.
 
     Raises:
-        CheckpointError: a file is missing, cut short, altered, or of a format this version does not know.
+        CheckpointError: a file is missing, cut short, altered, or in an unknown format.
     """
     weights, description = directory / WEIGHTS, directory / DESCRIPTION
     for path in (weights, description):
@@ -96,21 +96,21 @@ def identify(directory: Path) -> Identity:
         raise CheckpointError(f"{description} does not describe a crosslook model")
     version = document.get("version")
     if version not in (1, VERSION):
-        raise CheckpointError(f"{description} is of format version {version}; this crosslook reads up to {VERSION}")
+        raise CheckpointError(f"{description} has format version {version}; this crosslook reads up to {VERSION}")
     try:
-        held = WeightsFile(weights)
+        weights_file = WeightsFile(weights)
     except OSError as exc:
         raise CheckpointError(f"{weights} cannot be read ({first_line(exc)}); copy the model again") from exc
-    if held.digest != document.get("weights_sha256"):
+    if weights_file.digest != document.get("weights_sha256"):
         raise CheckpointError(
             f"{weights} is cut short or altered: its checksum differs from {DESCRIPTION}; copy the model again"
         )
     if "name" not in document:
-        raise CheckpointError(f"{description}: a part is missing or of the wrong form ('name')")
-    fingerprint = hashlib.sha256(held.digest.encode() + raw).hexdigest()
-    return Identity(str(document["name"]), fingerprint, document, held)
+        raise CheckpointError(f"{description}: a key is missing or malformed ('name')")
+    fingerprint = hashlib.sha256(weights_file.digest.encode() + raw).hexdigest()
+    return Identity(str(document["name"]), fingerprint, document, weights_file)
 
 
 def first_line(exc: BaseException) -> str:
-    """What an error says first."""
+    """Return the first line of an error's message, or its type if it has none."""
     return (str(exc).splitlines() or [type(exc).__name__])[0]

@@ -1,4 +1,4 @@
-"""Words: those a model's training captions taught it, and the names its classifier knows."""
+"""The words of a model's training captions, with their counts, and the names of its classifier's classes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 HALF_FAMILIAR = 20
-"""How often captions must say a word for it to be half familiar."""
+"""Occurrences in training captions that make a word half familiar."""
 
-FUNCTION_WORDS = frozenset(  # those of two letters are short enough to be left out anyway
+FUNCTION_WORDS = frozenset(  # words of one or two letters are left out anyway
     """
     about above across after against all along alongside also although among and another any are around away back
     because been before behind being below beneath beside between beyond both but can could did does down during each
@@ -24,48 +24,49 @@ FUNCTION_WORDS = frozenset(  # those of two letters are short enough to be left 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Travels in the checkpoint's JSON.
+    """Word counts and class names of a model; stored in `model.json`.
 
-    `counts` says how often training captions said each content word; `class_names` are the names of the classifier's
-    classes in order. Both are empty for a model that keeps none.
+    `counts` are the occurrences of each content word in the training captions; `class_names` are the names of the
+    classifier's classes, in order. Either may be empty.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
 
     def familiarity(self, text: str) -> float:
-        """How far to trust what captions taught about a sentence, in [0, 1]; 1 where there is nothing to say.
+        """Rate how well training captions cover a sentence, in [0, 1]; 1 without counts or content words.
 
-        A word said n times is strange by 20 / (20 + n), a sentence by the mean of its words. The third power lets a
-        sentence with one strange word among many count as familiar still.
+        A word with n occurrences has strangeness 20 / (20 + n), a sentence the mean of its words. The third power keeps
+        a sentence with one unfamiliar word among many familiar.
         """
         words = content_words(text)
         if not (self.counts and words):
             return 1.0
-        strangeness = sum(self._strange(word) for word in words) / len(words)
+        strangeness = sum(self._word_strangeness(word) for word in words) / len(words)
         return 1.0 - strangeness**3
 
     def strangeness(self, term: str) -> float:
-        """How little captions taught about a word or phrase, in [0, 1]: as about its strangest word.
+        """Rate how unfamiliar a word or phrase is, in [0, 1]: the rating of its least familiar word.
 
-        Numbers are strange, and so are words of other scripts; a model that keeps no words may know any by half.
+        Terms with digits rate 1, and so does text in other scripts that no caption contains. Without counts, all
+        content words rate 0.5.
         """
         if any(char.isdigit() for char in term):
             return 1.0
         words = content_words(term) or ([] if term.isascii() else [term])
         if not self.counts:
             return 0.5 if words else 0.0
-        return max((self._strange(word) for word in words), default=0.0)
+        return max((self._word_strangeness(word) for word in words), default=0.0)
 
-    def _strange(self, word: str) -> float:
+    def _word_strangeness(self, word: str) -> float:
         return HALF_FAMILIAR / (HALF_FAMILIAR + self.counts.get(word, 0))
 
-    def taught(self, captions: Iterable[str]) -> Lexicon:
-        """With what further captions teach; the same captions again teach nothing new."""
-        found = Counter(word for caption in captions for word in content_words(caption))
-        return replace(self, counts=dict(Counter(self.counts) | found))
+    def with_captions(self, captions: Iterable[str]) -> Lexicon:
+        """Add further captions: each word gets the larger of its two counts, so that no caption counts twice."""
+        counts = Counter(word for caption in captions for word in content_words(caption))
+        return replace(self, counts=dict(Counter(self.counts) | counts))
 
 
 def content_words(text: str) -> list[str]:
-    """A sentence's words that carry meaning, in lower case."""
+    """Return the content words of a sentence, in lower case."""
     return [w for w in re.findall(r"[^\W\d_]+", text.lower()) if len(w) > 2 and w not in FUNCTION_WORDS]

@@ -1,4 +1,4 @@
-"""Words to numbers: WordPiece over a vocabulary that travels in the checkpoint's JSON."""
+"""WordPiece tokenisation, with the vocabulary of `model.json`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Tokens:
 
 
 class Tokenizer:
-    """Lower-casing WordPiece tokeniser, as BERT's.
+    """Lower-casing WordPiece tokeniser, like BERT's.
 
     Args:
         vocabulary: tokens in order of their ids; begins with `[PAD]` and holds `[UNK]`, `[CLS]`, `[SEP]`.
@@ -56,7 +56,7 @@ class Tokenizer:
         self._tokenizer.enable_truncation(max_tokens)
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Tokenise sentences; a sentence of no known character becomes one `[UNK]`."""
+        """Tokenise sentences; one without any token becomes a single `[UNK]`."""
         encodings = self._tokenizer.encode_batch(list(texts))
         rows = [e.ids if len(e.ids) > 2 else [e.ids[0], self.vocabulary.index(UNKNOWN), e.ids[-1]] for e in encodings]
         lengths = np.array([len(row) for row in rows])
@@ -70,10 +70,10 @@ class Tokenizer:
         return Tokens(ids=ids, mask=mask, attended=attended)
 
     def words(self, text: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """The words of a sentence as written, and for each token (markers left out) the word it belongs to."""
+        """Return the words of a sentence as written, and for each token but the markers the index of its word."""
         encoding = self._tokenizer.encode(text)
         words: list[str] = []
-        owner: list[int] = []
+        word_of_token: list[int] = []
         last: int | None = None
         for word_id, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
             if word_id is None:
@@ -82,13 +82,13 @@ class Tokenizer:
                 words.append(text[start:end])
             else:
                 words[-1] = words[-1] + text[start:end]
-            owner.append(len(words) - 1)
+            word_of_token.append(len(words) - 1)
             last = word_id
-        return tuple(words), tuple(owner)
+        return tuple(words), tuple(word_of_token)
 
     @classmethod
     def fit(cls, texts: Iterable[str], *, min_count: int = 2, max_tokens: int = 64) -> Tokenizer:
-        """Make a vocabulary of the whole words of a training set, the frequent ones first."""
+        """Build a vocabulary of a training set's whole words, the most frequent first."""
         splitter, normalizer = BertPreTokenizer(), BertNormalizer(lowercase=True)
         counts = Counter(
             word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))

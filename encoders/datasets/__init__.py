@@ -1,4 +1,4 @@
-"""Datasets of captioned pictures, in the layouts people have them in.
+"""Readers for datasets of captioned pictures.
 
 | layout | recognised by |
 | --- | --- |
@@ -43,18 +43,18 @@ __all__ = [
 
 
 def read_dataset(path: Path, *, images: Path | None = None) -> Dataset:
-    """Read a captioned dataset; no picture is opened, only looked for.
+    """Read a captioned dataset; its pictures are located but not opened.
 
     Args:
         path: a folder or file in one of the layouts above.
-        images: the folder of the pictures, where it is not beside the captions.
+        images: the folder of the pictures, if it is not beside the captions.
 
     Raises:
-        DatasetError: no such path, no known layout, or nothing usable.
+        DatasetError: the path does not exist, has no known layout, or holds nothing usable.
     """
     if not path.exists():
         raise DatasetError(f"no such file or folder: {path}")
-    file = _captions_of(path) if path.is_dir() else path
+    file = _caption_file(path) if path.is_dir() else path
     if file is None:
         return assemble(path.resolve().name, collect(path, folder.rows(path)), [path])
     base = file.resolve().parent
@@ -66,10 +66,10 @@ def read_dataset(path: Path, *, images: Path | None = None) -> Dataset:
 
 
 def read_captions(path: Path) -> CaptionFile:
-    """Read a file of captions alone; pictures are not looked for.
+    """Read a caption file without locating its pictures.
 
     Raises:
-        DatasetError: the file is missing, of no known kind, or holds no usable row.
+        DatasetError: the file is missing, of an unknown kind, or holds no usable row.
     """
     if not path.is_file():
         raise DatasetError(f"no such file: {path}")
@@ -82,24 +82,24 @@ def read_captions(path: Path) -> CaptionFile:
         rows = tables.rows(path)
     else:
         raise DatasetError(f"{path}: unknown kind of caption file; use .token, .txt, .json, .csv, .tsv or .jsonl")
-    found = collect(path, rows)
-    if not found.entries:
-        first = f"; the first fault: {found.rejected[0]}" if found.rejected else ""
-        raise DatasetError(f"{path} holds no usable caption ({len(found.rejected)} rows refused{first})")
-    return found
+    captions = collect(path, rows)
+    if not captions.entries:
+        first = f"; the first fault: {captions.rejected[0]}" if captions.rejected else ""
+        raise DatasetError(f"{path} holds no usable caption ({len(captions.rejected)} rows refused{first})")
+    return captions
 
 
 def _is_table(path: Path) -> bool:
-    """A copy of Flickr8k that is spread widely has a `captions.txt` that begins `image,caption`."""
+    """Whether a text file is a table: a common copy of Flickr8k has a `captions.txt` that begins `image,caption`."""
     with path.open("rb") as file:
         return file.readline(64).strip().lower() == b"image,caption"
 
 
-def _captions_of(path: Path) -> Path | None:
-    """The caption file of a folder, or None where the captions are sidecars."""
-    release = flickr.token_file(path)
-    if release:
-        return release
+def _caption_file(path: Path) -> Path | None:
+    """Return the caption file of a folder, or None if the captions are sidecars."""
+    token_file = flickr.token_file(path)
+    if token_file:
+        return token_file
     candidates = sorted(p for p in path.iterdir() if p.suffix.lower() in (".json", *TABLES) and p.is_file())
     if len(candidates) > 1:
         names = ", ".join(p.name for p in candidates)

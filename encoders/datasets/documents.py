@@ -15,7 +15,7 @@ def read_document(path: Path) -> dict[str, Any]:
     """Parse the document.
 
     Raises:
-        DatasetError: not JSON, or neither layout.
+        DatasetError: the file is not JSON, or has neither layout.
     """
     try:
         document = parse_json(read_text(path))
@@ -29,7 +29,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def rows(path: Path) -> Iterator[Row | Rejected]:
-    """Rows of either layout; COCO is the one with a list of annotations."""
+    """Read rows of either layout; only COCO has a list of annotations."""
     document = read_document(path)
     return _coco(path, document) if isinstance(document.get("annotations"), list) else _karpathy(path, document)
 
@@ -50,7 +50,7 @@ def _karpathy(path: Path, document: dict[str, Any]) -> Iterator[Row | Rejected]:
 
 
 def _coco(path: Path, document: dict[str, Any]) -> Iterator[Row | Rejected]:
-    """`{"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}`; the file's name says the split."""
+    """`{"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}`; the file's name has the split."""
     split = next((s for s in ("train", "val", "test") if s in path.stem.lower()), "all")
     names: dict[object, str] = {}
     for number, image in enumerate(document["images"]):

@@ -16,12 +16,12 @@ TOKEN_FILES = (
 
 
 def token_file(folder: Path) -> Path | None:
-    """The token file of a folder in the release layout."""
+    """Return the token file of a folder in the release layout."""
     return next((folder / name for name in TOKEN_FILES if (folder / name).is_file()), None)
 
 
 def read_splits(folder: Path) -> dict[str, str]:
-    """Which split each picture is in, by the lists `Flickr_8k.trainImages.txt` and their like."""
+    """Read the split of each picture from lists such as `Flickr_8k.trainImages.txt`."""
     splits: dict[str, str] = {}
     for listing in sorted([*folder.glob("*Images.txt"), *folder.glob("*_images.txt")]):
         name = listing.stem.lower()
@@ -32,7 +32,7 @@ def read_splits(folder: Path) -> dict[str, str]:
 
 
 def rows(path: Path) -> Iterator[Row | Rejected]:
-    """`NAME.jpg#K<TAB>caption` (8k, 30k) or `NAME.jpg| K| caption` (30k's results.csv), a caption a line."""
+    """`NAME.jpg#K<TAB>caption` (8k, 30k) or `NAME.jpg| K| caption` (30k's results.csv), one caption per line."""
     splits = read_splits(path.parent)
     for number, line in enumerate(split_lines(read_text(path)), start=1):
         if not line.strip() or (number == 1 and line.replace(" ", "").lower().startswith("image_name|")):

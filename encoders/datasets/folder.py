@@ -1,4 +1,4 @@
-"""A folder of pictures with `NAME.txt` beside `NAME.jpg`: one caption a line."""
+"""A folder of pictures with `NAME.txt` beside `NAME.jpg`, one caption per line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .rows import IMAGE_SUFFIXES, Rejected, Row, fault, read_text, split_lines
 
 
 def rows(folder: Path) -> Iterator[Row | Rejected]:
-    """The captions of every picture below a folder; names are relative to it."""
+    """Read the captions of every picture below a folder; image names are relative to it."""
     for directory, subfolders, files in os.walk(folder):
         subfolders.sort()
         names = set(files)

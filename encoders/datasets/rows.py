@@ -1,4 +1,4 @@
-"""What every reader produces, and how rows become a dataset. A row that cannot be used is refused and counted."""
+"""The rows that every reader produces, and the dataset made from them. Unusable rows are refused and counted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset", "f
 
 @dataclass(frozen=True)
 class Row:
-    """One caption of one picture, as a file says it; `line` counts from 1, None where the file has no lines."""
+    """One caption of one picture, as a file has it; `line` counts from 1, None for a JSON document."""
 
     image: str
     caption: str
@@ -32,20 +32,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row or picture that was refused."""
+    """A row or picture that was refused, and why."""
 
     file: Path
     line: int | None
     reason: str
 
     def __str__(self) -> str:
-        where = str(self.file) if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {self.reason}"
+        location = str(self.file) if self.line is None else f"{self.file}:{self.line}"
+        return f"{location}: {self.reason}"
 
 
 @dataclass(frozen=True)
 class CaptionFile:
-    """The captions of a file, their pictures not looked for."""
+    """The captions of a file; their pictures are not located."""
 
     path: Path
     entries: tuple[Row, ...]
@@ -63,7 +63,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures with captions, and what was refused on the way."""
+    """Pictures with captions, and the rows that were refused."""
 
     name: str
     examples: tuple[Example, ...]
@@ -71,14 +71,14 @@ class Dataset:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The names of the splits there are, sorted."""
+        """The names of the splits, sorted."""
         return tuple(sorted({example.split for example in self.examples}))
 
     def select(self, split: str) -> Dataset:
-        """The examples of one split; `all` is every example.
+        """Return the examples of one split, or every example for `all`.
 
         Raises:
-            DatasetError: there is no such split.
+            DatasetError: the dataset has no such split.
         """
         if split == "all":
             return self
@@ -88,22 +88,22 @@ class Dataset:
         return replace(self, name=f"{self.name} ({split})", examples=chosen)
 
     def hold_out(self, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Split off a random share of the pictures, for datasets that bring no split to validate on.
+        """Split off a random share of the pictures, for datasets without a validation split.
 
         Raises:
-            DatasetError: there are not pictures enough for two parts of at least two.
+            DatasetError: there are too few pictures for two parts of at least two.
         """
         count = max(2, round(share * len(self.examples)))
         if len(self.examples) - count < 2:
             raise DatasetError(f"{self.name} has {len(self.examples)} pictures; training and validation need four")
         chosen = set(random.Random(seed).sample(range(len(self.examples)), count))
-        parts = [tuple(e for i, e in enumerate(self.examples) if (i in chosen) == held) for held in (False, True)]
+        parts = [tuple(e for i, e in enumerate(self.examples) if (i in chosen) is held) for held in (False, True)]
         names = (f"{self.name} (without the held-out part)", f"{self.name} (held out)")
         return replace(self, name=names[0], examples=parts[0]), replace(self, name=names[1], examples=parts[1])
 
 
 def read_text(path: Path) -> str:
-    """A file's text; bytes that are not UTF-8 stay recognisable, so that their rows can be refused one by one.
+    """Read a file's text; bytes that are not UTF-8 become surrogates, so that their rows can be refused one by one.
 
     Raises:
         DatasetError: the file cannot be read, or is UTF-16.
@@ -123,11 +123,11 @@ def split_lines(text: str) -> list[str]:
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401  JSON may hold anything
-    """Parse JSON from outside.
+    """Parse untrusted JSON.
 
     Raises:
         json.JSONDecodeError: not JSON.
-        ValueError: JSON that Python does not read; the message says why.
+        ValueError: JSON that Python cannot parse; the message says why.
     """
     try:
         return json.loads(text)
@@ -140,10 +140,10 @@ def parse_json(text: str) -> Any:  # noqa: ANN401  JSON may hold anything
 
 
 def json_text(value: object) -> str:
-    """A string, or a number as text.
+    """Return a string, or a number as text.
 
     Raises:
-        TypeError: anything else, such as null or a list.
+        TypeError: the value is anything else, such as null or a list.
     """
     if isinstance(value, str):
         return value
@@ -153,7 +153,7 @@ def json_text(value: object) -> str:
 
 
 def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
-    """Sort rows into usable and refused: see `fault`."""
+    """Separate usable rows from unusable ones, those with a `fault`."""
     entries: list[Row] = []
     rejected: list[Rejected] = []
     for row in rows:
@@ -170,13 +170,13 @@ def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
 
 
 def fault(row: Row) -> str | None:
-    """Why a row cannot be used, or None: bytes that are not UTF-8, half a character, no name, no caption."""
+    """Return why a row cannot be used (not UTF-8, a lone surrogate, no image name, no caption), or None."""
     surrogates = re.findall("[\ud800-\udfff]", row.image + row.caption + row.split)
-    where = "" if row.line else f" in a row of {row.image!a}"
+    place = "" if row.line else f" in a row of {row.image!a}"
     if surrogates and all("\udc80" <= char <= "\udcff" for char in surrogates):  # as `read_text` marks such bytes
-        return f"not UTF-8{where}; save the file as UTF-8"
+        return f"not UTF-8{place}; save the file as UTF-8"
     if surrogates:
-        return f"half a character ({surrogates[0]!a}, one half of a surrogate pair){where}; write the whole character"
+        return f"half a character ({surrogates[0]!a}, one half of a surrogate pair){place}; write the whole character"
     if "\0" in row.image:
         return f"no image name: {row.image!r}; is the file text, in UTF-8?"
     if not PurePath(row.image).name:  # also "." and "/"
@@ -187,10 +187,10 @@ def fault(row: Row) -> str | None:
 
 
 def assemble(name: str, captions: CaptionFile, folders: Iterable[Path]) -> Dataset:
-    """Find each row's picture in the first of some folders that has it.
+    """Make a dataset of captions, with each picture from the first folder that has it.
 
     Raises:
-        DatasetError: not one usable row remains.
+        DatasetError: no usable row remains.
     """
     roots = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
     listings: dict[Path, frozenset[str]] = {}
@@ -198,24 +198,24 @@ def assemble(name: str, captions: CaptionFile, folders: Iterable[Path]) -> Datas
     rejected = list(captions.rejected)
     for row in captions.entries:
         if row.image not in pictures:
-            found = _find(row.image, roots, listings)
-            if found is None:
+            path = _find(row.image, roots, listings)
+            if path is None:
                 rejected.append(Rejected(captions.path, row.line, f"no image {row.image}"))
                 continue
-            pictures[row.image] = (found, row.split, [])
+            pictures[row.image] = (path, row.split, [])
         pictures[row.image][2].append(row.caption)
     if not pictures:
         first = f"; the first fault: {rejected[0]}" if rejected else ""
-        looked = ", ".join(str(root) for root in roots) or "no folder"
+        folder_names = ", ".join(str(root) for root in roots) or "no folder"
         raise DatasetError(
-            f"{captions.path} names no usable picture (looked in {looked}; {len(rejected)} refused{first})"
+            f"{captions.path} names no usable picture (looked in {folder_names}; {len(rejected)} refused{first})"
         )
     examples = tuple(Example(path, tuple(texts), split) for path, split, texts in pictures.values())
     return Dataset(name, examples, tuple(rejected))
 
 
 def _find(name: str, roots: list[Path], listings: dict[Path, frozenset[str]]) -> Path | None:
-    """Look a picture up, with one listing a folder instead of one system call a picture."""
+    """Locate a picture, with one listing per folder instead of one system call per picture."""
     for root in roots:
         path = root / name
         if path.parent not in listings:
@@ -229,5 +229,5 @@ def _find(name: str, roots: list[Path], listings: dict[Path, frozenset[str]]) ->
 
 
 def image_folders(base: Path) -> list[Path]:
-    """Where a dataset's pictures may lie, seen from its folder."""
+    """List the folders where a dataset's pictures may be."""
     return [*(base / name for name in IMAGE_FOLDERS), base]

@@ -1,4 +1,4 @@
-"""Tables of (image, caption): CSV, TSV, and JSON a line."""
+"""Tables of (image, caption): CSV, TSV and JSON Lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CAPTION_COLUMNS = ("caption", "text", "sentence", "raw", "comment", "description
 
 
 def rows(path: Path) -> Iterator[Row | Rejected]:
-    """Rows of a `.csv`, `.tsv` or `.jsonl` file."""
+    """Read rows of a `.csv`, `.tsv` or `.jsonl` file."""
     return _json_lines(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _table(path)
 
 
@@ -58,7 +58,7 @@ def _delimiter(text: str) -> str:
 
 
 def _json_lines(path: Path) -> Iterator[Row | Rejected]:
-    """`{"image": …, "caption": …}` or `{"image": …, "captions": […]}`, one a line."""
+    """`{"image": …, "caption": …}` or `{"image": …, "captions": […]}`, one per line."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -74,10 +74,10 @@ def _json_lines(path: Path) -> Iterator[Row | Rejected]:
             yield Rejected(path, number, "not a JSON object")
             continue
         image = next((item[name] for name in IMAGE_COLUMNS if isinstance(item.get(name), str)), None)
-        several = item.get("captions")
+        captions = item.get("captions")
         texts = (
-            several
-            if isinstance(several, list)
+            captions
+            if isinstance(captions, list)
             else [item[n] for n in CAPTION_COLUMNS if isinstance(item.get(n), str)][:1]
         )
         if image is None or not texts or not all(isinstance(text, str) for text in texts):

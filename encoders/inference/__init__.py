@@ -1,1 +1,1 @@
-"""A trained model at work: pictures and sentences in, NumPy out."""
+"""Running a trained model: pictures and sentences in, NumPy arrays out."""

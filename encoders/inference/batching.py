@@ -1,7 +1,7 @@
-"""A few threads for the model, whoever asks; sentences that wait for them are encoded as one batch.
+"""Worker threads that run the model; sentences that wait for one are encoded as a single batch.
 
-Every thread that runs torch keeps a team of helpers, and many teams take each other's time: 16 threads then get less
-done than one. And 16 sentences in one batch take less time than one by one.
+Every thread that runs torch has a thread pool of its own, and many pools compete for the cores: 16 threads then compute
+less than one. Besides, 16 sentences take less time in one batch than one by one.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import TypeVar
 from ..features import TextFeatures
 
 LARGEST_BATCH = 32
-"""So many sentences at most are encoded as one batch."""
+"""The most sentences of several calls in one batch."""
 
 R = TypeVar("R")
 
 
 class BatchingWorkers:
-    """Runs a model in threads of its own.
+    """Runs a model in its own threads.
 
-    Nothing waits for company: the first sentences run at once and alone, those that come meanwhile wait for a thread,
-    and go together when one is free.
+    No batch waits to be filled: the first sentences run at once, and those that arrive meanwhile share a batch as soon
+    as a thread is free.
 
-    `sizes` counts batches by the sentences they held.
+    `sizes` counts batches by their number of sentences.
 
     Args:
         encode: encodes a batch of sentences.
@@ -41,18 +41,18 @@ class BatchingWorkers:
         self.sizes: Counter[int] = Counter()
 
     def run(self, function: Callable[[], R]) -> R:
-        """Run anything else there."""
+        """Run another function in one of the threads."""
         return self._threads.submit(function).result()
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
-        """Encode sentences, with those of other threads or alone."""
-        answer: Future[TextFeatures] = Future()
-        self._waiting.append((list(texts), answer))
+        """Encode sentences, in one batch with other calls that are waiting."""
+        features: Future[TextFeatures] = Future()
+        self._waiting.append((list(texts), features))
         self._threads.submit(self._next_batch)
-        return answer.result()
+        return features.result()
 
     def _next_batch(self) -> None:
-        """Encode the first that wait, as many as go together; there are none if an earlier call took them along."""
+        """Encode as many waiting calls as fit a batch; none are left if an earlier batch took them."""
         batch: list[tuple[list[str], Future[TextFeatures]]] = []
         count = 0
         with self._lock:
@@ -62,20 +62,20 @@ class BatchingWorkers:
             if not batch:
                 return
             self.sizes[count] += 1
-        self._answer(batch)
+        self._encode_batch(batch)
 
-    def _answer(self, batch: Sequence[tuple[list[str], Future[TextFeatures]]]) -> None:
-        """Encode a batch; where that fails, each part by itself, so that one client's sentence fails no other's."""
+    def _encode_batch(self, batch: Sequence[tuple[list[str], Future[TextFeatures]]]) -> None:
+        """Encode a batch; if that fails, each call by itself, so that one client's sentence fails no other's."""
         try:
-            found = self._encode([text for part, _ in batch for text in part])
-        except BaseException as exc:  # noqa: BLE001  the thread that asked raises it
+            encoded = self._encode([text for texts, _ in batch for text in texts])
+        except BaseException as exc:  # noqa: BLE001  raised in the thread that called `encode`
             if len(batch) == 1:
                 batch[0][1].set_exception(exc)
                 return
-            for one in batch:
-                self._answer([one])
+            for call in batch:
+                self._encode_batch([call])
             return
         start = 0
-        for part, answer in batch:
-            answer.set_result(found.take(list(range(start, start + len(part)))))
-            start += len(part)
+        for texts, features in batch:
+            features.set_result(encoded.take(list(range(start, start + len(texts)))))
+            start += len(texts)

@@ -6,23 +6,27 @@ Most runs over an indexed collection find nothing new and should not wait for to
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
-from PIL import Image
-
-from ..checkpoint.identity import identify, place_of
+from ..checkpoint.identity import identify, recorded_directory
 from ..errors import CheckpointError
-from ..features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from ..protocol import Encoder
 
 
+def _of_model(name: str) -> Any:  # noqa: ANN401  each has the type that `Encoder` gives it
+    """Make a property that reads an attribute of the loaded model."""
+    return property(attrgetter(f"_encoder.{name}"))
+
+
 class LazyEncoder:
-    """An `Encoder` whose name and fingerprint are read at once, the rest on first use. Thread-safe.
+    """An `Encoder` that reads its name and fingerprint at once, and the rest on first use. Thread-safe.
 
     Args:
-        directory: of the model.
-        load: loads it.
+        directory: the model's directory.
+        load: loads the model.
 
     Raises:
         CheckpointError: the directory holds no usable model.
@@ -31,7 +35,7 @@ class LazyEncoder:
     def __init__(self, directory: Path, load: Callable[[], Encoder]) -> None:
         identity = identify(directory)
         self.name, self.fingerprint = identity.name, identity.fingerprint
-        self.directory = place_of(directory)
+        self.directory = recorded_directory(directory)
         self._directory, self._load = directory, load
         self._loaded: Encoder | None = None
         self._lock = threading.Lock()
@@ -46,54 +50,19 @@ class LazyEncoder:
                 self._loaded = loaded
             return self._loaded
 
-    @property
-    def dimension(self) -> int:
-        """Embedding size D."""
-        return self._encoder.dimension
-
-    @property
-    def input_size(self) -> int:
-        """Side S of the input square, in pixels."""
-        return self._encoder.input_size
-
-    @property
-    def device(self) -> str:
-        """Device the model runs on."""
-        return self._encoder.device
+    dimension = _of_model("dimension")
+    input_size = _of_model("input_size")
+    device = _of_model("device")
+    prepare = _of_model("prepare")
+    encode_images = _of_model("encode_images")
+    encode_texts = _of_model("encode_texts")
+    query = _of_model("query")
+    strangeness = _of_model("strangeness")
+    match_images = _of_model("match_images")
+    match_captions = _of_model("match_captions")
+    attend = _of_model("attend")
 
     @property
     def batch_sizes(self) -> Mapping[int, int]:
         """Number of batches encoded, by their number of sentences; empty before loading."""
         return getattr(self._loaded, "batch_sizes", {})
-
-    def prepare(self, image: Image.Image) -> Pixels:
-        """See `Encoder.prepare`."""
-        return self._encoder.prepare(image)
-
-    def encode_images(self, pixels: Pixels) -> ImageFeatures:
-        """See `Encoder.encode_images`."""
-        return self._encoder.encode_images(pixels)
-
-    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """See `Encoder.encode_texts`."""
-        return self._encoder.encode_texts(texts)
-
-    def query(self, text: TextFeatures) -> TextFeatures:
-        """See `Encoder.query`."""
-        return self._encoder.query(text)
-
-    def strangeness(self, terms: Sequence[str]) -> Sequence[float]:
-        """See `Encoder.strangeness`."""
-        return self._encoder.strangeness(terms)
-
-    def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
-        """See `Encoder.match_images`."""
-        return self._encoder.match_images(text, images)
-
-    def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
-        """See `Encoder.match_captions`."""
-        return self._encoder.match_captions(image, texts)
-
-    def attend(self, text: str, regions: Floats) -> Attention:
-        """See `Encoder.attend`."""
-        return self._encoder.attend(text, regions)

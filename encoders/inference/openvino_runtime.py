@@ -1,8 +1,8 @@
-"""A model's parts in OpenVINO, several times as fast as torch on a CPU; where it is not installed, torch runs them.
+"""Running parts of a model in OpenVINO, several times as fast as torch on a CPU. Without OpenVINO, torch runs them.
 
-A part is translated once and cached in the user's cache folder, together with torch's outputs for an example, so later
-starts need neither torch's part nor the translation. Translations that no start used for `LONGEST_UNUSED` days are
-deleted, and the least recently used where all take more than `LARGEST_CACHE` bytes, whenever one is added.
+A part is translated once and stored in the user's cache folder with torch's outputs for an example, so that later
+starts neither build the torch module nor translate it. Adding a translation deletes those unused for `LONGEST_UNUSED`
+days, and the least recently used ones while all take more than `LARGEST_CACHE` bytes.
 See docs/decisions/0011-openvino-runs-the-model.md.
 """
 
@@ -37,16 +37,16 @@ from ..errors import CheckpointError
 from ..features import Floats
 
 CHUNK = 8
-"""Pictures in one inference; several inferences run side by side."""
+"""Pictures in one inference; several inferences run in parallel."""
 
 TOLERANCE = 1e-3
-"""Largest difference between a translation's outputs and torch's."""
+"""Largest accepted difference between a translation's outputs and torch's."""
 
 LONGEST_UNUSED = 90
-"""Days after which a translation that no start has used is deleted."""
+"""Days after which an unused translation is deleted."""
 
 LARGEST_CACHE = 2_000_000_000
-"""Bytes of all translations together; the base model's three take 165 MB."""
+"""Limit for the bytes of all translations; the base model's three take 165 MB."""
 
 Array = npt.NDArray[Any]
 Function = Callable[..., tuple[Tensor, ...]]
@@ -62,7 +62,7 @@ logger = logging.getLogger("crosslook.runtime")
 
 
 class CompiledPart:
-    """A translated part, ready to run. Thread-safe; threads compute side by side."""
+    """A translated part, ready to run. Thread-safe; threads compute in parallel."""
 
     def __init__(self, compiled: Any) -> None:  # noqa: ANN401  openvino's
         self._compiled = compiled
@@ -70,7 +70,7 @@ class CompiledPart:
         self._threads = ThreadPoolExecutor(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"), "openvino")
 
     def __call__(self, inputs: Sequence[Array]) -> list[Floats]:
-        """Compute the outputs in this thread."""
+        """Compute the outputs in the calling thread."""
         if not hasattr(self._requests, "request"):
             self._requests.request = self._compiled.create_infer_request()
         outputs = self._requests.request.infer(list(inputs), share_inputs=True, share_outputs=True)
@@ -82,7 +82,7 @@ class CompiledPart:
         return [np.concatenate(outputs) for outputs in zip(*self._threads.map(self, parts), strict=True)]
 
     def agrees(self, example: Sequence[Array]) -> bool:
-        """Whether the outputs for an example's inputs are torch's, which follow the inputs in `example`."""
+        """Whether the outputs for an example agree with torch's; `example` holds inputs, then torch's outputs."""
         count = len(self._compiled.inputs)
         pairs = zip(self(example[:count]), example[count:], strict=True)
         return all(a.shape == b.shape and bool(np.allclose(a, b, atol=TOLERANCE)) for a, b in pairs)
@@ -100,16 +100,16 @@ class Runtime:
         """Return a part from the cache, or translate it and add it to the cache.
 
         Args:
-            name: of the part.
-            describe: gives what to translate; None to look only into the cache.
+            name: name of the part.
+            describe: returns what to translate; None looks in the cache only.
 
         Returns:
-            None where OpenVINO is not installed or cannot run the part, or where the cache alone was asked and has
-            none.
+            The part; None if OpenVINO is not installed or cannot run it, or if only the cache was searched and does
+            not have it.
         """
         attempt = (name, describe is not None)
-        if not {(name, True), attempt} & self._tried:  # a part that is ready waits for no other
-            with _ONE_AT_A_TIME:
+        if not {(name, True), attempt} & self._tried:  # a ready part waits for no other
+            with _TRANSLATION_LOCK:
                 if not {(name, True), attempt} & self._tried:
                     compiled = None if name in self._parts else self._cached_or_translated(name, describe)
                     if compiled is not None:
@@ -120,7 +120,7 @@ class Runtime:
     def _cached_or_translated(self, name: str, describe: Callable[[], Translatable] | None) -> CompiledPart | None:
         with _no_telemetry():
             try:
-                import openvino  # noqa: PLC0415  a large library, for those who compute much
+                import openvino  # noqa: PLC0415  a large library that short runs do not need
             except ImportError:
                 return None
         version = openvino.get_version().split("-")[0]
@@ -136,38 +136,38 @@ class Runtime:
             with torch.inference_mode():
                 example = [tensor.numpy() for tensor in (*second, *function(*second))]
             if not compiled.agrees(example):
-                raise ValueError("its outputs differ from torch's")  # noqa: TRY301  as whatever else goes wrong
+                raise ValueError("its outputs differ from torch's")  # noqa: TRY301  handled like any other failure
         except CheckpointError:
             raise
-        except Exception as exc:  # noqa: BLE001  whatever its frontend makes of a network it does not know, torch runs it
+        except Exception as exc:  # noqa: BLE001  OpenVINO may raise anything for an unknown network; torch then runs it
             logger.info("torch runs the %s part, which could not be translated: %s", name, first_line(exc))
             return None
         entry.save(model, example)
         del model, function, first, second, example
-        return_freed_memory()  # several times the size of the part
+        return_freed_memory()  # translating takes several times the size of the part
         return compiled
 
 
-_ONE_AT_A_TIME = threading.Lock()
-"""Translating briefly changes state of the whole process: which modules can be imported, and how torch attends.
+_TRANSLATION_LOCK = threading.Lock()
+"""Translating briefly changes state of the whole process: importable modules, and torch's attention kernel.
 
 The first inference of a process, on the example, must also run alone: OpenVINO's binding then fills a table without
 holding the interpreter's lock, and two threads would deadlock.
 """
 
 _OPTIONS = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-"""Several inferences side by side; in float32, since with bf16 vectors would depend on the processor."""
+"""Several inferences in parallel; in float32, since bf16 vectors would depend on the processor."""
 
 
 class _Module(nn.Module):
-    """A function as the module that `convert_model` takes."""
+    """A function as a module, as `convert_model` requires."""
 
     def __init__(self, function: Function) -> None:
         super().__init__()
         self.function = function
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Call it."""
+        """Call the function."""
         return self.function(*inputs)
 
 
@@ -186,37 +186,37 @@ def _translate(function: Function, first: tuple[Tensor, ...], second: tuple[Tens
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Compute attention in plain operations: torch's fused one cannot be translated."""
-    before = torch.backends.mha.get_fastpath_enabled()
+    """Compute attention with plain operations: torch's fused kernel cannot be translated."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(value=False)
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(value=before)
+        torch.backends.mha.set_fastpath_enabled(value=enabled)
 
 
 def cache_folder() -> Path | None:
-    """The folder of all translations; None for a user without a home."""
+    """Return the folder of all translations; None for a user without a home directory."""
     try:
         folder = platformdirs.user_cache_path("crosslook", appauthor=False) / "runtime"
     except RuntimeError:
         return None
-    return folder if folder.is_absolute() else None  # earlier versions of platformdirs return "~/.cache/…" there
+    return folder if folder.is_absolute() else None  # earlier versions of platformdirs return "~/.cache/…" then
 
 
 class _CacheEntry:
-    """A part's translation in the user's cache, or its place there.
+    """The place of a part's translation in the user's cache.
 
     Args:
-        part: prefix of the names of all translations of the part.
-        version: the rest of this one's name: the code and the OpenVINO that made it.
+        part: what the names of all translations of the part start with.
+        version: the rest of the name: the versions of the code and of OpenVINO that made the translation.
     """
 
     def __init__(self, part: str, version: str) -> None:
         self._part, self._version = part, version
 
     def load(self, core: Any) -> CompiledPart | None:  # noqa: ANN401  openvino's
-        """Return the translation; None where there is none, or it is damaged or another user's."""
+        """Load the translation; None if it is missing, damaged or another user's."""
         cache = cache_folder()
         if cache is None:
             return None
@@ -236,7 +236,7 @@ class _CacheEntry:
         return compiled
 
     def save(self, model: Any, example: Sequence[Array]) -> None:  # noqa: ANN401  openvino's
-        """Replace older translations of the part; without a writable cache the next start translates again."""
+        """Replace older translations of the part. Without a writable cache the next start translates again."""
         import openvino  # noqa: PLC0415  as above
 
         cache = cache_folder()
@@ -244,21 +244,22 @@ class _CacheEntry:
             return
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            for old in cache.glob(f"{self._part}*"):  # also what a killed process left unfinished
+            for old in cache.glob(f"{self._part}*"):  # also what a killed process left
                 shutil.rmtree(old, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=self._part, dir=cache) as temporary:
-                openvino.save_model(model, Path(temporary, "whole", "model.xml"), compress_to_fp16=False)
-                np.savez(Path(temporary, "whole", "example.npz"), *example)
-                Path(temporary, "whole").rename(cache / (self._part + self._version))
+                entry = Path(temporary, "entry")
+                openvino.save_model(model, entry / "model.xml", compress_to_fp16=False)
+                np.savez(entry / "example.npz", *example)
+                entry.rename(cache / (self._part + self._version))
             _delete_unused(cache)
         except (OSError, RuntimeError) as exc:
             logger.info("a translation could not be cached; the next start translates again: %s", first_line(exc))
 
 
 def _delete_unused(cache: Path) -> None:
-    """Delete translations that no start used for long, and the least recently used beyond the largest size.
+    """Delete translations unused for too long, and the least recently used ones beyond the size limit.
 
-    Another process may delete the same ones, or load one meanwhile: it then translates again.
+    Another process that was loading one of them translates it again.
     """
     entries: list[tuple[float, int, Path]] = []
     for folder in cache.iterdir():
@@ -266,29 +267,29 @@ def _delete_unused(cache: Path) -> None:
             size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             entries.append((folder.stat().st_mtime, size, folder))
     total = 0
-    for used, size, folder in sorted(entries, reverse=True):
+    for last_used, size, folder in sorted(entries, reverse=True):
         total += size
-        if total > LARGEST_CACHE or time.time() - used > LONGEST_UNUSED * 24 * 3600:
+        if total > LARGEST_CACHE or time.time() - last_used > LONGEST_UNUSED * 24 * 3600:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @cache
 def _source_digest() -> str:
-    """A digest of this room's code: a translation is of the network as it is written now."""
+    """Digest this package's code: a translation is valid for the code that made it only."""
     files = sorted(Path(__file__).parents[1].rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @contextmanager
 def _no_telemetry() -> Iterator[None]:
-    """Keep OpenVINO's tools from reporting their use to a server: they do so unless their reporter is missing."""
+    """Keep OpenVINO from reporting its use to a server: it does so unless the module for it is missing."""
     name = "openvino_telemetry"
-    before = sys.modules.get(name)
+    module = sys.modules.get(name)
     sys.modules[name] = None  # type: ignore[assignment]  # makes an import fail
     try:
         yield
     finally:
-        if before is None:
+        if module is None:
             del sys.modules[name]
         else:
-            sys.modules[name] = before
+            sys.modules[name] = module

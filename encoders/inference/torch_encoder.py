@@ -1,6 +1,6 @@
-"""A trained model ready for use: pictures and sentences in, NumPy out.
+"""A trained model in use, in torch or OpenVINO: pictures and sentences in, NumPy arrays out.
 
-Each part loads when it is first needed: a search by words never builds the CNN.
+Each part loads when it is first needed: a text search never builds the CNN.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..checkpoint.files import read_description
-from ..checkpoint.identity import place_of
+from ..checkpoint.identity import recorded_directory
 from ..device import autocast, keep_freed_memory, pick_device
 from ..features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from ..network.class_channel import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT, TextClasses
-from ..network.model import create_reranker, weighed
+from ..network.model import create_reranker, with_class_weight
 from ..network.querybank import Querybank
 from ..preprocess import to_square
 from .batching import BatchingWorkers
@@ -31,7 +31,7 @@ from .traced_parts import PARTS
 
 MATCH_BATCH = 512
 MANY = 32
-"""Pictures, in one call or several, from which on translating the CNN pays off."""
+"""Number of pictures, in one call or several, from which translating the CNN pays off."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -47,7 +47,7 @@ class TorchEncoder:
         self.input_size = self._description.config.input_size
         self.device = pick_device(device)
         self.metadata = self._description.metadata
-        self.directory = place_of(directory)
+        self.directory = recorded_directory(directory)
         self._device = torch.device(self.device)
         if self.device == "cpu":
             keep_freed_memory()
@@ -102,24 +102,24 @@ class TorchEncoder:
         )
 
     def query(self, text: TextFeatures) -> TextFeatures:
-        """Weigh the class part of each vector: the less familiar the words, the higher the weight."""
+        """Weight the class part of each vector: the less familiar the words, the higher the weight."""
         if not self._description.config.classes or text.familiarity is None:
             return text
         weights = CAPTION_WEIGHT + UNFAMILIAR_WEIGHT * (1 - text.familiarity[:, None])
-        return replace(text, vectors=self._workers.run(lambda: self._weighed(text.vectors, weights)))
+        return replace(text, vectors=self._workers.run(lambda: self._with_class_weights(text.vectors, weights)))
 
-    def _weighed(self, vectors: Floats, weights: Floats) -> Floats:
+    def _with_class_weights(self, vectors: Floats, weights: Floats) -> Floats:
         config = self._description.config
         classes = self._part("text.classes.", lambda: TextClasses(config.dimension, config.class_dimension))
         with torch.inference_mode():
-            return _array(weighed(self._tensor(vectors), classes, self._tensor(weights)))
+            return _array(with_class_weight(self._tensor(vectors), classes, self._tensor(weights)))
 
     def strangeness(self, terms: Sequence[str]) -> list[float]:
-        """How little captions taught about each word or phrase, in [0, 1]."""
+        """Rate how unfamiliar each word or phrase is, by the words of the training captions, in [0, 1]."""
         return [self._description.lexicon.strangeness(term) for term in terms]
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
-        """Score K pictures for one sentence: the sum of cosine, reranker and hubness."""
+        """Score K pictures for one sentence by cosine, reranker and hubness."""
         matches, hubness = self._workers.run(
             lambda: (self._matches(text.tokens, images.regions), self._hubness("captions", images.vectors))
         )
@@ -137,7 +137,7 @@ class TorchEncoder:
         calibration = self._description.calibration
         logits, global_matches = matches
         scores = calibration.scores(similarities, logits, global_matches, hubness, familiarity)
-        slope = max(calibration.curve(familiarity)[0], 1e-3)  # a curve fitted to next to nothing may be flat
+        slope = max(calibration.curve(familiarity)[0], 1e-3)  # a curve fitted to very little may be flat
         return MatchScores(scores, calibration.probabilities(scores, familiarity), slope)
 
     def _hubness(self, bank: str, vectors: Floats) -> Floats:
@@ -149,17 +149,17 @@ class TorchEncoder:
             return _array(part(self._tensor(vectors)))
 
     def attend(self, text: str, regions: Floats) -> Attention:
-        """Where each word of a sentence looks in a picture; pieces of one word are averaged.
+        """Compute each word's attention over a picture's regions; the pieces of a word are averaged.
 
         Shape:
             - regions: (P, C).
         """
-        words, owner = self._description.tokenizer.words(text)
+        words, word_of_token = self._description.tokenizer.words(text)
         states = self.encode_texts([text]).tokens[0]
-        weights = self._workers.run(lambda: self._attention(states, regions))[: len(owner)]
-        count = owner[len(weights) - 1] + 1 if len(weights) else 0
+        weights = self._workers.run(lambda: self._attention(states, regions))[: len(word_of_token)]
+        count = word_of_token[len(weights) - 1] + 1 if len(weights) else 0
         grid = np.zeros((count, weights.shape[1]), np.float32)
-        np.add.at(grid, np.array(owner[: len(weights)], np.int64), weights)
+        np.add.at(grid, np.array(word_of_token[: len(weights)], np.int64), weights)
         grid /= np.maximum(grid.sum(axis=1, keepdims=True), 1e-8)
         side = round(weights.shape[1] ** 0.5)
         return Attention(words=words[:count], weights=grid.reshape(count, side, side))
@@ -169,13 +169,13 @@ class TorchEncoder:
         reranker = self._part("reranker.", lambda: create_reranker(config))
         mask = torch.ones(1, len(states), dtype=torch.bool, device=self._device)
         with torch.inference_mode():
-            found = reranker(self._tensor(regions)[None], self._tensor(states)[None], mask).attention
-        if found is None:  # a fusion without attention looks everywhere alike
+            attention = reranker(self._tensor(regions)[None], self._tensor(states)[None], mask).attention
+        if attention is None:  # the fusion has none: all regions weigh the same
             return np.full((len(states), len(regions)), 1 / len(regions), np.float32)
-        return _array(found[0])
+        return _array(attention[0])
 
     def _matches(self, tokens: Sequence[Floats], regions: Floats) -> Floats:
-        """Logits and global matches (2, K) of K sentences and K pictures, or of one of either and K of the other."""
+        """Logits and global matches (2, K) of K pairs; a single sentence or picture stands for all."""
         count = 0 if not (len(tokens) and len(regions)) else max(len(tokens), len(regions))
         parts = [
             self._match_part(
@@ -197,7 +197,7 @@ class TorchEncoder:
         return np.stack(self._compute("reranker", inputs))
 
     def _compute(self, name: str, inputs: Sequence[np.ndarray[Any, Any]]) -> list[Floats]:
-        """Run a part, in OpenVINO where that is worth it."""
+        """Run a part, in OpenVINO if it pays off."""
         if (run := self._translated(name)) is not None:
             return run(inputs)
         function = self._function(name)
@@ -208,10 +208,11 @@ class TorchEncoder:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
 
     def _translated(self, name: str, count: int = 1) -> CompiledPart | None:
-        """The part in OpenVINO, or None to run it in torch; translated for a server, or once there are many pictures.
+        """Return the part in OpenVINO, or None to run it in torch.
 
-        A single picture only looks into the cache. Sentences and lists that come one after the other stay in torch,
-        which computes each with all cores; OpenVINO runs one on each core side by side.
+        Parts are translated for a server, and the CNN once there are `MANY` pictures; fewer use a cached translation
+        only. Without a server, sentences and lists come one at a time and stay in torch, which computes each with all
+        cores; OpenVINO runs one per core in parallel.
         """
         if self.device != "cpu" or not (self._serves or name == "image"):
             return None
@@ -224,13 +225,13 @@ class TorchEncoder:
         )
 
     def _function(self, name: str, *, keep: bool = True) -> Function:
-        """A part of the model as a function of tensors; its weights are loaded, and kept for later calls or not."""
+        """Return a part of the model as a function of tensors; `keep` keeps its weights for later calls."""
         part, config = PARTS[name], self._description.config
         load = self._part if keep else self._description.load
         return partial(part.run, load(f"{name}.", lambda: part.build(config)))
 
     def _part(self, prefix: str, build: Callable[[], Module]) -> Module:
-        """A part of the model, loaded by the first thread that needs it."""
+        """Return a part of the model, loaded by the first thread that needs it."""
         with self._lock:
             if prefix not in self._parts:
                 part = self._description.load(prefix, build)

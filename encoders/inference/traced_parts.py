@@ -24,8 +24,8 @@ class TracedPart:
 
     Args:
         build: makes the module.
-        run: the module and its inputs → outputs.
-        examples: inputs of two sizes, different in every dynamic dimension.
+        run: calls the module, given with its inputs, and returns the outputs.
+        examples: returns inputs of two sizes that differ in every dynamic dimension.
     """
 
     build: Callable[[ModelConfig], nn.Module]
@@ -33,28 +33,28 @@ class TracedPart:
     examples: Callable[[Description], tuple[Inputs, Inputs]]
 
 
-def _see(side: ImageSide, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def _encode_images(side: ImageSide, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """(B, S, S, 3), uint8 → vectors (B, D), regions (B, P, C)."""
     return tuple(side(pixels.permute(0, 3, 1, 2).float() / 255))
 
 
-def _read(side: TextSide, ids: Tensor, mask: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
+def _encode_texts(side: TextSide, ids: Tensor, mask: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
     """(B, T) three times → vectors (B, D), token states (B, T, C)."""
     return tuple(side(ids, mask, attended))
 
 
-def _match(reranker: Reranker, regions: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _match_pairs(reranker: Reranker, regions: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """(N, P, C), (N, T, C), (N, T) → logits (N,), global matches (N,)."""
     return tuple(reranker(regions, tokens, mask)[:2])
 
 
-def _pictures(description: Description) -> tuple[Inputs, Inputs]:
+def _example_pictures(description: Description) -> tuple[Inputs, Inputs]:
     size = description.config.input_size
     noise = torch.randint(0, 256, (3, size, size, 3), generator=_seeded(), dtype=torch.uint8)
     return (noise[:2],), (noise,)
 
 
-def _sentences(description: Description) -> tuple[Inputs, Inputs]:
+def _example_sentences(description: Description) -> tuple[Inputs, Inputs]:
     return _tokens(description, ["a dog", "two"]), _tokens(description, [LONG, "a dog", LONG[: len(LONG) // 2]])
 
 
@@ -63,12 +63,12 @@ def _tokens(description: Description, texts: list[str]) -> Inputs:
     return tuple(torch.from_numpy(array) for array in (tokens.ids, tokens.mask, tokens.attended))
 
 
-def _pairs(description: Description) -> tuple[Inputs, Inputs]:
-    def some(*shape: int) -> Tensor:
+def _example_pairs(description: Description) -> tuple[Inputs, Inputs]:
+    def states(*shape: int) -> Tensor:
         return F.normalize(torch.randn(*shape, description.config.channels, generator=_seeded()), dim=-1)
 
     mask = torch.arange(9) < torch.tensor([[9], [5], [2]])
-    return (some(2, 4), some(1, 5), torch.ones(1, 5, dtype=torch.bool)), (some(1, 9), some(3, 9), mask)
+    return (states(2, 4), states(1, 5), torch.ones(1, 5, dtype=torch.bool)), (states(1, 9), states(3, 9), mask)
 
 
 def _seeded() -> torch.Generator:
@@ -76,7 +76,7 @@ def _seeded() -> torch.Generator:
 
 
 PARTS = {
-    "image": TracedPart(ImageSide, _see, _pictures),
-    "text": TracedPart(TextSide, _read, _sentences),
-    "reranker": TracedPart(create_reranker, _match, _pairs),
+    "image": TracedPart(ImageSide, _encode_images, _example_pictures),
+    "text": TracedPart(TextSide, _encode_texts, _example_sentences),
+    "reranker": TracedPart(create_reranker, _match_pairs, _example_pairs),
 }

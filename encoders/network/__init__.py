@@ -1,1 +1,1 @@
-"""The torch modules: towers, heads, fusion, reranker."""
+"""The network as torch modules: towers, heads, fusion, reranker."""

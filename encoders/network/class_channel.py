@@ -1,8 +1,8 @@
-"""The class channel: what an ImageNet classifier recognises, as a direction in the text tower's own space.
+"""The class channel: what an ImageNet classifier recognises, as a direction in the text tower's space.
 
-The towers have read the captions of a few thousand photographs; a classifier knows a thousand things by name. Its
-probabilities weigh the text tower's vectors of those names, and the sum can be held against any sentence, whether or
-not a caption ever said the word.
+The towers learned from captions of a few thousand photographs; a classifier knows a thousand classes by name. The text
+tower's vectors of those names, weighted by the classifier's probabilities, add up to a vector that can be compared with
+any sentence, even with words that no training caption contains.
 
 Source: Norouzi et al., "Zero-Shot Learning by Convex Combination of Semantic Embeddings",
 https://arxiv.org/abs/1312.5650.
@@ -18,22 +18,22 @@ from torch import Tensor, nn
 
 TEMPERATURE = 2.0
 CAPTION_WEIGHT = 0.03
-"""Weight of the class part beside the vector of 1, for a sentence whose words are all familiar."""
+"""Weight of the class part, the rest of the vector having 1, for a sentence of familiar words only."""
 UNFAMILIAR_WEIGHT = 4.0
-"""What is added to it for a sentence of unfamiliar words only."""
+"""Added to it for a sentence of unfamiliar words only."""
 
 
 class ImageClasses(nn.Module):
-    """Pictures to a weighted sum of class names.
+    """Pictures to a weighted sum of class-name vectors.
 
     Args:
-        stages: the classifier's own last stages, never trained.
-        width: channels of the map they give.
-        classes: how many names.
+        stages: the classifier's last stages, never trained.
+        width: channels of the map they output.
+        classes: number of class names.
         dimension: length of the class part.
 
     Shape:
-        - activations: (B, c, h, w), where the tower splits.
+        - activations: (B, c, h, w), where the tower is split.
         - output: (B, d), rows of length 1.
     """
 
@@ -46,13 +46,13 @@ class ImageClasses(nn.Module):
         self.register_buffer("names", torch.zeros(classes, dimension))
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Recognise, and say it in the text tower's terms."""
+        """Sum the class-name vectors, weighted by the classifier's probabilities."""
         logits = self.classifier(self.stages(activations).mean((2, 3))).float()
         return F.normalize(((logits / TEMPERATURE).softmax(1) @ self.names).float(), dim=-1)
 
 
 class TextClasses(nn.Module):
-    """Sentence vectors to the space that class names span, centred: (B, D) → (B, d), rows of length 1."""
+    """Centred sentence vectors in the space spanned by class names: (B, D) → (B, d), rows of length 1."""
 
     centre: Tensor
     basis: Tensor
@@ -63,11 +63,11 @@ class TextClasses(nn.Module):
         self.register_buffer("basis", torch.zeros(dimension, class_dimension))
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Project."""
+        """Centre and project the vectors."""
         return F.normalize((vectors - self.centre) @ self.basis, dim=-1)
 
     def fit(self, names: Tensor) -> Tensor:
-        """Span the space by the vectors (K, D) of class names, and give their places in it (K, d)."""
+        """Fit the space to the vectors (K, D) of class names, and return their coordinates in it (K, d)."""
         self.centre.copy_(names.mean(0))
         spread = F.normalize(names - self.centre, dim=-1)
         _, _, directions = torch.linalg.svd(spread, full_matrices=False)
@@ -77,10 +77,10 @@ class TextClasses(nn.Module):
 
 
 def join(vectors: Tensor, classes: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-    """Vectors (B, D) and class parts (B, d), the latter by its weight, in rows of length 1 (B, D + d)."""
+    """Concatenate vectors (B, D) and weighted class parts (B, d) in rows of length 1: (B, D + d)."""
     return F.normalize(torch.cat([vectors, classes * weight], dim=-1), dim=-1)
 
 
 def plain_cosine(weight: float = CAPTION_WEIGHT) -> float:
-    """What a cosine of joined vectors is multiplied by to give plain cosine + `weight` · cosine of the class parts."""
+    """Return the factor from a cosine of joined vectors to plain cosine + `weight` · cosine of the class parts."""
     return math.sqrt(2) * math.sqrt(1 + weight**2)

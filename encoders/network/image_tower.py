@@ -1,4 +1,4 @@
-"""The image tower: a CNN cut into stages, giving maps of regions."""
+"""The image tower: a CNN, cut into stages, that outputs maps of regions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .backbones import cause, create_backbone
 class ImageTower(nn.Module):
     """Pictures to two maps of region states: one for the vector, one for the reranker.
 
-    With a `split` the stages from there on exist twice, so that what is retrieved by and what is reranked by learn
-    apart and err apart; without one, both maps are the same.
+    With a `split` the stages from there on exist twice, so that retrieval and reranking learn separately and make
+    different errors; without one, both maps are the same.
 
     Shape:
         - input: (B, 3, S, S), values in [0, 1].
@@ -36,15 +36,15 @@ class ImageTower(nn.Module):
         self.channels, self.grid = self._probe(backbone)
 
     def _probe(self, backbone: str) -> tuple[int, tuple[int, int]]:
-        """Run it once, for the size of its map: C, (H, W)."""
+        """Run the stages once for the size of their map: C, (H, W)."""
         self.eval()
         try:
             with torch.no_grad():
                 shape = self.stages(torch.zeros(1, 3, self.input_size, self.input_size)).shape
             _, channels, height, width = shape
-        except (RuntimeError, ValueError, AssertionError) as exc:  # as libraries refuse a size
+        except (RuntimeError, ValueError, AssertionError) as exc:  # raised for unsuitable sizes
             raise BackboneError(
-                f"backbone {backbone!r} makes no map of pictures of {self.input_size} pixels ({cause(exc)}); "
+                f"backbone {backbone!r} outputs no map for pictures of {self.input_size} pixels ({cause(exc)}); "
                 "use an EfficientNet, ResNet or ConvNeXt"
             ) from exc
         return channels, (height, width)
@@ -59,13 +59,13 @@ class ImageTower(nn.Module):
         """Run the stages from `cut` on, `cut` at most the split: (B, c, h, w) → twice (B, P, C)."""
         x = activations.to(memory_format=torch.channels_last)
         if self.match_stages is None:
-            states = _rows(self.stages[cut:](x))
+            states = _regions(self.stages[cut:](x))
             return states, states
         shared = self.stages[cut : self.split](x)
-        return _rows(self.stages[self.split :](shared)), _rows(self.match_stages(shared))
+        return _regions(self.stages[self.split :](shared)), _regions(self.match_stages(shared))
 
     def copy_match_layers(self) -> None:
-        """Let the reranker's stages start as the others are."""
+        """Copy the weights of the vector's stages to the reranker's."""
         if self.match_stages is not None:
             self.match_stages.load_state_dict(nn.Sequential(*self.stages[self.split :]).state_dict())
 
@@ -74,7 +74,7 @@ class ImageTower(nn.Module):
         return self.top_stages(self.bottom_stages(pixels, 0), 0)
 
     def train(self, mode: bool = True) -> ImageTower:  # noqa: FBT001, FBT002  torch's own signature
-        """Keep batch statistics as pretrained: small batches would spoil them."""
+        """Keep batch-norm statistics as pretrained: small batches would spoil them."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001  torch names no public base
@@ -82,5 +82,5 @@ class ImageTower(nn.Module):
         return self
 
 
-def _rows(activations: Tensor) -> Tensor:
+def _regions(activations: Tensor) -> Tensor:
     return activations.flatten(2).transpose(1, 2)

@@ -20,13 +20,13 @@ from .text_tower import RecurrentTextTower, TextTower, TransformerTextTower
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The architecture; travels in the checkpoint's JSON.
+    """The architecture; stored in `model.json`.
 
     `text_width`, `text_layers`, `text_heads` and `text_feed_forward` shape the transformer; the recurrent towers
     take `text_width` as the size of their word embeddings and of their two-way output, in one layer. `querybank` is
-    the number of centres that hubness is measured by; without any it is not. The CNN's stages from `image_split` on,
-    and the transformer's layers from `text_split` on, exist twice, once for the vector and once for the reranker; None
-    shares them all.
+    the number of centres that measure hubness; 0 turns that off. The CNN's stages from `image_split` on, and the
+    transformer's layers from `text_split` on, exist twice, once for the vector and once for the reranker; None shares
+    them all.
 
     With `classes`, vectors are longer by `class_dimension`: see `class_channel.py`. That needs an `image_split`.
     """
@@ -55,15 +55,15 @@ class ModelConfig:
     class_dimension: int = 128
 
     def __post_init__(self) -> None:
-        """Refuse what does not go together."""
+        """Refuse settings that contradict each other."""
         if self.classes and self.image_split is None:
-            raise ValueError("a class channel needs an image_split: it reads what the CNN gives there")
+            raise ValueError("a class channel needs an image_split: it reads the CNN's activations there")
         if self.text_split is not None and self.text_tower != "transformer":
             raise ValueError(f"only the transformer can be split, not {self.text_tower}")
 
     @property
     def vector_size(self) -> int:
-        """Length of a vector in use."""
+        """Length of a vector, class part included."""
         return self.dimension + (self.class_dimension if self.classes else 0)
 
 
@@ -75,7 +75,7 @@ class Encoded(NamedTuple):
 
 
 class ImageSide(nn.Module):
-    """The image tower, and its way into the shared space."""
+    """The image tower with its heads and class channel."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -86,21 +86,21 @@ class ImageSide(nn.Module):
         self.local = StateProjection(self.tower.channels, config.channels, config.head_dropout)
         self.classes = None
         if config.classes:
-            last = nn.Sequential(*deepcopy(list(self.tower.stages[config.image_split :])))
-            self.classes = ImageClasses(last, self.tower.channels, config.classes, config.class_dimension)
+            stages = nn.Sequential(*deepcopy(list(self.tower.stages[config.image_split :])))
+            self.classes = ImageClasses(stages, self.tower.channels, config.classes, config.class_dimension)
 
     def heads(self, for_vector: Tensor, for_match: Tensor) -> Encoded:
-        """What the tower gave, (B, P, c) twice → vectors (B, D), regions (B, P, C)."""
+        """Apply the heads to the tower's two maps, each (B, P, c): vectors (B, D), regions (B, P, C)."""
         return Encoded(self.pool(for_vector), self.local(for_match))
 
     def from_activations(self, activations: Tensor, cut: int) -> Encoded:
-        """As `forward`, from the output of the first `cut` stages (B, c, h, w)."""
+        """Continue `forward` from the output of the first `cut` stages (B, c, h, w)."""
         split = self.tower.split
         if self.classes is None or split is None:
             return self.heads(*self.tower.top_stages(activations, cut))
         shared = self.tower.stages[cut:split](activations)
-        found = self.heads(*self.tower.top_stages(shared, split))
-        return Encoded(join(found.vectors, self.classes(shared)), found.states)
+        encoded = self.heads(*self.tower.top_stages(shared, split))
+        return Encoded(join(encoded.vectors, self.classes(shared)), encoded.states)
 
     def forward(self, pixels: Tensor) -> Encoded:
         """(B, 3, S, S) in [0, 1] → vectors (B, D), with the class part if there is one, and regions (B, P, C)."""
@@ -109,7 +109,7 @@ class ImageSide(nn.Module):
 
 
 class TextSide(nn.Module):
-    """The text tower, and its way into the shared space."""
+    """The text tower with its heads and class channel."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -119,28 +119,28 @@ class TextSide(nn.Module):
         self.classes = TextClasses(config.dimension, config.class_dimension) if config.classes else None
 
     def heads(self, ids: Tensor, mask: Tensor, attended: Tensor) -> Encoded:
-        """As `forward`, without a class part."""
+        """Run `forward` without the class part."""
         for_vector, for_match = self.tower(ids, attended)
         return Encoded(self.pool(for_vector, mask), self.local(for_match))
 
     def forward(self, ids: Tensor, mask: Tensor, attended: Tensor) -> Encoded:
         """(B, T) ids → vectors (B, D), with the class part if there is one, and token states (B, T, C)."""
-        found = self.heads(ids, mask, attended)
-        return Encoded(self.weighed(found.vectors, CAPTION_WEIGHT), found.states)
+        encoded = self.heads(ids, mask, attended)
+        return Encoded(self.with_class_weight(encoded.vectors, CAPTION_WEIGHT), encoded.states)
 
-    def weighed(self, vectors: Tensor, weight: Tensor | float) -> Tensor:
-        """As the function `weighed`; vectors (B, D) as they are where there are no classes."""
-        return vectors if self.classes is None else weighed(vectors, self.classes, weight)
+    def with_class_weight(self, vectors: Tensor, weight: Tensor | float) -> Tensor:
+        """Call the function `with_class_weight`; without classes, vectors (B, D) stay as they are."""
+        return vectors if self.classes is None else with_class_weight(vectors, self.classes, weight)
 
 
-def weighed(vectors: Tensor, classes: TextClasses, weight: Tensor | float) -> Tensor:
-    """Add a class part to vectors (B, D), or give the one they have another weight, (B, 1) or a number."""
+def with_class_weight(vectors: Tensor, classes: TextClasses, weight: Tensor | float) -> Tensor:
+    """Add a class part to vectors (B, D), or change the weight of theirs, to one number or one per row (B, 1)."""
     plain = F.normalize(vectors[:, : len(classes.centre)], dim=-1)
     return join(plain, classes(plain), weight)
 
 
 class CrosslookModel(nn.Module):
-    """Both sides in one space, and the reranker on top of their states."""
+    """Both towers in one space, and the reranker on top of their states."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -152,15 +152,15 @@ class CrosslookModel(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(3.0))
 
     def copy_match_layers(self) -> None:
-        """Let the parts of the reranker's own start as those of the vectors are."""
+        """Copy the weights of the vectors' last tower layers to the reranker's."""
         self.image.tower.copy_match_layers()
         self.text.tower.copy_match_layers()
 
     def freeze_towers(self) -> None:
-        """Keep all that makes vectors, so that only the reranker and its own parts of the towers train."""
+        """Freeze all that computes vectors, so that only the reranker and its layers of the towers train."""
         for name, parameter in self.named_parameters():
             if not (name.startswith("reranker.") or ".match_" in name or ".local." in name):
-                parameter.requires_grad_(False)  # noqa: FBT003  torch types it by place
+                parameter.requires_grad_(False)  # noqa: FBT003  positional in torch's types
 
     @property
     def scale(self) -> Tensor:
@@ -169,7 +169,7 @@ class CrosslookModel(nn.Module):
 
 
 def create_reranker(config: ModelConfig) -> Reranker:
-    """The reranker that a configuration describes."""
+    """Build the reranker of a configuration."""
     return Reranker(
         config.fusion,
         config.channels,

@@ -1,4 +1,4 @@
-"""The reranker: how well a sentence describes a picture, in its parts and as a whole, and where each word looked."""
+"""The reranker: how well a sentence describes a picture, by its words and regions and by a global match."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .heads import AttentionPool
 
 
 class Match(NamedTuple):
-    """The reranker's answer.
+    """The reranker's output.
 
     Shape:
-        - logit: (N,), what the fusion of words and regions says; higher is a better match.
+        - logit: (N,), from the fusion of words and regions; higher is a better match.
         - global_match: (N,), the scaled cosine of the pooled picture and the pooled sentence.
         - attention: (N, T, P) or None, as `Fused.attention`.
     """
@@ -29,15 +29,15 @@ class Reranker(nn.Module):
     """A fusion strategy under a small head, beside a global match of picture and sentence.
 
     The head is a linear layer beside a hidden one: with attention fusion its first input is the plain cosine of
-    words and attended regions, so matching works from the first step on and the rest is learned on top. The global
-    match pools the same states, so nothing more is stored for it. The two learn apart: in one sum the fusion would only
-    learn to correct the global match.
+    words and attended regions, so matching works from the first step and the rest is learned on top. The global match
+    pools the same states, so nothing more is stored for it. The two have separate losses: in one sum the fusion would
+    only learn to correct the global match.
 
     Args:
         fusion: a name from `FUSIONS`.
         channels: C of region and token states.
         joint_size: width of the fused vector.
-        dimension: length of a summary.
+        dimension: length of a pooled vector of the global match.
         dropout: share of inner values dropped in training.
     """
 
@@ -60,11 +60,11 @@ class Reranker(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """Inverse temperature of the comparison of summaries."""
+        """Inverse temperature of the global match."""
         return self.log_scale.exp().clamp(max=100)
 
     def compare(self, regions: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Fusion alone, logit and attention; shapes as in `forward`."""
+        """Run the fusion alone: logit and attention, with the shapes of `forward`."""
         joint, attention = self.fusion(regions, tokens, mask)
         return (self.linear(joint) + self.hidden(joint)).squeeze(-1), attention
 
@@ -72,8 +72,8 @@ class Reranker(nn.Module):
         """Score N pairs.
 
         Shape:
-            - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words. One
-              picture, or one sentence, may stand for all.
+            - regions: (N, P, C) and tokens: (N, T, C), rows of length 1; mask: (N, T), bool, true on words. A
+              single picture or sentence is paired with all others.
         """
         logit, attention = self.compare(regions, tokens, mask)
         cosine = (self.picture(regions) * self.sentence(tokens, mask)).sum(-1)

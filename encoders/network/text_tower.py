@@ -11,25 +11,25 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class TextTower(nn.Module):
-    """What every text tower offers: token states for the vector, and for the reranker.
+    """The interface of a text tower: token states for the vector, and for the reranker.
 
     Shape:
         - ids: (B, T), int64; attended: (B, T), bool, false on padding.
-        - output: twice (B, T, C) token states; the same ones twice where nothing is split.
+        - output: twice (B, T, C) token states; the same ones twice without a split.
     """
 
     channels: int
 
     def forward(self, ids: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
-        """Read a batch of sentences."""
+        """Compute the token states of a batch of sentences."""
         raise NotImplementedError
 
     def freeze(self, layers: int) -> None:
-        """Keep the embedding and the first `layers` layers as they are; 0 lets everything train."""
+        """Freeze the embedding and the first `layers` layers; 0 trains everything."""
         raise NotImplementedError
 
     def copy_match_layers(self) -> None:
-        """Let the layers of the reranker, where it has its own, start as the others are."""
+        """Copy the weights of the vector's layers to the reranker's, if it has its own."""
 
 
 class RecurrentTextTower(TextTower):
@@ -52,7 +52,7 @@ class RecurrentTextTower(TextTower):
         self.channels = 2 * hidden_size
 
     def forward(self, ids: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
-        """Read the sentences both ways."""
+        """Run the network over the sentences in both directions."""
         lengths = attended.sum(1).cpu()
         states = self.dropout(self.embedding(ids))
         packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
@@ -61,7 +61,7 @@ class RecurrentTextTower(TextTower):
         return states, states
 
     def freeze(self, layers: int) -> None:
-        """Keep the word embeddings if `layers` is above 0."""
+        """Freeze the word embeddings if `layers` is above 0."""
         self.embedding.requires_grad_(requires_grad=layers == 0)
 
 
@@ -100,9 +100,9 @@ class TransformerTextTower(TextTower):
         self._frozen = 0
 
     def forward(self, ids: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed words and positions, then let every layer look at the whole sentence."""
-        places = torch.arange(ids.shape[1], device=ids.device)
-        states = self.dropout(self.norm(self.embedding(ids) + self.positions(places)))
+        """Embed words and positions, then run every layer."""
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        states = self.dropout(self.norm(self.embedding(ids) + self.positions(positions)))
         for layer in self.layers[: self.split]:
             states = layer(states, src_key_padding_mask=~attended)
         if self.match_layers is None:
@@ -115,27 +115,27 @@ class TransformerTextTower(TextTower):
         return states, for_match
 
     def copy_match_layers(self) -> None:
-        """Let the reranker's layers start as the others are."""
+        """Copy the weights of the vector's layers to the reranker's."""
         if self.match_layers is not None:
             self.match_layers.load_state_dict(self.layers[self.split :].state_dict())
 
     def freeze(self, layers: int) -> None:
-        """Keep the embeddings and the first `layers` layers if `layers` is above 0."""
+        """Freeze the embeddings and the first `layers` layers if `layers` is above 0."""
         self._frozen = layers
-        for module in self._fixed():
+        for module in self._frozen_modules():
             module.requires_grad_(requires_grad=False)
 
-    def _fixed(self) -> list[nn.Module]:
+    def _frozen_modules(self) -> list[nn.Module]:
         if not self._frozen:
             return []
-        twins: list[nn.Module] = []
+        match_layers: list[nn.Module] = []
         if self.match_layers is not None:
-            twins = list(self.match_layers[: max(0, self._frozen - (self.split or 0))])
-        return [self.embedding, self.positions, self.norm, self.dropout, *self.layers[: self._frozen], *twins]
+            match_layers = list(self.match_layers[: max(0, self._frozen - (self.split or 0))])
+        return [self.embedding, self.positions, self.norm, self.dropout, *self.layers[: self._frozen], *match_layers]
 
     def train(self, mode: bool = True) -> TransformerTextTower:  # noqa: FBT001, FBT002  torch's own signature
         """Put the trained layers into training mode; dropout in frozen ones would only cost time."""
         super().train(mode)
-        for module in self._fixed():
+        for module in self._frozen_modules():
             module.eval()
         return self

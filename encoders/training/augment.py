@@ -1,4 +1,4 @@
-"""What is hidden from the model in training, what is put in its way, and how sentences are batched by length."""
+"""Augmentation of cached activations and of sentences, and encoding sentences batched by length."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..network.model import Encoded, TextSide
 
 
 def crop_maps(maps: Tensor, smallest: float) -> Tensor:
-    """Cut a square out of each activation map and mirror half of them; one size for the batch, chosen at random.
+    """Crop a random square of each activation map and mirror half of them; a batch has one crop size.
 
-    A crop of the frozen stages' output is nearly what a crop of the picture would have given them, and costs nothing.
+    A crop of the frozen stages' output is nearly their output for a crop of the picture, and costs nothing.
 
     Args:
         maps: activations of square pictures.
-        smallest: least side of a crop, as a share of the map's.
+        smallest: smallest side of a crop, as a share of the map's side.
 
     Shape:
         - maps: (B, c, s, s).
@@ -32,27 +32,27 @@ def crop_maps(maps: Tensor, smallest: float) -> Tensor:
     mirrored = torch.rand(count, 1, device=maps.device) < 0.5
     rows = corners[0] + steps
     columns = corners[1] + torch.where(mirrored, side - 1 - steps, steps)
-    every = torch.arange(count, device=maps.device)[:, None, None]
-    return maps.permute(0, 2, 3, 1)[every, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    batch = torch.arange(count, device=maps.device)[:, None, None]
+    return maps.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def hide_regions(states: Tensor, share: float) -> Tensor:
-    """Leave out a random share of each picture's regions: (B, P, C) → (B, P', C)."""
+    """Drop a random share of each picture's regions: (B, P, C) → (B, P', C)."""
     count = max(1, round(states.shape[1] * (1 - share)))
     if count == states.shape[1]:
         return states
-    kept = torch.rand(states.shape[:2], device=states.device).argsort(1)[:, :count]
-    return states.gather(1, kept.unsqueeze(-1).expand(-1, -1, states.shape[2]))
+    rows = torch.rand(states.shape[:2], device=states.device).argsort(1)[:, :count]
+    return states.gather(1, rows.unsqueeze(-1).expand(-1, -1, states.shape[2]))
 
 
 def hide_words(mask: Tensor, share: float) -> Tensor:
-    """Take a random share of words out of a mask (M, T), never all words of a sentence."""
-    kept = mask & (torch.rand(mask.shape, device=mask.device) >= share)
-    return torch.where(kept.any(1, keepdim=True), kept, mask)
+    """Drop a random share of words from a mask (M, T), but never all words of a sentence."""
+    remaining = mask & (torch.rand(mask.shape, device=mask.device) >= share)
+    return torch.where(remaining.any(1, keepdim=True), remaining, mask)
 
 
 def encode_by_length(side: TextSide, ids: Tensor, mask: Tensor, attended: Tensor, parts: int = 4) -> Encoded:
-    """Encode sentences in parts of similar length, so that little time goes into padding.
+    """Encode sentences in parts of similar length, which need less padding.
 
     Shape:
         - ids, mask, attended: (M, T).
@@ -65,17 +65,17 @@ def encode_by_length(side: TextSide, ids: Tensor, mask: Tensor, attended: Tensor
         encoded = side.heads(ids[rows, :width], mask[rows, :width], attended[rows, :width])
         vectors.append(encoded.vectors)
         states.append(F.pad(encoded.states, (0, 0, 0, ids.shape[1] - width)))
-    back = order.argsort()
-    return Encoded(torch.cat(vectors)[back], torch.cat(states)[back])
+    original = order.argsort()
+    return Encoded(torch.cat(vectors)[original], torch.cat(states)[original])
 
 
 def movable_words(vocabulary: Sequence[str]) -> Tensor:
-    """Which of a vocabulary's tokens are content words, whole ones: (V,), bool."""
+    """Return which of a vocabulary's tokens are whole content words: (V,), bool."""
     return torch.tensor([len(w) > 2 and w.isalpha() and w not in FUNCTION_WORDS for w in vocabulary])
 
 
 def swap_words(ids: Tensor, mask: Tensor, movable: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
-    """Let two content words of each sentence change places: a sentence of the same words that says something else.
+    """Swap two content words of each sentence: a hard negative with the same words and another meaning.
 
     Args:
         ids: token ids of sentences.
@@ -87,16 +87,16 @@ def swap_words(ids: Tensor, mask: Tensor, movable: Tensor, pieces: Tensor) -> tu
         - ids, mask: (N, T); movable, pieces: (V,), bool.
 
     Returns:
-        The ids (N, T), and whether a sentence changed (N,): not one with fewer than two different content words.
+        The ids (N, T), and which sentences changed (N,): those with two different content words.
     """
     continued = F.pad(pieces[ids[:, 1:]], (0, 1))
     chances = torch.rand(ids.shape, device=ids.device).masked_fill(~(mask & movable[ids] & ~continued), -1)
-    found, places = chances.topk(2, dim=1)
-    words = ids.gather(1, places)
-    changed = (found[:, 1] >= 0) & (words[:, 0] != words[:, 1])
-    return ids.scatter(1, places, torch.where(changed[:, None], words.flip(1), words)), changed
+    highest, positions = chances.topk(2, dim=1)
+    words = ids.gather(1, positions)
+    changed = (highest[:, 1] >= 0) & (words[:, 0] != words[:, 1])
+    return ids.scatter(1, positions, torch.where(changed[:, None], words.flip(1), words)), changed
 
 
 def piece_tokens(vocabulary: Sequence[str]) -> Tensor:
-    """Which of a vocabulary's tokens only continue a word: (V,), bool."""
+    """Return which of a vocabulary's tokens only continue a word: (V,), bool."""
     return torch.tensor([w.startswith("##") for w in vocabulary])

@@ -1,4 +1,4 @@
-"""Settings of a training run; written beside its checkpoints, so that a run can be repeated."""
+"""Settings of a training run; written to `config.json`, so that the run can be repeated."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..errors import TrainingError
 class TrainConfig:
     """Settings of one run.
 
-    Learning rates are peaks of a one-cycle schedule. `image_cut` and `text_cut` say how many stages of the CNN and
-    layers of the text tower stay frozen. What the stages give for each view is computed once and kept on disk; the
-    text tower is run anew for every sentence, its frozen layers without dropout and without learning. Without
-    `train_towers` vectors stay as they are, and only the reranker and its own parts of the towers train.
+    Learning rates are peaks of a one-cycle schedule. `image_cut` and `text_cut` are the numbers of frozen stages of the
+    CNN and frozen layers of the text tower. The stages' output for each view is computed once and kept on disk; the
+    text tower runs for every sentence, its frozen layers without dropout. Without `train_towers` vectors stay as they
+    are, and only the reranker and its layers of the towers train.
 
-    The weights are those of the parts of the objective, by name; the global match learns fast, and shapes the
-    states to its own needs where it is not held back. Pictures come in groups of up to `group_size` with like
-    captions. `keep` is the share that the weights the run started from have in what comes out, so that fine-tuning
-    forgets less (Wortsman et al., https://arxiv.org/abs/2109.01903); with any of it, a trained start's querybank and
-    the weights of its calibration stay, too, for a few pictures are too few to choose them by.
+    Each `*_weight` is that of one loss; `whole_weight`, of the global match, is small because that loss falls fast and
+    would shape the states to its own needs. Pictures come in groups of up to `group_size` with similar captions.
+    `keep` is the share of the starting weights in the result, so that fine-tuning forgets less (Wortsman et al.,
+    https://arxiv.org/abs/2109.01903); above 0, a trained start also keeps its querybank and the weights of its
+    calibration, which a small dataset cannot choose.
     """
 
     epochs: int = 15
@@ -53,7 +53,7 @@ class TrainConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, before any time is spent."""
+        """Refuse settings that cannot work."""
         for field in ("epochs", "captions_per_image", "views", "patience", "hard_negatives", "group_size"):
             if getattr(self, field) < 1:
                 raise TrainingError(f"{field} must be at least 1, not {getattr(self, field)}")

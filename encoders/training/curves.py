@@ -1,4 +1,4 @@
-"""The curves of a run: every epoch's losses and recalls as a CSV and a picture."""
+"""The curves of a run: each epoch's losses and recalls as CSV and PNG."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def write_curves(history: Sequence[dict[str, float]], directory: Path) -> None:
-    """Write `curves.csv` and `curves.png`, replacing what an earlier epoch wrote."""
+    """Write `curves.csv` and `curves.png`, replacing those of the epoch before."""
     with (directory / "curves.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(history[-1]))  # epoch 0 has no losses
         writer.writeheader()
         writer.writerows(history)
 
-    from matplotlib.figure import Figure  # noqa: PLC0415  half a second that only training should pay
+    from matplotlib.figure import Figure  # noqa: PLC0415  half a second that only training needs
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, recalls = figure.subplots(1, 2)
@@ -23,9 +23,9 @@ def write_curves(history: Sequence[dict[str, float]], directory: Path) -> None:
     for name in ("loss", "contrastive", "whole", "matching"):
         losses.plot(epochs, [row.get(name, math.nan) for row in history], marker="o", markersize=3, label=name)
     for name, style in (("retrieval", "--"), ("reranked", "-")):
-        for way, colour in (("t2i", "tab:blue"), ("i2t", "tab:orange")):
-            values = [row[f"{name}_{way}_r1"] for row in history]
-            recalls.plot(epochs, values, style, color=colour, label=f"{way} R@1, {name}")
+        for direction, colour in (("t2i", "tab:blue"), ("i2t", "tab:orange")):
+            values = [row[f"{name}_{direction}_r1"] for row in history]
+            recalls.plot(epochs, values, style, color=colour, label=f"{direction} R@1, {name}")
     losses.set(xlabel="epoch", title="training loss")
     recalls.set(xlabel="epoch", title="validation recall (%)")
     for axes in (losses, recalls):

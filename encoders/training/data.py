@@ -1,4 +1,4 @@
-"""The training set as the trainer reads it: activations of the frozen parts, a batch at a time."""
+"""The training set in batches: cached activations of the frozen stages, and tokenised captions."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from .views import Halves, OpenPicture, cached_activations
 Order = npt.NDArray[np.int64]
 
 NEIGHBOURS = 64
-"""How many of a picture's nearest can come with it."""
+"""Nearest pictures that a picture can be grouped with."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Shape: activations (B, c, h, w); ids, mask, attended (M, T); image_of, rows (M,).
+    """One batch; `rows` are the row numbers of its captions in the training set.
 
-    `rows` are the captions' places in the training set.
+    Shape:
+        - activations: (B, c, h, w); ids, mask, attended: (M, T); image_of, rows: (M,).
     """
 
     activations: Tensor
@@ -42,7 +43,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class PairSet:
-    """Pictures and their captions, ready for the trained part of the model.
+    """Cached activations of pictures, and their tokenised captions.
 
     Shape:
         - activations: (N, views, c, h, w), float16, memory-mapped; image_of: (captions,).
@@ -53,20 +54,20 @@ class PairSet:
     image_of: npt.NDArray[np.int64]
 
     def tokens_of(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Ids, word mask and attended (M, T) of some captions, no wider than the longest of them."""
+        """Return ids, word mask and attended (M, T) of some captions, no wider than the longest of them."""
         width = int(self.captions.attended[rows].sum(1).max())
         ids, mask, attended = (a[rows, :width] for a in (self.captions.ids, self.captions.mask, self.captions.attended))
         return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(attended)
 
     def sample(self, count: int) -> PairSet:
-        """Up to `count` pictures, evenly spread, in one view, each with its first caption."""
+        """Select up to `count` evenly spread pictures in one view, each with its first caption."""
         chosen = np.unique(np.linspace(0, len(self.activations) - 1, min(count, len(self.activations)), dtype=np.int64))
         rows = np.searchsorted(self.image_of, chosen)
         captions = Tokens(self.captions.ids[rows], self.captions.mask[rows], self.captions.attended[rows])
         return PairSet(self.activations[chosen, :1], captions, np.arange(len(chosen)))
 
     def neighbours(self, sentences: Tensor) -> Order:
-        """Each picture's nearest by their captions, itself among them: captions' vectors (M, C) → rows (N, k)."""
+        """Find each picture's nearest by their captions, itself included: caption vectors (M, C) → rows (N, k)."""
         count = len(self.activations)
         owners = torch.from_numpy(self.image_of)
         means = F.normalize(torch.zeros(count, sentences.shape[1]).index_add_(0, owners, sentences), dim=-1)
@@ -80,16 +81,16 @@ class PairSet:
         captions_per_image: int,
         rng: np.random.Generator,
         *,
-        least: int = 2,
+        smallest: int = 2,
     ) -> Iterator[Batch]:
-        """One epoch: pictures in this order, each in a random view with some captions.
+        """Yield the batches of one epoch: pictures in the given order, each in a random view with some captions.
 
-        A last batch of fewer than `least` is left out.
+        A last batch of fewer than `smallest` pictures is left out.
         """
         first = np.searchsorted(self.image_of, np.arange(len(self.activations) + 1))
         for start in range(0, len(order), batch_size):
             images = order[start : start + batch_size]
-            if len(images) < least:
+            if len(images) < smallest:
                 return
             chosen = [
                 rng.choice(
@@ -109,29 +110,28 @@ class PairSet:
             )
 
 
-def in_groups(count: int, neighbours: Order | None, size: int, rng: np.random.Generator) -> Order:
-    """A random order of pictures in which most come with others like them, so that a batch has hard negatives.
+def grouped_order(count: int, neighbours: Order | None, size: int, rng: np.random.Generator) -> Order:
+    """Return a random order of pictures in groups of similar ones, so that batches have hard negatives.
 
     Args:
-        count: how many pictures there are.
+        count: number of pictures.
         neighbours: from `PairSet.neighbours`; None for no groups.
-        size: pictures in a group, at most, and at most as many as there are neighbours; fewer where those that are
-            near are taken already.
-        rng: where the order comes from.
+        size: largest group, at most the number of neighbours; a group is smaller if the nearest are in other groups.
+        rng: random numbers for the order.
 
     Source: Byun et al., "GRIT-VLP: Grouped Mini-batch Sampling", https://arxiv.org/abs/2208.04060.
     """
     order = rng.permutation(count)
     if neighbours is None:
         return order
-    left = np.ones(count, bool)
+    remaining = np.ones(count, bool)
     groups = []
     for picture in order:
-        if left[picture]:
-            left[picture] = False
-            near = neighbours[picture]
-            group = np.concatenate([[picture], near[left[near]][: size - 1]])
-            left[group] = False
+        if remaining[picture]:
+            remaining[picture] = False
+            nearest = neighbours[picture]
+            group = np.concatenate([[picture], nearest[remaining[nearest]][: size - 1]])
+            remaining[group] = False
             groups.append(group)
     return np.concatenate([groups[i] for i in rng.permutation(len(groups))])
 
@@ -148,7 +148,7 @@ def prepare_pairs(
     phase: str = "pictures",
     progress: Progress = no_progress,
 ) -> PairSet:
-    """Tokenise a dataset's captions, and run the frozen stages over its pictures once; `cache` keeps the outcome."""
+    """Tokenise a dataset's captions, and run the frozen stages over its pictures once; `cache` keeps their output."""
     paths = [example.image for example in dataset.examples]
     activations = cached_activations(
         tower, paths, open_picture, cache, cut=cut, views=views, phase=phase, progress=progress

@@ -1,4 +1,4 @@
-"""Parts of a model that are not trained but worked out from it: its querybanks, and the places of its class names."""
+"""Parts of a model that are fitted after training: its querybanks, and the vectors of its class names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUERYBANK_SAMPLE = 4096
 
 @torch.inference_mode()
 def fit_hubness(model: CrosslookModel, pairs: PairSet, *, cut: int) -> None:
-    """Fill a model's querybanks, where it has them, from a sample of its training set."""
+    """Fit a model's querybanks, if it has any, to a sample of its training set."""
     if model.hubness is not None:
         sample = encode_pairs(model, pairs.sample(QUERYBANK_SAMPLE), cut=cut)
         model.hubness.captions.fit(sample.texts.vectors, float(model.scale))
@@ -23,7 +23,7 @@ def fit_hubness(model: CrosslookModel, pairs: PairSet, *, cut: int) -> None:
 
 @torch.inference_mode()
 def fit_classes(model: CrosslookModel, tokenizer: Tokenizer, names: tuple[str, ...]) -> None:
-    """Place the names of a model's classes, where it has them, by its text tower as it is now."""
+    """Compute the vectors of a model's class names, if it has any, with its current text tower."""
     if model.image.classes is None or model.text.classes is None:
         return
     model.eval()
@@ -31,6 +31,6 @@ def fit_classes(model: CrosslookModel, tokenizer: Tokenizer, names: tuple[str, .
     vectors = []
     for start in range(0, len(names), 100):
         tokens = tokenizer(names[start : start + 100])
-        found = model.text.heads(*(torch.from_numpy(a).to(device) for a in (tokens.ids, tokens.mask, tokens.attended)))
-        vectors.append(found.vectors)
+        inputs = (torch.from_numpy(array).to(device) for array in (tokens.ids, tokens.mask, tokens.attended))
+        vectors.append(model.text.heads(*inputs).vectors)
     model.image.classes.names.copy_(model.text.classes.fit(torch.cat(vectors)))

@@ -1,4 +1,4 @@
-"""The fused objective: a contrastive loss over the towers and a listwise matching loss over the reranker."""
+"""The losses: InfoNCE over the towers, and a listwise matching loss over the reranker."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 def info_nce(
     similarities: Tensor, image_of: Tensor, scale: Tensor, kinship: Tensor | None = None, *, soft: float = 0.0
 ) -> Tensor:
-    """Contrastive loss both ways, for a batch in which a picture may have several captions.
+    """Contrastive loss in both directions, for a batch in which a picture may have several captions.
 
-    Text to image, each caption picks its picture among all. Image to text, each caption in turn is the answer
-    for its picture, the picture's other captions left out of the sum. Some of a batch's "wrong" pairs are right in
-    truth, so a share of the target can be spread over them.
+    Text to image, each caption picks its picture among all. Image to text, each caption in turn is the target for its
+    picture, whose other captions are left out of the sum. Some "wrong" pairs of a batch do match, so a share of the
+    target can be spread over them.
 
     Args:
         similarities: cosines in [-1, 1].
         image_of: for each caption, the row of its picture.
         scale: learnable inverse temperature, a scalar.
-        kinship: how alike the captions are, as logits; None spreads the share evenly.
+        kinship: similarity of the captions, as logits; None spreads the share evenly.
         soft: share of the target that is spread.
 
     Shape:
@@ -35,36 +35,40 @@ def info_nce(
     """
     logits = similarities * scale
     captions = torch.arange(logits.shape[1], device=logits.device)
-    own = image_of[:, None] == torch.arange(len(logits), device=logits.device)  # (M, B)
+    matches = image_of[:, None] == torch.arange(len(logits), device=logits.device)  # (M, B)
     same = image_of[None] == image_of[:, None]
     siblings = same & (captions[None] != captions[:, None])
     if kinship is None:
         kinship = logits.new_zeros(same.shape)
-    to_image = soft_targets(own.to(logits.dtype), kinship_of_images(kinship, own), soft)
+    to_image = soft_targets(matches.to(logits.dtype), kinship_of_images(kinship, matches), soft)
     spread = kinship.masked_fill(siblings, float("-inf"))
     to_text = soft_targets((same & ~siblings).to(logits.dtype), spread, soft)
     rows = logits[image_of].masked_fill(siblings, -1e4)  # (M, M): the picture of each caption against all captions
     return (F.cross_entropy(logits.T, to_image) + F.cross_entropy(rows, to_text)) / 2
 
 
-def kinship_of_images(kinship: Tensor, own: Tensor) -> Tensor:
-    """Kinship of each caption with each picture: the mean over the picture's captions, (M, M) → (M, B)."""
-    weight = own.to(kinship.dtype)
+def kinship_of_images(kinship: Tensor, matches: Tensor) -> Tensor:
+    """Average the kinship (M, M) of each caption with each picture's captions: (M, B).
+
+    Shape:
+        - matches: (M, B), bool, true where a caption is the picture's.
+    """
+    weight = matches.to(kinship.dtype)
     return kinship @ (weight / weight.sum(0))
 
 
 def soft_targets(one_hot: Tensor, kinship: Tensor, soft: float) -> Tensor:
-    """Targets (N, K): `1 - soft` on the truth, the rest by softmax of kinship (N, K)."""
+    """Return targets (N, K): `1 - soft` on the truth, the rest by softmax of kinship (N, K)."""
     return (1 - soft) * one_hot + soft * kinship.softmax(-1)
 
 
 def hard_candidates(similarities: Tensor, image_of: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Draw matching lists from the contrastive similarities: the true one first, then the most similar others.
+    """Build matching lists of hard negatives: the true match first, then the most similar others.
 
     Args:
         similarities: cosines; gradients are not followed.
         image_of: for each caption, the row of its picture.
-        count: how many negatives a list has; fewer where the batch is small.
+        count: negatives in a list; fewer in a small batch.
 
     Shape:
         - similarities: (B, M); image_of: (M,).
@@ -73,21 +77,21 @@ def hard_candidates(similarities: Tensor, image_of: Tensor, count: int) -> tuple
         Pictures for each caption (M, 1+count), and captions for each caption's picture (M, 1+count).
     """
     with torch.no_grad():
-        own = torch.arange(similarities.shape[0], device=similarities.device)[:, None] == image_of[None]  # (B, M)
-        masked = similarities.masked_fill(own, float("-inf"))
+        matches = torch.arange(similarities.shape[0], device=similarities.device)[:, None] == image_of[None]  # (B, M)
+        masked = similarities.masked_fill(matches, float("-inf"))
         images = masked.topk(min(count, similarities.shape[0] - 1), dim=0).indices.T
-        smallest = int((~own).sum(1).min())
-        captions = masked.topk(min(count, smallest), dim=1).indices[image_of]
-        mine = torch.arange(len(image_of), device=similarities.device)
-        return torch.cat([image_of[:, None], images], 1), torch.cat([mine[:, None], captions], 1)
+        fewest = int((~matches).sum(1).min())
+        captions = masked.topk(min(count, fewest), dim=1).indices[image_of]
+        true_captions = torch.arange(len(image_of), device=similarities.device)
+        return torch.cat([image_of[:, None], images], 1), torch.cat([true_captions[:, None], captions], 1)
 
 
 def listwise_match(logits: Tensor, kinship: Tensor | None = None, *, soft: float = 0.0) -> Tensor:
-    """Cross-entropy of lists whose first entry is the true one.
+    """Cross-entropy of lists whose first entry is the true match.
 
     Args:
         logits: match logits.
-        kinship: how alike each candidate and the truth are, as logits; None spreads the share evenly.
+        kinship: similarity of each candidate and the truth, as logits; None spreads the share evenly.
         soft: share of the target that is spread.
 
     Shape:

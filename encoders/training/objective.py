@@ -1,4 +1,4 @@
-"""The fused objective of a training step, from a batch of cached activations to its losses."""
+"""The objective of a training step: from a batch of cached activations to its losses."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from .losses import hard_candidates, info_nce, listwise_match
 class _Lists:
     """Matching lists, those of captions before those of pictures.
 
-    Shape: first (b,), the caption each of this process's b pictures is matched by; images, captions (2b·K,), rows of
-    the batch, list after list; kinship (2b, K).
+    Shape:
+        - first: (b,), the first caption of each of this process's b pictures.
+        - images, captions: (2b·K,), rows of the batch, list after list.
+        - kinship: (2b, K).
     """
 
     first: Tensor
@@ -33,13 +35,13 @@ class _Lists:
 
 
 class Objective:
-    """What a batch costs the model.
+    """Computes the losses of a batch.
 
     Args:
-        model: what is trained.
-        sentences: a fixed reading of every caption of the training set, which says how alike two of them are; None
-            where no target is softened by it.
-        tokenizer: whose vocabulary tells words that can change places.
+        model: the model to train.
+        sentences: a fixed vector of each training caption, whose cosines say how similar two captions are; None if
+            targets are not softened.
+        tokenizer: its vocabulary says which words can be swapped.
         config: settings of the run.
         team: the processes that share each batch.
 
@@ -56,75 +58,78 @@ class Objective:
         self._pieces = piece_tokens(tokenizer.vocabulary).to(self._device)
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """The parts of the objective for one batch; of several processes, this one's share of each."""
+        """Compute the losses of one batch; with several processes, this one's share of each."""
         model, config, team = self._model, self._config, self._team
         activations, ids, mask, attended, image_of = (
             x.to(self._device) for x in (batch.activations, batch.ids, batch.mask, batch.attended, batch.image_of)
         )
         kinship = self._kinship(batch)
-        own = team.share(image_of)
-        activations = crop_maps(activations, config.smallest_crop)[own.pictures]
-        team.differ()
+        share = team.share(image_of)
+        activations = crop_maps(activations, config.smallest_crop)[share.pictures]
+        team.seed_apart()
         with autocast(self._device, "float32" if self._device.type == "cpu" else config.precision):
             for_vector, for_match = model.image.tower.top_stages(activations, config.image_cut)
         with autocast(self._device, config.precision):
             images = model.image.heads(
                 hide_regions(for_vector, config.region_dropout), hide_regions(for_match, config.region_dropout)
             )
-            words, mask = mask, hide_words(mask[own.captions], config.word_dropout)
-            texts = encode_by_length(model.text, ids[own.captions], mask, attended[own.captions])
-            images, texts, mask = self._gather(images, texts, mask, own, batch)
+            words, mask = mask, hide_words(mask[share.captions], config.word_dropout)
+            texts = encode_by_length(model.text, ids[share.captions], mask, attended[share.captions])
+            images, texts, mask = self._gather(images, texts, mask, share, batch)
             similarities = images.vectors @ texts.vectors.T
             contrastive = info_nce(similarities, image_of, model.scale, kinship, soft=config.soft_targets)
-            summaries = model.reranker.picture(images.states) @ model.reranker.sentence(texts.states, mask).T
-            whole = info_nce(summaries, image_of, model.reranker.scale, kinship, soft=config.soft_targets)
-            lists = self._lists(similarities, image_of, kinship, own.pictures)
+            cosines = model.reranker.picture(images.states) @ model.reranker.sentence(texts.states, mask).T
+            global_match = info_nce(cosines, image_of, model.reranker.scale, kinship, soft=config.soft_targets)
+            lists = self._lists(similarities, image_of, kinship, share.pictures)
             logits, _ = model.reranker.compare(
                 images.states[lists.images], texts.states[lists.captions], mask[lists.captions]
             )
             by_caption, by_image = logits.float().reshape(lists.kinship.shape).chunk(2)
-            kin_of_captions, kin_of_images = lists.kinship.chunk(2)
+            kinship_by_caption, kinship_by_image = lists.kinship.chunk(2)
             first = lists.first
             swapped, changed = swap_words(ids[first], words[first], self._movable, self._pieces)
             states = encode_by_length(model.text, swapped, mask[first], attended[first]).states
-            against, _ = model.reranker.compare(images.states[own.pictures], states, mask[first])
-            by_image = torch.cat([by_image, against.float().masked_fill(~changed, -1e4)[:, None]], 1)
-            kin_of_images = F.pad(kin_of_images, (0, 1), value=float("-inf"))
+            negatives, _ = model.reranker.compare(images.states[share.pictures], states, mask[first])
+            by_image = torch.cat([by_image, negatives.float().masked_fill(~changed, -1e4)[:, None]], 1)
+            kinship_by_image = F.pad(kinship_by_image, (0, 1), value=float("-inf"))
             matching = (
-                listwise_match(by_caption, kin_of_captions, soft=config.soft_targets)
-                + listwise_match(by_image, kin_of_images, soft=config.soft_targets)
+                listwise_match(by_caption, kinship_by_caption, soft=config.soft_targets)
+                + listwise_match(by_image, kinship_by_image, soft=config.soft_targets)
             ) / 2
-        share = len(first) / len(similarities)
-        return {"contrastive": contrastive / team.size, "whole": whole / team.size, "matching": matching * share}
+        return {
+            "contrastive": contrastive / team.size,
+            "whole": global_match / team.size,
+            "matching": matching * (len(first) / len(similarities)),
+        }
 
     def _kinship(self, batch: Batch) -> Tensor:
-        """How alike a batch's captions are, as logits (M, M)."""
+        """Compute the kinship of a batch's captions, as logits (M, M)."""
         if self._sentences is None:
             return torch.zeros(len(batch.rows), len(batch.rows), device=self._device)
         sentences = self._sentences[batch.rows].to(self._device)
         return sentences @ sentences.T / self._config.kinship_temperature
 
     def _gather(
-        self, images: Encoded, texts: Encoded, mask: Tensor, own: Share, batch: Batch
+        self, images: Encoded, texts: Encoded, mask: Tensor, share: Share, batch: Batch
     ) -> tuple[Encoded, Encoded, Tensor]:
-        """The whole batch's vectors, states and word mask, from every process's share."""
+        """Gather the whole batch's vectors, states and word mask from every process's share."""
         pictures, captions = len(batch.activations), len(batch.ids)
         return (
-            Encoded(*(self._team.gather(x, own.pictures, pictures) for x in images)),
-            Encoded(*(self._team.gather(x, own.captions, captions) for x in texts)),
-            self._team.gather(mask.float(), own.captions, captions).bool(),
+            Encoded(*(self._team.gather(x, share.pictures, pictures) for x in images)),
+            Encoded(*(self._team.gather(x, share.captions, captions) for x in texts)),
+            self._team.gather(mask.float(), share.captions, captions).bool(),
         )
 
     def _lists(self, similarities: Tensor, image_of: Tensor, kinship: Tensor, pictures: slice) -> _Lists:
-        """Matching lists both ways, for the first caption of each of some pictures, against the whole batch."""
+        """Build matching lists in both directions for some pictures and their first captions, from the whole batch."""
         first = torch.searchsorted(image_of, torch.arange(len(similarities), device=self._device))
         images, captions = hard_candidates(similarities[:, first], image_of[first], self._config.hard_negatives)
-        own = torch.arange(len(first), device=self._device)[pictures, None]
+        rows = torch.arange(len(first), device=self._device)[pictures, None]
         images, captions = images[pictures], captions[pictures]
-        kin = kinship[first][:, first][pictures]
+        kinship = kinship[first][:, first][pictures]
         return _Lists(
             first[pictures],
-            torch.cat([images.flatten(), own.expand_as(captions).flatten()]),
-            first[torch.cat([own.expand_as(images).flatten(), captions.flatten()])],
-            torch.cat([kin.gather(1, images), kin.gather(1, captions)]),
+            torch.cat([images.flatten(), rows.expand_as(captions).flatten()]),
+            first[torch.cat([rows.expand_as(images).flatten(), captions.flatten()])],
+            torch.cat([kinship.gather(1, images), kinship.gather(1, captions)]),
         )

@@ -1,4 +1,4 @@
-"""What a run starts from: a checkpoint, or a CNN with its library's weights under a text tower of its own."""
+"""The model a run starts from: a checkpoint, or a pretrained CNN with a new text tower."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ LEAST_VOCABULARY = 50
 def fresh_start(
     training: Dataset, *, backbone: str, text_tower: str, pretrained: bool = True, seed: int = 0
 ) -> Checkpoint:
-    """A model whose vocabulary is the words of a training set, nothing of it trained but perhaps the CNN.
+    """Build a model with a training set's vocabulary; only its CNN may be pretrained.
 
     Args:
         training: pictures with captions.
         backbone: a timm name, `torchvision/NAME` or `open_clip/NAME`; see `create_backbone`.
         text_tower: `transformer`, `gru` or `lstm`.
         pretrained: fetch the CNN's weights from its library's model hub.
-        seed: of the weights that start at random.
+        seed: seed of the weights that start at random.
 
     Raises:
-        BackboneError: no such backbone or text tower, or weights that cannot be fetched here.
+        BackboneError: no such backbone or text tower, or its weights cannot be fetched.
     """
     if text_tower not in TEXT_TOWERS:
         raise BackboneError(f"no text tower {text_tower!r}; there are {', '.join(TEXT_TOWERS)}")
     captions = [caption for example in training.examples for caption in example.captions]
     tokenizer = Tokenizer.fit(captions)
-    if len(tokenizer.vocabulary) < LEAST_VOCABULARY:  # a small set: keep every word it has
+    if len(tokenizer.vocabulary) < LEAST_VOCABULARY:  # a small dataset: keep all its words
         tokenizer = Tokenizer.fit(captions, min_count=1)
     pixel_mean, pixel_std = pixel_statistics(backbone)
     config = ModelConfig(
@@ -60,7 +60,7 @@ def fresh_start(
 
 
 def fine_tuning_cuts(start: Checkpoint) -> tuple[int, int]:
-    """How many CNN stages and text layers stay frozen when a trained model is trained further: all but the last few."""
+    """Return the numbers of CNN stages and text layers to freeze in fine-tuning: all but the last few."""
     tower, config = start.model.image.tower, start.model.config
     image_cut = max(0, len(tower.stages) - 3) if tower.split is None else tower.split
     return image_cut, max(0, config.text_layers - 2) if config.text_split is None else config.text_split

@@ -1,4 +1,4 @@
-"""Recall on the validation split, before and after reranking, and the weights that join what reranking knows."""
+"""Recall on the validation split, before and after reranking, and the calibration that gives the best recall."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BothRecalls:
 
     @property
     def total(self) -> float:
-        """The sum of all six, the figure that early stopping watches."""
+        """The sum of all six recalls, which early stopping watches."""
         return sum(self.text_to_image) + sum(self.image_to_text)
 
 
@@ -47,6 +47,17 @@ class Validation:
     retrieval: BothRecalls
     reranked: BothRecalls
     calibration: Calibration
+
+    def figures(self) -> dict[str, float]:
+        """Return all figures by their names in `curves.csv`."""
+        figures: dict[str, float] = {}
+        for stage, recalls in (("retrieval", self.retrieval), ("reranked", self.reranked)):
+            for direction, values in (("t2i", recalls.text_to_image), ("i2t", recalls.image_to_text)):
+                names = (f"{stage}_{direction}_r{k}" for k in (1, 5, 10))
+                figures |= zip(names, values.rounded(), strict=True)
+        weights = ("match_weight", "whole_weight", "hubness_weight")
+        figures |= {name: getattr(self.calibration, name) for name in weights}
+        return figures | {"total": round(self.reranked.total, 2)}
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ def encode_pairs(model: CrosslookModel, pairs: PairSet, *, cut: int) -> EncodedP
 
 @torch.inference_mode()
 def sentence_means(tower: TextTower, pairs: PairSet) -> Tensor:
-    """What a text tower makes of each caption: the mean of its states, of length 1, (captions, C)."""
+    """Return the mean of a text tower's states for each caption: (captions, C), rows of length 1."""
     tower.eval()
     device = next(tower.parameters()).device
     lengths = pairs.captions.attended.sum(1)
@@ -103,7 +114,7 @@ def _join(parts: list[Encoded]) -> Encoded:
 
 @torch.inference_mode()
 def match_lists(reranker: Reranker, pairs: EncodedPairs, images: Tensor, captions: Tensor) -> tuple[Floats, Floats]:
-    """Match logits and global matches of pairs given by their rows.
+    """Compute match logits and global matches of pairs given by their rows.
 
     Shape:
         - images, captions: (L, K), row numbers.
@@ -135,7 +146,7 @@ def _in_parts(pool: AttentionPool, *states: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Lists:
-    """What reranking knows of each query's candidates, and which are right; all (L, K)."""
+    """The reranking features of each query's candidates, and which of them are correct; all (L, K)."""
 
     similarities: Floats
     logits: Floats
@@ -144,11 +155,11 @@ class _Lists:
     correct: npt.NDArray[np.bool_]
 
     def scores(self, calibration: Calibration) -> Floats:
-        """Joined as a search joins them for familiar words."""
+        """Combine the features as a search does for familiar words."""
         return calibration.scores(self.similarities, self.logits, self.global_matches, self.hubness)
 
     def recalls(self, calibration: Calibration) -> Recalls:
-        """Recall at 1, 5 and 10 in percent."""
+        """Return recall at 1, 5 and 10 in percent."""
         order = np.argsort(-self.scores(calibration), axis=1, kind="stable")
         return Recalls.of(first_correct(np.take_along_axis(self.correct, order, axis=1)))
 
@@ -161,17 +172,17 @@ def validate(
     calibration: Calibration | None = None,
     weights: Calibration | None = None,
 ) -> Validation:
-    """Recalls of a split before and after reranking, with the weights of what reranking knows that served best.
+    """Measure the recalls of a split before and after reranking, with the weights that give the best recall.
 
     Args:
-        model: what encoded the pairs.
-        pairs: a split.
-        depth: how many candidates are reranked.
-        calibration: to be used as it is, with nothing fitted.
-        weights: whose weights of match logit, global match and hubness stay; else those that served best are taken.
+        model: the model that encoded the pairs.
+        pairs: the encoded split.
+        depth: candidates to rerank per query.
+        calibration: used as it is; nothing is fitted.
+        weights: calibration whose weights of match logit, global match and hubness are used instead of the best ones.
 
     Raises:
-        TrainingError: scores are no finite numbers.
+        TrainingError: some scores are not finite.
     """
     for_text, for_image = _lists(model, pairs, depth)
     scale = float(model.scale.detach())
@@ -191,49 +202,49 @@ def validate(
         else:
             hubness_weights = HUBNESS_WEIGHTS if model.hubness is not None else (0.0,)
             choices = list(product(MATCH_WEIGHTS, hubness_weights, WHOLE_WEIGHTS))
-        weighed = (replace(plain, match_weight=m, hubness_weight=h, whole_weight=w) for m, h, w in choices)
-        calibration = _with_probability(max(weighed, key=lambda c: recalls(c).total), plain, for_text, for_image)
+        candidates = (replace(plain, match_weight=m, hubness_weight=h, whole_weight=w) for m, h, w in choices)
+        calibration = _with_probability(max(candidates, key=lambda c: recalls(c).total), plain, for_text, for_image)
         if model.config.classes:
             calibration = _with_unfamiliar(calibration, model, pairs, depth)
     return Validation(recalls(plain), recalls(calibration), calibration)
 
 
 def _lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> tuple[_Lists, _Lists]:
-    """The candidates of every caption, and of every picture, as retrieval finds them."""
+    """Retrieve the candidates of every caption, and of every picture."""
     similarities = pairs.texts.vectors @ pairs.images.vectors.T  # (M, N)
     image_of = torch.from_numpy(pairs.image_of).to(similarities.device)
     image_hubness, text_hubness = _hubness(model, pairs)
     captions, pictures = (torch.arange(n, device=similarities.device)[:, None] for n in similarities.shape)
-    cosines, found = similarities.topk(min(depth, similarities.shape[1]), dim=1)
-    matches = match_lists(model.reranker, pairs, found, captions.expand_as(found))
-    correct = (found == image_of[:, None]).cpu().numpy()
-    for_text = _Lists(cosines.cpu().numpy(), *matches, image_hubness[found.cpu().numpy()], correct)
-    cosines, found = (x.T for x in similarities.topk(min(depth, similarities.shape[0]), dim=0))
-    matches = match_lists(model.reranker, pairs, pictures.expand_as(found), found)
-    correct = (image_of[found] == pictures).cpu().numpy()
-    return for_text, _Lists(cosines.cpu().numpy(), *matches, text_hubness[found.cpu().numpy()], correct)
+    cosines, rows = similarities.topk(min(depth, similarities.shape[1]), dim=1)
+    matches = match_lists(model.reranker, pairs, rows, captions.expand_as(rows))
+    correct = (rows == image_of[:, None]).cpu().numpy()
+    for_text = _Lists(cosines.cpu().numpy(), *matches, image_hubness[rows.cpu().numpy()], correct)
+    cosines, rows = (x.T for x in similarities.topk(min(depth, similarities.shape[0]), dim=0))
+    matches = match_lists(model.reranker, pairs, pictures.expand_as(rows), rows)
+    correct = (image_of[rows] == pictures).cpu().numpy()
+    return for_text, _Lists(cosines.cpu().numpy(), *matches, text_hubness[rows.cpu().numpy()], correct)
 
 
 def _with_probability(best: Calibration, plain: Calibration, *lists: _Lists) -> Calibration:
-    """Fit the curve from scores to probabilities, and the mean of what is learned beside the cosine."""
+    """Fit the curve from scores to probabilities, and the mean of the learned part."""
     scores = np.concatenate([x.scores(best).ravel() for x in lists])
     cosines = np.concatenate([x.scores(plain).ravel() for x in lists])
     slope, intercept = fit_probability(scores, np.concatenate([x.correct.ravel() for x in lists]))
     return replace(best, slope=slope, intercept=intercept, learned_mean=float((scores - cosines).mean()))
 
 
-def _with_unfamiliar(found: Calibration, model: CrosslookModel, pairs: EncodedPairs, depth: int) -> Calibration:
-    """Fit the curve for words that captions never said, by treating every caption as one of such words."""
-    vectors = model.text.weighed(pairs.texts.vectors, CAPTION_WEIGHT + UNFAMILIAR_WEIGHT)
+def _with_unfamiliar(calibration: Calibration, model: CrosslookModel, pairs: EncodedPairs, depth: int) -> Calibration:
+    """Fit the curve for unfamiliar words, by treating those of every caption as unfamiliar."""
+    vectors = model.text.with_class_weight(pairs.texts.vectors, CAPTION_WEIGHT + UNFAMILIAR_WEIGHT)
     cosines, pictures = (vectors @ pairs.images.vectors.T).topk(min(depth, len(pairs.images.vectors)), dim=1)
     zeros = np.zeros(tuple(cosines.shape), np.float32)
-    scores = found.scores(cosines.cpu().numpy(), zeros, zeros, zeros, familiarity=0.0)
+    scores = calibration.scores(cosines.cpu().numpy(), zeros, zeros, zeros, familiarity=0.0)
     correct = pictures.cpu().numpy() == pairs.image_of[:, None]
-    return replace(found, unfamiliar=fit_probability(scores.ravel(), correct.ravel()))
+    return replace(calibration, unfamiliar=fit_probability(scores.ravel(), correct.ravel()))
 
 
 def _hubness(model: CrosslookModel, pairs: EncodedPairs) -> tuple[Floats, Floats]:
-    """Of all pictures (N,), and of all captions (M,); zero without a querybank."""
+    """Measure the hubness of all pictures (N,), and of all captions (M,); zero without a querybank."""
     if model.hubness is None:
         return np.zeros(len(pairs.images.vectors), np.float32), np.zeros(len(pairs.texts.vectors), np.float32)
     of_images = model.hubness.captions(pairs.images.vectors)

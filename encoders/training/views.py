@@ -1,8 +1,7 @@
 """Views of a training picture, and the activations of the frozen stages for each, kept on disk.
 
-The early stages of a pretrained CNN stay as they are, so their output for a view never changes: it is computed
-once and read every epoch. A handful of fixed views (the picture, its mirror image, random crops) stands in for
-fresh augmentation.
+The early stages of a pretrained CNN stay frozen, so their output for a view never changes: it is computed once and
+read every epoch. A few fixed views (the picture, its mirror image, random crops) replace fresh augmentation.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from ..progress import Progress, no_progress
 
 Halves = npt.NDArray[np.float16]
 OpenPicture = Callable[[Path], Image.Image]
-"""Gives a file's picture, upright and RGB, as it will be seen in use; or raises an error that names the file."""
+"""Opens a file's picture, upright and RGB, as in use, or raises an error that names the file."""
 
 
 def make_view(image: Image.Image, size: int, view: int, rng: np.random.Generator) -> Pixels:
-    """View 0 is the picture, 1 its mirror image, any other a random crop with changed light.
+    """Make a view: 0 is the picture, 1 its mirror image, any other a random crop with colour jitter.
 
     Returns:
         Pixels (size, size, 3), uint8.
@@ -54,7 +53,7 @@ def make_view(image: Image.Image, size: int, view: int, rng: np.random.Generator
 
 
 def read_views(path: Path, open_picture: OpenPicture, size: int, views: int, seed: int) -> Pixels:
-    """All views of a picture, (views, size, size, 3) uint8; the random ones follow from seed, view and name."""
+    """Make all views of a picture, (views, size, size, 3), uint8; random ones depend on seed, view and file name."""
     image = open_picture(path)
     pixels = []
     for view in range(views):
@@ -76,17 +75,17 @@ def cached_activations(
     phase: str = "pictures",
     progress: Progress = no_progress,
 ) -> Halves:
-    """Activations after the first `cut` stages for every view of every picture, computed at most once.
+    """Return the activations after the first `cut` stages for every view of every picture, computed at most once.
 
-    The files are named by what they depend on: frozen weights, paths of the pictures, views, seed. Beside each
-    picture's activations its file's size and time of change (`st_mtime_ns`) are kept: an interrupted run goes on where
-    it stopped, and an edited picture is computed anew, unless the edit kept both. A damaged file is made anew.
+    The files' names are a digest of what they depend on: frozen weights, paths of the pictures, views, seed. Each
+    picture's size and modification time (`st_mtime_ns`) are kept beside its activations: an interrupted run continues
+    where it stopped, and an edited picture is computed again unless both are unchanged. A damaged file is replaced.
 
     Returns:
         Memory-mapped array (N, views, c, h, w), float16.
 
     Raises:
-        TrainingError: the stages give no finite half-precision numbers for a picture; the message names it.
+        TrainingError: a picture's activations are not finite in half precision; the message names the picture.
     """
     directory.mkdir(parents=True, exist_ok=True)
     key = _key(tower, paths, cut, views, seed)
@@ -113,10 +112,10 @@ def cached_activations(
             x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
             maps = tower.bottom_stages(x, cut).half().reshape(len(part), *shape[1:])
             _check_finite(maps, part)
-            stamps[rows] = 0  # an interrupted write leaves no row that looks whole
+            stamps[rows] = 0  # an interrupted write must not leave a row that looks complete
             array[rows] = maps.cpu().numpy()
             if (start // step) % 20 == 0 or start + step >= len(missing):
-                array.flush()  # before the stamps that vouch for it
+                array.flush()  # before the stamps that validate it
                 computed = missing[: start + len(part)]
                 stamps[computed] = current[computed]
                 stamps.flush()
@@ -126,18 +125,18 @@ def cached_activations(
 
 
 def _open_array(path: Path, dtype: type, shape: tuple[int, ...]) -> tuple[np.memmap[Any, Any], bool]:
-    """Map an array on disk, and say whether it is new: where there is none, or one of another form or cut short."""
+    """Map an array on disk, and return whether it is new: if it was missing, truncated or of another shape."""
     try:
         present = np.lib.format.open_memmap(path, mode="r")  # "r+" would lengthen a file that is cut short
         if present.shape == shape and present.dtype == dtype:
             return np.lib.format.open_memmap(path, mode="r+"), False
-    except (OSError, ValueError, EOFError, SyntaxError):  # whatever its header holds
+    except (OSError, ValueError, EOFError, SyntaxError):  # raised for damaged headers
         pass
     return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape), True
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """A file's size and time of change; of one that cannot be reached a stamp that fits nothing."""
+    """Return a file's size and modification time, or a stamp that matches none if it cannot be read."""
     try:
         status = path.stat()
     except OSError:
@@ -150,7 +149,7 @@ def _check_finite(maps: Tensor, paths: Sequence[Path]) -> None:
     for path, fine in zip(paths, finite, strict=True):
         if not fine:
             raise TrainingError(
-                f"{path}: what the frozen stages make of it is no finite half-precision number; "
+                f"{path}: its activations after the frozen stages are not finite in half precision; "
                 "take it out of the dataset, or freeze fewer stages"
             )
 

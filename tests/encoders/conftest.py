@@ -1,4 +1,4 @@
-"""A tiny model, whole in all its parts, and a small captioned dataset."""
+"""A tiny but complete model, and a small captioned dataset."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tiny_backbone() -> nn.Module:
 
 
 def use_tiny_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `torchvision/tiny` name the three-stage CNN."""
+    """Register the three-stage CNN as `torchvision/tiny`."""
     original = backbones._torchvision_model
 
     def choose(name: str, *, pretrained: bool) -> nn.Module:
@@ -46,7 +46,7 @@ def use_tiny_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `torchvision/tiny` name the three-stage CNN."""
+    """Register the three-stage CNN as `torchvision/tiny`."""
     use_tiny_backbone(monkeypatch)
 
 
@@ -96,18 +96,18 @@ def pictures(tmp_path: Path) -> Dataset:
 
 
 def painted_pictures(folder: Path) -> Dataset:
-    """The pictures of `pictures`, in a folder below `folder`."""
+    """Paint the pictures of the fixture `pictures` below a folder."""
     rng = np.random.default_rng(5)
     names = list(COLOURS)
     examples = []
     for i in range(40):
-        one, two = rng.choice(names, 2, replace=False)
-        image = Image.new("RGB", (40, 40), COLOURS[one])
-        image.paste(COLOURS[two], (0, 20, 40, 40))
+        top, bottom = rng.choice(names, 2, replace=False)
+        image = Image.new("RGB", (40, 40), COLOURS[top])
+        image.paste(COLOURS[bottom], (0, 20, 40, 40))
         path = folder / "pictures" / f"{i}.png"
         path.parent.mkdir(exist_ok=True)
         image.save(path)
         examples.append(
-            Example(path, (f"{one} over {two}", f"a {one} wall over the {two}"), "train" if i < 28 else "dev")
+            Example(path, (f"{top} over {bottom}", f"a {top} wall over the {bottom}"), "train" if i < 28 else "dev")
         )
     return Dataset("colours", tuple(examples))

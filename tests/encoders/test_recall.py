@@ -12,12 +12,12 @@ from encoders.recall import Ranks, Recalls, first_correct, image_to_text_ranks, 
 
 
 def oracle(similarities: Floats, image_of: Ranks) -> tuple[list[int], list[int]]:
-    """Both ranks by brute force: every foreign item that scores as high as the own one stands before it."""
+    """Compute both ranks by brute force: every wrong item that scores as high as the right one ranks before it."""
     captions, images = similarities.shape
     to_image = []
     for c in range(captions):
-        own = similarities[c, image_of[c]]
-        to_image.append(sum(1 for i in range(images) if i != image_of[c] and similarities[c, i] >= own))
+        correct = similarities[c, image_of[c]]
+        to_image.append(sum(1 for i in range(images) if i != image_of[c] and similarities[c, i] >= correct))
     to_text = []
     for i in range(images):
         best = max(similarities[c, i] for c in range(captions) if image_of[c] == i)
@@ -36,15 +36,15 @@ def test_ranks_agree_with_the_oracle(images: int, captions_each: int, seed: int,
     assert image_to_text_ranks(similarities, image_of).tolist() == to_text
 
 
-def test_a_model_that_tells_nothing_apart_scores_nothing() -> None:
-    """With all scores equal nothing counts as found."""
+def test_equal_scores_count_as_misses() -> None:
+    """A model that scores everything alike has a recall of 0."""
     same = np.zeros((20, 10), np.float32)
     ranks = text_to_image_ranks(same, np.repeat(np.arange(10), 2))
     assert recall_at(ranks, 5) == 0
 
 
 def test_recall_is_a_percentage_of_ranks_below_k() -> None:
-    """Ranks 0, 4, 5 and 20: one in the first place, two in the first five."""
+    """Of ranks 0, 4, 5 and 20 one is below 1, two below 5 and three below 10."""
     ranks = np.array([0, 4, 5, 20])
     assert [recall_at(ranks, k) for k in (1, 5, 10)] == pytest.approx([25, 50, 75])
     assert Recalls.of(ranks) == pytest.approx((25, 50, 75))

@@ -1,4 +1,4 @@
-"""Encoding sentences in batches of like length."""
+"""Encoding sentences in batches of similar length."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from encoders.sentences import encode_in_batches
 from tests.fakes import FakeEncoder
 
 
-def test_every_sentence_is_encoded_once_with_its_like(encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches have at most so many sentences, ordered by length; positions say which features are whose."""
+def test_sentences_are_encoded_once_in_order_of_length(encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch exceeds `BATCH`, and positions map features to sentences."""
     monkeypatch.setattr("encoders.sentences.BATCH", 4)
     texts = ["a red thing", "blue", "white", "a very long sentence about green", "red", "a blue thing", "x", "y", "z"]
     batches = list(encode_in_batches(encoder, texts))
@@ -25,7 +25,7 @@ def test_every_sentence_is_encoded_once_with_its_like(encoder: FakeEncoder, monk
     assert encoder.texts_encoded == 9
 
 
-def test_no_sentence_is_no_batch(encoder: FakeEncoder) -> None:
-    """The model is not asked."""
+def test_no_sentences_make_no_batch(encoder: FakeEncoder) -> None:
+    """The model is not called."""
     assert list(encode_in_batches(encoder, [])) == []
     assert encoder.texts_encoded == 0

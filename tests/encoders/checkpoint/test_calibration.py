@@ -26,36 +26,36 @@ def test_degenerate_outcomes_give_finite_numbers(correct: list[bool]) -> None:
     assert np.isfinite([slope, intercept]).all()
 
 
-def of(*values: float) -> Floats:
-    """An array of scores."""
+def array(*values: float) -> Floats:
+    """Make an array of scores."""
     return np.array(values, np.float32)
 
 
 def test_scores_join_all_parts_and_probabilities_follow_their_order() -> None:
-    """Score = a · cosine + b · logit + d · whole - c · hubness; a higher one is more probable, with no overflow."""
+    """Score = a · cosine + b · logit + d · global match - c · hubness; probabilities rise with it, without overflow."""
     calibration = Calibration(10, 0.5, slope=2, intercept=-1, hubness_weight=3, whole_weight=2)
-    scores = calibration.scores(of(0.5, -0.5), of(2, -2), of(1, 2), of(1, 0))
+    scores = calibration.scores(array(0.5, -0.5), array(2, -2), array(1, 2), array(1, 0))
     assert scores.tolist() == [5.0, -2.0]
     assert scores.dtype == np.float32
-    probabilities = calibration.probabilities(of(-1e9, 0, 0.5, 1e9))
+    probabilities = calibration.probabilities(array(-1e9, 0, 0.5, 1e9))
     assert (np.diff(probabilities) > 0).all()
     assert probabilities[2] == pytest.approx(0.5)
 
 
-def test_what_captions_taught_counts_as_far_as_the_query_is_familiar() -> None:
-    """For strange words only the cosine orders, with the learned part's mean to keep probabilities comparable."""
+def test_the_learned_part_counts_as_far_as_the_query_is_familiar() -> None:
+    """For unfamiliar words only the cosine ranks; the learned part's mean keeps probabilities comparable."""
     calibration = Calibration(10, 0.5, 2, -1, 3, learned_mean=-2)
-    parts = of(0.5, 0.4), of(-8, 8), of(5, -5), of(1, 0)
+    parts = array(0.5, 0.4), array(-8, 8), array(5, -5), array(1, 0)
     assert calibration.scores(*parts, familiarity=0.0).tolist() == [3.0, 2.0]
     assert calibration.scores(*parts, familiarity=0.5 ** (1 / 6)).tolist() == pytest.approx([0.5, 5.0])
 
 
-def test_strange_words_have_a_curve_of_their_own() -> None:
-    """Between familiar and strange the curves are mixed by familiarity; without a second one there is the first."""
+def test_unfamiliar_words_have_their_own_curve() -> None:
+    """In between, the curves are mixed by familiarity; without a second curve, the first applies."""
     calibration = Calibration(10, 0, slope=2, intercept=-1, unfamiliar=(1, -4))
-    scores = of(3)
+    scores = array(3)
     assert calibration.probabilities(scores)[0] == pytest.approx(1 / (1 + np.exp(-5)))
     assert calibration.probabilities(scores, familiarity=0.0)[0] == pytest.approx(1 / (1 + np.exp(1)))
     assert calibration.probabilities(scores, familiarity=0.25)[0] == pytest.approx(1 / (1 + np.exp(-0.5)))
-    alone = Calibration(10, 0, slope=2, intercept=-1)
-    assert alone.probabilities(scores, familiarity=0.0)[0] == alone.probabilities(scores)[0]
+    single = Calibration(10, 0, slope=2, intercept=-1)
+    assert single.probabilities(scores, familiarity=0.0)[0] == single.probabilities(scores)[0]

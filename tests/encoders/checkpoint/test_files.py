@@ -1,4 +1,4 @@
-"""A model on disk: whole or refused."""
+"""Writing models, and reading or refusing them."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def change(directory: Path, **values: object) -> None:
 
 def test_a_round_trip_keeps_the_model_to_half_precision(checkpoint: Checkpoint, model_directory: Path) -> None:
     """Architecture, vocabulary, calibration, metadata and weights come back."""
-    found = read_checkpoint(model_directory)
-    assert found.model.config == checkpoint.model.config
-    assert found.tokenizer.vocabulary == checkpoint.tokenizer.vocabulary
-    assert found.calibration == checkpoint.calibration
-    assert found.metadata == checkpoint.metadata
+    loaded = read_checkpoint(model_directory)
+    assert loaded.model.config == checkpoint.model.config
+    assert loaded.tokenizer.vocabulary == checkpoint.tokenizer.vocabulary
+    assert loaded.calibration == checkpoint.calibration
+    assert loaded.metadata == checkpoint.metadata
     for name, value in checkpoint.model.state_dict().items():
-        torch.testing.assert_close(found.model.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(loaded.model.state_dict()[name], value, atol=1e-3, rtol=1e-3)
 
 
 def test_the_fingerprint_follows_the_content(checkpoint: Checkpoint, model_directory: Path, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_missing_file_is_named(model_directory: Path, file: str) -> None:
 
 @pytest.mark.parametrize("keep", [0, 100, -1])
 def test_weights_cut_short_are_refused(model_directory: Path, keep: int) -> None:
-    """A download that broke off never loads, wherever it broke."""
+    """An interrupted download never loads."""
     file = model_directory / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"model\.safetensors is cut short or altered.*copy the model again"):
@@ -74,7 +74,7 @@ def test_weights_cut_short_are_refused(model_directory: Path, keep: int) -> None
 
 
 def test_altered_weights_are_refused(model_directory: Path) -> None:
-    """One changed bit is found."""
+    """A single changed bit is detected."""
     file = model_directory / "model.safetensors"
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
@@ -84,7 +84,7 @@ def test_altered_weights_are_refused(model_directory: Path) -> None:
 
 
 def test_a_description_cut_short_is_refused(model_directory: Path) -> None:
-    """Half a JSON document is none."""
+    """Half a JSON document is not JSON."""
     file = model_directory / "model.json"
     file.write_text(file.read_text()[:200])
     with pytest.raises(CheckpointError, match=r"model\.json cannot be read"):
@@ -96,20 +96,20 @@ def test_a_description_cut_short_is_refused(model_directory: Path) -> None:
     [
         ({"format": "other"}, "does not describe a crosslook model"),
         ({"version": 3}, "format version 3; this crosslook reads up to 2"),
-        ({"architecture": None}, "a part is missing or of the wrong form"),
-        ({"calibration": {"slope": 1}}, "a part is missing or of the wrong form"),
+        ({"architecture": None}, "a key is missing or malformed"),
+        ({"calibration": {"slope": 1}}, "a key is missing or malformed"),
         ({"vocabulary": ["a"]}, "a vocabulary begins with"),
     ],
 )
-def test_descriptions_that_do_not_fit_are_refused(model_directory: Path, values: dict[str, object], words: str) -> None:
-    """Foreign, newer and damaged descriptions each say so."""
+def test_unusable_descriptions_are_refused(model_directory: Path, values: dict[str, object], words: str) -> None:
+    """Foreign, newer and damaged descriptions have different messages."""
     change(model_directory, **values)
     with pytest.raises(CheckpointError, match=words):
         load_encoder(model_directory)
 
 
 def test_weights_of_another_architecture_are_refused(model_directory: Path) -> None:
-    """A description that promises another size than the weights have is caught when the part loads."""
+    """A description with another size than the weights is refused when the part loads."""
     document = json.loads((model_directory / "model.json").read_text())
     change(model_directory, architecture=document["architecture"] | {"dimension": 32})
     with pytest.raises(CheckpointError, match=r"its weights do not fit model\.json"):
@@ -117,19 +117,19 @@ def test_weights_of_another_architecture_are_refused(model_directory: Path) -> N
 
 
 def test_reading_runs_nothing_from_the_file(model_directory: Path) -> None:
-    """A pickle in the place of the weights is refused unread."""
+    """A pickle in place of the weights is refused unread."""
     torch.save({"weights": torch.zeros(1)}, model_directory / "model.safetensors")
     with pytest.raises(CheckpointError):
         load_encoder(model_directory)
 
 
 def test_no_temporary_file_remains(model_directory: Path) -> None:
-    """Both files were written under another name first."""
+    """Only the two final files are left."""
     assert sorted(p.name for p in model_directory.iterdir()) == ["model.json", "model.safetensors"]
 
 
-def test_large_matrices_are_kept_in_a_byte_a_value() -> None:
-    """Each value comes back within half a step of its row's scale; what is small or whole comes back as it was."""
+def test_large_matrices_are_stored_in_a_byte_per_value() -> None:
+    """They are restored to within half a quantisation step; small tensors and integers exactly."""
     generator = torch.Generator().manual_seed(0)
     weights = {
         "large": torch.randn(300, 256, generator=generator) * torch.logspace(-4, 2, 300)[:, None],
@@ -139,49 +139,49 @@ def test_large_matrices_are_kept_in_a_byte_a_value() -> None:
     }
     packed = pack_weights(weights)
     assert packed["large"].dtype == packed["convolution"].dtype == torch.int8
-    found = unpack_weights(packed)
-    assert found.keys() == weights.keys()
-    assert torch.equal(found["small"], weights["small"])
-    assert int(found["count"]) == 7
+    restored = unpack_weights(packed)
+    assert restored.keys() == weights.keys()
+    assert torch.equal(restored["small"], weights["small"])
+    assert int(restored["count"]) == 7
     for name in ("large", "convolution"):
         step = weights[name].flatten(1).abs().amax(1) / 127
-        error = (found[name] - weights[name]).flatten(1).abs().amax(1)
-        assert found[name].shape == weights[name].shape
+        error = (restored[name] - weights[name]).flatten(1).abs().amax(1)
+        assert restored[name].shape == weights[name].shape
         assert bool((error <= 0.51 * step).all())
 
 
 def test_a_model_of_version_1_still_loads(tmp_path: Path) -> None:
-    """One head a side becomes two; vectors, states and scores are what they were."""
+    """Its one head per tower becomes two; vectors, states and scores are unchanged."""
     checkpoint = tiny_checkpoint(querybank=3)
     model = checkpoint.model
     model.image.local.norm.load_state_dict(model.image.pool.norm.state_dict())
     model.text.local.norm.load_state_dict(model.text.pool.norm.state_dict())
-    write_checkpoint(checkpoint, tmp_path / "now")
-    before = {"pool.norm": "head.norm", "pool.value": "head.value", "pool.weigh": "head.weigh"}
+    write_checkpoint(checkpoint, tmp_path / "new")
+    old_names = {"pool.norm": "head.norm", "pool.value": "head.value", "pool.weigh": "head.weigh"}
     weights: dict[str, torch.Tensor] = {}
-    for name, value in load_file(tmp_path / "now" / "model.safetensors").items():
+    for name, value in load_file(tmp_path / "new" / "model.safetensors").items():
         if ".local.norm" in name or name.startswith(("reranker.picture", "reranker.sentence", "reranker.log_scale")):
             continue
         old = name.replace("local.project", "head.local").replace(".scale", ".gone")
-        for new, was in before.items():
-            old = old.replace(new, was) if not old.startswith("reranker") else old
+        for new, previous in old_names.items():
+            old = old.replace(new, previous) if not old.startswith("reranker") else old
         weights[old] = value
-    (tmp_path / "then").mkdir()
-    save_file({k: v for k, v in weights.items() if "gone" not in k}, tmp_path / "then" / "model.safetensors")
-    document = json.loads((tmp_path / "now" / "model.json").read_text())
-    digest = hashlib.sha256((tmp_path / "then" / "model.safetensors").read_bytes()).hexdigest()
+    (tmp_path / "old").mkdir()
+    save_file({k: v for k, v in weights.items() if "gone" not in k}, tmp_path / "old" / "model.safetensors")
+    document = json.loads((tmp_path / "new" / "model.json").read_text())
+    digest = hashlib.sha256((tmp_path / "old" / "model.safetensors").read_bytes()).hexdigest()
     document |= {"version": 1, "weights_sha256": digest}
     for new in ("class_names", "word_counts"):
         del document[new]
-    (tmp_path / "then" / "model.json").write_text(json.dumps(document))
+    (tmp_path / "old" / "model.json").write_text(json.dumps(document))
     pixels = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3), np.uint8)
-    now, then = (load_encoder(tmp_path / name, device="cpu") for name in ("now", "then"))
-    images, text = now.encode_images(pixels), now.encode_texts(["a red wall"])
-    np.testing.assert_array_equal(then.encode_images(pixels).regions, images.regions)
-    np.testing.assert_array_equal(then.encode_images(pixels).vectors, images.vectors)
-    np.testing.assert_array_equal(then.encode_texts(["a red wall"]).vectors, text.vectors)
-    np.testing.assert_allclose(then.match_images(text, images).scores, now.match_images(text, images).scores)
-    assert read_checkpoint(tmp_path / "then").calibration == checkpoint.calibration
+    current, version_1 = (load_encoder(tmp_path / name, device="cpu") for name in ("new", "old"))
+    images, text = current.encode_images(pixels), current.encode_texts(["a red wall"])
+    np.testing.assert_array_equal(version_1.encode_images(pixels).regions, images.regions)
+    np.testing.assert_array_equal(version_1.encode_images(pixels).vectors, images.vectors)
+    np.testing.assert_array_equal(version_1.encode_texts(["a red wall"]).vectors, text.vectors)
+    np.testing.assert_allclose(version_1.match_images(text, images).scores, current.match_images(text, images).scores)
+    assert read_checkpoint(tmp_path / "old").calibration == checkpoint.calibration
 
 
 def other_checkpoint() -> Checkpoint:
@@ -194,28 +194,28 @@ def other_checkpoint() -> Checkpoint:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_model_trained_anew_in_place_stays_of_one_piece(
+def test_a_model_retrained_in_place_is_not_mixed_with_its_old_parts(
     model_directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int
 ) -> None:
-    """Parts that load after the files were replaced are those of the fingerprint, in torch and translated."""
+    """Parts loaded after the files were replaced belong to the fingerprint, in torch and in OpenVINO."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), np.uint8)
     untouched, encoder = (load_encoder(model_directory, device="cpu", workers=workers) for _ in range(2))
     expected = untouched.encode_images(pixels)
     scores = untouched.match_images(untouched.encode_texts(["a red wall"]), expected).scores
-    text = encoder.encode_texts(["a red wall"])  # before: only this part is loaded
+    text = encoder.encode_texts(["a red wall"])  # loads only this part
     write_checkpoint(other_checkpoint(), model_directory)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
     images = encoder.encode_images(pixels)
     np.testing.assert_allclose(images.vectors, expected.vectors, atol=1e-5)
     np.testing.assert_allclose(encoder.match_images(text, images).scores, scores, atol=1e-4)
-    again = load_encoder(model_directory, device="cpu", workers=workers)
-    assert again.fingerprint != encoder.fingerprint
-    assert np.abs(again.encode_images(pixels).vectors - expected.vectors).max() > 0.1
+    retrained = load_encoder(model_directory, device="cpu", workers=workers)
+    assert retrained.fingerprint != encoder.fingerprint
+    assert np.abs(retrained.encode_images(pixels).vectors - expected.vectors).max() > 0.1
 
 
 def test_weights_overwritten_in_place_are_refused(model_directory: Path, tmp_path: Path) -> None:
-    """A copy over the open file changes what would be read under the old fingerprint."""
+    """Copying over the open file would change the weights behind the old fingerprint."""
     encoder = load_encoder(model_directory, device="cpu")
     write_checkpoint(other_checkpoint(), tmp_path / "other")
     for name in ("model.safetensors", "model.json"):
@@ -224,10 +224,8 @@ def test_weights_overwritten_in_place_are_refused(model_directory: Path, tmp_pat
         encoder.encode_texts(["a red wall"])
 
 
-def test_where_an_open_file_has_no_path_a_replaced_one_is_refused(
-    model_directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on systems without /dev/fd: better no answer than one of two models."""
+def test_without_dev_fd_a_replaced_file_is_refused(model_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On such systems the open file has no path, and parts of two models could be mixed."""
     exists = Path.exists
     monkeypatch.setattr(Path, "exists", lambda self: "/dev/fd" not in str(self) and exists(self))
     encoder = load_encoder(model_directory, device="cpu")
@@ -237,8 +235,8 @@ def test_where_an_open_file_has_no_path_a_replaced_one_is_refused(
         encoder.encode_images(np.zeros((1, 32, 32, 3), np.uint8))
 
 
-def test_nothing_stays_open_after_a_model_is_gone(model_directory: Path) -> None:
-    """Its weights' descriptor is closed with it."""
+def test_the_weights_file_is_closed_with_the_model(model_directory: Path) -> None:
+    """Its descriptor is released when the description is."""
     description = read_description(model_directory)
     descriptor = description.weights._descriptor
     os.fstat(descriptor)
@@ -248,10 +246,10 @@ def test_nothing_stays_open_after_a_model_is_gone(model_directory: Path) -> None
         os.fstat(descriptor)
 
 
-def test_both_files_are_flushed_before_they_get_their_names(
+def test_both_files_are_flushed_before_they_are_renamed(
     model_directory: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a power cut a name never stands for a file without its bytes."""
+    """After a power cut, no name refers to a file without its bytes."""
     flushed: list[int] = []
     renamed: list[tuple[str, bool]] = []
     fsync, replace = os.fsync, Path.replace
@@ -272,7 +270,7 @@ def test_both_files_are_flushed_before_they_get_their_names(
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"format": ' + "7" * 5_000 + "}"])
 def test_a_description_that_python_cannot_parse_is_refused(model_directory: Path, text: str) -> None:
-    """Deep nesting and numbers beyond `int` are damage like any other."""
+    """Deep nesting and numbers beyond the limit of `int` count as damage."""
     (model_directory / "model.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"model\.json cannot be read"):
         load_encoder(model_directory)

@@ -1,4 +1,4 @@
-"""What words a model was taught."""
+"""Word counts, familiarity and strangeness."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from encoders.checkpoint.lexicon import Lexicon, content_words
 
 
 def test_content_words_carry_meaning() -> None:
-    """Function words, numbers and words of two letters are left out, case is folded."""
+    """Function words, numbers and words of up to two letters are left out; case is folded."""
     assert content_words("Two dogs ARE in the 3 snow-covered woods with a Möwe") == [
         *("dogs", "snow", "covered", "woods", "möwe"),
     ]
@@ -25,22 +25,22 @@ def test_content_words_carry_meaning() -> None:
         ("", 1.0),
     ],
 )
-def test_familiarity_falls_with_the_share_of_strange_words(text: str, familiarity: float) -> None:
-    """A word said 20 times is half strange; a sentence with nothing to say is no stranger than any other."""
+def test_familiarity_falls_with_the_share_of_unfamiliar_words(text: str, familiarity: float) -> None:
+    """A word with 20 occurrences is half familiar; a sentence without content words is familiar."""
     assert Lexicon({"dog": 80, "snow": 80, "sled": 20}).familiarity(text) == pytest.approx(familiarity)
 
 
-def test_a_model_that_keeps_no_words_finds_everything_familiar() -> None:
-    """So nothing changes for it."""
+def test_without_counts_every_sentence_is_familiar() -> None:
+    """Models without counts rank as before."""
     assert Lexicon().familiarity("a zebra") == 1.0
 
 
-def test_captions_teach_their_words() -> None:
-    """More is learned from other captions, nothing from the same again, and the class names stay."""
+def test_captions_add_their_word_counts() -> None:
+    """Other captions raise counts, the same captions again do not, and the class names stay."""
     captions = ["a dog", "dogs", "the dog runs", "snow on a cat"]
-    lexicon = Lexicon({"snow": 2, "dog": 1}, ("zebra",)).taught(captions)
+    lexicon = Lexicon({"snow": 2, "dog": 1}, ("zebra",)).with_captions(captions)
     assert lexicon == Lexicon({"snow": 2, "dog": 2, "dogs": 1, "runs": 1, "cat": 1}, ("zebra",))
-    assert lexicon.taught(captions) == lexicon
+    assert lexicon.with_captions(captions) == lexicon
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,11 @@ def test_captions_teach_their_words() -> None:
         ("", 0.0),
     ],
 )
-def test_a_term_is_as_strange_as_its_strangest_word(term: str, strangeness: float) -> None:
-    """Names, numbers and other scripts are strange; words without meaning are not."""
+def test_a_term_is_as_strange_as_its_least_familiar_word(term: str, strangeness: float) -> None:
+    """Unknown names, numbers and other scripts are strange; function words are not."""
     assert Lexicon({"dog": 80, "sled": 20}).strangeness(term) == pytest.approx(strangeness)
 
 
-def test_a_model_that_keeps_no_words_may_know_any_by_half() -> None:
-    """Numbers it cannot know all the same."""
+def test_without_counts_content_words_are_half_strange() -> None:
+    """Numbers are fully strange."""
     assert [Lexicon().strangeness(term) for term in ("dog", "Anna", "with", "2034")] == [0.5, 0.5, 0.0, 1.0]

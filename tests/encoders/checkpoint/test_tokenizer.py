@@ -1,4 +1,4 @@
-"""Words to numbers."""
+"""WordPiece tokenisation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def tokenizer() -> Tokenizer:
 
 
 def test_sentences_become_padded_ids_with_masks(tokenizer: Tokenizer) -> None:
-    """Markers at both ends, word pieces within, padding behind; each mask covers its part."""
+    """Markers at both ends, word pieces between them, then padding; each mask covers its part."""
     tokens = tokenizer(["A dog running", "Snow"])
     assert tokens.ids.tolist() == [[2, 4, 5, 6, 7, 3], [2, 9, 3, 0, 0, 0]]
     assert tokens.mask.tolist() == [[False, True, True, True, True, False], [False, True, False, False, False, False]]
@@ -27,22 +27,22 @@ def test_sentences_become_padded_ids_with_masks(tokenizer: Tokenizer) -> None:
 
 
 def test_case_and_accents_make_no_difference(tokenizer: Tokenizer) -> None:
-    """As BERT's uncased tokeniser."""
+    """Like BERT's uncased tokeniser."""
     np.testing.assert_array_equal(tokenizer(["Café DOG"]).ids, tokenizer(["cafe dog"]).ids)
 
 
 def test_unknown_words_and_empty_sentences_are_unknown_tokens(tokenizer: Tokenizer) -> None:
-    """There is always at least one token to look at."""
+    """There is always at least one token to attend to."""
     assert tokenizer(["zebra", "", " \u200b "]).ids.tolist() == [[2, 1, 3]] * 3
 
 
 def test_long_sentences_are_cut(tokenizer: Tokenizer) -> None:
-    """To the model's longest, markers included."""
+    """To the model's maximum, markers included."""
     assert tokenizer(["dog " * 100]).ids.shape == (1, 8)
 
 
-def test_words_are_given_as_written_with_their_tokens(tokenizer: Tokenizer) -> None:
-    """Pieces of one word belong together, so that a heat map has one panel a word."""
+def test_words_are_returned_as_written_with_their_tokens(tokenizer: Tokenizer) -> None:
+    """Pieces of one word belong together, so that a heat map has one panel per word."""
     assert tokenizer.words("A Dog running, snow") == (("A", "Dog", "running", ",", "snow"), (0, 1, 2, 2, 3, 4))
 
 
@@ -61,7 +61,7 @@ def test_a_vocabulary_is_fitted_to_a_training_set() -> None:
 
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4))
 def test_any_text_is_tokenised(texts: list[str]) -> None:
-    """Ids lie in the vocabulary, and every sentence has a token to look at."""
+    """Ids lie in the vocabulary, and every sentence has a token to attend to."""
     tokens = Tokenizer(VOCABULARY, 8)(texts)
     assert tokens.ids.max() < len(VOCABULARY)
     assert tokens.mask.any(axis=1).all()

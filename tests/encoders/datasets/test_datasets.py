@@ -1,4 +1,4 @@
-"""Datasets of captioned pictures, in the layouts people have them in."""
+"""Reading datasets of captioned pictures in all layouts."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def root(tmp_path: Path) -> Path:
 
 
 def shape(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Captions by the name of their picture."""
+    """Return captions by the name of their picture."""
     return {e.image.name: e.captions for e in dataset.examples}
 
 
 def reasons(dataset: Dataset) -> list[str]:
-    """What was refused, where and why."""
+    """Return the location and reason of each refused row."""
     return [f"{r.file.name}:{r.line} {r.reason}" for r in dataset.rejected]
 
 
 def test_the_flickr8k_release(root: Path) -> None:
-    """Token file, split lists and pictures; bad rows are named with their line and counted."""
+    """Token file, split lists and pictures; bad rows are refused with their line."""
     (root / "Flickr8k.token.txt").write_text(
         "1.jpg#0\tA dog .\n1.jpg#1\tA  brown dog .\n2.jpg#0\tA cat .\n"
         "no tab here\nmissing.jpg#0\tNothing\n3.jpg#0\t\n3.jpg#x\tNo\n"
@@ -57,7 +57,7 @@ def test_the_flickr8k_release(root: Path) -> None:
 
 
 def test_the_flickr30k_releases(root: Path) -> None:
-    """The token file of 30k, and the table with bars that is spread as well."""
+    """The token file of 30k, and its other release, a table with bars."""
     (root / "results_20130124.token").write_text("1.jpg#0\tOne\n")
     assert shape(read_dataset(root)) == {"1.jpg": ("One",)}
     (root / "results_20130124.token").unlink()
@@ -66,7 +66,7 @@ def test_the_flickr30k_releases(root: Path) -> None:
 
 
 def test_karpathy_json(root: Path) -> None:
-    """Its splits, with restval as training data, and folders where it has them."""
+    """Splits, with restval as training data, and folders if there are any."""
     (root / "val2014").mkdir()
     (root / "val2014" / "5.jpg").touch()
     images = [
@@ -84,7 +84,7 @@ def test_karpathy_json(root: Path) -> None:
 
 
 def test_coco_captions_json(root: Path) -> None:
-    """Annotations refer to pictures by id; those that refer to none are refused."""
+    """Annotations refer to pictures by id; those with an unknown id are refused."""
     document = {
         "images": [{"id": 7, "file_name": "1.jpg"}, {"id": 8}],
         "annotations": [
@@ -113,7 +113,7 @@ def test_coco_captions_json(root: Path) -> None:
     ],
 )
 def test_tables(root: Path, name: str, text: str) -> None:
-    """With and without a header, in any order of columns, quoted, with a byte order mark, JSON a line."""
+    """With and without a header, in any order of columns, quoted, with a byte order mark, and JSON Lines."""
     (root / name).write_text(text, encoding="utf-8", newline="")
     dataset = read_dataset(root)
     assert shape(dataset) == {"1.jpg": ("One, and more",), "2.jpg": ("Two",)}
@@ -135,7 +135,7 @@ def test_bad_rows_of_tables_are_named_with_their_line(root: Path) -> None:
 
 
 def test_sidecars(root: Path) -> None:
-    """NAME.txt beside NAME.jpg, one caption a line, in subfolders too; pictures without one are refused."""
+    """NAME.txt beside NAME.jpg, one caption per line, also in subfolders; pictures without one are refused."""
     (root / "images" / "1.txt").write_text("One\n\nUno\n")
     (root / "images" / "2.txt").write_text("\n")
     dataset = read_dataset(root)
@@ -147,8 +147,8 @@ def test_sidecars(root: Path) -> None:
     ]
 
 
-def test_captions_in_another_encoding_are_refused_where_they_stand(root: Path) -> None:
-    """Latin-1 in a sidecar or in JSON, a whole file in UTF-16: named with the file, and the line where there is one."""
+def test_captions_in_another_encoding_are_refused_by_row(root: Path) -> None:
+    """Latin-1 in a sidecar or in JSON, or a file in UTF-16: the error names the file, and the line if there is one."""
     (root / "images" / "1.txt").write_bytes(b"\ncaf\xe9\na coffee\n")
     dataset = read_dataset(root / "images")
     assert shape(dataset) == {"1.jpg": ("a coffee",)}
@@ -165,7 +165,7 @@ def test_captions_in_another_encoding_are_refused_where_they_stand(root: Path) -
         read_dataset(root / "f.csv")
 
 
-def test_pictures_may_lie_elsewhere(root: Path, tmp_path: Path) -> None:
+def test_pictures_can_be_in_another_folder(root: Path, tmp_path: Path) -> None:
     """`images=` names their folder."""
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "9.jpg").touch()
@@ -187,8 +187,8 @@ def test_pictures_may_lie_elsewhere(root: Path, tmp_path: Path) -> None:
         ({"a.csv": "image,caption\n1.jpg,\n"}, ".", "1 rows refused; the first fault"),
     ],
 )
-def test_what_is_no_dataset_is_told(root: Path, files: dict[str, str], target: str, words: str) -> None:
-    """Each with the file, and where it can be said the line."""
+def test_what_is_no_dataset_is_refused(root: Path, files: dict[str, str], target: str, words: str) -> None:
+    """The error names the file, and the line if possible."""
     for name, text in files.items():
         (root / name).write_text(text)
     with pytest.raises(DatasetError, match=words):
@@ -196,14 +196,14 @@ def test_what_is_no_dataset_is_told(root: Path, files: dict[str, str], target: s
 
 
 def test_a_caption_file_alone_needs_no_pictures(root: Path) -> None:
-    """For `crosslook index --captions`, which knows the pictures already."""
+    """For `crosslook index --captions`, which has the pictures already."""
     (root / "captions.txt").write_text("image,caption\nx.jpg,Something\n")
-    found = read_captions(root / "captions.txt")
-    assert [(row.image, row.caption, row.line) for row in found.entries] == [("x.jpg", "Something", 2)]
+    captions = read_captions(root / "captions.txt")
+    assert [(row.image, row.caption, row.line) for row in captions.entries] == [("x.jpg", "Something", 2)]
 
 
 def test_a_tenth_held_out_is_disjoint_and_repeatable() -> None:
-    """For datasets without splits; too few pictures are refused."""
+    """For datasets without splits; datasets with too few pictures are refused."""
     dataset = Dataset("d", tuple(Example(Path(f"{i}.jpg"), ("x",), "all") for i in range(50)))
     training, held_out = dataset.hold_out(0.1, seed=3)
     assert (len(training.examples), len(held_out.examples)) == (45, 5)
@@ -235,21 +235,21 @@ DIGITS = "7" * 5_000
         ('{"image": "/", "caption": "a dog"}', "no image name"),
     ],
 )
-def test_json_lines_that_cannot_be_used_are_refused_one_by_one(root: Path, row: str, reason: str) -> None:
-    """Half an emoji, a number beyond `int`, deep nesting: the line is named, and the next line is read."""
+def test_unusable_json_lines_are_refused_one_by_one(root: Path, row: str, reason: str) -> None:
+    """Half an emoji, a number beyond the limit of `int`, deep nesting: the next line is still read."""
     (root / "a.jsonl").write_text(f'{row}\n{{"image": "2.jpg", "caption": "a cat"}}\n')
     captions = read_captions(root / "a.jsonl")
     assert [(r.image, r.caption) for r in captions.entries if r.caption != "fine"] == [("2.jpg", "a cat")]
     (refused,) = captions.rejected
     assert refused.line == 1
     assert refused.reason.startswith(reason)
-    str(refused).encode()  # can be printed
+    str(refused).encode()  # must be printable
     assert "2.jpg" in shape(read_dataset(root))
 
 
 @pytest.mark.parametrize("caption", [r'"a dog \ud83d"', "null", "{}", "[1]", "true"])
-def test_captions_of_documents_that_cannot_be_used_are_refused_one_by_one(root: Path, caption: str) -> None:
-    """In Karpathy's layout and in COCO's; what is no text does not become the caption "None"."""
+def test_unusable_captions_in_documents_are_refused_one_by_one(root: Path, caption: str) -> None:
+    """In Karpathy's layout and in COCO's; null does not become the caption "None"."""
     karpathy = (
         '{"images": [{"filename": "1.jpg", "sentences": [{"raw": CAPTION}]},'
         ' {"filename": "2.jpg", "sentences": [{"raw": "a cat"}]}]}'
@@ -269,7 +269,7 @@ def test_captions_of_documents_that_cannot_be_used_are_refused_one_by_one(root: 
 
 @pytest.mark.parametrize(("value", "reason"), [(DIGITS, "a number has too many digits"), (DEEP, "nested too deeply")])
 def test_a_document_that_python_cannot_parse_is_named(root: Path, value: str, reason: str) -> None:
-    """There are no rows to refuse one by one, so the whole file is refused."""
+    """It has no rows to refuse one by one, so the whole file is refused."""
     (root / "a.json").write_text(f'{{"images": [{{"filename": "1.jpg", "sentences": [{{"raw": {value}}}]}}]}}')
     for read in (read_captions, read_dataset):
         with pytest.raises(DatasetError, match=rf"a\.json cannot be read as JSON: {reason}"):
@@ -277,12 +277,12 @@ def test_a_document_that_python_cannot_parse_is_named(root: Path, value: str, re
 
 
 SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"
-"""What `str.splitlines` takes for the end of a line."""
+"""Characters at which `str.splitlines` splits, but the readers do not."""
 
 
 @pytest.mark.parametrize("separator", SEPARATORS)
 def test_captions_are_split_at_newlines_only(root: Path, separator: str) -> None:
-    """In the release layouts, tables, JSON lines and sidecars; within a caption such a separator is a space."""
+    """In all layouts; within a caption other separators become a space."""
     caption = f"a dog{separator}in the snow"
     files = {
         "captions.txt": f"1.jpg#0\t{caption}\r\n2.jpg#0\ta cat\n",
@@ -293,9 +293,9 @@ def test_captions_are_split_at_newlines_only(root: Path, separator: str) -> None
     }
     for name, text in files.items():
         (root / name).write_text(text, newline="")
-        found = read_captions(root / name)
-        assert [(r.image, r.caption) for r in found.entries] == [("1.jpg", "a dog in the snow"), ("2.jpg", "a cat")]
-        assert not found.rejected
+        captions = read_captions(root / name)
+        assert [(r.image, r.caption) for r in captions.entries] == [("1.jpg", "a dog in the snow"), ("2.jpg", "a cat")]
+        assert not captions.rejected
         (root / name).unlink()
     (root / "images" / "1.txt").write_text(f"{caption}\ra cat\r\n", newline="")
     assert shape(read_dataset(root / "images")) == {"1.jpg": ("a dog in the snow", "a cat")}
@@ -305,12 +305,12 @@ def test_captions_are_split_at_newlines_only(root: Path, separator: str) -> None
 def test_any_bytes_are_read_or_refused_row_by_row(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], name: str
 ) -> None:
-    """No table makes the reader fail otherwise, and every usable row has an image and a caption."""
+    """No input makes the reader fail, and every usable row has an image and a caption."""
     path = tmp_path_factory.mktemp("tables") / name
     path.write_bytes(b"\n".join(lines))
-    found = collect(path, table_rows(path))
-    for row in found.entries:
+    captions = collect(path, table_rows(path))
+    for row in captions.entries:
         assert row.image
         assert row.caption
         (row.image + row.caption).encode("utf-8")
-    assert all(r.line is not None for r in found.rejected)
+    assert all(r.line is not None for r in captions.rejected)

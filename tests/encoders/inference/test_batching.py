@@ -1,4 +1,4 @@
-"""Sentences of several threads in one batch."""
+"""Batching sentences of several threads."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from encoders.inference.batching import LARGEST_BATCH, BatchingWorkers
 
 
 class Slow:
-    """Gives the length of each sentence for a vector, when it is let."""
+    """An encoder that waits until it is released; a sentence's vector is its length."""
 
     def __init__(self) -> None:
-        self.begun, self.let = threading.Semaphore(0), threading.Semaphore(0)
+        self.started, self.released = threading.Semaphore(0), threading.Semaphore(0)
         self.batches: list[list[str]] = []
 
     def __call__(self, texts: Sequence[str]) -> TextFeatures:
-        """Say that it began, wait, and answer; `bad` is more than it can take."""
+        """Signal the start, wait, and encode; the sentence `bad` raises an error."""
         self.batches.append(list(texts))
-        self.begun.release()
-        self.let.acquire(timeout=10)
+        self.started.release()
+        self.released.acquire(timeout=10)
         if "bad" in texts:
             raise ValueError("bad")
         lengths = np.array([[len(t)] for t in texts], np.float32)
@@ -33,74 +33,74 @@ class Slow:
 
 @pytest.fixture
 def slow() -> Slow:
-    """The encoder."""
+    """An encoder that waits until it is released."""
     return Slow()
 
 
-def wait_until_queued(together: BatchingWorkers, count: int) -> None:
-    """Until so many calls wait."""
+def wait_until_queued(workers: BatchingWorkers, count: int) -> None:
+    """Wait until `count` calls are queued."""
     for _ in range(1000):
-        if len(together._waiting) == count:
+        if len(workers._waiting) == count:
             return
         threading.Event().wait(0.01)
-    raise AssertionError(len(together._waiting))
+    raise AssertionError(len(workers._waiting))
 
 
-def test_those_that_come_while_one_runs_run_workers(slow: Slow) -> None:
-    """The first alone and at once, all others in one batch, and each gets its own."""
-    together = BatchingWorkers(slow)
+def test_calls_that_arrive_while_a_batch_runs_share_the_next_one(slow: Slow) -> None:
+    """The first call runs at once and alone, all others in one batch, and each gets its own features."""
+    workers = BatchingWorkers(slow)
     with ThreadPoolExecutor(10) as pool:
-        first = pool.submit(together.encode, ["a"])
-        slow.begun.acquire()
-        others = [pool.submit(together.encode, ["b" * (i + 2), "c"]) for i in range(8)]
-        wait_until_queued(together, 8)
-        slow.let.release(2)
+        first = pool.submit(workers.encode, ["a"])
+        slow.started.acquire()
+        others = [pool.submit(workers.encode, ["b" * (i + 2), "c"]) for i in range(8)]
+        wait_until_queued(workers, 8)
+        slow.released.release(2)
         assert first.result().vectors.tolist() == [[1]]
         for i, other in enumerate(others):
-            found = other.result()
-            assert found.vectors.tolist() == [[i + 2], [1]]
-            assert [t.tolist() for t in found.tokens] == [[[i + 2]], [[1]]]
-            assert found.familiarity is not None
-            assert found.familiarity.tolist() == [i + 2, 1]
+            features = other.result()
+            assert features.vectors.tolist() == [[i + 2], [1]]
+            assert [t.tolist() for t in features.tokens] == [[[i + 2]], [[1]]]
+            assert features.familiarity is not None
+            assert features.familiarity.tolist() == [i + 2, 1]
     assert [len(b) for b in slow.batches] == [1, 16]
-    assert together.sizes == {1: 1, 16: 1}
+    assert workers.sizes == {1: 1, 16: 1}
 
 
-def test_a_batch_has_an_end(slow: Slow) -> None:
-    """More than go together run in turn; a call that is larger by itself runs whole."""
-    together = BatchingWorkers(slow)
-    slow.let.release(100)
-    assert len(together.encode(["x"] * (3 * LARGEST_BATCH)).tokens) == 3 * LARGEST_BATCH
-    slow.let, slow.begun = threading.Semaphore(0), threading.Semaphore(0)
+def test_a_batch_has_a_largest_size(slow: Slow) -> None:
+    """Further calls run in the next batch; a single call of more sentences is not split."""
+    workers = BatchingWorkers(slow)
+    slow.released.release(100)
+    assert len(workers.encode(["x"] * (3 * LARGEST_BATCH)).tokens) == 3 * LARGEST_BATCH
+    slow.released, slow.started = threading.Semaphore(0), threading.Semaphore(0)
     with ThreadPoolExecutor(LARGEST_BATCH + 8) as pool:
-        calls = [pool.submit(together.encode, ["a"])]
-        slow.begun.acquire()
-        calls += [pool.submit(together.encode, ["b"]) for _ in range(LARGEST_BATCH + 5)]
-        wait_until_queued(together, LARGEST_BATCH + 5)
-        slow.let.release(100)
+        calls = [pool.submit(workers.encode, ["a"])]
+        slow.started.acquire()
+        calls += [pool.submit(workers.encode, ["b"]) for _ in range(LARGEST_BATCH + 5)]
+        wait_until_queued(workers, LARGEST_BATCH + 5)
+        slow.released.release(100)
         for call in calls:
             call.result()
     assert [len(b) for b in slow.batches[1:]] == [1, LARGEST_BATCH, 5]
 
 
-def test_an_error_reaches_everyone_it_concerns_and_nobody_else(slow: Slow) -> None:
-    """Later calls are answered as ever."""
-    together = BatchingWorkers(slow)
-    slow.let.release(100)
+def test_an_error_reaches_only_the_call_that_caused_it(slow: Slow) -> None:
+    """Later calls succeed."""
+    workers = BatchingWorkers(slow)
+    slow.released.release(100)
     with pytest.raises(ValueError, match="bad"):
-        together.encode(["bad"])
-    assert together.encode(["good"]).vectors.tolist() == [[4]]
+        workers.encode(["bad"])
+    assert workers.encode(["good"]).vectors.tolist() == [[4]]
 
 
 def test_a_sentence_that_cannot_be_encoded_fails_no_other_s_batch(slow: Slow) -> None:
-    """Those that went together with it are encoded by themselves."""
-    together = BatchingWorkers(slow)
+    """The other calls of its batch are encoded one by one."""
+    workers = BatchingWorkers(slow)
     with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(together.encode, ["a"])
-        slow.begun.acquire()
-        others = [pool.submit(together.encode, [text]) for text in ("bb", "bad", "ccc")]
-        wait_until_queued(together, 3)
-        slow.let.release(100)
+        first = pool.submit(workers.encode, ["a"])
+        slow.started.acquire()
+        others = [pool.submit(workers.encode, [text]) for text in ("bb", "bad", "ccc")]
+        wait_until_queued(workers, 3)
+        slow.released.release(100)
         assert first.result().vectors.tolist() == [[1]]
         assert [other.result().vectors.tolist() for other in (others[0], others[2])] == [[[2]], [[3]]]
         with pytest.raises(ValueError, match="bad"):

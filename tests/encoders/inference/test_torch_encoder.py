@@ -30,8 +30,8 @@ def pixels(count: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.random.default_rng(0).integers(0, 255, (count, 32, 32, 3), np.uint8)
 
 
-def test_features_are_plain_arrays_of_the_promised_shapes(encoder: Encoder) -> None:
-    """float32, contiguous, vectors and states of length 1."""
+def test_features_are_arrays_of_the_documented_shapes(encoder: Encoder) -> None:
+    """They are float32 and contiguous, vectors and states of length 1."""
     images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
     assert images.vectors.shape == (3, encoder.dimension) == (3, 16)
     assert images.regions.shape == (3, 16, 8)
@@ -42,18 +42,18 @@ def test_features_are_plain_arrays_of_the_promised_shapes(encoder: Encoder) -> N
         np.testing.assert_allclose(np.linalg.norm(array, axis=-1), 1, atol=1e-5)
 
 
-def test_a_batch_says_what_each_alone_says(encoder: Encoder) -> None:
-    """Neither pictures nor sentences see their neighbours."""
+def test_features_do_not_depend_on_the_batch(encoder: Encoder) -> None:
+    """Pictures and sentences have the same features alone and in a batch."""
     images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
     for i in range(3):
         np.testing.assert_allclose(encoder.encode_images(pixels()[i : i + 1]).vectors[0], images.vectors[i], atol=1e-5)
-        alone = encoder.encode_texts([TEXTS[i]])
-        np.testing.assert_allclose(alone.vectors[0], texts.vectors[i], atol=1e-5)
-        np.testing.assert_allclose(alone.tokens[0], texts.tokens[i], atol=1e-5)
+        single = encoder.encode_texts([TEXTS[i]])
+        np.testing.assert_allclose(single.vectors[0], texts.vectors[i], atol=1e-5)
+        np.testing.assert_allclose(single.tokens[0], texts.tokens[i], atol=1e-5)
 
 
 def test_a_pair_scores_the_same_alone_and_in_a_list(encoder: Encoder) -> None:
-    """Pictures for a sentence, captions for a picture; the higher score has the higher probability."""
+    """In both directions; the higher score has the higher probability."""
     images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
     for c in range(3):
         text = TextFeatures(texts.vectors[c : c + 1], texts.tokens[c : c + 1])
@@ -68,9 +68,9 @@ def test_a_pair_scores_the_same_alone_and_in_a_list(encoder: Encoder) -> None:
     assert len(encoder.match_images(text, nothing).scores) == 0
 
 
-def test_hubness_is_taken_off_candidates(tmp_path: Path) -> None:
-    """By its weight, of pictures against the bank of captions and of captions against the bank of pictures."""
-    found = []
+def test_hubness_is_subtracted_from_scores(tmp_path: Path) -> None:
+    """By its weight: that of pictures from the bank of captions, that of captions from the bank of pictures."""
+    scores = []
     for weight in (0.0, 0.5):
         checkpoint = tiny_checkpoint(querybank=3)
         assert checkpoint.model.hubness is not None
@@ -86,31 +86,31 @@ def test_hubness_is_taken_off_candidates(tmp_path: Path) -> None:
         images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
         text = TextFeatures(texts.vectors[:1], texts.tokens[:1])
         image = ImageFeatures(images.vectors[:1], images.regions[:1])
-        found.append([encoder.match_images(text, images).scores, encoder.match_captions(image, texts).scores])
-    for bank, vectors, plain, less in zip(banks, (images.vectors, texts.vectors), *found, strict=True):
+        scores.append([encoder.match_images(text, images).scores, encoder.match_captions(image, texts).scores])
+    for bank, vectors, plain, reduced in zip(banks, (images.vectors, texts.vectors), *scores, strict=True):
         similar = np.exp(checkpoint.calibration.similarity_weight * vectors @ bank.centres.numpy().T)
         hubness = np.log((similar * np.exp(bank.log_shares.numpy())).sum(axis=1))
-        np.testing.assert_allclose(less, plain - 0.5 * hubness, atol=1e-3)
+        np.testing.assert_allclose(reduced, plain - 0.5 * hubness, atol=1e-3)
 
 
-def test_the_slope_is_how_many_log_odds_a_unit_of_score_makes(encoder: Encoder) -> None:
-    """So that evidence moves a picture as far among the scores as among the probabilities."""
+def test_the_slope_is_the_log_odds_per_unit_of_score(encoder: Encoder) -> None:
+    """Evidence then moves scores and probabilities by the same amount."""
     text = encoder.query(encoder.encode_texts(["a red wall"]))
-    found = encoder.match_images(text, encoder.encode_images(pixels()))
-    odds = np.log(found.probabilities / (1 - found.probabilities.astype(np.float64)))
-    np.testing.assert_allclose(np.diff(odds), found.slope * np.diff(found.scores), rtol=0.01, atol=1e-4)
+    match = encoder.match_images(text, encoder.encode_images(pixels()))
+    log_odds = np.log(match.probabilities / (1 - match.probabilities.astype(np.float64)))
+    np.testing.assert_allclose(np.diff(log_odds), match.slope * np.diff(match.scores), rtol=0.01, atol=1e-4)
 
 
-def test_many_pairs_are_scored_in_parts(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parts join without a seam."""
+def test_scores_do_not_depend_on_the_batch_size(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many pairs are scored in several batches."""
     images, text = encoder.encode_images(pixels(7)), encoder.encode_texts(["a red wall"])
-    whole = encoder.match_images(text, images).scores
+    expected = encoder.match_images(text, images).scores
     monkeypatch.setattr("encoders.inference.torch_encoder.MATCH_BATCH", 3)
-    np.testing.assert_allclose(encoder.match_images(text, images).scores, whole, atol=1e-5)
+    np.testing.assert_allclose(encoder.match_images(text, images).scores, expected, atol=1e-5)
 
 
-def test_attention_is_a_share_of_the_picture_for_each_word(encoder: Encoder) -> None:
-    """One grid a word, each summing to 1."""
+def test_each_word_has_an_attention_grid(encoder: Encoder) -> None:
+    """Each grid sums to 1."""
     attention = encoder.attend("A red Wall", encoder.encode_images(pixels(1)).regions[0])
     assert attention.words == ("A", "red", "Wall")
     assert attention.weights.shape == (3, 4, 4)
@@ -120,8 +120,8 @@ def test_attention_is_a_share_of_the_picture_for_each_word(encoder: Encoder) -> 
 
 @pytest.mark.parametrize("fusion", ["attention", "gated", "concatenation"])
 @pytest.mark.parametrize("text_tower", ["transformer", "gru", "lstm"])
-def test_every_fusion_and_text_tower_works_in_the_whole(tmp_path: Path, fusion: str, text_tower: str) -> None:
-    """All nine combinations write, load, encode, match and explain."""
+def test_every_fusion_works_with_every_text_tower(tmp_path: Path, fusion: str, text_tower: str) -> None:
+    """All nine combinations can be written, loaded, and used to encode, match and attend."""
     write_checkpoint(tiny_checkpoint(fusion=fusion, text_tower=text_tower), tmp_path / "model")
     encoder = load_encoder(tmp_path / "model", device="cpu")
     images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
@@ -130,7 +130,7 @@ def test_every_fusion_and_text_tower_works_in_the_whole(tmp_path: Path, fusion: 
     np.testing.assert_allclose(encoder.attend(TEXTS[0], images.regions[0]).weights.sum(axis=(1, 2)), 1, rtol=1e-4)
 
 
-def test_a_picture_is_squeezed_not_cropped(encoder: Encoder) -> None:
+def test_a_picture_is_resized_without_cropping(encoder: Encoder) -> None:
     """Both ends of a panorama are still there."""
     panorama = Image.new("RGB", (400, 100))
     panorama.paste((255, 0, 0), (0, 0, 60, 100))
@@ -142,26 +142,26 @@ def test_a_picture_is_squeezed_not_cropped(encoder: Encoder) -> None:
 
 
 def test_threads_load_each_part_once(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """A server's threads share one model in memory, and agree."""
+    """A server's threads share one model in memory, and get the same vectors."""
     write_checkpoint(checkpoint, tmp_path / "model")
     encoder = load_encoder(tmp_path / "model", device="cpu")
-    sides, vectors = [], []
+    modules, vectors = [], []
 
     def work() -> None:
         vectors.append(encoder.encode_texts(["a red wall"]).vectors)
-        sides.append(id(encoder._parts["text."]))  # type: ignore[attr-defined]
+        modules.append(id(encoder._parts["text."]))  # type: ignore[attr-defined]
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(set(sides)) == 1
+    assert len(set(modules)) == 1
     assert all(np.allclose(v, vectors[0]) for v in vectors)
 
 
 def test_devices_are_chosen_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`auto` takes the GPU where torch sees one; a device that is not there is named."""
+    """`auto` takes the GPU where torch sees one; the error names a device that is not available."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -171,12 +171,12 @@ def test_devices_are_chosen_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_machine_is_described() -> None:
-    """What `doctor` prints."""
+    """With the entries that `doctor` prints."""
     assert {"torch", "device", "threads", "fast_bfloat16"} <= set(machine())
 
 
 def test_the_base_model_is_small_and_sound() -> None:
-    """At most 64 MB in all its files, and it loads: every part of it, with the network out of reach."""
+    """Its files take at most 64 MB, and every part loads without a network connection."""
     assert sum(f.stat().st_size for f in BASE_MODEL.iterdir()) <= 64_000_000
     encoder = load_encoder(device="cpu")
     assert encoder.name == "crosslook-base"
@@ -185,8 +185,8 @@ def test_the_base_model_is_small_and_sound() -> None:
     assert encoder.encode_texts(["a dog"]).vectors.shape == (1, encoder.dimension)
 
 
-def test_the_base_model_knows_what_it_was_trained_on() -> None:
-    """Dogs are nearer to dogs than to a beach, and colours and actions tell sentences apart."""
+def test_the_base_model_tells_sentences_apart() -> None:
+    """Two sentences about a dog in snow are more similar than either to one about a man on a bicycle."""
     encoder = load_encoder(device="cpu")
     texts = ["a dog runs through the snow", "a dog is running in snow", "a man rides a bicycle down a street"]
     one, two, three = encoder.encode_texts(texts).vectors
@@ -194,8 +194,8 @@ def test_the_base_model_knows_what_it_was_trained_on() -> None:
     assert one @ three < 0.4
 
 
-def test_the_base_model_knows_which_words_captions_taught_it() -> None:
-    """Everyday words are familiar, others are not, and more of a strange query's vector speaks of classes."""
+def test_the_base_model_knows_which_words_are_familiar() -> None:
+    """Everyday words are familiar, rare ones are not; an unfamiliar query's class part has more weight."""
     encoder = load_encoder(device="cpu")
     texts = encoder.encode_texts(["a dog in the snow", "a zebra"])
     assert texts.familiarity is not None

@@ -1,4 +1,4 @@
-"""CNNs by name, from three libraries, cut into stages."""
+"""CNNs from three libraries, by name, cut into stages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from encoders.network.image_tower import ImageTower
     ],
 )
 def test_a_backbone_is_chosen_by_name(name: str) -> None:
-    """From all three libraries, EfficientNet, ResNet and ConvNeXt become stages that give a square map."""
+    """EfficientNet, ResNet and ConvNeXt of all three libraries become stages that output a square map."""
     with torch.no_grad():
         shape = create_backbone(name).eval()(torch.zeros(1, 3, 64, 64)).shape
     assert shape[0] == 1
@@ -42,19 +42,18 @@ def test_a_backbone_is_chosen_by_name(name: str) -> None:
     assert shape[2] >= 2
 
 
-def test_stages_add_up_to_the_library_s_own_network() -> None:
-    """Cutting a CNN up must not change what it computes."""
+def test_stages_compute_what_the_library_s_network_computes() -> None:
+    """Cutting a CNN into stages does not change its output."""
     from torchvision import models  # noqa: PLC0415  slow to load
 
     torch.manual_seed(0)
-    whole = models.resnet18(weights=None).eval()
+    original = models.resnet18(weights=None).eval()
     stages = create_backbone("torchvision/resnet18").eval()
-    ours = stages.state_dict()
-    theirs = [v for k, v in whole.state_dict().items() if not k.startswith("fc.")]
-    stages.load_state_dict(dict(zip(ours, theirs, strict=True)))
+    weights = [v for k, v in original.state_dict().items() if not k.startswith("fc.")]
+    stages.load_state_dict(dict(zip(stages.state_dict(), weights, strict=True)))
     x = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        expected = nn.Sequential(*list(whole.children())[:-2])(x)
+        expected = nn.Sequential(*list(original.children())[:-2])(x)
         torch.testing.assert_close(stages(x), expected)
 
 
@@ -62,31 +61,31 @@ def test_stages_add_up_to_the_library_s_own_network() -> None:
     "name",
     ["convnext_atto", "regnety_002", "mobilenetv4_conv_small", "fastvit_t8", "repvgg_a0", "tf_efficientnet_lite0"],
 )
-def test_stages_add_up_to_timm_s_own_features(name: str) -> None:
-    """Whatever a family does between its last stage and pooling belongs to the map."""
+def test_stages_compute_timm_s_features(name: str) -> None:
+    """Layers between a family's last stage and pooling belong to the map."""
     import timm  # noqa: PLC0415  slow to load
 
-    whole: Any = timm.create_model(name).eval()
+    original: Any = timm.create_model(name).eval()
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        torch.testing.assert_close(nn.Sequential(*backbones._stages(whole, name))(x), whole.forward_features(x))
+        torch.testing.assert_close(nn.Sequential(*backbones._stages(original, name))(x), original.forward_features(x))
 
 
 @pytest.mark.parametrize("tiny_clip", ["resnet", "convnext"], indirect=True)
-def test_a_clip_s_weights_are_those_of_its_image_half(tiny_clip: Any) -> None:
-    """Read from a file that holds both halves, they give the map that its own pooling would be given."""
+def test_the_weights_of_a_clip_s_image_half_are_loaded(tiny_clip: Any) -> None:
+    """From a file with both halves; the stages output the map that CLIP pools."""
     x = torch.rand(2, 3, 64, 64)
-    own = create_backbone("open_clip/tiny").eval()
+    stages = create_backbone("open_clip/tiny").eval()
     with torch.no_grad():
         expected = tiny_clip.visual.forward_intermediates(x, indices=1, intermediates_only=True)
         (last,) = expected["image_intermediates"]
-        assert not torch.equal(own(x), last)
-        own.load_state_dict(create_backbone("open_clip/tiny:ours", pretrained=True).state_dict())
-        torch.testing.assert_close(own(x), last)
+        assert not torch.equal(stages(x), last)
+        stages.load_state_dict(create_backbone("open_clip/tiny:ours", pretrained=True).state_dict())
+        torch.testing.assert_close(stages(x), last)
 
 
-def test_weights_of_a_clip_need_no_name_where_there_is_one_kind(tiny_clip: Any) -> None:
-    """With several to choose from the name must say which."""
+def test_a_clip_with_one_set_of_weights_needs_no_tag(tiny_clip: Any) -> None:
+    """With several, the name must have a tag."""
     assert tiny_clip is not None
     create_backbone("open_clip/tiny", pretrained=True)
     with pytest.raises(BackboneError, match=r"several weights for 'RN50'; choose among open_clip/RN50:openai, "):
@@ -99,7 +98,7 @@ CONVNEXT = {"timm_model_name": "convnext_atto", "timm_pool": "", "timm_proj": "l
 
 @pytest.fixture
 def tiny_clip(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """A CLIP of open_clip's own making, on disk as `tiny:ours`, with random weights and no hub to ask."""
+    """A small CLIP with random weights, on disk as `tiny:ours`, without a hub."""
     vision = CONVNEXT if getattr(request, "param", None) == "convnext" else RESNET
     config = {
         "embed_dim": 8,
@@ -109,14 +108,14 @@ def tiny_clip(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, t
     weights = {"file": str(tmp_path / "clip.pt"), "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "tiny", config)
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny", {"ours": weights})
-    monkeypatch.setattr(backbones, "_hub_asked_once", nullcontext)
+    monkeypatch.setattr(backbones, "_one_hub_check", nullcontext)
     model = open_clip.create_model("tiny").eval()
     torch.save(model.state_dict(), tmp_path / "clip.pt")
     return model
 
 
-def test_pixels_are_scaled_as_the_backbone_s_weights_expect(tiny_clip: Any) -> None:
-    """The average over the channels, from the library where it says so, else ImageNet's."""
+def test_pixel_statistics_are_those_of_the_backbone_s_weights(tiny_clip: Any) -> None:
+    """The average over the channels, from the library if it has them, else ImageNet's."""
     assert tiny_clip is not None
     assert pixel_statistics("tf_efficientnet_lite2") == (0.5, 0.5)
     assert pixel_statistics("convnext_atto") == pytest.approx((0.449, 0.226))
@@ -130,70 +129,70 @@ def test_pixels_are_scaled_as_the_backbone_s_weights_expect(tiny_clip: Any) -> N
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("resnet5O", r"timm has no model 'resnet5O'; near it: .*resnet50"),
+        ("resnet5O", r"timm has no model 'resnet5O'; similar names: .*resnet50"),
         ("torchvision/nothing", "torchvision has no model 'nothing'"),
         ("hub/resnet50", "unknown library 'hub'"),
         ("vit_tiny_patch16_224", "is not a CNN with stages"),
         ("convnext_atto.imagenet", r"no weights 'imagenet' for 'convnext_atto'; there are convnext_atto\.d2_in1k"),
-        ("open_clip/RN5O", r"open_clip has no model 'RN5O'; near it: RN50,"),
+        ("open_clip/RN5O", r"open_clip has no model 'RN5O'; similar names: RN50,"),
         ("open_clip/ViT-B-32", "'open_clip/ViT-B-32' is not a CNN with stages"),
     ],
 )
-def test_a_name_that_does_not_fit_is_told(name: str, words: str) -> None:
-    """With what would fit."""
+def test_an_unusable_name_is_refused(name: str, words: str) -> None:
+    """The error suggests alternatives."""
     with pytest.raises(BackboneError, match=words):
         create_backbone(name)
 
 
-def test_open_clip_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is optional, and the message says how to have it."""
+def test_a_missing_open_clip_is_an_error_that_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """open_clip is optional."""
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    for needs_it in (create_backbone, pixel_statistics):
+    for function in (create_backbone, pixel_statistics):
         with pytest.raises(BackboneError, match=r"need open_clip.*pip install .*\[towers\]"):
-            needs_it("open_clip/RN50")
+            function("open_clip/RN50")
 
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """A hub that does not answer, its cache empty at first; gives the addresses that were asked."""
-    asked = []
+    """A hub that does not answer, with an empty cache; returns the addresses requested."""
+    requested = []
 
     class Offline:
         def head(self, url: str, timeout: float) -> NoReturn:
-            asked.append(url)
+            requested.append(url)
             raise ValueError(f"no answer in {timeout} s")
 
     monkeypatch.setattr(huggingface_hub, "get_session", Offline)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    return asked
+    return requested
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "open_clip/RN50:openai"])
 def test_a_hub_that_does_not_answer_is_asked_once(name: str, offline: list[str]) -> None:
-    """Not for a minute; and its client's settings stay as they were."""
-    before = huggingface_hub.constants.HF_HUB_OFFLINE
+    """Instead of retrying for a minute; the settings of its client are restored."""
+    setting = huggingface_hub.constants.HF_HUB_OFFLINE
     with pytest.raises(BackboneError, match=r"could not be fetched .*cannot be reached.*no answer in 5 s.*--init base"):
         create_backbone(name, pretrained=True)
     assert offline == [huggingface_hub.constants.ENDPOINT]
-    assert before == huggingface_hub.constants.HF_HUB_OFFLINE
+    assert setting == huggingface_hub.constants.HF_HUB_OFFLINE
 
 
 def test_weights_in_the_hub_s_cache_need_no_hub(offline: list[str], tmp_path: Path) -> None:
-    """What was fetched once is found again where nothing answers."""
+    """Weights fetched before load without a connection."""
     import timm  # noqa: PLC0415  slow to load
 
-    repository, whole = tmp_path / "models--timm--resnet10t.c3_in1k", timm.create_model("resnet10t")
+    repository, model = tmp_path / "models--timm--resnet10t.c3_in1k", timm.create_model("resnet10t")
     for folder in ("refs", "snapshots/0"):
         (repository / folder).mkdir(parents=True)
     (repository / "refs/main").write_text("0", encoding="utf-8")
-    save_file(whole.state_dict(), repository / "snapshots/0/model.safetensors")
+    save_file(model.state_dict(), repository / "snapshots/0/model.safetensors")
     stages = create_backbone("resnet10t", pretrained=True)
     assert offline
-    assert torch.equal(stages[4][0].conv1.weight, whole.layer4[0].conv1.weight)  # type: ignore[index, union-attr]  # as above
+    assert torch.equal(stages[4][0].conv1.weight, model.layer4[0].conv1.weight)  # type: ignore[index, union-attr]  # as above
 
 
-def test_weights_that_cannot_be_fetched_are_told_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no model hub can be reached the message says what to do instead."""
+def test_the_error_for_unavailable_weights_names_an_alternative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a connection, `--init base` still works."""
     from torchvision import models  # noqa: PLC0415  slow to load
 
     def offline(*_: object, **__: object) -> NoReturn:
@@ -206,7 +205,7 @@ def test_weights_that_cannot_be_fetched_are_told_with_a_way_out(monkeypatch: pyt
 
 @pytest.mark.parametrize(("size", "grid"), [(64, (2, 2)), (96, (3, 3))])
 def test_a_tower_takes_pictures_of_any_size(tiny_clip: Any, size: int, grid: tuple[int, int]) -> None:
-    """Not only those its weights were trained on."""
+    """Not only those of the size its weights were trained on."""
     assert tiny_clip is not None
     tower = ImageTower("open_clip/tiny", size)
     assert tower.grid == grid

@@ -1,4 +1,4 @@
-"""The class channel: what a classifier recognises, in the text tower's terms."""
+"""The class channel: what a classifier recognises, as vectors of the text tower."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def names() -> torch.Tensor:
     return F.normalize(torch.randn(K, D, generator=torch.Generator().manual_seed(0)), dim=-1)
 
 
-def test_a_recognised_class_points_where_its_name_does(names: torch.Tensor) -> None:
-    """A picture of class 2, for sure, is nearest to the name of class 2."""
+def test_a_recognised_class_has_the_direction_of_its_name(names: torch.Tensor) -> None:
+    """A picture that is certainly of class 2 is nearest to the name of class 2."""
     text = TextClasses(D, 3)
     image = ImageClasses(nn.Sequential(nn.Identity()), K, K, 3)
     image.names.copy_(text.fit(names))
@@ -44,20 +44,20 @@ def test_a_recognised_class_points_where_its_name_does(names: torch.Tensor) -> N
         image.classifier.bias.zero_()
         activations = torch.zeros(1, K, 2, 2)
         activations[:, 2] = 1
-        found = image(activations)
-    assert int((text(names) @ found.T).argmax()) == 2
-    torch.testing.assert_close(found.norm(dim=-1), torch.ones(1))
+        vector = image(activations)
+    assert int((text(names) @ vector.T).argmax()) == 2
+    torch.testing.assert_close(vector.norm(dim=-1), torch.ones(1))
 
 
-def test_the_basis_keeps_what_tells_names_apart(names: torch.Tensor) -> None:
-    """With enough dimensions the cosines of centred names are those before the projection."""
-    text = TextClasses(D, 8)  # more than there are directions: the rest stays empty
-    places = text.fit(names)
+def test_the_basis_keeps_the_cosines_of_names(names: torch.Tensor) -> None:
+    """With enough dimensions, projection does not change the cosines of centred names."""
+    text = TextClasses(D, 8)  # more dimensions than names: the rest stays 0
+    coordinates = text.fit(names)
     centred = F.normalize(names - names.mean(0), dim=-1)
-    torch.testing.assert_close(places @ places.T, centred @ centred.T, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(coordinates @ coordinates.T, centred @ centred.T, atol=1e-5, rtol=1e-4)
 
 
-def test_a_joined_cosine_is_the_weighted_sum_of_both(names: torch.Tensor) -> None:
+def test_a_joined_cosine_is_the_weighted_sum_of_both_cosines(names: torch.Tensor) -> None:
     """Multiplied by `plain_cosine` it is the plain cosine plus the weight times that of the class parts."""
     one, two, parts = names[:1], names[1:2], F.normalize(torch.tensor([[1.0, 2.0], [2.0, -0.5]]), dim=-1)
     joined = join(one, parts[:1], 0.7) @ join(two, parts[1:]).T
@@ -65,8 +65,8 @@ def test_a_joined_cosine_is_the_weighted_sum_of_both(names: torch.Tensor) -> Non
     torch.testing.assert_close(joined * plain_cosine(0.7), expected)
 
 
-def test_a_model_with_classes_travels_and_weighs_strange_words(tmp_path: Path) -> None:
-    """Vectors are longer by the class part; an unfamiliar query gives it more weight; states stay as they were."""
+def test_a_model_with_classes_gives_unfamiliar_queries_a_larger_class_part(tmp_path: Path) -> None:
+    """After a round trip to disk, vectors are longer by the class part, and states are unchanged."""
     start = tiny_checkpoint(image_split=2, classes=3, class_dimension=4)
     checkpoint = replace(start, lexicon=Lexicon({"red": 10**9, "wall": 10**9}, ("a door", "a wall", "blue")))
     fit_classes(checkpoint.model, checkpoint.tokenizer, checkpoint.lexicon.class_names)
@@ -88,8 +88,8 @@ def test_a_model_with_classes_travels_and_weighs_strange_words(tmp_path: Path) -
     assert queries.tokens is texts.tokens
 
 
-def test_strange_words_leave_the_order_of_retrieval(tmp_path: Path) -> None:
-    """What captions taught is not asked about a word that no caption said."""
+def test_unfamiliar_words_keep_the_order_of_retrieval(tmp_path: Path) -> None:
+    """The reranker does not count for a word that no caption contains."""
     checkpoint = replace(tiny_checkpoint(), lexicon=Lexicon({"red": 9}))
     write_checkpoint(checkpoint, tmp_path)
     encoder = load_encoder(tmp_path, device="cpu")

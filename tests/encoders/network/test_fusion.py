@@ -26,29 +26,29 @@ def pairs() -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize("name", FUSIONS)
 def test_padding_changes_nothing(name: str, pairs: tuple[Tensor, Tensor, Tensor]) -> None:
-    """What stands in masked places does not reach the joint vector."""
+    """The states of masked tokens do not reach the joint vector."""
     regions, tokens, mask = pairs
     torch.manual_seed(1)
     fusion = FUSIONS[name](C, J, 0.1).eval()
-    before = fusion(regions, tokens, mask).joint
+    joint = fusion(regions, tokens, mask).joint
     noise = torch.where(mask.unsqueeze(-1), tokens, F.normalize(torch.randn_like(tokens), dim=-1))
-    assert before.shape == (N, fusion.joint_size)
-    torch.testing.assert_close(before, fusion(regions, noise, mask).joint)
+    assert joint.shape == (N, fusion.joint_size)
+    torch.testing.assert_close(joint, fusion(regions, noise, mask).joint)
 
 
 @pytest.mark.parametrize("name", FUSIONS)
-def test_reranker_scores_pairs_alone(name: str, pairs: tuple[Tensor, Tensor, Tensor]) -> None:
-    """A pair's logit does not depend on what else is in the batch, and gradients reach both sides."""
+def test_reranker_scores_each_pair_independently(name: str, pairs: tuple[Tensor, Tensor, Tensor]) -> None:
+    """A pair's logit does not depend on the batch, and gradients reach both sides."""
     regions, tokens, mask = (x.clone() for x in pairs)
     torch.manual_seed(1)
     reranker = Reranker(name, C, J, D, dropout=0.1).eval()
     with torch.no_grad():
         for parameter in reranker.hidden.parameters():
             parameter.normal_()
-    together = reranker(regions, tokens, mask)
-    alone = [reranker(regions[i : i + 1], tokens[i : i + 1], mask[i : i + 1]) for i in range(N)]
-    torch.testing.assert_close(together.logit, torch.cat([match.logit for match in alone]))
-    torch.testing.assert_close(together.global_match, torch.cat([match.global_match for match in alone]))
+    batch = reranker(regions, tokens, mask)
+    single = [reranker(regions[i : i + 1], tokens[i : i + 1], mask[i : i + 1]) for i in range(N)]
+    torch.testing.assert_close(batch.logit, torch.cat([match.logit for match in single]))
+    torch.testing.assert_close(batch.global_match, torch.cat([match.global_match for match in single]))
     regions.requires_grad_()
     tokens.requires_grad_()
     match = reranker(regions, tokens, mask)
@@ -61,7 +61,7 @@ def test_reranker_scores_pairs_alone(name: str, pairs: tuple[Tensor, Tensor, Ten
 
 
 def test_attention_agrees_with_oracle(pairs: tuple[Tensor, Tensor, Tensor]) -> None:
-    """A word's weights are the softmax of its cosines with the regions, sharpened."""
+    """A word's weights are the softmax of its sharpened cosines with the regions."""
     regions, tokens, mask = pairs
     fusion = AttentionFusion(C, J, 0.0).eval()
     attention = fusion(regions, tokens, mask).attention
@@ -75,18 +75,18 @@ def test_attention_agrees_with_oracle(pairs: tuple[Tensor, Tensor, Tensor]) -> N
 
 
 def test_a_new_reranker_prefers_the_matching_picture() -> None:
-    """With attention fusion the first logit is the cosine of words and attended regions: it works untrained."""
+    """With attention fusion the initial logit is the cosine of words and attended regions."""
     torch.manual_seed(0)
     words = F.normalize(torch.randn(1, 4, C), dim=-1)
     noise = F.normalize(torch.randn(1, P, C), dim=-1)
-    fitting = noise.clone()
-    fitting[:, :4] = words
+    matching = noise.clone()
+    matching[:, :4] = words
     reranker = Reranker("attention", C, J, D).eval()
     mask = torch.ones(1, 4, dtype=torch.bool)
-    assert reranker(fitting, words, mask).logit > reranker(noise, words, mask).logit + 1
+    assert reranker(matching, words, mask).logit > reranker(noise, words, mask).logit + 1
 
 
 @pytest.mark.parametrize("name", ["concatenation", "gated"])
 def test_pooled_strategies_have_no_attention(name: str, pairs: tuple[Tensor, Tensor, Tensor]) -> None:
-    """They compare whole with whole, and say so rather than make a map up."""
+    """They compare pooled vectors, and return None."""
     assert FUSIONS[name](C, J, 0.0)(*pairs).attention is None

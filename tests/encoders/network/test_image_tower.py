@@ -1,4 +1,4 @@
-"""The image tower: a CNN cut into stages, giving maps of regions."""
+"""The image tower: a CNN, cut into stages, that outputs maps of regions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.encoders.conftest import TINY
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 3])
-def test_trunk_and_crown_make_the_whole(cut: int) -> None:
-    """Frozen stages run once and the rest on top give what one pass gives."""
+def test_bottom_and_top_stages_add_up_to_the_tower(cut: int) -> None:
+    """For any cut, the two parts give the output of a single pass."""
     tower = ImageTower(TINY, 32).eval()
     pixels = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
@@ -21,8 +21,8 @@ def test_trunk_and_crown_make_the_whole(cut: int) -> None:
     assert tower.grid == (4, 4)
 
 
-def test_a_split_tower_starts_as_twins_and_learns_apart() -> None:
-    """Both maps are the same after the layers are copied; training one pair of stages leaves the other's map alone."""
+def test_the_stages_of_a_split_tower_start_equal_and_train_separately() -> None:
+    """Both maps are the same after the layers are copied; changing one map's stages leaves the other unchanged."""
     tower = ImageTower(TINY, 32, split=2)
     with torch.no_grad():
         tower.stages[2][0].weight += 0.1  # type: ignore[index]  # torch types what a Sequential holds as Tensor or Module
@@ -37,7 +37,7 @@ def test_a_split_tower_starts_as_twins_and_learns_apart() -> None:
 
 
 def test_regions_are_in_reading_order() -> None:
-    """What lies top left in the picture is region 0, top right the last of the first row."""
+    """The top left is region 0, the top right the last region of the first row."""
     tower = ImageTower(TINY, 32).eval()
     plain = torch.zeros(1, 3, 32, 32)
     marked = plain.clone()
@@ -48,14 +48,14 @@ def test_regions_are_in_reading_order() -> None:
 
 
 def test_batch_statistics_stay_as_pretrained() -> None:
-    """Training mode does not move them: small batches would spoil them."""
+    """Training mode does not update them: small batches would spoil them."""
     tower = ImageTower(TINY, 32).train()
-    before = {k: v.clone() for k, v in tower.state_dict().items() if "running" in k}
+    statistics = {k: v.clone() for k, v in tower.state_dict().items() if "running" in k}
     tower(torch.rand(4, 3, 32, 32))
-    assert all(torch.equal(v, tower.state_dict()[k]) for k, v in before.items())
+    assert all(torch.equal(v, tower.state_dict()[k]) for k, v in statistics.items())
 
 
-def test_a_network_without_a_map_is_told() -> None:
-    """A tower of tokens, or one for pictures of another size, is refused when it is built."""
-    with pytest.raises(BackboneError, match="'levit_128s' makes no map of pictures of 64 pixels"):
+def test_a_network_without_a_map_is_refused() -> None:
+    """A network of tokens, or one for pictures of another size, is refused when it is built."""
+    with pytest.raises(BackboneError, match="'levit_128s' outputs no map for pictures of 64 pixels"):
         ImageTower("levit_128s", 64)

@@ -1,4 +1,4 @@
-"""The querybank: centres of many vectors, weighted by how many they stand for."""
+"""The querybank: centres of many vectors, weighted by their shares."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from encoders.network.querybank import Querybank
 
 
-def test_as_many_centres_as_vectors_measure_exactly() -> None:
-    """With a centre for each vector, hubness is the log of the mean of exp(scale · cosine) with all of them."""
+def test_with_a_centre_per_vector_hubness_is_exact() -> None:
+    """It is the log of the mean of exp(scale · cosine) with all vectors."""
     vectors = F.normalize(torch.randn(20, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
     bank = Querybank(20, 8)
     bank.fit(vectors, 10.0)
-    asked = F.normalize(torch.randn(5, 8, generator=torch.Generator().manual_seed(1)), dim=-1)
-    torch.testing.assert_close(bank(asked), (10 * asked @ vectors.T).exp().mean(1).log(), atol=1e-4, rtol=1e-4)
+    queries = F.normalize(torch.randn(5, 8, generator=torch.Generator().manual_seed(1)), dim=-1)
+    torch.testing.assert_close(bank(queries), (10 * queries @ vectors.T).exp().mean(1).log(), atol=1e-4, rtol=1e-4)
 
 
-def test_centres_find_the_crowds() -> None:
-    """Of two crowds, one three times the other, the vector near the larger is the larger hub."""
+def test_centres_find_clusters() -> None:
+    """Of two clusters, one three times the size of the other, the centre of the larger is the larger hub."""
     generator = torch.Generator().manual_seed(2)
     one, two = F.normalize(torch.randn(2, 8, generator=generator), dim=-1)
     noise = 0.05 * torch.randn(40, 8, generator=generator)
@@ -31,15 +31,15 @@ def test_centres_find_the_crowds() -> None:
 
 
 def test_fewer_vectors_than_centres_still_fit() -> None:
-    """A set of three pictures fills a bank of eight, and the bank measures finite numbers."""
+    """Three vectors fit a bank of eight centres, and hubness is exact."""
     vectors = F.normalize(torch.randn(3, 8, generator=torch.Generator().manual_seed(3)), dim=-1)
     bank = Querybank(8, 8)
     bank.fit(vectors, 5.0)
     torch.testing.assert_close(bank(vectors), (5 * vectors @ vectors.T).exp().mean(1).log(), atol=1e-3, rtol=1e-3)
 
 
-def test_a_class_part_is_left_aside() -> None:
-    """Hubness is of what captions taught: longer vectors count by their first dimensions, as if alone."""
+def test_a_class_part_is_ignored() -> None:
+    """Only the first dimensions of longer vectors count."""
     vectors = F.normalize(torch.randn(9, 8, generator=torch.Generator().manual_seed(4)), dim=-1)
     bank = Querybank(4, 8)
     bank.fit(vectors, 5.0)

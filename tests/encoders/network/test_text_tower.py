@@ -1,4 +1,4 @@
-"""The text towers behind their one interface."""
+"""The text towers and their common interface."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from encoders.network.text_tower import RecurrentTextTower, TextTower, Transform
 
 
 def make(kind: str) -> TextTower:
-    """A small tower of each kind."""
+    """Make a small tower of a kind."""
     torch.manual_seed(0)
     if kind.startswith("transformer"):
         split = 1 if kind == "transformer, split" else None
@@ -37,16 +37,16 @@ def test_padding_changes_nothing(kind: str, sentences: tuple[Tensor, Tensor]) ->
     tower = make(kind)
     ids, attended = sentences
     with torch.no_grad():
-        together = tower(ids, attended)
-        assert together[0].shape == together[1].shape == (3, 6, tower.channels)
+        batch = tower(ids, attended)
+        assert batch[0].shape == batch[1].shape == (3, 6, tower.channels)
         for row, length in enumerate((6, 4, 2)):
-            alone = tower(ids[row : row + 1, :length], attended[row : row + 1, :length])
-            for one, many in zip(alone, together, strict=True):
-                torch.testing.assert_close(many[row, :length], one[0], atol=1e-5, rtol=1e-4)
+            single = tower(ids[row : row + 1, :length], attended[row : row + 1, :length])
+            for expected, states in zip(single, batch, strict=True):
+                torch.testing.assert_close(states[row, :length], expected[0], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_word_order_matters_and_both_directions_are_read(kind: str) -> None:
+def test_states_depend_on_word_order_in_both_directions(kind: str) -> None:
     """The first word's state depends on the last word, and the last word's on the first."""
     tower = make(kind)
     mask = torch.ones(1, 4, dtype=torch.bool)
@@ -55,27 +55,27 @@ def test_word_order_matters_and_both_directions_are_read(kind: str) -> None:
             torch.stack(tower(torch.tensor([words]), mask))[:, 0]
             for words in ([5, 6, 7, 8], [5, 6, 7, 9], [9, 6, 7, 8], [6, 5, 7, 8])
         )
-    for which in (0, 1):
-        assert not torch.allclose(plain[which, 0], last[which, 0])
-        assert not torch.allclose(plain[which, -1], first[which, -1])
-        assert not torch.allclose(plain[which, 2], swapped[which, 2])
+    for output in (0, 1):
+        assert not torch.allclose(plain[output, 0], last[output, 0])
+        assert not torch.allclose(plain[output, -1], first[output, -1])
+        assert not torch.allclose(plain[output, 2], swapped[output, 2])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_frozen_layers_get_no_gradient_and_others_do(kind: str, sentences: tuple[Tensor, Tensor]) -> None:
-    """Freezing keeps the embedding and the first layer; with 0 everything trains."""
+    """Freezing one layer also freezes the embedding; with 0 everything trains."""
     for frozen in (0, 1):
         tower = make(kind)
         tower.freeze(frozen)
         tower.train()
         sum(states.sum() for states in tower(*sentences)).backward()
-        fixed = [n for n, p in tower.named_parameters() if not p.requires_grad]
-        assert any("embedding" in n for n in fixed) == bool(frozen)
+        frozen_names = [n for n, p in tower.named_parameters() if not p.requires_grad]
+        assert any("embedding" in n for n in frozen_names) == bool(frozen)
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in tower.parameters())
 
 
-def test_a_split_tower_starts_as_twins_and_learns_apart(sentences: tuple[Tensor, Tensor]) -> None:
-    """Both readings are the same after the layers are copied; changing one's last layer leaves the other alone."""
+def test_the_layers_of_a_split_tower_start_equal_and_train_separately(sentences: tuple[Tensor, Tensor]) -> None:
+    """Both outputs are the same after the layers are copied; changing one's last layer leaves the other unchanged."""
     tower = make("transformer, split")
     assert isinstance(tower, TransformerTextTower)
     tower.copy_match_layers()

@@ -1,4 +1,4 @@
-"""Training over several processes: it follows the curve of one, stops as one, and writes once."""
+"""Training over several processes: the same curves as with one, and exact resume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.encoders.conftest import tiny_backbone, tiny_checkpoint
 from tests.encoders.training.test_trainer import CONFIG, open_picture
 
 CALM = replace(CONFIG, epochs=2, batch_size=7, region_dropout=0.0, word_dropout=0.0, views=1, precision="float32")
-"""28 pictures in batches that two processes cannot share evenly, and nothing hidden."""
+"""28 pictures in batches of 7, which two processes cannot share evenly, without dropout."""
 
 
 def calm_checkpoint() -> Checkpoint:
@@ -33,17 +33,17 @@ def calm_checkpoint() -> Checkpoint:
 
 
 def calm_patch(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
-    """Take away the crops and swapped words that no setting governs; write down the gradients of the first step."""
+    """Remove the random crops and word swaps that no setting turns off; save the gradients of the first step."""
     clip = torch.nn.utils.clip_grad_norm_
 
-    def tell(parameters: Iterable[torch.Tensor], size: float) -> torch.Tensor:
-        known = list(parameters)
+    def save_and_clip(parameters: Iterable[torch.Tensor], size: float) -> torch.Tensor:
+        trained = list(parameters)
         if is_first_process() and not (out / "gradients.pt").exists():
-            torch.save([p.grad.clone() for p in known if p.grad is not None], out / "gradients.pt")
-        return clip(known, size)
+            torch.save([p.grad.clone() for p in trained if p.grad is not None], out / "gradients.pt")
+        return clip(trained, size)
 
     monkeypatch.setattr(backbones, "_torchvision_model", lambda *_, **__: tiny_backbone())
-    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", tell)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", save_and_clip)
     monkeypatch.setattr("encoders.training.objective.crop_maps", lambda maps, _: maps)
     monkeypatch.setattr(
         "encoders.training.objective.swap_words", lambda ids, *_: (ids, torch.zeros(len(ids), dtype=torch.bool))
@@ -51,7 +51,7 @@ def calm_patch(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
 
 
 def uneven(pictures: Dataset) -> tuple[Dataset, Dataset]:
-    """Training and validation pictures, every third with one caption only."""
+    """Split into training and validation pictures, every third with a single caption."""
     parts = [
         tuple(replace(e, captions=e.captions[: 1 if i % 3 == 0 else 2]) for i, e in enumerate(part.examples))
         for part in (pictures.select("train"), pictures.select("dev"))
@@ -59,26 +59,26 @@ def uneven(pictures: Dataset) -> tuple[Dataset, Dataset]:
     return Dataset("train", parts[0]), Dataset("dev", parts[1])
 
 
-def work(order: Path, interrupted_at: str, *, resume: bool) -> None:
-    """What each process does: train as it is told in a file, with a model that has nothing random."""
-    told = json.loads(order.read_text())
+def work(task_file: Path, interrupted_at: str, *, resume: bool) -> None:
+    """Train in one process as a file says, with a model without dropout."""
+    task = json.loads(task_file.read_text())
 
-    def report(what: str, done: int, _total: int) -> None:
-        if f"{what}, {done}" == interrupted_at:
+    def report(phase: str, done: int, _total: int) -> None:
+        if f"{phase}, {done}" == interrupted_at:
             raise KeyboardInterrupt
 
     training, validation = (
-        Dataset(name, tuple(Example(Path(image), tuple(captions), split) for image, captions, split in told[name]))
+        Dataset(name, tuple(Example(Path(image), tuple(captions), split) for image, captions, split in task[name]))
         for name in ("training", "validation")
     )
     with pytest.MonkeyPatch.context() as monkeypatch:
-        calm_patch(monkeypatch, Path(told["out"]))
-        config = TrainConfig(**told["config"])
+        calm_patch(monkeypatch, Path(task["out"]))
+        config = TrainConfig(**task["config"])
         train(
             calm_checkpoint(),
             training,
             validation,
-            Path(told["out"]),
+            Path(task["out"]),
             config=config,
             open_picture=open_picture,
             resume=resume,
@@ -95,23 +95,23 @@ def torchrun(*command: object) -> subprocess.CompletedProcess[str]:
 
 
 def curve_of(out: Path) -> list[dict[str, str]]:
-    """The rows of a curve."""
+    """Read the rows of `curves.csv`."""
     with (out / "curves.csv").open() as file:
         return list(csv.DictReader(file))
 
 
 @pytest.mark.slow
-def test_two_processes_do_what_one_does(pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gradients agree to rounding, though pictures are shared unevenly; so do the curves, after an interruption too."""
+def test_two_processes_train_as_one_does(pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients agree to rounding though shares are uneven; so do the curves, even after an interruption."""
     training, validation = uneven(pictures)
-    told = {
+    task = {
         "config": asdict(CALM),
         "out": str(tmp_path / "two"),
         "training": [(str(e.image), e.captions, e.split) for e in training.examples],
         "validation": [(str(e.image), e.captions, e.split) for e in validation.examples],
     }
-    (tmp_path / "order.json").write_text(json.dumps(told))
-    worker = ("-m", "tests.encoders.training.test_distributed", tmp_path / "order.json")
+    (tmp_path / "task.json").write_text(json.dumps(task))
+    worker = ("-m", "tests.encoders.training.test_distributed", tmp_path / "task.json")
     assert torchrun(*worker, "epoch 2/2, 2").returncode == 1
     done = torchrun(*worker, "never")
     assert done.returncode == 0, done.stderr
@@ -119,24 +119,24 @@ def test_two_processes_do_what_one_does(pictures: Dataset, tmp_path: Path, monke
     train(calm_checkpoint(), training, validation, tmp_path / "one", config=CALM, open_picture=open_picture)
     one, two = (torch.load(tmp_path / name / "gradients.pt") for name in ("one", "two"))
     torch.testing.assert_close(two, one, atol=1e-6, rtol=1e-4)
-    for ours, theirs in zip(curve_of(tmp_path / "one"), curve_of(tmp_path / "two"), strict=True):
+    for expected, row in zip(curve_of(tmp_path / "one"), curve_of(tmp_path / "two"), strict=True):
         for name in ("contrastive", "whole", "matching", "loss"):
-            assert float(theirs[name]) == pytest.approx(float(ours[name]), rel=1e-3), name
+            assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-3), name
 
 
 def test_without_torchrun_a_process_is_a_team_of_one() -> None:
-    """It meets nobody, gathers what it has, and has the whole batch as its share."""
+    """It connects to no other process, and its share is the whole batch."""
     with assemble_team(torch.device("cpu")) as team:
         assert team == Team(0, 1)
     assert not torch.distributed.is_initialized()
-    own = torch.ones(3, 2, requires_grad=True)
-    assert team.gather(own, slice(0, 3), 3) is own
+    rows = torch.ones(3, 2, requires_grad=True)
+    assert team.gather(rows, slice(0, 3), 3) is rows
     assert team.share(torch.tensor([0, 0, 1, 2])) == (slice(0, 3), slice(0, 4))
     assert team.broadcast(lambda: 5) == 5
     assert is_first_process()
 
 
-def test_shares_are_neighbours_that_make_up_the_batch() -> None:
+def test_shares_are_consecutive_and_make_up_the_batch() -> None:
     """Every picture belongs to one process, with all its captions."""
     image_of = torch.tensor([0, 0, 1, 2, 2, 2, 3, 4])
     shares = [Team(rank, 3).share(image_of) for rank in range(3)]
@@ -144,13 +144,13 @@ def test_shares_are_neighbours_that_make_up_the_batch() -> None:
     assert [s.captions for s in shares] == [slice(0, 2), slice(2, 6), slice(6, 8)]
 
 
-def test_processes_that_cannot_meet_are_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
-    """WORLD_SIZE without the rest of torchrun's environment ends in a sentence, not in a wait."""
+def test_processes_that_cannot_connect_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """WORLD_SIZE without the rest of torchrun's environment is an error at once, not a long wait."""
     monkeypatch.setenv("WORLD_SIZE", "2")
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with (
-        pytest.raises(TrainingError, match=r"the 2 processes of WORLD_SIZE cannot meet .* start them with torchrun"),
+        pytest.raises(TrainingError, match=r"the 2 processes of WORLD_SIZE cannot connect .* start them with torchrun"),
         assemble_team(torch.device("cpu")),
     ):
         pass

@@ -1,4 +1,4 @@
-"""Each loss against a slow oracle written from its paper."""
+"""Each loss, against a slow oracle written from its paper."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from encoders.training.losses import hard_candidates, info_nce, listwise_match
 def info_nce_oracle(
     similarities: np.ndarray, image_of: np.ndarray, scale: float, kinship: np.ndarray, soft: float
 ) -> float:
-    """One candidate at a time, no vector arithmetic."""
+    """Compute InfoNCE one candidate at a time, without vector arithmetic."""
     images, captions = similarities.shape
     to_image, to_text = [], []
     for c in range(captions):
         kin = [float(np.mean([kinship[c, j] for j in range(captions) if image_of[j] == i])) for i in range(images)]
         candidates = list(range(images))
-        to_image.append(_one(similarities[:, c] * scale, candidates, image_of[c], kin, soft))
-        own = image_of[c]
-        candidates = [j for j in range(captions) if image_of[j] != own or j == c]
-        to_text.append(_one(similarities[own] * scale, candidates, c, kinship[c], soft))
+        to_image.append(_soft_loss(similarities[:, c] * scale, candidates, image_of[c], kin, soft))
+        image = image_of[c]
+        candidates = [j for j in range(captions) if image_of[j] != image or j == c]
+        to_text.append(_soft_loss(similarities[image] * scale, candidates, c, kinship[c], soft))
     return float(np.mean(to_image) + np.mean(to_text)) / 2
 
 
-def _one(logits: np.ndarray, candidates: list[int], target: int, kin: Sequence[float], soft: float) -> float:
+def _soft_loss(logits: np.ndarray, candidates: list[int], target: int, kin: Sequence[float], soft: float) -> float:
     total = sum(np.exp(logits[j]) for j in candidates)
-    alike = sum(np.exp(kin[j]) for j in candidates)
+    total_kinship = sum(np.exp(kin[j]) for j in candidates)
     losses = {j: -np.log(np.exp(logits[j]) / total) for j in candidates}
-    return float((1 - soft) * losses[target] + soft * sum(np.exp(kin[j]) / alike * losses[j] for j in candidates))
+    return float(
+        (1 - soft) * losses[target] + soft * sum(np.exp(kin[j]) / total_kinship * losses[j] for j in candidates)
+    )
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("soft", [0.0, 0.2])
 @pytest.mark.parametrize("known", [False, True])
 def test_info_nce_agrees_with_oracle(batch: tuple[torch.Tensor, torch.Tensor], soft: float, *, known: bool) -> None:
-    """Both directions, several captions a picture, targets hard and soft, kinship known and not."""
+    """In both directions, with several captions per picture, hard and soft targets, with and without kinship."""
     similarities, image_of = batch
     kinship = torch.randn(9, 9, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     if not known:
@@ -68,33 +70,35 @@ def test_info_nce_has_finite_gradients(batch: tuple[torch.Tensor, torch.Tensor])
 
 
 def test_listwise_match_agrees_with_oracle() -> None:
-    """Cross-entropy of the first entry, a list at a time."""
+    """It is the cross-entropy of each list's first entry."""
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     expected = np.mean([-np.log(np.exp(row[0]) / np.exp(row).sum()) for row in logits.numpy()])
     assert listwise_match(logits).item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_listwise_match_spreads_its_target() -> None:
-    """With kinship, a share of the target goes to candidates that are like the truth."""
+    """With kinship, a share of the target goes to candidates similar to the truth."""
     generator = torch.Generator().manual_seed(2)
     logits, kinship = torch.randn(2, 6, 4, generator=generator, dtype=torch.float64)
-    expected = [_one(row, [0, 1, 2, 3], 0, kin, 0.3) for row, kin in zip(logits.numpy(), kinship.numpy(), strict=True)]
+    expected = [
+        _soft_loss(row, [0, 1, 2, 3], 0, kin, 0.3) for row, kin in zip(logits.numpy(), kinship.numpy(), strict=True)
+    ]
     assert listwise_match(logits, kinship, soft=0.3).item() == pytest.approx(np.mean(expected), rel=1e-9)
 
 
 def test_hard_candidates_agree_with_oracle(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
-    """The true one comes first, then the most similar ones that are not the picture's own."""
+    """The true match comes first, then the most similar ones of other pictures."""
     similarities, image_of = batch
     images, captions = hard_candidates(similarities, image_of, 3)
-    for c, own in enumerate(image_of.tolist()):
-        others = [i for i in torch.argsort(-similarities[:, c]).tolist() if i != own]
-        assert images[c].tolist() == [own, *others[:3]]
-        foreign = [j for j in torch.argsort(-similarities[own]).tolist() if image_of[j] != own]
-        assert captions[c].tolist() == [c, *foreign[:3]]
+    for c, image in enumerate(image_of.tolist()):
+        wrong_images = [i for i in torch.argsort(-similarities[:, c]).tolist() if i != image]
+        assert images[c].tolist() == [image, *wrong_images[:3]]
+        wrong_captions = [j for j in torch.argsort(-similarities[image]).tolist() if image_of[j] != image]
+        assert captions[c].tolist() == [c, *wrong_captions[:3]]
 
 
-def test_hard_candidates_of_a_small_batch() -> None:
-    """Asking for more negatives than the batch has gives those it has, and never an own caption."""
+def test_a_small_batch_has_fewer_hard_candidates() -> None:
+    """Lists are as long as the batch allows, and never contain another caption of the same picture."""
     image_of = torch.tensor([0, 0, 1])
     images, captions = hard_candidates(torch.zeros(2, 3), image_of, 10)
     assert images.shape == (3, 2)

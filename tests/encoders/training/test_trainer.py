@@ -1,12 +1,9 @@
-"""Training: it learns, it resumes exactly, it stops in time, and it refuses what cannot work."""
+"""Training: it learns, resumes exactly, stops early, and refuses what cannot work."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import pickle
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +30,7 @@ from encoders.training.augment import (
     piece_tokens,
     swap_words,
 )
-from encoders.training.data import PairSet, in_groups, prepare_pairs
+from encoders.training.data import PairSet, grouped_order, prepare_pairs
 from encoders.training.views import cached_activations, make_view, read_views
 from tests.encoders.conftest import TINY, painted_pictures, tiny_checkpoint, use_tiny_backbone
 
@@ -51,13 +48,13 @@ CONFIG = TrainConfig(
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Enough for the painted pictures."""
+    """Open a painted picture."""
     with Image.open(path) as image:
         return image.convert("RGB")
 
 
 def run(pictures: Dataset, out: Path, config: TrainConfig = CONFIG, *, resume: bool = False) -> list[dict[str, str]]:
-    """Train the tiny model, and read its curve."""
+    """Train the tiny model, and return its curve."""
     training, validation = pictures.select("train"), pictures.select("dev")
     train(tiny_checkpoint(), training, validation, out, config=config, open_picture=open_picture, resume=resume)
     with (out / "curves.csv").open() as file:
@@ -70,7 +67,7 @@ PlainRun = tuple[Path, list[dict[str, str]]]
 
 @pytest.fixture(scope="module")
 def plain_run(tmp_path_factory: pytest.TempPathFactory) -> PlainRun:
-    """A run of four epochs, to read and to compare with."""
+    """A run of four epochs, shared by the tests that only read it."""
     folder = tmp_path_factory.mktemp("plain")
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbone(monkeypatch)
@@ -78,11 +75,11 @@ def plain_run(tmp_path_factory: pytest.TempPathFactory) -> PlainRun:
 
 
 class Interrupted(Exception):  # noqa: N818  not an error, a simulated kill
-    """Stands for `kill -9`."""
+    """Simulates `kill -9`."""
 
 
 def test_it_learns(pictures: Dataset, tmp_path: Path) -> None:
-    """Both parts of the objective fall, and captions find pictures they could not find before."""
+    """Both losses fall, and recall rises."""
     curve = run(pictures, tmp_path / "run", replace(CONFIG, epochs=16, average=0.8))
     first, last = curve[0], curve[-1]
     assert float(last["contrastive"]) < 0.8 * float(first["contrastive"])
@@ -93,8 +90,8 @@ def test_it_learns(pictures: Dataset, tmp_path: Path) -> None:
     )
 
 
-def test_a_run_leaves_a_model_that_loads_and_the_curves(plain_run: PlainRun) -> None:
-    """The checkpoint tells what it was trained on and what it reached; curves come as CSV and PNG."""
+def test_a_run_writes_a_model_and_the_curves(plain_run: PlainRun) -> None:
+    """The model records its training data and metrics; the curves are CSV and PNG."""
     out, curve = plain_run
     assert [row["epoch"] for row in curve] == ["1", "2", "3", "4"]
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -107,11 +104,11 @@ def test_a_run_leaves_a_model_that_loads_and_the_curves(plain_run: PlainRun) -> 
 
 
 def test_a_resumed_run_follows_exactly_the_same_curve(plain_run: PlainRun, pictures: Dataset, tmp_path: Path) -> None:
-    """Killed in the third epoch and resumed: every figure of every epoch, and the weights, are the same."""
+    """Killed in the third epoch and resumed, it gives the same figures for every epoch, and the same weights."""
     folder, uninterrupted = plain_run
 
-    def report(what: str, done: int, _total: int) -> None:
-        if what.startswith("epoch 3") and done == 2:
+    def report(phase: str, done: int, _total: int) -> None:
+        if phase.startswith("epoch 3") and done == 2:
             raise Interrupted
 
     start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
@@ -123,7 +120,7 @@ def test_a_resumed_run_follows_exactly_the_same_curve(plain_run: PlainRun, pictu
 
 
 def test_it_stops_early_and_keeps_the_best(pictures: Dataset, tmp_path: Path) -> None:
-    """Without a gain for `patience` epochs it ends, and the model is the best epoch's."""
+    """It ends after `patience` epochs without improvement, and the model is that of the best epoch."""
     config = replace(CONFIG, epochs=30, patience=2, learning_rate=1e-9)
     training, validation = pictures.select("train"), pictures.select("dev")
     result = train(tiny_checkpoint(), training, validation, tmp_path / "r", config=config, open_picture=open_picture)
@@ -133,27 +130,10 @@ def test_it_stops_early_and_keeps_the_best(pictures: Dataset, tmp_path: Path) ->
     assert read_description(result.model).metadata["training"]["epoch"] == result.best_epoch
 
 
-def test_a_run_is_not_overwritten_nor_conjured_up(pictures: Dataset, tmp_path: Path) -> None:
-    """A second start in the same place, a resume of nothing, or one with other settings are refused at once."""
-    with pytest.raises(TrainingError, match=r"holds no run to resume: last\.pt is missing"):
-        run(pictures, tmp_path / "run", resume=True)
-    run(pictures, tmp_path / "run", replace(CONFIG, epochs=1))
-    with pytest.raises(TrainingError, match="already holds a run; go on with --resume"):
-        run(pictures, tmp_path / "run")
-    with pytest.raises(TrainingError, match=r"other settings: epochs was 1 and is 4; resume with the same ones"):
-        run(pictures, tmp_path / "run", resume=True)
-    fewer = Dataset("fewer", pictures.examples[1:])
-    with pytest.raises(TrainingError, match="other pictures or captions; resume with the same dataset"):
-        run(fewer, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
-    (tmp_path / "run" / "last.pt").write_bytes(b"cut short")
-    with pytest.raises(TrainingError, match=r"last\.pt is damaged"):
-        run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
-
-
-def test_a_loss_that_is_no_number_ends_the_run(
+def test_a_loss_that_is_not_finite_ends_the_run(
     pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says where, and what usually helps, instead of training on nonsense."""
+    """The error says where it happened, and what usually helps."""
     monkeypatch.setattr(
         "encoders.training.objective.listwise_match", lambda logits, *_, **__: logits.sum() * float("nan")
     )
@@ -161,13 +141,13 @@ def test_a_loss_that_is_no_number_ends_the_run(
         run(pictures, tmp_path / "run")
 
 
-def test_what_was_best_before_a_divergence_stays_usable(
+def test_the_best_model_before_a_divergence_stays_usable(
     pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Gradients that are no numbers never reach the weights, and the best epoch's model still loads."""
+    """Gradients that are not finite never reach the weights, and the best epoch's model still loads."""
 
-    def report(what: str, done: int, _total: int) -> None:
-        if what.startswith("epoch 2") and done == 3:
+    def report(phase: str, done: int, _total: int) -> None:
+        if phase.startswith("epoch 2") and done == 3:
             monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
 
     start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
@@ -180,7 +160,7 @@ def test_what_was_best_before_a_divergence_stays_usable(
 def test_a_model_without_finite_scores_is_never_kept(
     pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights that overflow only when they are used are found by validation."""
+    """Validation detects weights that overflow in use."""
 
     def spoil(model: CrosslookModel, *_: object, **__: object) -> None:
         with torch.no_grad():
@@ -193,24 +173,24 @@ def test_a_model_without_finite_scores_is_never_kept(
 
 
 def trained_checkpoint(pictures: Dataset, out: Path, epochs: int) -> Checkpoint:
-    """The tiny model after some epochs, as `--init` reads it."""
+    """Train the tiny model for some epochs, and read it as `--init` does."""
     run(pictures, out, replace(CONFIG, epochs=epochs, average=0.8))
     return read_checkpoint(out / "model")
 
 
-def test_a_run_that_makes_a_model_worse_gives_it_back(pictures: Dataset, tmp_path: Path) -> None:
-    """Under a rate that diverges, however finite, the result is the model it started from: weights and calibration."""
+def test_a_run_without_improvement_returns_the_starting_model(pictures: Dataset, tmp_path: Path) -> None:
+    """With a learning rate that diverges, weights and calibration of the result are those of the start."""
     start = trained_checkpoint(pictures, tmp_path / "start", epochs=10)
     config = replace(CONFIG, learning_rate=0.9, warmup=0.0, average=0.1, patience=2)
     training, validation = pictures.select("train"), pictures.select("dev")
     result = train(start, training, validation, tmp_path / "out", config=config, open_picture=open_picture)
     assert (result.best_epoch, result.epochs, result.stopped_early) == (0, 2, True)
-    before, after = (read_description(tmp_path / name / "model") for name in ("start", "out"))
+    initial, final = (read_description(tmp_path / name / "model") for name in ("start", "out"))
     assert (tmp_path / "out/model/model.safetensors").read_bytes() == (
         tmp_path / "start/model/model.safetensors"
     ).read_bytes()
-    assert after.calibration == before.calibration
-    assert after.metadata == before.metadata
+    assert final.calibration == initial.calibration
+    assert final.metadata == initial.metadata
     with (tmp_path / "out/curves.csv").open() as file:
         curve = list(csv.DictReader(file))
     assert [row["epoch"] for row in curve] == ["0", "1", "2"]
@@ -218,20 +198,20 @@ def test_a_run_that_makes_a_model_worse_gives_it_back(pictures: Dataset, tmp_pat
     assert float(curve[0]["total"]) > max(float(row["total"]) for row in curve[1:])
 
 
-def test_what_comes_out_keeps_its_share_of_the_start(pictures: Dataset, tmp_path: Path) -> None:
-    """Weights are the mean of those before and after, by the share that is kept."""
-    before = tiny_checkpoint().model.state_dict()
+def test_the_result_keeps_its_share_of_the_starting_weights(pictures: Dataset, tmp_path: Path) -> None:
+    """Weights are the mean of those before and after, weighted by `keep`."""
+    initial = tiny_checkpoint().model.state_dict()
     for keep in (0.0, 0.25):
         run(pictures, tmp_path / str(keep), replace(CONFIG, epochs=1, learning_rate=3e-2, average=0.5, keep=keep))
-    after, mean = (read_checkpoint(tmp_path / str(keep) / "model").model.state_dict() for keep in (0.0, 0.25))
-    moved = [k for k, v in before.items() if v.is_floating_point() and (after[k] - v).abs().max() > 2e-2]
-    assert len(moved) > 10
-    for name in moved:
-        torch.testing.assert_close(mean[name], 0.25 * before[name] + 0.75 * after[name], atol=2e-3, rtol=2e-3)
+    trained, mean = (read_checkpoint(tmp_path / str(keep) / "model").model.state_dict() for keep in (0.0, 0.25))
+    changed = [k for k, v in initial.items() if v.is_floating_point() and (trained[k] - v).abs().max() > 2e-2]
+    assert len(changed) > 10
+    for name in changed:
+        torch.testing.assert_close(mean[name], 0.25 * initial[name] + 0.75 * trained[name], atol=2e-3, rtol=2e-3)
 
 
-def test_what_is_kept_of_a_trained_start_keeps_its_querybank_and_weights(pictures: Dataset, tmp_path: Path) -> None:
-    """Only the curve to probabilities is fitted anew: the other choices want more pictures than fine-tuning has."""
+def test_with_keep_a_trained_start_keeps_its_querybank_and_weights(pictures: Dataset, tmp_path: Path) -> None:
+    """Only the curve to probabilities is fitted: the other choices need more pictures than fine-tuning has."""
     start = replace(tiny_checkpoint(querybank=3), metadata={"training": {"epoch": 1}})
     assert start.model.hubness is not None
     torch.nn.init.normal_(start.model.hubness.captions.centres)
@@ -240,16 +220,16 @@ def test_what_is_kept_of_a_trained_start_keeps_its_querybank_and_weights(picture
     config = replace(CONFIG, epochs=8, average=0.8, keep=0.25, learning_rate=1e-2)
     result = train(start, training, validation, tmp_path, config=config, open_picture=open_picture)
     assert result.best_epoch > 0
-    found = read_checkpoint(result.model)
-    assert found.model.hubness is not None
-    torch.testing.assert_close(found.model.hubness.captions.centres, centres, atol=2e-3, rtol=2e-3)
+    tuned = read_checkpoint(result.model)
+    assert tuned.model.hubness is not None
+    torch.testing.assert_close(tuned.model.hubness.captions.centres, centres, atol=2e-3, rtol=2e-3)
     weights = ("match_weight", "whole_weight", "hubness_weight")
-    assert [getattr(found.calibration, w) for w in weights] == [getattr(start.calibration, w) for w in weights]
-    assert found.calibration.slope != start.calibration.slope
+    assert [getattr(tuned.calibration, w) for w in weights] == [getattr(start.calibration, w) for w in weights]
+    assert tuned.calibration.slope != start.calibration.slope
 
 
-def test_like_pictures_come_in_groups(pictures: Dataset, tmp_path: Path) -> None:
-    """Every picture once, each group together, in another order each time."""
+def test_similar_pictures_come_in_groups(pictures: Dataset, tmp_path: Path) -> None:
+    """Every picture comes once, groups stay together, and the order depends on the seed."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(5, 8))
     kinds = rng.permutation(np.repeat(np.arange(5), 4))
@@ -257,27 +237,28 @@ def test_like_pictures_come_in_groups(pictures: Dataset, tmp_path: Path) -> None
     pairs = PairSet(
         np.zeros((20, 1, 1, 1, 1), np.float16), tiny_checkpoint().tokenizer(["red"]), np.repeat(np.arange(20), 2)
     )
-    orders = [in_groups(20, pairs.neighbours(sentences), 4, np.random.default_rng(seed)) for seed in (0, 1)]
+    orders = [grouped_order(20, pairs.neighbours(sentences), 4, np.random.default_rng(seed)) for seed in (0, 1)]
     for order in orders:
         assert sorted(order) == list(range(20))
         assert all(len(set(kinds[group])) == 1 for group in order.reshape(5, 4))
     assert not np.array_equal(orders[0], orders[1])
-    pairs_of = in_groups(20, pairs.neighbours(sentences), 3, rng)  # of four alike, one is left over
-    assert sorted(pairs_of) == list(range(20))
-    alike = kinds[pairs_of[1:]] == kinds[pairs_of[:-1]]
-    assert alike.sum() >= 10
-    one = replace(CONFIG, epochs=1, soft_targets=0.0)
-    plain, grouped = run(pictures, tmp_path / "plain", one), run(pictures, tmp_path / "g", replace(one, group_size=4))
+    order = grouped_order(20, pairs.neighbours(sentences), 3, rng)  # of four similar ones, one is left over
+    assert sorted(order) == list(range(20))
+    same_kind = kinds[order[1:]] == kinds[order[:-1]]
+    assert same_kind.sum() >= 10
+    config = replace(CONFIG, epochs=1, soft_targets=0.0)
+    plain = run(pictures, tmp_path / "plain", config)
+    grouped = run(pictures, tmp_path / "grouped", replace(config, group_size=4))
     assert grouped[0]["contrastive"] != plain[0]["contrastive"]
 
 
 def test_fine_tuning_resumes_exactly_after_epoch_zero(pictures: Dataset, tmp_path: Path) -> None:
-    """The starting model stays in the history, and the epochs count on from where they were."""
+    """The starting model stays in the history, and epochs continue their count."""
     trained_checkpoint(pictures, tmp_path / "start", epochs=1)
     training, validation = pictures.select("train"), pictures.select("dev")
 
-    def report(what: str, done: int, _total: int) -> None:
-        if what.startswith("epoch 2") and done == 2:
+    def report(phase: str, done: int, _total: int) -> None:
+        if phase.startswith("epoch 2") and done == 2:
             raise Interrupted
 
     def tune(out: Path, *, resume: bool = False, interrupt: bool = False) -> TrainResult:
@@ -292,18 +273,18 @@ def test_fine_tuning_resumes_exactly_after_epoch_zero(pictures: Dataset, tmp_pat
             progress=report if interrupt else lambda *_: None,
         )
 
-    whole = tune(tmp_path / "whole")
+    uninterrupted = tune(tmp_path / "whole")
     with pytest.raises(Interrupted):
         tune(tmp_path / "b", interrupt=True)
     resumed = tune(tmp_path / "b", resume=True)
-    assert whole.epochs == 2
-    assert replace(resumed, model=whole.model) == whole
+    assert uninterrupted.epochs == 2
+    assert replace(resumed, model=uninterrupted.model) == uninterrupted
     for name in ("curves.csv", "model/model.safetensors"):
         assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_a_dataset_too_small_to_learn_from_is_refused(pictures: Dataset, tmp_path: Path) -> None:
-    """One picture to train or to validate on, or a picture without captions: told before any time is spent."""
+    """A single picture to train or validate on, or a picture without captions, is an error at once."""
     one = Dataset("lone", pictures.examples[:1])
     for training, validation, words in (
         (one, pictures, "lone has too few pictures to train on: 1; at least 2 are needed"),
@@ -317,7 +298,7 @@ def test_a_dataset_too_small_to_learn_from_is_refused(pictures: Dataset, tmp_pat
 def test_a_picture_without_finite_activations_is_named(
     pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the frozen stages cannot hold in half precision ends the run before it begins."""
+    """Activations that overflow half precision are an error before the first epoch."""
     original = ImageTower.bottom_stages
 
     def overflow(self: ImageTower, pixels: torch.Tensor, cut: int) -> torch.Tensor:
@@ -325,12 +306,12 @@ def test_a_picture_without_finite_activations_is_named(
 
     monkeypatch.setattr(ImageTower, "bottom_stages", overflow)
     Image.new("RGB", (40, 40)).save(pictures.examples[3].image)
-    with pytest.raises(TrainingError, match=r"3\.png: .* no finite half-precision number; take it out of the dataset"):
+    with pytest.raises(TrainingError, match=r"3\.png: .* not finite in half precision; take it out of the dataset"):
         run(pictures, tmp_path / "run")
 
 
-def test_black_pictures_are_trained_on_like_others(pictures: Dataset, tmp_path: Path) -> None:
-    """Even where every picture is black: there is nothing to learn, and every figure stays finite."""
+def test_black_pictures_give_finite_figures(pictures: Dataset, tmp_path: Path) -> None:
+    """Even if every picture is black and there is nothing to learn."""
     for example in pictures.examples:
         Image.new("RGB", (40, 40)).save(example.image)
     curve = run(pictures, tmp_path / "run", replace(CONFIG, epochs=2))
@@ -351,27 +332,27 @@ def test_black_pictures_are_trained_on_like_others(pictures: Dataset, tmp_path: 
     ],
 )
 def test_settings_that_cannot_work_are_refused(field: str, value: object) -> None:
-    """Before any time is spent, by name."""
+    """The error names the setting."""
     with pytest.raises(TrainingError, match=field):
         replace(CONFIG, **{field: value})  # type: ignore[arg-type]
 
 
 def test_a_picture_that_cannot_be_read_ends_the_run(pictures: Dataset, tmp_path: Path) -> None:
-    """Training does not go on without it in silence: what `open_picture` raises reaches the caller."""
+    """It is not skipped silently: the error of `open_picture` reaches the caller."""
     pictures.examples[3].image.write_text("no picture")
     with pytest.raises(OSError, match=r"3\.png"):
         run(pictures, tmp_path / "run")
 
 
 def test_bf16_trains_as_well(plain_run: PlainRun, pictures: Dataset, tmp_path: Path) -> None:
-    """Mixed precision, forced here, keeps the curve near the plain one."""
+    """With mixed precision the loss stays close to that of float32."""
     _, plain = plain_run
     mixed = run(pictures, tmp_path / "mixed", replace(CONFIG, precision="bfloat16"))
     assert float(mixed[-1]["loss"]) == pytest.approx(float(plain[-1]["loss"]), rel=0.15)
 
 
 def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tmp_path: Path) -> None:
-    """What lies on disk is what the stages give, to half precision; a second call computes nothing."""
+    """The files hold the stages' output in half precision; a second call computes nothing."""
     start = tiny_checkpoint()
     tower = start.model.image.tower.eval()
     paths = [e.image for e in pictures.examples[:5]]
@@ -386,13 +367,13 @@ def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tm
     tower.bottom_stages, original = (lambda *a: calls.append(1) or original(*a)), tower.bottom_stages  # type: ignore[method-assign, func-returns-value]
     again = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3)
     np.testing.assert_array_equal(again, array)
-    assert len(calls) == 1  # only the sample that tells the shape
+    assert len(calls) == 1  # only the sample for the shape
     next(tmp_path.glob("*.npy")).unlink()
     np.testing.assert_array_equal(cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3), array)
 
 
 def count_computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the pictures whose views are read from now on."""
+    """Record the names of the pictures whose views are read from now on."""
     computed: list[str] = []
 
     def note(path: Path, *rest: Any) -> Any:
@@ -403,8 +384,8 @@ def count_computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return computed
 
 
-def test_an_edited_picture_is_computed_anew(pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Known by its size and time of change; the others stay as they are."""
+def test_edited_pictures_are_computed_again(pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are recognised by size and modification time; the others are not computed again."""
     tower = tiny_checkpoint().model.image.tower
     paths = [example.image for example in pictures.examples[:5]]
     first = np.array(cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=2))
@@ -424,10 +405,8 @@ def test_an_edited_picture_is_computed_anew(pictures: Dataset, tmp_path: Path, m
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "junk", "header", "other", "gone"])
 @pytest.mark.parametrize("which", ["activations", "stamps"])
-def test_a_damaged_cache_of_activations_is_made_anew(
-    pictures: Dataset, tmp_path: Path, damage: str, which: str
-) -> None:
-    """Cut short, overwritten, of another form, or gone: the outcome is the same as from an empty folder."""
+def test_a_damaged_cache_of_activations_is_replaced(pictures: Dataset, tmp_path: Path, damage: str, which: str) -> None:
+    """Truncated, overwritten, of another shape, or missing: the result is the same as from an empty folder."""
     tower = tiny_checkpoint().model.image.tower
     paths = [example.image for example in pictures.examples[:4]]
     expected = np.array(cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=1))
@@ -439,78 +418,14 @@ def test_a_damaged_cache_of_activations_is_made_anew(
     elif damage == "other":
         np.save(file, np.ones((3, 2), np.int64))
     else:
-        kept = {"empty": b"", "cut": content[:-8], "junk": b"no array", "header": content[:40]}
-        file.write_bytes(kept[damage])
+        contents = {"empty": b"", "cut": content[:-8], "junk": b"no array", "header": content[:40]}
+        file.write_bytes(contents[damage])
     again = cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=1)
     np.testing.assert_array_equal(again, expected)
 
 
-@pytest.fixture(scope="module")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the pictures and `run`, a finished run of one epoch."""
-    folder = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        run(painted_pictures(folder), folder / "run", replace(CONFIG, epochs=1))
-    return folder
-
-
-def damaged_states(path: Path) -> dict[str, bytes | object]:
-    """What a progress file may hold by accident: bytes, or something else that torch saved."""
-    content = path.read_bytes()
-    state = torch.load(path, weights_only=True)
-    cuts = {f"cut at {share}%": content[: len(content) * share // 100] for share in (1, 10, 50, 90, 99)}
-    bare = {f"without {name}": {k: v for k, v in state.items() if k != name} for name in state}
-    wrong = {f"{name} is {other!r}": state | {name: other} for name in state for other in (None, [1], "x", {"x": 1})}
-    pickled = {"a pickle": pickle.dumps({"config": 1}), "an object": pickle.dumps(Path("x"))}
-    return {
-        "empty": b"",
-        "junk": b"cut short",
-        **cuts,
-        **pickled,
-        "a list": [1, 2],
-        "a tensor": torch.ones(2),
-        **bare,
-        **wrong,
-    }
-
-
-def test_a_damaged_progress_file_is_named_at_resume(finished_run: Path, tmp_path: Path) -> None:
-    """Empty, cut anywhere, of the wrong type or without a part: one error, with the file and the way out."""
-    pictures = painted_pictures(finished_run)
-    shutil.copytree(finished_run / "run", tmp_path / "run")
-    file = tmp_path / "run" / "last.pt"
-    for what, content in damaged_states(finished_run / "run" / "last.pt").items():
-        if isinstance(content, bytes):
-            file.write_bytes(content)
-        else:
-            torch.save(content, file)
-        with pytest.raises(TrainingError) as caught:
-            run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
-        named = str(caught.value).startswith(f"{file} is damaged (") and "start again in another --out" in str(
-            caught.value
-        )
-        assert named or "resume with the same" in str(caught.value), (what, str(caught.value))
-
-
-def test_the_progress_file_is_flushed_before_it_is_renamed(
-    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A power cut leaves the progress of the epoch before, never half a file."""
-    flushed: list[int] = []
-    fsync = os.fsync
-
-    def note(descriptor: int) -> None:
-        fsync(descriptor)
-        flushed.append(os.fstat(descriptor).st_ino)
-
-    monkeypatch.setattr(os, "fsync", note)
-    run(pictures, tmp_path / "run", replace(CONFIG, epochs=1))
-    assert (tmp_path / "run" / "last.pt").stat().st_ino in flushed
-
-
 def test_views_are_the_picture_its_mirror_and_fixed_crops() -> None:
-    """View 0 is plain, 1 mirrored; a further one is the same each time for the same seed."""
+    """View 0 is plain, 1 mirrored; any other is the same for the same seed."""
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
     plain, mirror = (make_view(image, 32, v, np.random.default_rng(0)) for v in (0, 1))
     np.testing.assert_array_equal(plain[:, ::-1], mirror)
@@ -520,11 +435,11 @@ def test_views_are_the_picture_its_mirror_and_fixed_crops() -> None:
 
 
 def test_batches_hold_every_picture_once_with_its_own_captions(pictures: Dataset, tmp_path: Path) -> None:
-    """An epoch is a permutation; captions belong to the picture they are listed with."""
+    """An epoch is a permutation of the pictures; captions belong to their picture."""
     start = tiny_checkpoint()
     training = pictures.select("train")
     pairs = prepare_pairs(training, open_picture, start.model.image.tower, start.tokenizer, tmp_path, cut=1, views=1)
-    seen: list[int] = []
+    batched: list[int] = []
     for batch in pairs.batches(np.random.default_rng(0).permutation(28), 8, 2, np.random.default_rng(1)):
         for row in range(len(batch.activations)):
             picture = int(
@@ -532,21 +447,21 @@ def test_batches_hold_every_picture_once_with_its_own_captions(pictures: Dataset
                 .sum((1, 2, 3))
                 .argmin()
             )
-            seen.append(picture)
-            own = start.tokenizer(training.examples[picture].captions).ids
+            batched.append(picture)
+            captions = start.tokenizer(training.examples[picture].captions).ids
             for caption in batch.ids[batch.image_of == row].numpy():
-                width = own.shape[1]
-                assert caption[:width].tolist() in [o[: len(caption)].tolist() for o in own]
-    assert len(seen) == 28
+                width = captions.shape[1]
+                assert caption[:width].tolist() in [ids[: len(caption)].tolist() for ids in captions]
+    assert len(batched) == 28
 
 
 def test_hiding_keeps_the_right_share_and_never_all() -> None:
-    """A fifth of the regions goes; a sentence keeps at least a word."""
+    """A fifth of the regions is dropped; a sentence keeps at least one word."""
     torch.manual_seed(0)
     states = torch.arange(2 * 10).float().reshape(2, 10, 1)
-    kept = hide_regions(states, 0.2)
-    assert kept.shape == (2, 8, 1)
-    assert all(len(set(row.flatten().tolist())) == 8 for row in kept)
+    remaining = hide_regions(states, 0.2)
+    assert remaining.shape == (2, 8, 1)
+    assert all(len(set(row.flatten().tolist())) == 8 for row in remaining)
     assert hide_regions(states, 0.0) is states
     mask = torch.tensor([[True, True, False], [True, False, False]])
     for _ in range(50):
@@ -556,19 +471,19 @@ def test_hiding_keeps_the_right_share_and_never_all() -> None:
 
 
 def test_encoding_by_length_changes_nothing() -> None:
-    """Parts of similar length give what one padded block gives."""
+    """Parts of similar length give the features of one padded block."""
     start = tiny_checkpoint()
     side = start.model.text.eval()
     tokens = start.tokenizer(["a red wall", "green", "the blue door is over a white wall", "a", "white wall"])
     ids, mask, attended = (torch.from_numpy(a) for a in (tokens.ids, tokens.mask, tokens.attended))
     with torch.no_grad():
-        whole, parts = side(ids, mask, attended), encode_by_length(side, ids, mask, attended, parts=3)
-    torch.testing.assert_close(parts.vectors, whole.vectors)
-    torch.testing.assert_close(parts.states[mask], whole.states[mask])
+        expected, parts = side(ids, mask, attended), encode_by_length(side, ids, mask, attended, parts=3)
+    torch.testing.assert_close(parts.vectors, expected.vectors)
+    torch.testing.assert_close(parts.states[mask], expected.states[mask])
 
 
 def test_a_fresh_start_takes_its_words_from_the_training_set(pictures: Dataset) -> None:
-    """Any backbone and text tower by name; unknown ones are refused."""
+    """Backbone and text tower are chosen by name; unknown names are refused."""
     start = fresh_start(pictures, backbone=TINY, text_tower="gru", pretrained=False)
     assert set(start.tokenizer.vocabulary) >= {"red", "over", "wall"}
     assert start.model.config.text_tower == "gru"
@@ -577,71 +492,58 @@ def test_a_fresh_start_takes_its_words_from_the_training_set(pictures: Dataset) 
 
 
 def test_crops_of_maps_are_squares_of_them_mirrored_or_not() -> None:
-    """Every crop is found in its map, all crops of a batch are of one size, and half of them are mirrored."""
+    """Every crop is part of its map, all crops of a batch have one size, and half of them are mirrored."""
     torch.manual_seed(0)
     maps = torch.arange(2 * 3 * 6 * 6, dtype=torch.float32).reshape(2, 3, 6, 6).repeat(32, 1, 1, 1)
     sides, mirrored = set(), 0
     for _ in range(20):
-        cut = crop_maps(maps, 0.5)
-        side = cut.shape[-1]
+        crops = crop_maps(maps, 0.5)
+        side = crops.shape[-1]
         sides.add(side)
-        for whole, part in zip(maps, cut, strict=True):
-            upright = part if part[0, 0, 0] < part[0, 0, -1] else part.flip(-1)
-            mirrored += not torch.equal(upright, part)
+        for full, crop in zip(maps, crops, strict=True):
+            upright = crop if crop[0, 0, 0] < crop[0, 0, -1] else crop.flip(-1)
+            mirrored += not torch.equal(upright, crop)
             top, left = divmod(int(upright[0, 0, 0]) % 36, 6)
-            assert torch.equal(upright, whole[:, top : top + side, left : left + side])
+            assert torch.equal(upright, full[:, top : top + side, left : left + side])
     assert sides == {3, 4, 5, 6}
     assert 0.4 < mirrored / (20 * 64) < 0.6
     assert crop_maps(maps, 1.0).shape == maps.shape
 
 
-def test_two_content_words_change_places_and_nothing_else() -> None:
-    """Never function words or pieces of words; a sentence without two different content words stays as it is."""
+def test_only_two_content_words_are_swapped() -> None:
+    """Never function words or pieces of words; a sentence without two different content words is unchanged."""
     torch.manual_seed(0)
     vocabulary = ["[PAD]", "[CLS]", "[SEP]", "a", "with", "man", "dog", "snow", "##board", "red"]
     ids = torch.tensor([[1, 3, 5, 4, 3, 6, 2, 0], [1, 3, 9, 7, 8, 4, 6, 2], [1, 3, 6, 4, 6, 2, 0, 0]])
     mask = ids > 2
-    seen = set()
+    swaps = set()
     for _ in range(20):
         swapped, changed = swap_words(ids, mask, movable_words(vocabulary), piece_tokens(vocabulary))
         assert changed.tolist() == [True, True, False]
         assert swapped[0].tolist() == [1, 3, 6, 4, 3, 5, 2, 0]
         assert swapped[2].tolist() == ids[2].tolist()
-        seen.add(tuple(swapped[1].tolist()))
-    assert seen == {(1, 3, 6, 7, 8, 4, 9, 2)}
+        swaps.add(tuple(swapped[1].tolist()))
+    assert swaps == {(1, 3, 6, 7, 8, 4, 9, 2)}
 
 
-def test_towers_can_be_kept_while_the_reranker_learns(pictures: Dataset, tmp_path: Path) -> None:
-    """Vectors are the same after training as before; the reranker and its own layers are not."""
+def test_the_reranker_can_be_trained_with_frozen_towers(pictures: Dataset, tmp_path: Path) -> None:
+    """Training changes the reranker and its layers of the towers, but no vector."""
     start = tiny_checkpoint(image_split=2, text_split=1, querybank=3)
-    before = {name: value.clone() for name, value in start.model.state_dict().items()}
+    initial = {name: value.clone() for name, value in start.model.state_dict().items()}
     config = replace(CONFIG, epochs=2, train_towers=False, contrastive_weight=0.0, average=0.5)
     training, validation = pictures.select("train"), pictures.select("dev")
     result = train(start, training, validation, tmp_path / "r", config=config, open_picture=open_picture)
     after = read_checkpoint(result.model).model.state_dict()
-    own = ("reranker.", "image.tower.match_", "text.tower.match_", "image.local.", "text.local.")
-    changed = {n for n, v in before.items() if v.is_floating_point() and not torch.equal(after[n], v.half().float())}
+    trained = ("reranker.", "image.tower.match_", "text.tower.match_", "image.local.", "text.local.")
+    changed = {n for n, v in initial.items() if v.is_floating_point() and not torch.equal(after[n], v.half().float())}
     assert any(name.startswith("image.tower.match_stages") for name in changed)
     assert any(name.startswith("text.tower.match_layers") for name in changed)
-    assert all(name.startswith((*own, "hubness.")) for name in changed)
-    assert after["hubness.captions.centres"].abs().sum() > 1  # fitted, though no epoch fits anew
+    assert all(name.startswith((*trained, "hubness.")) for name in changed)
+    assert after["hubness.captions.centres"].abs().sum() > 1  # fitted once, before the first epoch
 
 
-def test_a_run_that_keeps_a_share_resumes_from_the_same_start_only(pictures: Dataset, tmp_path: Path) -> None:
-    """Else the result would be a blend of models that have nothing to do with each other."""
-    config = replace(CONFIG, epochs=1, keep=0.5)
-    run(pictures, tmp_path, config)
-    run(pictures, tmp_path, config, resume=True)
-    other = tiny_checkpoint()
-    with torch.no_grad():
-        other.model.log_scale.add_(1)
-    training, validation = pictures.select("train"), pictures.select("dev")
-    with pytest.raises(TrainingError, match="was started from another model; resume with the same one"):
-        train(other, training, validation, tmp_path, config=config, open_picture=open_picture, resume=True)
-
-
-def test_words_no_caption_said_get_a_curve_of_their_own(pictures: Dataset, tmp_path: Path) -> None:
-    """With a class channel the probability of strange words is fitted to what the classes alone can tell."""
+def test_unfamiliar_words_get_their_own_probability_curve(pictures: Dataset, tmp_path: Path) -> None:
+    """With a class channel, the probability for unfamiliar words is fitted to the class part's cosines."""
     start = tiny_checkpoint(image_split=1, text_split=1, classes=3, class_dimension=2)
     start = replace(start, lexicon=Lexicon(class_names=("red", "green", "blue")))
     training, validation = pictures.select("train"), pictures.select("dev")

@@ -1,0 +1,56 @@
+"""What a run trains, and at which learning rates: frozen layers, parameter groups, and a one-cycle schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import TrainingError
+from ..network.model import CrosslookModel
+from .config import TrainConfig
+
+
+def freeze_layers(model: CrosslookModel, config: TrainConfig) -> None:
+    """Freeze the first stages of the CNN and the first layers of the text tower.
+
+    Raises:
+        TrainingError: the model's split or its class channel needs another `image_cut`.
+    """
+    tower = model.image.tower
+    if tower.split is not None and config.image_cut > tower.split:
+        raise TrainingError(f"this model is split after {tower.split} CNN stages; freeze at most so many")
+    if model.config.classes and config.image_cut != tower.split:
+        raise TrainingError(f"this model's classifier reads {tower.split} CNN stages as they are; freeze just those")
+    for stage in tower.stages[: config.image_cut]:
+        stage.requires_grad_(requires_grad=False)
+    model.text.tower.freeze(config.text_cut)
+    if not config.train_towers:
+        model.freeze_towers()
+
+
+def parameter_groups(model: CrosslookModel, config: TrainConfig) -> list[dict[str, Any]]:
+    """Group the trained parameters by learning rate; norms and biases have no weight decay."""
+    rates = {"image.tower": config.image_rate, "text.tower": config.text_rate}
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            rate = config.learning_rate * rates.get(".".join(name.split(".")[:2]), 1.0)
+            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+
+def one_cycle(step: int, total: int, warmup: float) -> float:
+    """Return the learning rate at a step as a share of its peak: a linear warm-up, then a cosine to 0.
+
+    Args:
+        step: steps taken.
+        total: steps of the run.
+        warmup: share of the run that the warm-up takes.
+    """
+    rise = max(1.0, warmup * total)
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1.0, total - rise))))

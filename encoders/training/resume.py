@@ -1,0 +1,99 @@
+"""`last.pt`: the state of a run after its last finished epoch, to resume from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checkpoint.identity import first_line
+from ..datasets import Dataset
+from ..durable import publish
+from ..errors import TrainingError
+from .config import TrainConfig
+
+STATE_FILE = "last.pt"
+KEYS = {"config", "data", "origin", "model", "average", "optimizer", "schedule", "history"}
+
+
+def check_folder(out: Path, *, resume: bool) -> None:
+    """Make a run's folder.
+
+    Raises:
+        TrainingError: the folder has no run to resume, already has a run, or cannot be written to.
+    """
+    exists = (out / STATE_FILE).exists()
+    if resume and not exists:
+        raise TrainingError(f"{out} holds no run to resume: {STATE_FILE} is missing")
+    if exists and not resume:
+        raise TrainingError(f"{out} already holds a run; go on with --resume, or give another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise TrainingError(f"cannot write to {out}: {exc.strerror or exc}") from exc
+
+
+def dataset_digest(*datasets: Dataset) -> str:
+    """Digest the names and captions of a run's pictures, in whichever folder they are."""
+    content = [[(example.image.name, example.captions) for example in dataset.examples] for dataset in datasets]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def weights_digest(weights: Iterable[Tensor]) -> str:
+    """Digest the weights that the result keeps a share of."""
+    digest = hashlib.sha256()
+    for value in weights:
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_state(out: Path, state: dict[str, Any]) -> None:
+    """Replace the state of the epoch before."""
+    torch.save(state, out / f"{STATE_FILE}.tmp")
+    publish(out / f"{STATE_FILE}.tmp", out / STATE_FILE)
+
+
+def read_state(out: Path, device: torch.device, *, config: TrainConfig, data: str, origin: str) -> dict[str, Any]:
+    """Read the state of the last finished epoch.
+
+    Args:
+        out: the run's folder.
+        device: where its tensors go.
+        config: settings that the run must have.
+        data: `dataset_digest` that it must have.
+        origin: `weights_digest` that it must have.
+
+    Raises:
+        TrainingError: the file is damaged, or of a run with other settings, another starting model or another dataset.
+    """
+    try:
+        state = torch.load(out / STATE_FILE, map_location=device, weights_only=True)
+    except Exception as exc:  # of zip, pickle, or torch, each with its own errors
+        raise damaged(out, exc) from exc
+    if not (isinstance(state, dict) and state.keys() >= KEYS and isinstance(state["config"], dict)):
+        raise damaged(out, TypeError("it holds something else"))
+    previous, current = state["config"], asdict(config)
+    if previous != current:
+        changed = ", ".join(
+            f"{k} was {previous.get(k)} and is {current[k]}" for k in current if previous.get(k) != current[k]
+        )
+        raise TrainingError(f"{out} was trained with other settings: {changed}; resume with the same ones")
+    if state["origin"] != origin:
+        raise TrainingError(f"{out} was started from another model; resume with the same one")
+    if state["data"] != data:
+        raise TrainingError(f"{out} was trained on other pictures or captions; resume with the same dataset")
+    return state
+
+
+def damaged(out: Path, exc: Exception) -> TrainingError:
+    """Make the error for a state that cannot be read or loaded."""
+    return TrainingError(
+        f"{out / STATE_FILE} is damaged ({type(exc).__name__}: {first_line(exc)}); put a whole copy in its place, "
+        "or start again in another --out"
+    )
