@@ -12,6 +12,14 @@ from indexer import Catalog, index_paths
 from tests.fakes import COLOURS, FakeEncoder
 
 Paint = Callable[..., Path]
+ROOT = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, and those of the page too: they share servers, indexes and Chromium."""
+    for item in items:
+        folder = item.path.relative_to(ROOT).parts[0]
+        item.add_marker(pytest.mark.xdist_group("browser" if folder == "browser" else str(item.path)))
 
 
 @pytest.fixture
