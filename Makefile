@@ -1,4 +1,4 @@
-# crosslook: `make demo` and `make test` set everything up by themselves.
+# crosslook: `make demo` and `make test` install everything they need first.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -7,10 +7,10 @@ DATASET ?=
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test lint types check bench model ablation clean
 
-help: ## list the verbs
+help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-setup: $(VENV)/.installed ## make .venv and install crosslook in it
+setup: $(VENV)/.installed ## create .venv and install crosslook in it
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crosslook needs Python 3.11 or newer")'
@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt -e '.[demo,dev]'
 	@touch $@
 
-demo: setup ## index real photographs, search them, and write a page to look at
+demo: setup ## index some photographs, search them, and write an HTML page
 	$(BIN)/python scripts/demo.py
 
 serve: setup ## serve ./crosslook-index over HTTP
@@ -27,7 +27,7 @@ serve: setup ## serve ./crosslook-index over HTTP
 test: setup ## run the tests
 	$(BIN)/python -m pytest
 
-lint: setup ## ruff, the import contracts, the page and the Dockerfile
+lint: setup ## ruff, import contracts, Biome for the web page, hadolint for the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -37,9 +37,9 @@ lint: setup ## ruff, the import contracts, the page and the Dockerfile
 types: setup ## mypy --strict
 	$(BIN)/mypy
 
-check: lint types test ## all of the above
+check: lint types test ## lint, types and test
 
-bench: setup ## time the stages on this machine, JSON out
+bench: setup ## time the stages of indexing and searching on this machine
 	$(BIN)/python -m benchmarks.stages
 
 model: setup ## rebuild the base model: make model DATASET=path/to/flickr8k
@@ -50,5 +50,5 @@ ablation: setup ## rebuild the table of docs/MODEL.md: make ablation DATASET=pat
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
 	$(BIN)/python -m scripts.ablation $(DATASET)
 
-clean: ## remove what the verbs made (not your index)
+clean: ## remove everything these targets created, except your index
 	rm -rf $(VENV) build demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info

@@ -1,8 +1,8 @@
-"""How long `crosslook search` takes from the shell, with reranking, on an index of so many made-up pictures. JSON out.
+"""Time `crosslook search`, with reranking, on an index of synthetic pictures. Writes JSON.
 
     python -m benchmarks.cold --count 10000 --out benchmarks/results/cold.json
 
-Each run is a process of its own, from its start to its end; the disk's cache is warm, the program is not.
+Each run is a new process, timed from start to exit, with a warm disk cache.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from indexer.catalog.records import Kind
 
 
 def main() -> None:
-    """Measure and write the document."""
+    """Measure and write the result."""
     parser = report.parser(__doc__)
-    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--count", type=int, default=10_000, help="number of pictures")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     encoder = load_encoder()
@@ -43,9 +43,9 @@ def main() -> None:
             sentence = SENTENCES[number % len(SENTENCES)]
             began = time.perf_counter()
             command = [sys.executable, "-m", "api.cli", "search", sentence, "--index", name, "--json"]
-            answer = subprocess.run(command, capture_output=True, check=True)  # noqa: S603  ours
+            process = subprocess.run(command, capture_output=True, check=True)  # noqa: S603  our own program
             seconds.append(time.perf_counter() - began)
-            assert len(json.loads(answer.stdout)["hits"]) == 10  # noqa: S101  a wrong figure is worse than none
+            assert len(json.loads(process.stdout)["hits"]) == 10  # noqa: S101  do not time a failed search
     result = {
         "images": options.count,
         "median_seconds": round(statistics.median(seconds), 2),

@@ -1,8 +1,8 @@
-"""How well copies of a picture are told from other pictures of the same scene. Seeded; prints one JSON document.
+"""How well copies of a picture are distinguished from other pictures of the same scene. Seeded; prints JSON.
 
-Given a folder of photographs whose names begin with a number that grows with time, as Flickr's do: neighbours by that
-number are often two photographs of one scene, the hardest to tell apart. Each chosen one is also resized, recompressed,
-cropped and brightened.
+The folder holds photographs whose names begin with a number that grows with time, as Flickr's do. Neighbours by that
+number are often two photographs of one scene, the hardest negatives. The positives are sampled photographs, each with
+resized, recompressed, cropped and brightened versions of itself.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ SEED = 0
 
 
 def recompressed(image: Image.Image, quality: int) -> Image.Image:
-    """Through JPEG once more."""
+    """Recompress as JPEG."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return Image.open(buffer).convert("RGB")
 
 
 def cropped(image: Image.Image, share: float) -> Image.Image:
-    """Without a share of width and height, taken from all sides."""
+    """Crop a share of width and height, equally from opposite sides."""
     x, y = round(image.width * share / 2), round(image.height * share / 2)
     return image.crop((x, y, image.width - x, image.height - y))
 
 
 def scaled(image: Image.Image, factor: float) -> Image.Image:
-    """Smaller."""
+    """Resize by a factor."""
     return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
 
 
@@ -59,7 +59,7 @@ VARIANTS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def neighbours(folder: Path, count: int) -> list[tuple[Path, Path]]:
-    """The pairs of photographs whose numbers are closest."""
+    """Pairs of photographs with the closest numbers."""
     numbered = [(int(m[0]), path) for path in folder.glob("*.jpg") if (m := re.match(r"\d+", path.name))]
     numbered.sort()
     pairs = sorted(itertools.pairwise(numbered), key=lambda pair: pair[1][0] - pair[0][0])
@@ -67,14 +67,14 @@ def neighbours(folder: Path, count: int) -> list[tuple[Path, Path]]:
 
 
 def encode(encoder: Encoder, images: list[Image.Image]) -> ImageFeatures:
-    """All of them, in batches."""
+    """Encode images in batches."""
     pixels = [encoder.prepare(image) for image in images]
     parts = [encoder.encode_images(np.stack(pixels[i : i + BATCH])) for i in range(0, len(pixels), BATCH)]
     return ImageFeatures(np.concatenate([p.vectors for p in parts]), np.concatenate([p.regions for p in parts]))
 
 
 def spread(values: np.ndarray) -> dict[str, float]:
-    """Some quantiles."""
+    """Percentiles of some values."""
     return {f"p{q}": round(float(np.percentile(values, q)), 3) for q in (0, 1, 5, 50, 95, 99, 100)}
 
 
@@ -84,13 +84,13 @@ def measures(one: ImageFeatures, two: ImageFeatures, ones: list[Image.Image], tw
     return np.stack([(one.vectors * two.vectors).sum(axis=1), agreement(one.regions, two.regions), np.array(alike)])
 
 
-def summary(found: np.ndarray) -> dict[str, object]:
-    """All three, and the shares in percent that pass the first two, and that count as one picture."""
-    candidate = (found[0] >= COSINE) & (found[1] >= AGREEMENT)
-    taken = candidate & (found[2] >= LIKENESS)
+def summary(values: np.ndarray) -> dict[str, object]:
+    """Percentiles of all three measures, and the percentages of candidates and of accepted duplicates."""
+    candidate = (values[0] >= COSINE) & (values[1] >= AGREEMENT)
+    taken = candidate & (values[2] >= LIKENESS)
     shares = {"candidates": candidate, "taken": taken}
-    spreads = {name: spread(row) for name, row in zip(("cosine", "agreement", "likeness"), found, strict=True)}
-    return {**{name: round(100 * float(which.mean()), 1) for name, which in shares.items()}, **spreads}
+    spreads = {name: spread(row) for name, row in zip(("cosine", "agreement", "likeness"), values, strict=True)}
+    return {**{name: round(100 * float(mask.mean()), 1) for name, mask in shares.items()}, **spreads}
 
 
 def main() -> None:
@@ -105,10 +105,10 @@ def main() -> None:
     ones, twos = ([open_image(path) for path in side] for side in zip(*pairs, strict=True))
     one, two = encode(encoder, ones), encode(encoder, twos)
     document: dict[str, object] = {"pairs": len(pairs), "originals": options.originals}
-    found = measures(one, two, ones, twos)
-    document["neighbours"] = summary(found)
+    values = measures(one, two, ones, twos)
+    document["neighbours"] = summary(values)
     document["closest neighbours"] = [
-        [pairs[i][0].name, pairs[i][1].name, *found[:, i].round(3).tolist()] for i in np.argsort(-found[2])[:15]
+        [pairs[i][0].name, pairs[i][1].name, *values[:, i].round(3).tolist()] for i in np.argsort(-values[2])[:15]
     ]
     rng = np.random.default_rng(SEED)
     chosen = sorted(rng.choice(len(pairs), min(options.originals, len(pairs)), replace=False).tolist())

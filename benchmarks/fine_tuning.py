@@ -1,8 +1,8 @@
-"""What fine-tuning gives and costs: `python -m benchmarks.fine_tuning FOLDER FLICKR8K --work DIR`.
+"""Recall before and after fine-tuning: `python -m benchmarks.fine_tuning FOLDER FLICKR8K --work DIR`.
 
-FOLDER holds named pictures as for `named_pictures.py`. 500 of them, drawn at random, are trained on with
-`crosslook train --init`; the others are held out. Recall is measured before and after on the held-out ones, and on
-Flickr8k's validation split for what is forgotten. Prints one JSON document.
+FOLDER holds named pictures as for `named_pictures.py`. `crosslook train --init` trains on a random 500 of them; the
+others are held out. Recall is measured on the held-out pictures and, to show what is forgotten, on Flickr8k's
+validation split. Prints JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SEED = 0
 
 
 def write_table(path: Path, rows: Sequence[tuple[Path, str]]) -> Path:
-    """A dataset as a CSV of image and caption."""
+    """Write a dataset as a CSV file of image and caption."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "caption"])
@@ -37,7 +37,7 @@ def write_table(path: Path, rows: Sequence[tuple[Path, str]]) -> Path:
 
 
 def readable(path: Path) -> bool:
-    """Whether training could open a picture; one that it cannot would end the run."""
+    """Whether a picture can be opened; training fails on one that cannot."""
     try:
         open_image(path)
     except DecodeError:
@@ -45,21 +45,22 @@ def readable(path: Path) -> bool:
     return True
 
 
-def crosslook(*words: object) -> dict[str, Any]:
+def crosslook(*arguments: object) -> dict[str, Any]:
     """Run a command of the program, and read its JSON."""
-    command = [sys.executable, "-m", "api.cli", *map(str, words), "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  our own program
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    command = [sys.executable, "-m", "api.cli", *map(str, arguments), "--json"]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  our own program
+    result: dict[str, Any] = json.loads(process.stdout)
+    return result
 
 
 def recalls(model: object, held_out: Path, flickr8k: Path) -> dict[str, Any]:
     """Recall on the held-out pictures and on Flickr8k's validation split."""
-    found = {
+    evaluations = {
         "held_out": crosslook("evaluate", held_out, "--model", model),
         "flickr8k": crosslook("evaluate", flickr8k, "--split", "dev", "--model", model),
     }
-    return {name: {way: e[way] for way in ("text_to_image", "image_to_text")} for name, e in found.items()}
+    directions = ("text_to_image", "image_to_text")
+    return {name: {direction: e[direction] for direction in directions} for name, e in evaluations.items()}
 
 
 def main() -> None:
@@ -67,7 +68,7 @@ def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("flickr8k", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="gets the tables and the model; must be new")
+    parser.add_argument("--work", type=Path, required=True, help="a new folder for the tables and the model")
     parser.add_argument("--init", default="base")
     options = parser.parse_args()
     options.work.mkdir(parents=True)

@@ -1,10 +1,10 @@
-"""What an index costs as it grows: build and search time, disk and memory. Seeded; JSON out.
+"""Build time, search time, disk and memory of indexes of several sizes. Seeded; writes JSON.
 
     python -m benchmarks.growth --counts 1000 10000 100000 1000000 --out benchmarks/results/growth.json
 
-Pictures are made up: vectors as in `benchmarks/vectors.py`, random states of the base model's size. Everything else is
-as in use: the catalog with a row, a place, a vector and states for each, the structure that the size asks for, the
-base model, and a search of the 100 nearest with reranking. Each size runs in a process of its own.
+Pictures are synthetic: vectors as in `benchmarks/vectors.py`, random states of the base model's size. Everything else
+is as in use: a catalog with a row, a path, a vector and states for each, the index structure for that size, the
+base model, and searches with 100 reranked candidates. Each size runs in its own process.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ SENTENCES = (
 SEED = 3
 REPEATS = 5
 PATTERNS = 64
-"""Different region grids; their content does not change what they cost."""
+"""Number of distinct region grids; their content does not affect speed or size."""
 
 
 def fill(catalog: Catalog, count: int, encoder: Encoder, encoder_id: int) -> None:
-    """Write the rows that so many pictures have."""
+    """Write the rows of `count` synthetic pictures."""
     rng = np.random.default_rng(SEED)
     channels = encoder.encode_texts(SENTENCES[:1]).tokens[0].shape[1]
     grids = [pack_states(_unit(rng.normal(size=(49, channels)))) for _ in range(PATTERNS)]
@@ -51,7 +51,7 @@ def fill(catalog: Catalog, count: int, encoder: Encoder, encoder_id: int) -> Non
     def images() -> Iterator[tuple[Any, ...]]:
         return ((i, f"{i:064x}", 4000, 3000, "JPEG", f"20{i % 25:02}-06-01T12:00:00") for i in range(1, count + 1))
 
-    def places() -> Iterator[tuple[Any, ...]]:
+    def locations() -> Iterator[tuple[Any, ...]]:
         return ((i, f"/photographs/{i // 1000}/IMG_{i}.jpg", i, 4_000_000, i) for i in range(1, count + 1))
 
     with catalog.transaction() as connection:
@@ -59,9 +59,11 @@ def fill(catalog: Catalog, count: int, encoder: Encoder, encoder_id: int) -> Non
         sqlite.executemany(
             "INSERT INTO image (id, content_hash, width, height, format, taken_at) VALUES (?, ?, ?, ?, ?, ?)", images()
         )
-        sqlite.executemany("INSERT INTO location (id, path, image_id, size, mtime_ns) VALUES (?, ?, ?, ?, ?)", places())
         sqlite.executemany(
-            f"INSERT INTO embedding (encoder_id, kind, item_id, vector) VALUES ({encoder_id}, 'image', ?, ?)",  # noqa: S608  a number of ours
+            "INSERT INTO location (id, path, image_id, size, mtime_ns) VALUES (?, ?, ?, ?, ?)", locations()
+        )
+        sqlite.executemany(
+            f"INSERT INTO embedding (encoder_id, kind, item_id, vector) VALUES ({encoder_id}, 'image', ?, ?)",  # noqa: S608  an integer id
             ((i + 1, row.tobytes()) for i, row in enumerate(vectors)),
         )
         sqlite.executemany(
@@ -75,7 +77,7 @@ def _unit(rows: Any) -> Any:  # noqa: ANN401  floats
 
 
 def measure(count: int, folder: Path, answer: Any) -> None:  # noqa: ANN401  a queue
-    """One size from start to end, in a process of its own."""
+    """Fill a catalog and build its vector index."""
     encoder = load_encoder()
     with Catalog.open(folder, create=True) as catalog:
         encoder_id = catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension)
@@ -94,48 +96,48 @@ def measure(count: int, folder: Path, answer: Any) -> None:  # noqa: ANN401  a q
     )
 
 
-def searched(folder: Path, answer: Any) -> None:  # noqa: ANN401  a queue
-    """Open the index as a program that starts does, and search it."""
+def search(folder: Path, answer: Any) -> None:  # noqa: ANN401  a queue
+    """Open the index in a new process, and search it."""
     load_encoder().encode_texts(SENTENCES)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
     with SearchEngine.open(folder) as engine:
         engine.search_images(SENTENCES[0])
         first = time.perf_counter() - began
-        asked = [engine.search_images(sentence).timings_ms for sentence in REPEATS * SENTENCES]
-        some = [engine.search_images(s, where=["taken_at = 2012"]).timings_ms for s in REPEATS * SENTENCES]
+        timings = [engine.search_images(sentence).timings_ms for sentence in REPEATS * SENTENCES]
+        filtered = [engine.search_images(s, where=["taken_at = 2012"]).timings_ms for s in REPEATS * SENTENCES]
     answer.put(
         {
             "first_search_seconds": round(first, 2),
-            "search_ms": {stage: round(statistics.median(t[stage] for t in asked), 2) for stage in asked[0]},
-            "filtered_search_ms": round(statistics.median(t["total"] for t in some), 2),
+            "search_ms": {stage: round(statistics.median(t[stage] for t in timings), 2) for stage in timings[0]},
+            "filtered_search_ms": round(statistics.median(t["total"] for t in filtered), 2),
             "memory_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024,
         }
     )
 
 
 def main() -> None:
-    """Measure every size and write the document."""
+    """Measure every size and write the result."""
     parser = report.parser(__doc__)
     parser.add_argument("--counts", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     options = parser.parse_args()
-    about = report.provenance(SEED)
+    provenance = report.provenance(SEED)
     document = report.previous(options.out)
     context = multiprocessing.get_context("spawn")
     for count in options.counts:
         result: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as name:
-            for work, arguments in ((measure, (count, Path(name))), (searched, (Path(name),))):
+            for work, arguments in ((measure, (count, Path(name))), (search, (Path(name),))):
                 answer = context.Queue()
                 process = context.Process(target=work, args=(*arguments, answer))
                 process.start()
                 while process.is_alive() and answer.empty():
                     process.join(0.5)
                 if answer.empty():
-                    raise SystemExit(f"{work.__name__} of {count} ended with status {process.exitcode}")
+                    raise SystemExit(f"{work.__name__} with {count} images exited with status {process.exitcode}")
                 result |= answer.get()
                 process.join()
-        document[str(count)] = result | {"on": about}
+        document[str(count)] = result | {"on": provenance}
         report.write(document, options.out)
 
 

@@ -1,14 +1,14 @@
-"""How fast pictures are indexed: crosslook, open_clip's ViT-B/32, and the CNN alone, on the same pictures in one run.
+"""Indexing speed of crosslook, of open_clip's ViT-B/32 and of the CNN alone, on the same pictures in one run.
 
     python -m benchmarks.indexing PICTURES --count 500 --out benchmarks/results/indexing.json
 
-- **crosslook**: `crosslook index` into a new index, from the files to the last commit, without the start of Python.
+- **crosslook**: `crosslook index` into a new index, from opening the files to the last commit, without Python startup.
 - **open_clip**: open, preprocess, encode and normalise, one picture at a time as its README shows, and in batches; its
-  weights are random, which takes the same time.
-- **CNN alone**: the same pictures, decoded before the clock starts, through the model crosslook indexes with.
+  weights are random, which does not affect speed.
+- **CNN alone**: crosslook's model on the same pictures, decoded before the clock starts.
 
-Each is run in turn, `--rounds` times; figures are medians in milliseconds a picture. With `--megapixels 12` the
-pictures are first blown up to JPEGs of that size, so that decoding dominates as it does with a camera's.
+They run in turn, `--rounds` times; figures are medians in milliseconds per picture. With `--megapixels 12` the
+pictures are first enlarged to JPEGs of that size, so that decoding dominates as it does with a camera's pictures.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ BATCH = 32
 
 
 def pictures(source: Path, count: int, megapixels: float | None, folder: Path) -> list[Path]:
-    """The first so many pictures below a folder, or copies of them of another size."""
-    found = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)[:count]
-    if not found:
+    """Copy the first `count` pictures below a folder, resized if `megapixels` is given."""
+    sources = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)[:count]
+    if not sources:
         raise SystemExit(f"no pictures in {source}")
     copies = []
-    for number, path in enumerate(found):
+    for number, path in enumerate(sources):
         image = open_image(path)
         if megapixels:
             factor = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
@@ -51,14 +51,14 @@ def pictures(source: Path, count: int, megapixels: float | None, folder: Path) -
 
 
 def crosslook(encoder: Encoder, paths: Sequence[Path]) -> None:
-    """Index into a new index."""
+    """Index the pictures into a new index."""
     with tempfile.TemporaryDirectory() as folder, Catalog.open(Path(folder), create=True) as catalog:
         report = index_paths(catalog, encoder, [paths[0].parent])
-        assert report.added + report.duplicates == len(paths), report  # noqa: S101  a wrong figure is worse than none
+        assert report.added + report.duplicates == len(paths), report  # noqa: S101  do not time a failed run
 
 
 def clip() -> Callable[[Sequence[Path], int], None]:
-    """open_clip's way, https://github.com/mlfoundations/open_clip#usage."""
+    """Encode as in https://github.com/mlfoundations/open_clip#usage."""
     import open_clip  # noqa: PLC0415  a development package
 
     model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32")
@@ -74,14 +74,14 @@ def clip() -> Callable[[Sequence[Path], int], None]:
     return encode
 
 
-def alone(encoder: Encoder, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
-    """The model, and nothing else."""
+def forward(encoder: Encoder, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+    """Run the model only."""
     for start in range(0, len(pixels), BATCH):
         encoder.encode_images(pixels[start : start + BATCH])
 
 
 def main() -> None:
-    """Measure and write the document."""
+    """Measure and write the result."""
     parser = report.parser(__doc__)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--count", type=int, default=500)
@@ -89,29 +89,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     encoder = load_encoder()
-    with tempfile.TemporaryDirectory() as name:
-        paths = pictures(options.pictures, options.count, options.megapixels, Path(name))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = pictures(options.pictures, options.count, options.megapixels, Path(folder))
         pixels = np.stack([encoder.prepare(open_image(path, at_least=2 * encoder.input_size)) for path in paths])
         encode = clip()
         runs: dict[str, Callable[[], None]] = {
             "crosslook": lambda: crosslook(encoder, paths),
             "open_clip": lambda: encode(paths, 1),
             "open_clip_in_batches": lambda: encode(paths, BATCH),
-            "cnn_alone": lambda: alone(encoder, pixels),
+            "cnn_alone": lambda: forward(encoder, pixels),
         }
-        alone(encoder, pixels[:BATCH])  # warm
-        times: dict[str, list[float]] = {what: [] for what in runs}
+        forward(encoder, pixels[:BATCH])  # warm up
+        times: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(options.rounds):
-            for what, run in runs.items():
+            for name, run in runs.items():
                 began = time.perf_counter()
                 run()
-                times[what].append(1000 * (time.perf_counter() - began) / len(paths))
-    each = {what: round(statistics.median(found), 2) for what, found in times.items()}
+                times[name].append(1000 * (time.perf_counter() - began) / len(paths))
+    medians = {name: round(statistics.median(milliseconds), 2) for name, milliseconds in times.items()}
     result = {
-        "milliseconds_a_picture": each,
-        "times_faster_than_open_clip": round(each["open_clip"] / each["crosslook"], 2),
-        "times_faster_than_its_batches": round(each["open_clip_in_batches"] / each["crosslook"], 2),
-        "times_the_cnn_alone": round(each["crosslook"] / each["cnn_alone"], 2),
+        "milliseconds_a_picture": medians,
+        "times_faster_than_open_clip": round(medians["open_clip"] / medians["crosslook"], 2),
+        "times_faster_than_its_batches": round(medians["open_clip_in_batches"] / medians["crosslook"], 2),
+        "times_the_cnn_alone": round(medians["crosslook"] / medians["cnn_alone"], 2),
         "pictures": len(paths),
         "on": report.provenance(),
     }

@@ -1,9 +1,9 @@
-"""Words that captions never say: `python -m benchmarks.named_pictures FOLDER`.
+"""Recall for words that no training caption contains: `python -m benchmarks.named_pictures FOLDER`.
 
-FOLDER holds pictures with `NAME.txt` beside `NAME.png`, its first line the name of what is shown; Debian's
-`tuxpaint-stamps-default` has some at /usr/share/tuxpaint/stamps. Each name is a query, any picture of that name is
-right. Measured with and without the class channel, before and after reranking, over all names and over those whose
-words training captions said. Prints one JSON document.
+FOLDER holds pictures with `NAME.txt` beside `NAME.png`, its first line naming what is shown; Debian's
+`tuxpaint-stamps-default` has some at /usr/share/tuxpaint/stamps. Each name is a query, and any picture of that name is
+relevant. Measured with and without the class channel, before and after reranking, for all names and for those of
+familiar words only. Prints JSON.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ KS = (1, 5, 10)
 
 @dataclass(frozen=True)
 class Named:
-    """Pictures, what each is called, and the different names."""
+    """Picture files and the name of each."""
 
     files: tuple[Path, ...]
     called: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name once."""
+        """The distinct names, sorted."""
         return tuple(sorted(set(self.called)))
 
 
 def find(folder: Path) -> Named:
-    """Every picture with a name beside it."""
+    """Find every picture with a name beside it."""
     files, called = [], []
     for file in sorted(folder.rglob("*")):
         text = file.with_suffix(".txt")
@@ -55,21 +55,21 @@ def find(folder: Path) -> Named:
 
 
 def without_classes(model: Path, directory: Path) -> Path:
-    """The same model without its class channel, written to a directory."""
-    whole = read_checkpoint(model)
-    if not whole.model.config.classes:
-        raise SystemExit(f"{model} has no class channel to do without")
-    plain = CrosslookModel(replace(whole.model.config, classes=0))
-    plain.load_state_dict({k: v for k, v in whole.model.state_dict().items() if ".classes." not in k})
-    weight = whole.calibration.similarity_weight / plain_cosine()
+    """Write a copy of a model without its class channel to a directory."""
+    full = read_checkpoint(model)
+    if not full.model.config.classes:
+        raise SystemExit(f"{model} has no class channel")
+    plain = CrosslookModel(replace(full.model.config, classes=0))
+    plain.load_state_dict({k: v for k, v in full.model.state_dict().items() if ".classes." not in k})
+    weight = full.calibration.similarity_weight / plain_cosine()
     write_checkpoint(
-        replace(whole, model=plain, calibration=replace(whole.calibration, similarity_weight=weight)), directory
+        replace(full, model=plain, calibration=replace(full.calibration, similarity_weight=weight)), directory
     )
     return directory
 
 
 def encode(named: Named, encoder: Encoder) -> tuple[ImageFeatures, npt.NDArray[np.bool_]]:
-    """Pictures that can be read, and which of the files they are (F,)."""
+    """Encode the readable pictures; the mask (F,) says which of the F files they are."""
     pixels, readable = [], np.zeros(len(named.files), np.bool_)
     for i, file in enumerate(named.files):
         try:
@@ -83,7 +83,7 @@ def encode(named: Named, encoder: Encoder) -> tuple[ImageFeatures, npt.NDArray[n
 
 
 def measure(named: Named, encoder: Encoder, depth: int) -> dict[str, dict[str, float]]:
-    """Recall at 1, 5, 10 in percent before and after reranking, over all names and over the familiar ones."""
+    """Recall@1, 5 and 10 in percent before and after reranking, for all names and for the familiar ones."""
     images, readable = encode(named, encoder)
     called = np.array(named.called)[readable]
     names = [name for name in named.names if name in set(called)]
@@ -99,9 +99,9 @@ def measure(named: Named, encoder: Encoder, depth: int) -> dict[str, dict[str, f
     groups = {"all": np.ones(len(names), np.bool_), "familiar": familiar > 0.9}
     return {
         f"{stage}_{group}": {"names": int(chosen.sum())}
-        | {f"r{k}": round(100 * float((found[chosen] < k).mean()), 1) for k in KS}
+        | {f"r{k}": round(100 * float((rank[chosen] < k).mean()), 1) for k in KS}
         for group, chosen in groups.items()
-        for stage, found in zip(("retrieval", "reranked"), ranks, strict=True)
+        for stage, rank in zip(("retrieval", "reranked"), ranks, strict=True)
     }
 
 

@@ -1,14 +1,14 @@
-"""The web page over a large index, measured in Chromium: first paint, and how long an interaction takes. JSON out.
+"""First paint and interaction latency of the web page over a large index, in Chromium. Writes JSON.
 
     python -m benchmarks.page --count 100000 --out benchmarks/results/page.json
 
-The index is made up as in `benchmarks/growth.py`, or `--index` names one. Its files are links to the demo's
-photographs, so that every thumbnail is made from a picture as in use. Server and browser share the machine.
+The index is synthetic as in `benchmarks/growth.py`, or the one given with `--index`. Its files are links to the demo's
+photographs, so that thumbnails are made from real pictures. Server and browser share the machine.
 
-`first_paint_ms` and `first_contentful_paint_ms` are the browser's own, from a visitor with an empty cache;
-`pictures_ms` is when the first screen of thumbnails is complete. An interaction is measured from the event to the frame
-that shows what the page did about it (Event Timing, in steps of 8 ms), `to_results_ms` from a key to the frame with the
-pictures that it led to, waiting for further keys included. All are medians.
+`first_paint_ms` and `first_contentful_paint_ms` are reported by the browser, with an empty cache;
+`pictures_ms` is when the first screen of thumbnails is complete. An interaction is measured from the event to the next
+frame (Event Timing, in steps of 8 ms), `to_results_ms` from the last keystroke to the frame with its results, debounce
+included. All are medians.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks import report
 from benchmarks.growth import SEED
-from benchmarks.serving import made, server
+from benchmarks.serving import make_index, server
 from indexer import Catalog
 from scripts.demo import PHOTOGRAPHS, photograph_folder
 
 VISITS, TIMES = 9, 12
 QUERIES = ("dogs in the snow", "a red bicycle", "children at the beach", "a steep rock")
-SIDE = 800  # pixels of the photographs that are linked to
+SIDE = 800  # maximum width and height of the photographs, in pixels
 
 WATCH = """
 window.interactions = [];
@@ -42,7 +42,7 @@ new PerformanceObserver((list) => {
   }
 }).observe({type: "event", durationThreshold: 16, buffered: true});
 """
-"""Events quicker than 16 ms, a frame, are not told by the browser: they count as 16."""
+"""The browser does not report events faster than 16 ms, one frame; they count as 16 ms."""
 
 UNTIL_SHOWN = """() => new Promise((resolve) => {
   const grid = document.querySelector("#grid");
@@ -61,7 +61,7 @@ UNTIL_SHOWN = """() => new Promise((resolve) => {
 
 
 def link_pictures(index: Path, folder: Path) -> None:
-    """Put a photograph where the index believes each of its files."""
+    """Link a photograph to the path of each file of the index."""
     sources = []
     for name in PHOTOGRAPHS:
         path = folder / f"{Path(name).stem}.jpg"
@@ -74,19 +74,19 @@ def link_pictures(index: Path, folder: Path) -> None:
         sqlite: Any = connection.connection
         sqlite.execute("UPDATE location SET path = ? || path", (str(folder),))
         for number, source in enumerate(sources):
-            found = source.stat()
+            status = source.stat()
             rows = sqlite.execute("SELECT path FROM location WHERE id % ? = ?", (len(sources), number)).fetchall()
             for (path,) in rows:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 os.link(source, path)
             sqlite.execute(
                 "UPDATE location SET size = ?, mtime_ns = ? WHERE id % ? = ?",
-                (found.st_size, found.st_mtime_ns, len(sources), number),
+                (status.st_size, status.st_mtime_ns, len(sources), number),
             )
 
 
 def visits(browser: Browser, url: str) -> dict[str, float]:
-    """First paint, as visitors with an empty cache meet it."""
+    """Paint times with an empty cache."""
     painted: dict[str, list[float]] = {"first_paint_ms": [], "first_contentful_paint_ms": [], "pictures_ms": []}
     for _ in range(VISITS):
         context = browser.new_context(viewport={"width": 1440, "height": 900})
@@ -111,7 +111,7 @@ def visits(browser: Browser, url: str) -> dict[str, float]:
 
 
 def interactions(page: Page) -> dict[str, Any]:
-    """What people do on the page, each many times."""
+    """Latency of typing, moving in the grid and opening a picture."""
     page.locator("#grid img").first.wait_for()
     to_results: list[float] = []
     typed = measured(page, lambda n: type_and_wait(page, QUERIES[n % len(QUERIES)], n // len(QUERIES), to_results))
@@ -135,7 +135,7 @@ def interactions(page: Page) -> dict[str, Any]:
 
 
 def measured(page: Page, act: Callable[[int], object], after: Callable[[], object] = lambda: None) -> float:
-    """The median of how long an interaction takes by the browser's account; `after` is not measured."""
+    """Median duration of an interaction, as reported by the browser; `after` is not measured."""
     times: list[float] = []
     for number in range(TIMES):
         page.evaluate("window.interactions.length = 0")
@@ -147,24 +147,24 @@ def measured(page: Page, act: Callable[[int], object], after: Callable[[], objec
 
 
 def type_and_wait(page: Page, query: str, round_: int, to_results: list[float]) -> None:
-    """Type a sentence, the last letter by itself, and wait for its pictures."""
+    """Fill in a sentence except its last letter, type that, and wait for the results."""
     box = page.locator("#q")
-    whole = query + " again" * round_
-    box.fill(whole[:-1])
+    text = query + " again" * round_
+    box.fill(text[:-1])
     page.wait_for_timeout(1000)
     page.evaluate(f"() => {{ window.shown = ({UNTIL_SHOWN})(); }}")
-    box.press_sequentially(whole[-1])
+    box.press_sequentially(text[-1])
     to_results.append(page.evaluate("window.shown"))
 
 
 def measure(index: Path) -> dict[str, Any]:
-    """Serve the index and look at it."""
-    named = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if named is None:
-        raise SystemExit("no Chromium: apt-get install chromium, or name one in CHROMIUM")
+    """Serve the index and measure the page."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        raise SystemExit("Chromium not found: run apt-get install chromium, or set CHROMIUM to its path")
     sandbox = [] if os.geteuid() else ["--no-sandbox"]
     with server(index) as (_, port), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=named, args=sandbox)
+        browser = playwright.chromium.launch(executable_path=chromium, args=sandbox)
         url = f"http://127.0.0.1:{port}/"
         result: dict[str, Any] = {"chromium": browser.version} | visits(browser, url)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
@@ -176,15 +176,15 @@ def measure(index: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and write the document."""
+    """Measure and write the result."""
     parser = report.parser(__doc__)
     parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--index", type=Path, help="an index that is there already")
+    parser.add_argument("--index", type=Path, help="an existing index")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         index = options.index
         if index is None:
-            index = made(Path(name) / "index", options.count)
+            index = make_index(Path(name) / "index", options.count)
             (Path(name) / "pictures").mkdir()
             link_pictures(index, Path(name) / "pictures")
         result = {"images": options.count if options.index is None else None} | measure(index)

@@ -1,4 +1,4 @@
-"""Vector indexes behind one interface, each set up as its own documentation does for inner product or cosine."""
+"""Vector indexes with a common interface, each configured as documented for inner product or cosine."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ Rows = npt.NDArray[np.int64]
 BLOCK = 5_000
 EFS = (10, 14, 20, 28, 40, 56, 80, 113, 160, 226, 320, 453, 640, 905, 1280)
 PROBES = (1, 2, 4, 8, 16, 32, 64, 128)
-NO_BREADTH = (0,)
+NO_BREADTHS = (0,)
 
 
 class Peer(Protocol):
-    """`breadths` are its search parameter, from quick to thorough; one that has none has a single 0."""
+    """A vector index. `breadths` are values of efSearch or nprobe, ascending; (0,) if it is not configurable."""
 
     breadths: tuple[int, ...]
 
     def build(self, vectors: Floats, allowed: Rows) -> None:
-        """Take in vectors (N, D) of length 1; rows `allowed` bear the mark that a filter asks for."""
+        """Index unit vectors (N, D); the rows in `allowed` are marked for filtered searches."""
         ...
 
     def search(self, query: Floats, k: int, breadth: int, allowed: Rows | None) -> Rows:
-        """Rows of the nearest; where `allowed` is given, of those that bear the mark."""
+        """Return the rows of the k nearest vectors; with `allowed`, of the nearest marked ones."""
         ...
 
 
 class Crosslook:
-    """As `crosslook index` sets it up: the catalog, and the structure that its size asks for."""
+    """crosslook as `crosslook index` configures it: a catalog, and the index structure for its size."""
 
-    breadths = NO_BREADTH
+    breadths = NO_BREADTHS
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        from encoders.device import keep_freed_memory  # noqa: PLC0415  each peer brings a library of its own
+        from encoders.device import keep_freed_memory  # noqa: PLC0415  each peer imports only its own library
         from indexer import Catalog  # noqa: PLC0415  as above
 
-        keep_freed_memory()  # as every process does that has loaded the model
+        keep_freed_memory()  # as in every process that has loaded the model
 
         self.catalog = Catalog.open(folder, create=True)
         self.catalog.use_encoder("synthetic", "5" * 64, dimension)
 
     def build(self, vectors: Floats, allowed: Rows) -> None:
-        """Write the catalog's rows, and build."""
+        """Write the catalog's rows, and build the vector index."""
         from indexer import VectorIndex  # noqa: PLC0415  as above
         from indexer.catalog.records import Kind  # noqa: PLC0415  as above
 
@@ -58,13 +58,13 @@ class Crosslook:
         self.allowed = allowed + 1
 
     def search(self, query: Floats, k: int, breadth: int, allowed: Rows | None) -> Rows:
-        """Ids are rows and one."""
+        """Ids are row numbers plus one."""
         _, ids = self.index.search(query[None], k, allowed=None if allowed is None else self.allowed)
         return ids[0] - 1
 
 
 class Hnswlib:
-    """https://github.com/nmslib/hnswlib, its example's M and ef_construction as crosslook's."""
+    """https://github.com/nmslib/hnswlib, with M and ef_construction as in crosslook."""
 
     breadths = EFS
 
@@ -74,7 +74,7 @@ class Hnswlib:
         self.index = hnswlib.Index(space="ip", dim=dimension)
 
     def build(self, vectors: Floats, allowed: Rows) -> None:
-        """Add all at once, with its own threads."""
+        """Add all vectors in one call, with hnswlib's threads."""
         self.index.init_index(max_elements=len(vectors), M=32, ef_construction=80)
         self.index.add_items(vectors)
         self.index.set_num_threads(1)
@@ -82,14 +82,14 @@ class Hnswlib:
         self.mark[allowed] = True
 
     def search(self, query: Floats, k: int, breadth: int, allowed: Rows | None) -> Rows:
-        """A filter is a function that it calls for every vector it meets."""
+        """The filter is a Python function that is called for every vector visited."""
         self.index.set_ef(max(k, breadth))
-        chosen = None if allowed is None else (lambda row: bool(self.mark[row]))
-        return self.index.knn_query(query[None], k=k, filter=chosen)[0][0].astype(np.int64)
+        marked = None if allowed is None else (lambda row: bool(self.mark[row]))
+        return self.index.knn_query(query[None], k=k, filter=marked)[0][0].astype(np.int64)
 
 
 class Usearch:
-    """https://github.com/unum-cloud/usearch, half precision; without a filter in Python, more is asked and sifted."""
+    """https://github.com/unum-cloud/usearch, half precision; its Python API has no filter: hits are post-filtered."""
 
     breadths = EFS
 
@@ -99,12 +99,12 @@ class Usearch:
         self.index = Index(ndim=dimension, metric="ip", dtype="f16", connectivity=32, expansion_add=80)
 
     def build(self, vectors: Floats, allowed: Rows) -> None:
-        """Add all at once."""
+        """Add all vectors in one call."""
         self.index.add(np.arange(len(vectors)), vectors)
         self.count = len(vectors)
 
     def search(self, query: Floats, k: int, breadth: int, allowed: Rows | None) -> Rows:
-        """Its search parameter is a property of the index."""
+        """The search parameter is an attribute of the index."""
         share = 1 if allowed is None else self.count // len(allowed)
         self.index.expansion_search = max(k, breadth) * share
         rows = self.index.search(query, k * share * (1 if allowed is None else 4)).keys.astype(np.int64)
@@ -112,17 +112,17 @@ class Usearch:
 
 
 class Lance:
-    """https://lancedb.github.io/lancedb, IVF-HNSW with scalar quantisation, refined by the stored vectors."""
+    """https://lancedb.github.io/lancedb, IVF-HNSW with scalar quantisation, re-scored with the stored vectors."""
 
     breadths = PROBES
 
     def __init__(self, folder: Path, dimension: int) -> None:
         import lancedb  # noqa: PLC0415  as above
 
-        self.base, self.dimension = lancedb.connect(folder), dimension
+        self.database, self.dimension = lancedb.connect(folder), dimension
 
     def build(self, vectors: Floats, allowed: Rows) -> None:
-        """A table of vectors, rows and marks, and its index."""
+        """Create a table of vectors, rows and marks, and index both vectors and marks."""
         import pyarrow as pa  # noqa: PLC0415  comes with lancedb
 
         mark = np.zeros(len(vectors), bool)
@@ -135,17 +135,17 @@ class Lance:
             return pa.record_batch([flat, pa.array(rows), pa.array(mark[rows])], ["vector", "row", "mark"])
 
         blocks = [block(start) for start in range(0, len(vectors), BLOCK)]
-        self.table = self.base.create_table("vectors", pa.Table.from_batches(blocks))
+        self.table = self.database.create_table("vectors", pa.Table.from_batches(blocks))
         self.table.create_index("vector", config=_lance_index())
         self.table.create_scalar_index("mark", index_type="BITMAP")
 
     def search(self, query: Floats, k: int, breadth: int, allowed: Rows | None) -> Rows:
-        """The mark is a column with an index."""
-        ef = max(4 * k, 8 * breadth)  # no less than what is refined
-        asked = self.table.search(query).distance_type("dot").nprobes(breadth).ef(ef).refine_factor(4)
+        """The mark is an indexed column."""
+        ef = max(4 * k, 8 * breadth)  # at least the number of vectors that are re-scored
+        request = self.table.search(query).distance_type("dot").nprobes(breadth).ef(ef).refine_factor(4)
         if allowed is not None:
-            asked = asked.where("mark", prefilter=True)
-        return asked.limit(k).select(["row"]).to_arrow()["row"].to_numpy().astype(np.int64)
+            request = request.where("mark", prefilter=True)
+        return request.limit(k).select(["row"]).to_arrow()["row"].to_numpy().astype(np.int64)
 
 
 def _lance_index() -> Any:  # noqa: ANN401  lancedb's
@@ -155,9 +155,9 @@ def _lance_index() -> Any:  # noqa: ANN401  lancedb's
 
 
 class Chroma:
-    """https://docs.trychroma.com, kept on disk; its search parameter belongs to the collection."""
+    """https://docs.trychroma.com, stored on disk; its search parameter is fixed for the collection."""
 
-    breadths = NO_BREADTH
+    breadths = NO_BREADTHS
 
     def __init__(self, folder: Path, dimension: int) -> None:
         import chromadb  # noqa: PLC0415  as above
@@ -167,7 +167,7 @@ class Chroma:
         self.collection = client.create_collection("vectors", configuration={"hnsw": options})
 
     def build(self, vectors: Floats, allowed: Rows) -> None:
-        """In blocks, for it takes no more at once."""
+        """Add vectors in blocks, because the batch size is limited."""
         marked = set(allowed.tolist())
         for start in range(0, len(vectors), BLOCK):
             rows = range(start, min(start + BLOCK, len(vectors)))
@@ -177,14 +177,14 @@ class Chroma:
     def search(self, query: Floats, k: int, breadth: int, allowed: Rows | None) -> Rows:
         """The mark is metadata."""
         where = None if allowed is None else {"mark": True}
-        found = self.collection.query(query_embeddings=[query], n_results=k, where=where, include=[])
-        return np.array(found["ids"][0], np.int64)
+        result = self.collection.query(query_embeddings=[query], n_results=k, where=where, include=[])
+        return np.array(result["ids"][0], np.int64)
 
 
 class Qdrant:
-    """https://github.com/qdrant/qdrant-client's local mode, which compares all vectors."""
+    """The local mode of https://github.com/qdrant/qdrant-client, which searches exhaustively."""
 
-    breadths = NO_BREADTH
+    breadths = NO_BREADTHS
 
     def __init__(self, folder: Path, dimension: int) -> None:
         from qdrant_client import QdrantClient, models  # noqa: PLC0415  as above
@@ -194,7 +194,7 @@ class Qdrant:
         self.client.create_collection("vectors", vectors_config=shape)
 
     def build(self, vectors: Floats, allowed: Rows) -> None:
-        """In blocks."""
+        """Add vectors in blocks."""
         mark = np.zeros(len(vectors), bool)
         mark[allowed] = True
         for start in range(0, len(vectors), BLOCK):
@@ -206,18 +206,20 @@ class Qdrant:
             self.client.upsert("vectors", points)
 
     def search(self, query: Floats, k: int, breadth: int, allowed: Rows | None) -> Rows:
-        """The mark is payload."""
+        """The mark is in the payload."""
         models = self.models
         marked = models.Filter(must=[models.FieldCondition(key="mark", match=models.MatchValue(value=True))])
-        chosen = None if allowed is None else marked
-        found = self.client.query_points("vectors", query=query, limit=k, query_filter=chosen, with_payload=False)
-        return np.array([point.id for point in found.points], np.int64)
+        query_filter = None if allowed is None else marked
+        result = self.client.query_points(
+            "vectors", query=query, limit=k, query_filter=query_filter, with_payload=False
+        )
+        return np.array([point.id for point in result.points], np.int64)
 
 
 class SqliteVec:
-    """https://github.com/asg017/sqlite-vec, which compares all; pysqlite3 where Python's own takes no extension."""
+    """https://github.com/asg017/sqlite-vec, exhaustive; uses pysqlite3 if Python's sqlite3 cannot load extensions."""
 
-    breadths = NO_BREADTH
+    breadths = NO_BREADTHS
 
     def __init__(self, folder: Path, dimension: int) -> None:
         import sqlite3  # noqa: PLC0415  as above
@@ -227,27 +229,27 @@ class SqliteVec:
         library: Any = sqlite3
         if not hasattr(sqlite3.Connection, "enable_load_extension"):
             library = importlib.import_module("pysqlite3")
-        self.base = library.connect(str(folder / "vectors.db"))
-        self.base.enable_load_extension(True)  # noqa: FBT003  sqlite3 takes it by place
-        sqlite_vec.load(self.base)
-        self.base.execute(
+        self.connection = library.connect(str(folder / "vectors.db"))
+        self.connection.enable_load_extension(True)  # noqa: FBT003  a positional parameter of sqlite3
+        sqlite_vec.load(self.connection)
+        self.connection.execute(
             f"CREATE VIRTUAL TABLE v USING vec0(row INTEGER PRIMARY KEY, e float[{dimension}] distance_metric=cosine, "
             "mark INTEGER)"
         )
 
     def build(self, vectors: Floats, allowed: Rows) -> None:
-        """One transaction."""
+        """Insert all vectors in one transaction."""
         mark = np.zeros(len(vectors), np.int64)
         mark[allowed] = 1
         rows = ((i, row.tobytes(), int(mark[i])) for i, row in enumerate(vectors))
-        with self.base:
-            self.base.executemany("INSERT INTO v(row, e, mark) VALUES (?, ?, ?)", rows)
+        with self.connection:
+            self.connection.executemany("INSERT INTO v(row, e, mark) VALUES (?, ?, ?)", rows)
 
     def search(self, query: Floats, k: int, breadth: int, allowed: Rows | None) -> Rows:
         """The mark is a metadata column."""
         where = "e MATCH ? AND k = ?" + ("" if allowed is None else " AND mark = 1")
-        found = self.base.execute(f"SELECT row FROM v WHERE {where}", (query.tobytes(), k)).fetchall()  # noqa: S608  ours
-        return np.array([row for (row,) in found], np.int64)
+        statement = f"SELECT row FROM v WHERE {where}"  # noqa: S608  both clauses are constants
+        return np.array([row for (row,) in self.connection.execute(statement, (query.tobytes(), k))], np.int64)
 
 
 PEERS: dict[str, Any] = {

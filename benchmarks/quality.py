@@ -1,11 +1,11 @@
-"""How good a model's judgement is, beyond recall: `python -m benchmarks.quality PATH/TO/flickr8k --split dev`.
+"""Word order, calibration and unanswerable queries: `python -m benchmarks.quality PATH/TO/flickr8k --split dev`.
 
-Three figures on one split of a captioned dataset, and a picture of the second:
+Three figures on one split of a captioned dataset, and a reliability diagram:
 
-- **word order**: captions against themselves with two nouns swapped; how often the true one scores higher;
-- **calibration**: expected calibration error of the match probability over all pairs that reranking meets;
-- **no answer**: area under the ROC curve of the best hit's probability, between the split's captions and queries for
-  things that none of its captions mentions.
+- **word order**: how often a caption scores higher than a copy with two nouns swapped;
+- **calibration**: expected calibration error of the match probability over all reranked pairs;
+- **no answer**: area under the ROC curve of the best hit's probability, captions of the split against queries for
+  things that none of them mentions.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ NOUNS = frozenset(
     snowboard snowboarder soccer stage stairs stick stone store stream street suit sunglasses sunset surfboard surfer
     sweater swimmer swing table team tennis tent toddler toy track trail train tree trees trick truck tunnel umbrella
     uniform van volleyball wall water wave waves wetsuit window woman women wood woods yard
-    """.split()  # noqa: SIM905  a list of words reads best as words
+    """.split()  # noqa: SIM905  easier to read than quoted words
 )
-"""Common nouns of everyday captions, written down by hand."""
+"""Common nouns of everyday captions, chosen by hand."""
 ABSENT = (
     *(
         "a violin",
@@ -91,7 +91,7 @@ ABSENT = (
 
 @dataclass(frozen=True)
 class Split:
-    """A split, encoded as an index stores it: pictures (N, …), captions (M, …), the picture of each caption (M,)."""
+    """An encoded split: N pictures, M captions, and the picture of each caption (M,)."""
 
     encoder: Encoder
     captions: tuple[str, ...]
@@ -100,7 +100,7 @@ class Split:
     image_of: npt.NDArray[np.int64]
 
 
-def encoded(dataset: Dataset, encoder: Encoder) -> Split:
+def encode_split(dataset: Dataset, encoder: Encoder) -> Split:
     """Encode a split."""
     images, texts = encode_dataset(dataset, encoder)
     captions = tuple(caption for example in dataset.examples for caption in example.captions)
@@ -109,28 +109,28 @@ def encoded(dataset: Dataset, encoder: Encoder) -> Split:
 
 
 def swap_nouns(caption: str) -> str | None:
-    """Let the first two different nouns of a caption change places; None where there are not two."""
+    """Swap the first two different nouns of a caption; None if it has fewer than two."""
     words = re.split(r"(\w+)", caption)
-    places = [i for i, word in enumerate(words) if word.lower() in NOUNS]
-    different = [i for i in places if words[i].lower() != words[places[0]].lower()] if places else []
-    if not different:
+    nouns = [i for i, word in enumerate(words) if word.lower() in NOUNS]
+    others = [i for i in nouns if words[i].lower() != words[nouns[0]].lower()] if nouns else []
+    if not others:
         return None
-    one, two = places[0], different[0]
-    words[one], words[two] = words[two].lower(), words[one].lower()
+    first, second = nouns[0], others[0]
+    words[first], words[second] = words[second].lower(), words[first].lower()
     return "".join(words)
 
 
 def word_order(split: Split) -> dict[str, float]:
-    """Share of captions that score above themselves with two nouns swapped, by the reranker and by the towers."""
+    """Percentage of captions that score above their copy with two nouns swapped, for the reranker and the towers."""
     swaps = [(c, swap) for c, caption in enumerate(split.captions) if (swap := swap_nouns(caption)) is not None]
     reranked, towers = 0.0, 0.0
     for start in range(0, len(swaps), 256):
-        part = swaps[start : start + 256]
-        other = split.encoder.encode_texts([swap for _, swap in part])
-        for row, (c, _) in enumerate(part):
+        batch = swaps[start : start + 256]
+        swapped = split.encoder.encode_texts([swap for _, swap in batch])
+        for row, (c, _) in enumerate(batch):
             image = split.images.take([int(split.image_of[c])])
             pair = TextFeatures(
-                np.stack([split.texts.vectors[c], other.vectors[row]]), (split.texts.tokens[c], other.tokens[row])
+                np.stack([split.texts.vectors[c], swapped.vectors[row]]), (split.texts.tokens[c], swapped.tokens[row])
             )
             reranked += preferred(split.encoder.match_captions(image, pair).scores)
             towers += preferred(pair.vectors @ image.vectors[0])
@@ -139,40 +139,40 @@ def word_order(split: Split) -> dict[str, float]:
 
 
 def preferred(scores: Floats) -> float:
-    """1 where the first scores above the second, a half where they tie."""
+    """1 if the first score is higher than the second, 0.5 if they are equal, else 0."""
     return 0.5 if scores[0] == scores[1] else float(scores[0] > scores[1])
 
 
 def for_sentence(split: Split, query: TextFeatures, depth: int) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Probabilities (K,) of the top pictures for a sentence, and which they are (K,)."""
+    """Match probabilities (K,) of the top pictures for a sentence, and their rows (K,)."""
     top = np.argsort(-(split.images.vectors @ query.vectors[0]), kind="stable")[:depth]
     return split.encoder.match_images(query, split.images.take(top)).probabilities, top
 
 
 def for_picture(split: Split, image: int, depth: int) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Probabilities (K,) of the top captions for a picture, and which they are (K,)."""
+    """Match probabilities (K,) of the top captions for a picture, and their rows (K,)."""
     top = np.argsort(-(split.texts.vectors @ split.images.vectors[image]), kind="stable")[:depth]
     return split.encoder.match_captions(split.images.take([image]), split.texts.take(top)).probabilities, top
 
 
 def judge(split: Split, depth: int) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
-    """All pairs that reranking meets, both ways: probability and whether it is right; and each caption's best."""
+    """Probability and correctness of all reranked pairs in both directions, and each caption's highest probability."""
     probabilities, correct, best = [], [], []
     queries = split.encoder.query(split.texts)
     for c in range(len(split.captions)):
-        found, top = for_sentence(split, queries.take([c]), depth)
-        probabilities.append(found)
+        matches, top = for_sentence(split, queries.take([c]), depth)
+        probabilities.append(matches)
         correct.append(top == split.image_of[c])
-        best.append(found.max())
+        best.append(matches.max())
     for image in range(len(split.images.vectors)):
-        found, top = for_picture(split, image, depth)
-        probabilities.append(found)
+        matches, top = for_picture(split, image, depth)
+        probabilities.append(matches)
         correct.append(split.image_of[top] == image)
     return np.concatenate(probabilities), np.concatenate(correct), np.array(best, np.float32)
 
 
 def reliability(probabilities: Floats, correct: npt.NDArray[np.bool_]) -> tuple[float, list[tuple[float, float, int]]]:
-    """Expected calibration error, and per bin the mean probability, the share that is right, and how many.
+    """Expected calibration error, and for each bin the mean probability, the share of correct pairs, and their number.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599.
     """
@@ -182,40 +182,41 @@ def reliability(probabilities: Floats, correct: npt.NDArray[np.bool_]) -> tuple[
         for b in range(BINS)
         if (bins == b).any()
     ]
-    return sum(abs(said - was) * n for said, was, n in rows) / len(probabilities), rows
+    return sum(abs(predicted - actual) * n for predicted, actual, n in rows) / len(probabilities), rows
 
 
 def draw(rows: Sequence[tuple[float, float, int]], path: Path) -> None:
-    """The reliability diagram: what was said across, what was so upwards; a perfect model lies on the diagonal."""
+    """Draw the reliability diagram; a perfectly calibrated model is on the diagonal."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], "--", color="tab:gray")
-    axes.plot([said for said, _, _ in rows], [was for _, was, _ in rows], marker="o")
-    for said, was, count in rows:
-        axes.annotate(f"{count:,}", (said, was), textcoords="offset points", xytext=(6, -10), fontsize=7)
+    axes.plot([predicted for predicted, _, _ in rows], [actual for _, actual, _ in rows], marker="o")
+    for predicted, actual, count in rows:
+        axes.annotate(f"{count:,}", (predicted, actual), textcoords="offset points", xytext=(6, -10), fontsize=7)
     axes.set(xlabel="match probability", ylabel="share that matches", title="Reliability, and pairs in each bin")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 
 
 def roc_auc(answerable: Floats, unanswerable: Floats) -> float:
-    """Chance that an answerable query's best probability lies above an unanswerable one's; ties count half."""
+    """Probability that an answerable query scores above an unanswerable one; ties count half."""
     above = (answerable[:, None] > unanswerable[None]).mean()
     return float(above + (answerable[:, None] == unanswerable[None]).mean() / 2)
 
 
 def absent_queries(captions: Sequence[str]) -> list[str]:
-    """Queries of which no content word occurs in any of the captions."""
-    said = {word for caption in captions for word in re.findall(r"\w+", caption.lower())}
+    """Select the queries of which no content word occurs in any caption."""
+    vocabulary = {word for caption in captions for word in re.findall(r"\w+", caption.lower())}
     return [
         query
         for query in ABSENT
-        if not said & {w for word in re.findall(r"\w{4,}", query.lower()) for w in (word, f"{word}s", word.rstrip("s"))}
+        if not vocabulary
+        & {w for word in re.findall(r"\w{4,}", query.lower()) for w in (word, f"{word}s", word.rstrip("s"))}
     ]
 
 
 def best_probabilities(split: Split, queries: Sequence[str], depth: int) -> Floats:
-    """Each query's best match probability (Q,)."""
+    """Highest match probability of each query (Q,)."""
     texts = split.encoder.query(split.encoder.encode_texts(queries))
     return np.array([for_sentence(split, texts.take([q]), depth)[0].max() for q in range(len(queries))], np.float32)
 
@@ -227,9 +228,9 @@ def main() -> None:
     parser.add_argument("--split", default="dev")
     parser.add_argument("--model", type=Path, help="default: the base model")
     parser.add_argument("--depth", type=int, default=100)
-    parser.add_argument("--plot", type=Path, help="where the reliability diagram goes")
+    parser.add_argument("--plot", type=Path, help="image file for the reliability diagram")
     options = parser.parse_args()
-    split = encoded(read_dataset(options.dataset).select(options.split), load_encoder(options.model))
+    split = encode_split(read_dataset(options.dataset).select(options.split), load_encoder(options.model))
     probabilities, correct, best = judge(split, options.depth)
     error, rows = reliability(probabilities, correct)
     if options.plot:

@@ -1,4 +1,4 @@
-"""How every benchmark writes its result: one JSON document with machine, commit, date and seed."""
+"""The result of a benchmark: one JSON document with commit, date, seed and machine."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ROOT = Path(__file__).parent.parent
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """An argument parser with `--out`, described by the first line of a module's docstring."""
+    """Create an argument parser with `--out`; its description is the first line of a module's docstring."""
     arguments = argparse.ArgumentParser(description=(description or "").splitlines()[0])
-    arguments.add_argument("--out", type=Path, help="a JSON file; results in it that are not measured anew stay")
+    arguments.add_argument("--out", type=Path, help="JSON file for the result; entries not measured again are kept")
     return arguments
 
 
 def provenance(seed: int | None = None) -> dict[str, Any]:
-    """Where figures come from: commit, date, seed (where anything is random), and machine."""
+    """Commit, date, seed (if anything is random) and machine of a measurement."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  no input
     return {
@@ -40,12 +40,12 @@ def provenance(seed: int | None = None) -> dict[str, Any]:
 
 
 def previous(out: Path | None) -> dict[str, Any]:
-    """The document that an earlier run wrote, empty if there is none."""
+    """Read the document of an earlier run; empty if there is none."""
     return json.loads(out.read_text(encoding="utf-8")) if out and out.exists() else {}
 
 
 def write(document: Mapping[str, Any], out: Path | None) -> None:
-    """Print a document, and keep it in a file if one is named."""
+    """Print a document, and write it to a file if `out` is given."""
     text = json.dumps(document, indent=2)
     print(text)
     if out:

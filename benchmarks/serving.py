@@ -1,14 +1,14 @@
-"""`crosslook serve` under load: warm text searches with reranking of 100, by 1 to 64 clients at once. JSON out.
+"""`crosslook serve` under load: text searches with 100 reranked candidates, by 1 to 64 concurrent clients. Writes JSON.
 
     python -m benchmarks.serving --count 100000 --out benchmarks/results/serving.json
 
-The index is made up as in `benchmarks/growth.py`, or `--index` names one. The server is a process of its own, started
-as users start it, and once more with a batch of one sentence, to see what batching gives. Clients are as many
-connections that ask the next question as soon as the last one is answered; they share the machine with the server.
+The index is synthetic as in `benchmarks/growth.py`, or the one given with `--index`. The server is a separate process,
+started as users start it, and once more without batching of sentences, to measure what batching gains. Each client is
+one connection that sends its next query as soon as the last one is answered; clients and server share the machine.
 
     python -m benchmarks.serving --index DIR --soak 600 --roots PICTURES --out benchmarks/results/soak.json
 
-asks with 16 clients for so many seconds, has pictures indexed meanwhile, and watches the server's memory.
+is a soak test: 16 clients for that many seconds, while the server indexes pictures and its memory is recorded.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from indexer.catalog.records import Kind
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 SOAK_CLIENTS = 16
-ALONE = "import encoders.inference.batching as t; t.LARGEST_BATCH = 1; from api.cli.main import main; main()"
+UNBATCHED = "import encoders.inference.batching as b; b.LARGEST_BATCH = 1; from api.cli.main import main; main()"
 WHO = ("a man", "a woman", "two children", "a brown dog", "three people", "a climber", "a cyclist", "a crowd")
 DOES = ("running", "jumping", "standing", "playing", "waiting", "sitting", "laughing", "swimming")
 WHERE = ("in the snow", "on a beach", "in a street", "beside a car", "on grass", "in a park", "near water", "at night")
 
 
 def sentences() -> Iterator[str]:
-    """512 different ones, over and over."""
+    """Yield 512 different sentences, repeatedly."""
     number = 0
     while True:
         yield f"{WHO[number % 8]} {DOES[number // 8 % 8]} {WHERE[number // 64 % 8]}"
@@ -53,26 +53,26 @@ def sentences() -> Iterator[str]:
 
 @dataclass
 class Load:
-    """What so many clients met: milliseconds of each answer, statuses, and how long it all took."""
+    """The responses to some clients: milliseconds of each, statuses, and the total time in seconds."""
 
     times: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Medians and counts."""
-        at = statistics.quantiles(self.times, n=100)
+        """Percentiles, counts and throughput."""
+        percentiles = statistics.quantiles(self.times, n=100)
         return {
             "answers": len(self.times),
             "statuses": self.statuses,
-            "p50_ms": round(at[49], 1),
-            "p99_ms": round(at[98], 1),
+            "p50_ms": round(percentiles[49], 1),
+            "p99_ms": round(percentiles[98], 1),
             "answers_a_second": round(len(self.times) / self.seconds, 1),
         }
 
 
 async def client(address: tuple[str, int], texts: Iterator[str], until: float, load: Load) -> None:
-    """One connection, a question at a time: plain HTTP/1.1, since a client library takes longer than the server."""
+    """One connection, one query at a time, as plain HTTP/1.1: a client library would take longer than the server."""
     reader, writer = await asyncio.open_connection(*address)
     while time.perf_counter() < until:
         body = json.dumps({"text": next(texts)}).encode()
@@ -90,8 +90,8 @@ async def client(address: tuple[str, int], texts: Iterator[str], until: float, l
     writer.close()
 
 
-async def ask(address: tuple[str, int], clients: int, seconds: float) -> Load:
-    """So many clients for so long."""
+async def run_clients(address: tuple[str, int], clients: int, seconds: float) -> Load:
+    """Send queries from some clients for some seconds."""
     load, texts, began = Load(), sentences(), time.perf_counter()
     await asyncio.gather(*(client(address, texts, began + seconds, load) for _ in range(clients)))
     load.seconds = time.perf_counter() - began
@@ -100,34 +100,37 @@ async def ask(address: tuple[str, int], clients: int, seconds: float) -> Load:
 
 @contextmanager
 def server(index: Path, *arguments: str, program: tuple[str, ...] = ("-m", "api.cli")) -> Iterator[tuple[int, int]]:
-    """A server process, ready: its process id and its port. Its log goes to a file: a pipe would fill, and stop it."""
+    """Start a server and wait until it is ready; yield its process id and port.
+
+    Its log goes to a file, because a full pipe would block it.
+    """
     command = [sys.executable, *program, "serve", "--port", "0", "--index", str(index), *arguments]
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
-        process = subprocess.Popen(command, stderr=log)  # noqa: S603  ours
+        process = subprocess.Popen(command, stderr=log)  # noqa: S603  our own program
         try:
-            port = listening(process, Path(log.name))
-            ready(port)
+            port = wait_for_port(process, Path(log.name))
+            wait_until_ready(port)
             yield process.pid, port
         finally:
             process.terminate()
             process.wait()
 
 
-def listening(process: subprocess.Popen[bytes], log: Path) -> int:
-    """The port that a server says it listens at."""
+def wait_for_port(process: subprocess.Popen[bytes], log: Path) -> int:
+    """Wait until a server logs the port that it listens on."""
     for _ in range(600):
-        said = log.read_text()
-        found = re.search(r"http://\S+:(\d+)", said)
-        if found:
-            return int(found[1])
+        text = log.read_text()
+        url = re.search(r"http://\S+:(\d+)", text)
+        if url:
+            return int(url[1])
         if process.poll() is not None:
-            raise SystemExit(f"the server ended: {said}")
+            raise SystemExit(f"the server exited: {text}")
         time.sleep(0.2)
-    raise SystemExit(f"the server does not listen after two minutes: {said}")
+    raise SystemExit(f"the server does not listen after two minutes: {text}")
 
 
-def ready(port: int) -> None:
-    """Wait until it says that it can search."""
+def wait_until_ready(port: int) -> None:
+    """Wait until `/readyz` answers 200."""
     for _ in range(600):
         try:
             with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
@@ -139,41 +142,39 @@ def ready(port: int) -> None:
 
 
 def levels(index: Path, seconds: float, program: tuple[str, ...]) -> dict[str, Any]:
-    """Every number of clients in turn, over one server."""
+    """Run every number of clients in turn against one server."""
     with server(index, program=program) as (_, port):
         address = ("127.0.0.1", port)
-        asyncio.run(ask(address, 4, 3))  # warm
-        found = {str(clients): asyncio.run(ask(address, clients, seconds)).as_dict() for clients in CLIENTS}
-    for clients, result in found.items():
+        asyncio.run(run_clients(address, 4, 3))  # warm up
+        results = {str(clients): asyncio.run(run_clients(address, clients, seconds)).as_dict() for clients in CLIENTS}
+    for clients, result in results.items():
         print(clients, json.dumps(result), flush=True)
-    return found
+    return results
 
 
 def soak(index: Path, seconds: float, roots: Path) -> dict[str, Any]:
-    """Ask for long, index meanwhile, and watch the memory."""
+    """Run clients for some seconds while the server indexes; record its memory."""
     memory: list[int] = []
 
-    async def watch(pid: int) -> None:
+    async def record_memory(pid: int) -> None:
         while True:
             memory.append(resident(pid))
             await asyncio.sleep(5)
 
-    async def index_again(port: int) -> int:
-        runs = 0
+    async def index_repeatedly(port: int) -> None:
         while True:
             await asyncio.to_thread(_index, port)
-            runs += 1
             await asyncio.sleep(5)
 
-    async def all_of_it(pid: int, port: int) -> Load:
-        beside = [asyncio.create_task(watch(pid)), asyncio.create_task(index_again(port))]
-        load = await ask(("127.0.0.1", port), SOAK_CLIENTS, seconds)
-        for task in beside:
+    async def run_all(pid: int, port: int) -> Load:
+        background = [asyncio.create_task(record_memory(pid)), asyncio.create_task(index_repeatedly(port))]
+        load = await run_clients(("127.0.0.1", port), SOAK_CLIENTS, seconds)
+        for task in background:
             task.cancel()
         return load
 
     with server(index, "--root", str(roots)) as (pid, port):
-        load = asyncio.run(all_of_it(pid, port))
+        load = asyncio.run(run_all(pid, port))
         with urlopen(f"http://127.0.0.1:{port}/v1/jobs", timeout=30) as answer:
             jobs = json.load(answer)
     after_a_minute = memory[min(12, len(memory) - 1)]
@@ -195,12 +196,12 @@ def _index(port: int) -> None:
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory that a process holds now."""
+    """Resident memory of a process in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def made(folder: Path, count: int) -> Path:
-    """An index of so many made-up pictures."""
+def make_index(folder: Path, count: int) -> Path:
+    """Create an index of `count` synthetic pictures."""
     encoder = load_encoder()
     with Catalog.open(folder, create=True) as catalog:
         fill(catalog, count, encoder, catalog.use_encoder(encoder.name, encoder.fingerprint, encoder.dimension))
@@ -209,25 +210,25 @@ def made(folder: Path, count: int) -> Path:
 
 
 def main() -> None:
-    """Measure and write the document."""
+    """Measure and write the result."""
     parser = report.parser(__doc__)
     parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--index", type=Path, help="an index that is there already")
-    parser.add_argument("--seconds", type=float, default=10, help="for each number of clients")
-    parser.add_argument("--soak", type=float, help="seconds, instead")
-    parser.add_argument("--roots", type=Path, help="pictures to index during a soak")
+    parser.add_argument("--index", type=Path, help="an existing index")
+    parser.add_argument("--seconds", type=float, default=10, help="seconds for each number of clients")
+    parser.add_argument("--soak", type=float, help="run a soak test of this many seconds instead")
+    parser.add_argument("--roots", type=Path, help="folder of pictures to index during the soak test")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        index = options.index or made(Path(name), options.count)
+        index = options.index or make_index(Path(name), options.count)
         if options.soak:
             result = soak(index, options.soak, options.roots)
         else:
             batched = levels(index, options.seconds, ("-m", "api.cli"))
-            alone = levels(index, options.seconds, ("-c", ALONE))
-            rates = {clients: found["answers_a_second"] for clients, found in batched.items()}
+            unbatched = levels(index, options.seconds, ("-c", UNBATCHED))
+            rates = {clients: load["answers_a_second"] for clients, load in batched.items()}
             result = {
                 "batched": batched,
-                "without_batching": alone,
+                "without_batching": unbatched,
                 "throughput_of_32_clients_to_1": round(rates["32"] / rates["1"], 2),
             }
     result["on"] = report.provenance(SEED)

@@ -1,6 +1,6 @@
-"""Time the stages of indexing and searching on this machine. Seeded; prints one JSON document.
+"""Time the stages of indexing and searching on this machine. Seeded; prints JSON.
 
-Times are medians in milliseconds. Machines differ and are shared, so compare ratios within one run.
+Times are medians in milliseconds. Timings are noisy, so compare ratios within one run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SENTENCE = "two dogs running through deep snow under a blue sky"
 
 
 def median_ms(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The median of some timings, after one that warms up."""
+    """Median of some timings, after one warm-up call."""
     work()
     times = []
     for _ in range(repeats):
@@ -38,7 +38,7 @@ def median_ms(work: Callable[[], object], repeats: int = REPEATS) -> float:
 
 
 def photograph(rng: np.random.Generator) -> bytes:
-    """A JPEG of twelve megapixels: smooth noise, which decodes about as a photograph does."""
+    """A JPEG of twelve megapixels: smooth noise, which decodes about as fast as a photograph."""
     small = Image.fromarray(rng.integers(0, 255, (75, 100, 3), np.uint8))
     buffer = io.BytesIO()
     small.resize((4000, 3000), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=88)
@@ -73,7 +73,7 @@ def measure() -> dict[str, float]:
 
 
 def warm_search(index: Path) -> dict[str, float]:
-    """The stages of a warm search on an index, medians."""
+    """Medians of the stages of a warm search."""
     with SearchEngine.open(index) as engine:
         engine.search_images(SENTENCE)
         timings = [engine.search_images(SENTENCE).timings_ms for _ in range(REPEATS)]
@@ -83,7 +83,7 @@ def warm_search(index: Path) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = report.parser(__doc__)
-    parser.add_argument("--index", type=Path, help="an index to search, for the times of a warm search")
+    parser.add_argument("--index", type=Path, help="also time warm searches of this index")
     options = parser.parse_args()
     stages = measure()
     document: dict[str, object] = {

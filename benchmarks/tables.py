@@ -1,8 +1,8 @@
-"""Write the tables of docs/PERFORMANCE.md from the JSON of the benchmarks, so that no figure is copied by hand.
+"""Write the tables of docs/PERFORMANCE.md from `benchmarks/results/*.json`.
 
     python -m benchmarks.tables
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+Each table is between `<!-- table: NAME -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -19,39 +19,40 @@ TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Markdown."""
+    """Format a Markdown table."""
     titles = list(head)
     lines = [titles, ["---"] * len(titles), *([str(cell) for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def read(name: str) -> Any:  # noqa: ANN401  JSON
-    """A benchmark's document."""
+    """Read the result of a benchmark."""
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def indexing() -> str:
-    """Milliseconds a picture, and the two ratios."""
-    found = read("indexing")
-    head = ["pictures", "crosslook", "CNN alone", "open_clip", "in batches of 32", "times open_clip", "times the CNN"]
+    """Milliseconds per picture, and the ratios to open_clip and to the CNN alone."""
+    head = ["pictures", "crosslook", "CNN alone", "open_clip", "open_clip in batches", "open_clip / crosslook"]
+    head += ["crosslook / CNN alone"]
     return table(
         head,
         (
             [
-                f"{name}, {one['pictures']} of them",
+                f"{one['pictures']}, {name}",
                 *(one["milliseconds_a_picture"][key] for key in ("crosslook", "cnn_alone")),
                 *(one["milliseconds_a_picture"][key] for key in ("open_clip", "open_clip_in_batches")),
                 f"{one['times_faster_than_open_clip']} ({one['times_faster_than_its_batches']})",
                 one["times_the_cnn_alone"],
             ]
-            for name, one in found.items()
+            for name, one in read("indexing").items()
         ),
     )
 
 
 def vectors() -> str:
-    """A row for each peer; one that could not run says why."""
-    head = ["", "build, s", "recall", "p50", "p99", "a second", "1 %: recall", "p50", "p99", "memory, MB", "disk, MB"]
+    """One row per library, the fastest first; the row of one that did not run has the reason."""
+    head = ["", "build, s", "recall", "p50", "p99", "queries/s", "filtered: recall", "p50", "p99"]
+    head += ["memory, MB", "disk, MB"]
     rows = []
     for name, one in sorted(
         read("vectors")["peers"].items(), key=lambda item: item[1].get("plain", {}).get("p50", 1e9)
@@ -70,9 +71,9 @@ def vectors() -> str:
 
 
 def growth() -> str:
-    """A row for each size."""
-    head = ["images", "structure", "recall", "build, s", "first search, s", "a search, ms", "of it vectors and names"]
-    head += ["filtered, ms", "memory, MB", "catalog, kB an image", "vectors, B an image"]
+    """One row per index size."""
+    head = ["images", "structure", "recall", "build, s", "first search, s", "search, ms", "of which retrieval"]
+    head += ["filtered, ms", "memory, MB", "catalog, kB/image", "vectors, B/image"]
     return table(
         head,
         (
@@ -88,58 +89,58 @@ def growth() -> str:
 
 
 def serving() -> str:
-    """Clients, with and without batches."""
-    found = read("serving")
-    head = ["clients", "p50, ms", "p99, ms", "answers a second", "without batches: p50", "p99", "answers a second"]
+    """One row per number of clients, with and without batching."""
+    result = read("serving")
+    head = ["clients", "p50, ms", "p99, ms", "answers/s", "without batching: p50", "p99", "answers/s"]
     keys = ("p50_ms", "p99_ms", "answers_a_second")
     return table(
         head,
         (
-            [clients, *(one[key] for key in keys), *(found["without_batching"][clients][key] for key in keys)]
-            for clients, one in found["batched"].items()
+            [clients, *(one[key] for key in keys), *(result["without_batching"][clients][key] for key in keys)]
+            for clients, one in result["batched"].items()
         ),
     )
 
 
 def stages() -> str:
-    """Milliseconds of each stage, and the cold search."""
-    found, cold = read("stages"), read("cold")
-    rows: list[list[object]] = [[name.replace("_", " "), f"{ms} ms"] for name, ms in found["milliseconds"].items()]
-    rows.append(["reranking 100 / encoding 100 pictures (asked: 0.05 at most)", found["rerank_100_over_encode_100"]])
-    rows.append(["a cold search, median and slowest", f"{cold['median_seconds']} s, {cold['slowest_seconds']} s"])
+    """The median of each stage, and of a cold search."""
+    warm, cold = read("stages"), read("cold")
+    rows: list[list[object]] = [[name.replace("_", " "), f"{ms} ms"] for name, ms in warm["milliseconds"].items()]
+    rows.append(["reranking 100 / encoding 100 pictures (target: 0.05 at most)", warm["rerank_100_over_encode_100"]])
+    rows.append(["cold search, median and slowest", f"{cold['median_seconds']} s, {cold['slowest_seconds']} s"])
     return table(["stage", "median"], rows)
 
 
 def soak() -> str:
-    """What a long run under load met."""
-    found = read("soak")
-    jobs = found["jobs"]
+    """The result of the soak test."""
+    result = read("soak")
+    jobs = result["jobs"]
     rows = [
-        ["answers, by status", ", ".join(f"{status}: {count}" for status, count in found["statuses"].items())],
-        ["indexing jobs meanwhile", f"{len(jobs)}, {sum(job['state'] == 'failed' for job in jobs)} of them failed"],
-        ["p50, p99", f"{found['p50_ms']} ms, {found['p99_ms']} ms"],
-        ["resident memory each minute, MB", ", ".join(map(str, found["resident_mb"]))],
-        ["growth after the first minute", f"{100 * found['growth_after_the_first_minute']:.1f} %"],
+        ["answers, by status", ", ".join(f"{status}: {count}" for status, count in result["statuses"].items())],
+        ["indexing jobs", f"{len(jobs)}, of which {sum(job['state'] == 'failed' for job in jobs)} failed"],
+        ["p50, p99", f"{result['p50_ms']} ms, {result['p99_ms']} ms"],
+        ["resident memory at each minute, MB", ", ".join(map(str, result["resident_mb"]))],
+        ["growth after the first minute", f"{100 * result['growth_after_the_first_minute']:.1f} %"],
     ]
-    return table([f"soak of {found['seconds']:.0f} s with {found['clients']} clients", ""], rows)
+    return table([f"soak of {result['seconds']:.0f} s with {result['clients']} clients", ""], rows)
 
 
 def page() -> str:
-    """What somebody who looks at the page waits for."""
-    found = read("page")
+    """How long a visitor of the page waits."""
+    result = read("page")
     rows = [
-        ["first paint (asked: less than 1,000 ms)", f"{found['first_paint_ms']} ms"],
-        ["all thumbnails of the first screen, none of them made before", f"{found['pictures_ms']} ms"],
+        ["first paint (target: less than 1,000 ms)", f"{result['first_paint_ms']} ms"],
+        ["all thumbnails of the first screen, none of them cached", f"{result['pictures_ms']} ms"],
         *(
-            [f"{name.replace('_', ' ')} (asked: less than 100 ms)", f"{ms:g} ms"]
-            for name, ms in found["interaction_ms"].items()
+            [f"{name.replace('_', ' ')} (target: less than 100 ms)", f"{ms:g} ms"]
+            for name, ms in result["interaction_ms"].items()
         ),
         [
-            "from the last letter to its pictures, 150 ms of waiting for another letter included",
-            f"{found['to_results_ms']} ms",
+            "from the last keystroke to its results, including a debounce of 150 ms",
+            f"{result['to_results_ms']} ms",
         ],
     ]
-    return table([f"the page over {found['images']:,} images", "median"], rows)
+    return table([f"the page over {result['images']:,} images", "median"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -154,9 +155,9 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def main() -> None:
-    """Put each table into its place."""
+    """Rewrite every table."""
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(TABLE.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], page), encoding="utf-8")
+    PAGE.write_text(TABLE.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], page), encoding="utf-8")
 
 
 if __name__ == "__main__":

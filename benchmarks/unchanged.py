@@ -1,6 +1,6 @@
-"""Time `crosslook index` over files that have not changed: the whole command, as cron runs it. Prints JSON.
+"""Time `crosslook index` over unchanged files: the whole command, as cron runs it. Prints JSON.
 
-The files are made and the catalog is filled by SQL: what is measured is finding that there is nothing to do.
+The files are created and the catalog filled by SQL, so that only the check for changes is measured.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from indexer.catalog import schema
 from indexer.catalog.records import Kind
 
 ROOT = Path(__file__).parent.parent
-FOLDER = 500  # files in one folder
+FOLDER = 500  # files per folder
 BATCH = 10_000
 SEED = 0
 
 
 def make_files(folder: Path, count: int) -> Iterator[tuple[str, int, int]]:
-    """Small files named as pictures; path, size and time of each."""
+    """Create small files named like pictures; yield path, size and modification time of each."""
     for number in range(count):
         path = folder / f"{number // FOLDER:04}" / f"{number:06}.jpg"
         if number % FOLDER == 0:
@@ -42,7 +42,7 @@ def make_files(folder: Path, count: int) -> Iterator[tuple[str, int, int]]:
 
 
 def fill(connection: Connection, files: list[tuple[str, int, int]], first: int, vectors: np.ndarray) -> None:
-    """Rows as an indexing run writes them; hashes and vectors are made up, region grids are left out."""
+    """Insert the rows that indexing writes, with synthetic hashes and vectors and without region grids."""
     ids = range(first, first + len(files))
     image = {"width": 4000, "height": 3000, "format": "JPEG"}
     connection.execute(insert(schema.image), [{"id": i, "content_hash": f"{i:064x}", **image} for i in ids])
@@ -59,7 +59,7 @@ def fill(connection: Connection, files: list[tuple[str, int, int]], first: int, 
 
 
 def make_index(folder: Path, directory: Path, count: int) -> None:
-    """A tree of files, and an index that knows them all."""
+    """Create a tree of files and an index of all of them."""
     model, rng = load_encoder(lazy=True), np.random.default_rng(SEED)
     files = list(make_files(folder, count))
     with Catalog.open(directory, create=True) as catalog:
@@ -75,15 +75,15 @@ def make_index(folder: Path, directory: Path, count: int) -> None:
 
 
 def run(directory: Path, *arguments: str) -> dict[str, object]:
-    """The command, with its wall clock and processor seconds."""
+    """Run the command; return its counts, wall-clock seconds and processor seconds."""
     command = [sys.executable, "-m", "api.cli", "index", *arguments, "--index", str(directory), "--json"]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  our own program
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  our own program
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    report = json.loads(done.stdout)
+    counts = json.loads(process.stdout)
     return {
-        "seen": report["seen"],
-        "unchanged": report["unchanged"],
+        "seen": counts["seen"],
+        "unchanged": counts["unchanged"],
         "wall_seconds": round(wall, 2),
         "user_seconds": round(after.ru_utime - before.ru_utime, 2),
         "system_seconds": round(after.ru_stime - before.ru_stime, 2),
@@ -91,7 +91,7 @@ def run(directory: Path, *arguments: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Make, measure, print, and keep the figures with --out."""
+    """Measure and write the result."""
     parser = report.parser(__doc__)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=3)

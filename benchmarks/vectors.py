@@ -1,10 +1,10 @@
-"""crosslook's vector index beside others, on the same vectors, at the same measured recall. Seeded; JSON out.
+"""crosslook's vector index and others, on the same vectors, at the same measured recall. Seeded; writes JSON.
 
     python -m benchmarks.vectors --count 1000000 --out benchmarks/results/vectors.json
 
-The others come from the package registry, by hand: `pip install hnswlib usearch lancedb chromadb qdrant-client
-sqlite-vec`; one that is not there is left out. Each runs in a process of its own, searched from one thread, a query at
-a time, and searches as thoroughly as it must to find `--recall` of the ten nearest. Times are milliseconds.
+The others are optional: `pip install hnswlib usearch lancedb chromadb qdrant-client sqlite-vec`; those that are not
+installed are skipped. Each runs in its own process, with one thread and one query at a time, at the lowest efSearch or
+nprobe that reaches `--recall` at 10. Times are in milliseconds.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from benchmarks.peers import PEERS, Peer
 
 K = 10
 SEED = 1
-KEPT = 100
-"""A filter keeps one row of so many."""
-SLOW, ENOUGH = 30_000, 30
-"""After so many milliseconds, so many queries are enough."""
+FILTER_STEP = 100
+"""The filter matches every 100th row."""
+TIME_LIMIT, MIN_QUERIES = 30_000, 30
+"""After 30 s in total, 30 queries are enough."""
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 
 def embeddings(count: int, dimension: int, *, seed: int) -> Floats:
-    """Vectors of length 1, lying as those of pictures do: many uneven clusters in fewer dimensions, and some noise."""
+    """Unit vectors distributed like image embeddings: uneven clusters in a subspace, and some noise."""
     shape = np.random.default_rng(0)
     inner = min(48, dimension)
     centres = shape.normal(size=(2000, inner)).astype(np.float32)
@@ -49,55 +49,55 @@ def embeddings(count: int, dimension: int, *, seed: int) -> Floats:
         points = centres[cluster] + 0.8 * rng.normal(size=(rows, inner)).astype(np.float32)
         block = points @ spread + 0.1 * rng.normal(size=(rows, dimension)).astype(np.float32)
         out[start : start + rows] = block / np.linalg.norm(block, axis=1, keepdims=True)
-    return out.astype(np.float16).astype(np.float32)  # as the catalog keeps them
+    return out.astype(np.float16).astype(np.float32)  # the catalog stores half precision
 
 
 def nearest(vectors: Floats, queries: Floats, rows: Rows | None = None) -> Rows:
-    """Rows of the ten nearest, by comparing all, or some."""
-    some = vectors if rows is None else vectors[rows]
-    best = np.argsort(-(queries @ some.T), axis=1)[:, :K]
+    """Rows of the ten nearest vectors by exhaustive search, of all rows or of some."""
+    candidates = vectors if rows is None else vectors[rows]
+    best = np.argsort(-(queries @ candidates.T), axis=1)[:, :K]
     return best if rows is None else rows[best]
 
 
-def recall(found: Rows, truth: Rows) -> float:
-    """Share of the true nearest that was found."""
-    return float(np.mean([len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, truth, strict=True)]))
+def recall(hits: Rows, truth: Rows) -> float:
+    """Mean share of the true nearest neighbours among the hits."""
+    return float(np.mean([len(np.intersect1d(h, t)) / len(t) for h, t in zip(hits, truth, strict=True)]))
 
 
 def timed(peer: Peer, queries: Floats, breadth: int, allowed: Rows | None) -> tuple[Rows, dict[str, float]]:
-    """What a peer finds, and how long each query takes; a slow one is asked only `ENOUGH` of them."""
-    found: list[Rows] = []
+    """Search a peer; return hits and times. Past `TIME_LIMIT` it stops after `MIN_QUERIES` queries."""
+    hits: list[Rows] = []
     times: list[float] = []
     for query in queries:
-        if sum(times) > SLOW and len(times) >= ENOUGH:
+        if sum(times) > TIME_LIMIT and len(times) >= MIN_QUERIES:
             break
         began = time.perf_counter()
         rows = peer.search(query, K, breadth, allowed)
         times.append(1000 * (time.perf_counter() - began))
-        found.append(np.pad(rows[:K], (0, max(0, K - len(rows))), constant_values=-1))
+        hits.append(np.pad(rows[:K], (0, max(0, K - len(rows))), constant_values=-1))
     p50, p99 = (round(float(np.percentile(times, p)), 3) for p in (50, 99))
-    return np.stack(found), {"p50": p50, "p99": p99, "queries_per_second": round(1000 * len(times) / sum(times), 1)}
+    return np.stack(hits), {"p50": p50, "p99": p99, "queries_per_second": round(1000 * len(times) / sum(times), 1)}
 
 
-def tuned(peer: Peer, queries: Floats, truth: Rows, asked: float, allowed: Rows | None) -> dict[str, Any]:
-    """Search with the least breadth that reaches the recall on the first half, and time the second half."""
+def tuned(peer: Peer, queries: Floats, truth: Rows, target: float, allowed: Rows | None) -> dict[str, Any]:
+    """Choose the lowest breadth that reaches the target recall on the first half; time the second half."""
     half = len(queries) // 2
     breadth = peer.breadths[-1]
     for candidate in peer.breadths:
-        found, _ = timed(peer, queries[:half], candidate, allowed)
-        if recall(found, truth[: len(found)]) >= asked:
+        hits, _ = timed(peer, queries[:half], candidate, allowed)
+        if recall(hits, truth[: len(hits)]) >= target:
             breadth = candidate
             break
-    found, times = timed(peer, queries[half:], breadth, allowed)
-    truth = truth[half : half + len(found)]
-    return {"breadth": breadth, "queries": len(found), "recall": round(recall(found, truth), 4)} | times
+    hits, times = timed(peer, queries[half:], breadth, allowed)
+    truth = truth[half : half + len(hits)]
+    return {"breadth": breadth, "queries": len(hits), "recall": round(recall(hits, truth), 4)} | times
 
 
 def measure(name: str, options: argparse.Namespace, answer: Any) -> None:  # noqa: ANN401  a queue
-    """One peer from start to end, in a process of its own."""
+    """Build and search one peer, in its own process."""
     vectors = embeddings(options.count, options.dimension, seed=SEED)
     queries = embeddings(options.queries, options.dimension, seed=SEED + 1)
-    allowed = np.arange(0, options.count, KEPT)
+    allowed = np.arange(0, options.count, FILTER_STEP)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -117,18 +117,18 @@ def measure(name: str, options: argparse.Namespace, answer: Any) -> None:  # noq
 
 
 def main() -> None:
-    """Measure every peer and write the document."""
+    """Measure every peer and write the result."""
     parser = report.parser(__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--dimension", type=int, default=384, help="as the base model's")
-    parser.add_argument("--queries", type=int, default=1000, help="half of them to tune with, half of them timed")
+    parser.add_argument("--dimension", type=int, default=384, help="default: that of the base model")
+    parser.add_argument("--queries", type=int, default=1000, help="half for tuning, half for timing")
     parser.add_argument("--recall", type=float, default=0.98)
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
     options = parser.parse_args()
-    asked = {name: getattr(options, name) for name in ("count", "dimension", "queries", "recall")}
-    document: dict[str, Any] = {"asked": asked, "peers": {}}
+    settings = {name: getattr(options, name) for name in ("count", "dimension", "queries", "recall")}
+    document: dict[str, Any] = {"asked": settings, "peers": {}}
     earlier = report.previous(options.out)
-    if earlier.get("asked") == asked:
+    if earlier.get("asked") == settings:
         document["peers"] = earlier["peers"]
     context = multiprocessing.get_context("spawn")
     for name in options.peers:
@@ -137,7 +137,7 @@ def main() -> None:
         process.start()
         while process.is_alive() and answer.empty():
             process.join(0.5)
-        result = answer.get() if not answer.empty() else {"failed": f"ended with status {process.exitcode}"}
+        result = answer.get() if not answer.empty() else {"failed": f"exited with status {process.exitcode}"}
         process.join()
         document["peers"][name] = result | {"on": report.provenance(SEED)}
         report.write(document, options.out)

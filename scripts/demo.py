@@ -1,6 +1,6 @@
 """Index real photographs, search them with words, find captions for some, and write one HTML page with the results.
 
-The photographs come with scikit-image, freely licensed, and are indexed where they lie.
+The photographs come with scikit-image, are freely licensed, and are indexed in place.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def main() -> int:
 
 def photograph_folder() -> Path:
     """The folder with scikit-image's photographs."""
-    import skimage  # noqa: PLC0415  only its folder is wanted
+    import skimage  # noqa: PLC0415  for its path only
 
     return Path(skimage.__file__).parent / "data"
 
@@ -112,7 +112,7 @@ def _search_section(engine: SearchEngine, query: str) -> str:
     words = _words(engine.explain(answer.hits[0].image_id, query)) if answer.hits else ""
     stages = ", ".join(f"{name} {value:.0f} ms" for name, value in answer.timings_ms.items())
     return f"""<section><h2>“{html.escape(query)}”</h2><div class="row">{hits}</div>
-<p class="soft">Where the fusion model looked in the first hit, for each word ({stages}):</p>
+<p class="soft">Where the model found each word in the first hit ({stages}):</p>
 <div class="row words">{words}</div></section>"""
 
 
@@ -154,7 +154,7 @@ def _name(hit: Hit) -> str:
 
 
 def _data(image: Image.Image) -> str:
-    """The picture as a data URI, so that the page is one file."""
+    """Encode a picture as a data URI, so that the page is a single file."""
     small, buffer = image.copy(), io.BytesIO()
     small.thumbnail((2 * PANEL, 2 * PANEL))
     small.save(buffer, "JPEG", quality=85)
@@ -166,7 +166,7 @@ def _page(report: IndexReport, sections: list[str]) -> str:
 <meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>
 <header><h1>crosslook</h1><p>{report.seen} photographs that come with scikit-image, searched with words. The percentage
 is the calibrated probability that sentence and picture match. It was fitted on the everyday scenes of Flickr8k;
-pictures as unlike them as some of these get a low one even where the order is right.</p></header>
+for pictures very unlike them, as some of these are, it is low even if the order is right.</p></header>
 {"".join(sections)}</body></html>
 """
 

@@ -1,8 +1,8 @@
-"""Screenshots of the page over the demo's index: the main states, at three sizes, in light and dark.
+"""Take screenshots of the page with the demo's index: the main states, at three sizes, in light and dark.
 
     python scripts/screenshots.py --out demo-output/screenshots
 
-Needs what `make demo` has made, and Chromium (`apt-get install chromium`, or CHROMIUM names one).
+Run `make demo` first. Needs Chromium (`apt-get install chromium`, or set CHROMIUM to its path).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ THEMES = ("light", "dark")
 
 
 def all_pictures(page: Page, url: str) -> None:
-    """What is seen first."""
+    """The start page with all pictures."""
     page.goto(url)
     pictures(page)
 
 
 def answer(page: Page, url: str) -> None:
-    """A query and its pictures."""
+    """A query and its results."""
     page.goto(f"{url}/?q=a+cup+of+coffee+on+a+wooden+table")
     pictures(page)
 
 
 def why(page: Page, url: str) -> None:
-    """Why a picture matched: the regions that a word looked at."""
+    """Why a picture matched: the heat map of a word."""
     page.goto(f"{url}/?q=a+cup+of+coffee+on+a+wooden+table")
     pictures(page)
     page.locator("#grid a, #grid button").first.click()
@@ -51,13 +51,13 @@ def why(page: Page, url: str) -> None:
 
 
 def no_match(page: Page, url: str) -> None:
-    """No good match, and the nearest pictures."""
+    """A query without a good match, and the nearest pictures."""
     page.goto(f"{url}/?q=an+elephant+playing+the+piano")
     pictures(page)
 
 
 def compare(page: Page, url: str) -> None:
-    """One query in two ways."""
+    """Two rankings of one query."""
     page.goto(f"{url}/?view=compare&q=a+smiling+woman+in+an+orange+jacket")
     page.locator(".compare-side.right li img").first.wait_for()
     page.wait_for_load_state("networkidle")
@@ -80,20 +80,20 @@ STATES: dict[str, Callable[[Page, str], None]] = {
 
 
 def pictures(page: Page) -> None:
-    """Wait until the pictures on the screen are there."""
+    """Wait until the pictures on the screen are loaded."""
     page.locator("#grid img").first.wait_for()
     page.wait_for_load_state("networkidle")
 
 
 @contextmanager
 def served(index: Path, root: Path) -> Iterator[str]:
-    """`crosslook serve`, ready; where it is."""
+    """Run `crosslook serve` and wait until it is ready; yield its URL."""
     command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--index", str(index), "--root", str(root)]
-    with tempfile.NamedTemporaryFile() as log, subprocess.Popen(command, stderr=log) as process:  # noqa: S603  ours
+    with tempfile.NamedTemporaryFile() as log, subprocess.Popen(command, stderr=log) as process:  # noqa: S603  our own program
         try:
             while (url := _ready(Path(log.name))) is None:
                 if process.poll() is not None:
-                    raise SystemExit(f"the server ended: {Path(log.name).read_text()}")
+                    raise SystemExit(f"the server exited: {Path(log.name).read_text()}")
                 time.sleep(0.2)
             yield url
         finally:
@@ -101,43 +101,45 @@ def served(index: Path, root: Path) -> Iterator[str]:
 
 
 def _ready(log: Path) -> str | None:
-    found = re.search(r"at (http://\S+:\d+)", log.read_text())
-    if found is None:
+    url = re.search(r"at (http://\S+:\d+)", log.read_text())
+    if url is None:
         return None
     try:
-        urlopen(f"{found[1]}/readyz", timeout=5).close()  # noqa: S310  http
+        urlopen(f"{url[1]}/readyz", timeout=5).close()  # noqa: S310  http
     except OSError:
         return None
-    return found[1]
+    return url[1]
 
 
 def take(browser: Browser, url: str, out: Path, states: list[str]) -> None:
-    """Every state at every size in both themes, as out/STATE-SIZE-THEME.png."""
+    """Save every state at every size in both themes, as out/STATE-SIZE-THEME.png."""
     for size, (width, height) in SIZES.items():
         for theme in THEMES:
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
             for state in states:
                 STATES[state](page, url)
-                page.wait_for_timeout(400)  # until what fades in has
+                page.wait_for_timeout(400)  # fade-in animations
                 page.screenshot(path=out / f"{state}-{size}-{theme}.png")
                 print(f"{state}-{size}-{theme}.png", flush=True)
             page.close()
 
 
 def main() -> None:
-    """Serve the index, and take them."""
+    """Serve the index and take the screenshots."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--index", type=Path, default=Path("demo-output/index"))
-    parser.add_argument("--root", type=Path, help="a folder to be offered for indexing", default=Path("demo-output"))
+    parser.add_argument(
+        "--root", type=Path, help="a folder that the page offers for indexing", default=Path("demo-output")
+    )
     parser.add_argument("--out", type=Path, default=Path("demo-output/screenshots"))
-    parser.add_argument("--state", action="append", choices=STATES, help="this one alone; may be given again")
+    parser.add_argument("--state", action="append", choices=STATES, help="only this state; repeatable")
     options = parser.parse_args()
-    named = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if named is None:
-        raise SystemExit("no Chromium: apt-get install chromium, or name one in CHROMIUM")
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        raise SystemExit("Chromium not found: run apt-get install chromium, or set CHROMIUM to its path")
     options.out.mkdir(parents=True, exist_ok=True)
     with served(options.index, options.root) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=named, args=[] if os.geteuid() else ["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=[] if os.geteuid() else ["--no-sandbox"])
         take(browser, url, options.out, options.state or list(STATES))
         browser.close()
 

@@ -198,10 +198,9 @@ def _plain_attention() -> Iterator[None]:
 def cache_folder() -> Path | None:
     """Return the folder of all translations; None for a user without a home directory."""
     try:
-        folder = platformdirs.user_cache_path("crosslook", appauthor=False) / "runtime"
+        return platformdirs.user_cache_path("crosslook", appauthor=False) / "runtime"
     except RuntimeError:
         return None
-    return folder if folder.is_absolute() else None  # earlier versions of platformdirs return "~/.cache/…" then
 
 
 class _CacheEntry:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -15,7 +16,7 @@ from tests.browser.actions import animations_over, open_first, search, seen, til
 from tests.browser.collection import make_copies
 from tests.browser.conftest import Keyed, Quick, Visit, Visits
 
-RULES = {
+RULES: dict[str, object] = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 }
 
@@ -32,17 +33,21 @@ def violations_while_busy(page: Page) -> list[str]:
     All rules are checked in the light theme. The dark one changes nothing but colours, so contrast is all that is
     checked again.
     """
-    faults = []
-    for theme, rules in (("light", RULES), ("dark", {"runOnly": ["color-contrast"]})):
-        page.emulate_media(color_scheme=theme)
-        animations_over(page)
-        page.evaluate(AXE_SCRIPT)
-        faults += [
-            f"{theme}: {rule['id']}: {node['html'][:160]} {node['failureSummary'].splitlines()[-1].strip()}"
-            for rule in page.evaluate(f"axe.run(document, {json.dumps(rules)})")["violations"]
-            for node in rule["nodes"]
-        ]
-    return faults
+    return [
+        *_violations_in_theme(page, "light", RULES),
+        *_violations_in_theme(page, "dark", {"runOnly": ["color-contrast"]}),
+    ]
+
+
+def _violations_in_theme(page: Page, theme: Literal["light", "dark"], rules: dict[str, object]) -> list[str]:
+    page.emulate_media(color_scheme=theme)
+    animations_over(page)
+    page.evaluate(AXE_SCRIPT)
+    return [
+        f"{theme}: {rule['id']}: {node['html'][:160]} {node['failureSummary'].splitlines()[-1].strip()}"
+        for rule in page.evaluate(f"axe.run(document, {json.dumps(rules)})")["violations"]
+        for node in rule["nodes"]
+    ]
 
 
 def browsing(page: Page, url: str) -> None:

@@ -21,7 +21,7 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit with a program that exists on this machine."""
+    """A copy of the unit with a program that exists on this machine."""
     text = UNIT.read_text()
     assert text.count("ExecStart=/opt/crosslook/bin/crosslook ") == 1
     path = tmp_path / "crosslook.service"
@@ -30,23 +30,23 @@ def unit(tmp_path: Path) -> Path:
 
 
 @needs_systemd
-def test_the_unit_is_valid(unit: Path) -> None:
-    """`systemd-analyze verify` prints nothing."""
+def test_systemd_accepts_the_unit(unit: Path) -> None:
+    """`systemd-analyze verify` prints no warning."""
     command = ["systemd-analyze", "verify", "--man=no", str(unit)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stdout + process.stderr) == (0, "")
 
 
 @needs_systemd
-def test_the_unit_is_sandboxed(unit: Path) -> None:
-    """`systemd-analyze security` rates the exposure at most 2.0 of 10."""
+def test_systemd_rates_the_unit_as_well_protected(unit: Path) -> None:
+    """The exposure is at most 2.0 of 10."""
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-300:]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout[-300:]
 
 
 def test_the_unit_waits_longer_than_the_server_and_limits_its_memory() -> None:
-    """The stop timeout exceeds the server's, memory is limited, and the variables are existing settings."""
+    """Its environment variables are known settings, and it is sandboxed."""
     parser = RawConfigParser(strict=False, comment_prefixes="#")
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # as configparser's documentation does it
     parser.read(UNIT)
@@ -60,6 +60,6 @@ def test_the_unit_waits_longer_than_the_server_and_limits_its_memory() -> None:
     ):
         assert service[name] == value
     assert service["User"] not in ("", "root")
-    named = set(re.findall(r"^Environment=CROSSLOOK_(\w+)=", UNIT.read_text(), re.MULTILINE))
-    assert named <= {name.upper() for name in Settings.model_fields} | {"INDEX", "CONFIG"}
+    variables = set(re.findall(r"^Environment=CROSSLOOK_(\w+)=", UNIT.read_text(), re.MULTILINE))
+    assert variables <= {name.upper() for name in Settings.model_fields} | {"INDEX", "CONFIG"}
     assert PREFIX == "CROSSLOOK_"

@@ -1,4 +1,4 @@
-"""The ablation: its runs differ in one thing, are not repeated, and end as a table in the page."""
+"""The ablation: its runs differ in one respect, are not repeated, and are written to a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["_tiny", "pictures"]  # the tiny CNN, and the fixture of forty captio
 
 
 def tiny_bench(pictures: Dataset, tmp_path: Path) -> Bench:
-    """The tiny model on the painted pictures, one epoch."""
+    """One epoch of the tiny model on the generated pictures."""
     start = tiny_checkpoint(image_split=2, text_split=1, querybank=4)
     return Bench(start, pictures.select("train"), pictures.select("dev"), tmp_path / "work", 1)
 
@@ -29,7 +29,7 @@ def tiny_bench(pictures: Dataset, tmp_path: Path) -> Bench:
 def test_rows_are_trained_once_and_written_into_the_page(
     pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every row of the table has its run's figures; a second time nothing is trained; the page around it stays."""
+    """Every run is in the table, nothing is trained a second time, and the rest of the page is kept."""
     bench = tiny_bench(pictures, tmp_path)
     results = ablate(bench, RUNS)
     assert list(results) == list(RUNS)
@@ -51,7 +51,9 @@ def test_rows_are_trained_once_and_written_into_the_page(
 
     monkeypatch.setattr(ablation, "train", refuse)
     assert ablate(bench, RUNS) == results
-    with pytest.raises(InputError, match=r"result\.json is of other settings or pictures; repeat them, or give anot"):
+    with pytest.raises(
+        InputError, match=r"result\.json is from other settings or pictures; use the same ones, or anot"
+    ):
         ablate(replace(bench, epochs=2), RUNS)
     (tmp_path / "work" / "gru" / "result.json").unlink()
     with pytest.raises(AssertionError, match="trained again"):
@@ -59,7 +61,7 @@ def test_rows_are_trained_once_and_written_into_the_page(
 
 
 def test_a_run_differs_from_the_base_in_one_thing(pictures: Dataset, tmp_path: Path) -> None:
-    """One field; but a new text tower learns at the rate of what is new, and matching goes with wholes."""
+    """One field differs; a new text tower also has its own learning rate, and no matching implies no global match."""
     bench = tiny_bench(pictures, tmp_path)
     base = variant(bench.start, RUNS["base"]).model.config
     for name in ("concatenation", "gated", "gru", "lstm", "contrastive", "matching"):
@@ -72,18 +74,18 @@ def test_a_run_differs_from_the_base_in_one_thing(pictures: Dataset, tmp_path: P
 
 
 def test_pretrained_parts_are_kept(pictures: Dataset, tmp_path: Path) -> None:
-    """The CNN and the transformer come over, and a recurrent tower reads the same word embeddings."""
+    """CNN and transformer keep their weights, and a recurrent tower the word embeddings."""
     start = tiny_bench(pictures, tmp_path).start
     for name in ("base", "gru"):
         ours, theirs = variant(start, RUNS[name]).model.state_dict(), start.model.state_dict()
-        kept = [k for k in ours if k.startswith(("image.tower.", "text.tower.")) and "network" not in k]
-        assert "text.tower.embedding.weight" in kept
-        for key in kept:
+        pretrained = [k for k in ours if k.startswith(("image.tower.", "text.tower.")) and "network" not in k]
+        assert "text.tower.embedding.weight" in pretrained
+        for key in pretrained:
             torch.testing.assert_close(ours[key], theirs[key], rtol=0, atol=0)
 
 
-def test_one_way_attention_ignores_what_regions_read(pictures: Dataset, tmp_path: Path) -> None:
-    """Half of the joint vector is zero, the other half is the base's; the name is offered only for a while."""
+def test_one_way_attention_has_no_direction_from_regions_to_words(pictures: Dataset, tmp_path: Path) -> None:
+    """Half of the joint vector is zero, the other half equals the base's; the fusion is registered temporarily."""
     start = tiny_bench(pictures, tmp_path).start
     generator = torch.Generator().manual_seed(2)
     regions, tokens = (torch.randn(3, n, 128, generator=generator) for n in (5, 4))
@@ -101,11 +103,11 @@ def test_one_way_attention_ignores_what_regions_read(pictures: Dataset, tmp_path
 
 
 def test_a_page_without_markers_is_refused(tmp_path: Path) -> None:
-    """Nothing is written where the table has no place."""
+    """The page must exist and have both markers, in order; it is not changed otherwise."""
     page = tmp_path / "MODEL.md"
-    with pytest.raises(InputError, match=r"MODEL\.md is missing, so the table has no place"):
+    with pytest.raises(InputError, match=r"MODEL\.md: not found; it is where the table is written"):
         put("table", page)
     page.write_text(f"{END} {BEGIN}")
-    with pytest.raises(InputError, match=r"MODEL\.md lacks the lines .* put them back"):
+    with pytest.raises(InputError, match=r"MODEL\.md: the lines .* are missing; add them where the table belongs"):
         put("table", page)
     assert page.read_text() == f"{END} {BEGIN}"

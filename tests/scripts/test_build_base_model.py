@@ -1,4 +1,4 @@
-"""The pieces that put pretrained parts into the base model."""
+"""Loading pretrained parts into the base model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIG = ModelConfig(vocabulary_size=11, max_tokens=6, text_width=8, text_layers
 
 
 def bert_weights() -> dict[str, Tensor]:
-    """Random weights under BERT's names."""
+    """Random weights with BERT's tensor names."""
     generator = torch.Generator().manual_seed(3)
 
     def random(*shape: int) -> Tensor:
@@ -87,7 +87,7 @@ def slow_bert(weights: dict[str, Tensor], ids: list[int]) -> Array:
 
 
 def test_our_transformer_computes_what_bert_does() -> None:
-    """With BERT's weights under our names the states agree with a slow oracle, beside padding too."""
+    """With BERT's weights, the states agree with a slow oracle, with and without padding."""
     tower = TransformerTextTower(11, width=8, layers=2, heads=2, feed_forward=12, max_tokens=6, dropout=0.1).eval()
     weights = bert_weights()
     tower.load_state_dict(bert_to_ours(weights, CONFIG))
@@ -98,36 +98,36 @@ def test_our_transformer_computes_what_bert_does() -> None:
     np.testing.assert_allclose(states[1, :3], slow_bert(weights, [2, 9, 3]), atol=1e-4)
 
 
-def test_weights_that_line_up_are_taken_in_order() -> None:
-    """Names may differ; the classifier at the end is left behind; another shape is refused."""
+def test_weights_are_loaded_by_position() -> None:
+    """Names may differ; the classifier at the end is skipped; another shape is refused."""
     stages = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     theirs = {f"their.{i}": torch.full_like(v, i) for i, v in enumerate(stages.state_dict().values())}
     _load_in_order(stages, theirs | {"classifier": torch.zeros(9, 9)})
     assert [float(v.flatten()[0]) for v in stages.state_dict().values()] == [0, 1, 2, 3]
-    with pytest.raises(SystemExit, match=r"does not line up at 0\.weight"):
+    with pytest.raises(SystemExit, match=r"has another shape at 0\.weight: \(9, 9\), not \(4, 3\)"):
         _load_in_order(stages, {name: torch.zeros(9, 9) for name in theirs})
 
 
 def test_class_names_are_those_of_imagenet_in_its_order() -> None:
-    """A thousand, each with WordNet's gloss; class 340 is the zebra."""
+    """There are 1,000, each with WordNet's gloss; class 340 is the zebra."""
     names = class_names()
     assert len(names) == 1000
     assert names[340].startswith("zebra: ")
 
 
-@pytest.mark.parametrize("same_form", [False, True])
-def test_towers_are_taken_and_the_reranker_s_layers_where_there_are_any(same_form: bool) -> None:  # noqa: FBT001
-    """Vectors are the other model's; regions are too if it is of the same form, else what the start makes of them."""
+@pytest.mark.parametrize("same_configuration", [False, True])
+def test_towers_come_from_the_other_model(same_configuration: bool) -> None:  # noqa: FBT001
+    """Vectors are the other model's; regions are too if it has the same configuration, else they are the start's."""
     start = tiny_checkpoint(image_split=2, text_split=1)
-    other = tiny_checkpoint(image_split=2, text_split=1) if same_form else tiny_checkpoint()
+    other = tiny_checkpoint(image_split=2, text_split=1) if same_configuration else tiny_checkpoint()
     with torch.no_grad():
         for weight in other.model.parameters():
             weight.add_(0.05)
     pixels = torch.rand(2, 3, 32, 32)
-    before = start.model.image.eval()(pixels)
+    start_features = start.model.image.eval()(pixels)
     shared = start.model.image.tower.stages[:2].state_dict()
-    other.model.image.tower.stages[:2].load_state_dict(shared)  # the trunk is frozen in both
-    wanted = other.model.image.eval()(pixels)
-    found = with_towers(start, other).model.image(pixels)
-    torch.testing.assert_close(found.vectors, wanted.vectors)
-    torch.testing.assert_close(found.states, (wanted if same_form else before).states)
+    other.model.image.tower.stages[:2].load_state_dict(shared)  # the bottom stages are frozen in both
+    other_features = other.model.image.eval()(pixels)
+    features = with_towers(start, other).model.image(pixels)
+    torch.testing.assert_close(features.vectors, other_features.vectors)
+    torch.testing.assert_close(features.states, (other_features if same_configuration else start_features).states)
