@@ -12,14 +12,15 @@ from indexer import Catalog, index_paths
 from tests.fakes import COLOURS, FakeEncoder
 
 Paint = Callable[..., Path]
-ROOT = Path(__file__).parent
+TESTS = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, and those of the page too: they share servers, indexes and Chromium."""
+    """Run a file's tests in one process, and all of the page's in one: they share indexes, servers and Chromium."""
     for item in items:
-        folder = item.path.relative_to(ROOT).parts[0]
-        item.add_marker(pytest.mark.xdist_group("browser" if folder == "browser" else str(item.path)))
+        path = item.path.relative_to(TESTS)
+        item.add_marker(pytest.mark.xdist_group("browser" if path.parts[0] == "browser" else str(path)))
 
 
 @pytest.fixture
