@@ -59,10 +59,11 @@ def read_vectors(catalog: Catalog, kind: Kind) -> tuple[Ids, Floats]:
         encoder = snapshot.active_encoder()
         if encoder is None:
             return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-        count = vector_stamp(snapshot, kind).count
-        ids, vectors = np.empty(count, np.int64), np.empty((count, encoder.dimension), np.float32)
         c, end = schema.embedding.c, 0
-        query = select(c.item_id, c.vector).where((c.encoder_id == encoder.id) & (c.kind == kind)).order_by(c.item_id)
+        of_kind = (c.encoder_id == encoder.id) & (c.kind == kind)
+        count = int(snapshot.rows(select(func.count().label("n")).select_from(schema.embedding).where(of_kind))[0].n)
+        ids, vectors = np.empty(count, np.int64), np.empty((count, encoder.dimension), np.float32)
+        query = select(c.item_id, c.vector).where(of_kind).order_by(c.item_id)
         for part in snapshot.partitions(query):
             start, end = end, end + len(part)
             ids[start:end] = [row.item_id for row in part]
