@@ -28,3 +28,13 @@ class BackboneError(EncodersError):
 
 class TrainingError(EncodersError):
     """Training cannot start, continue or resume."""
+
+
+def first_line(exc: BaseException) -> str:
+    """Return the first line of an error's message, or its type if it has none."""
+    return (str(exc).splitlines() or [type(exc).__name__])[0]
+
+
+def cause(exc: BaseException) -> str:
+    """Return an error in one line: its type and the first line of its message."""
+    return f"{type(exc).__name__}: {(str(exc).splitlines() or ['no reason given'])[0]}"

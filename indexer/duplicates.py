@@ -246,5 +246,6 @@ def _duplicate_groups(
             for location in locations[image]
         ]
         copies.sort(key=lambda copy: (-copy.width * copy.height, -copy.bytes, copy.path))
-        result.append(DuplicateGroup(tuple(copies), round(lowest, 4)))
-    return sorted(result, key=lambda group: group.copies[0].path if group.copies else "")
+        if len(copies) > 1:  # images may have been deleted meanwhile
+            result.append(DuplicateGroup(tuple(copies), round(lowest, 4)))
+    return sorted(result, key=lambda group: group.copies[0].path)

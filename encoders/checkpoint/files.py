@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..durable import publish
-from ..errors import CheckpointError
+from ..errors import CheckpointError, first_line
 from ..network.model import CrosslookModel, ModelConfig
 from .calibration import Calibration
-from .identity import DESCRIPTION, FORMAT, VERSION, WEIGHTS, WeightsFile, first_line, identify
+from .identity import DESCRIPTION, FORMAT, VERSION, WEIGHTS, WeightsFile, identify
 from .lexicon import Lexicon
 from .migrations import from_version_1
 from .tokenizer import Tokenizer

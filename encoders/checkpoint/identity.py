@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, first_line
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 FORMAT, VERSION = "crosslook-model", 2
@@ -109,8 +109,3 @@ def identify(directory: Path) -> Identity:
         raise CheckpointError(f"{description}: a key is missing or malformed ('name')")
     fingerprint = hashlib.sha256(weights_file.digest.encode() + raw).hexdigest()
     return Identity(str(document["name"]), fingerprint, document, weights_file)
-
-
-def first_line(exc: BaseException) -> str:
-    """Return the first line of an error's message, or its type if it has none."""
-    return (str(exc).splitlines() or [type(exc).__name__])[0]

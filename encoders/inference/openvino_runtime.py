@@ -31,9 +31,8 @@ import platformdirs
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint.identity import first_line
 from ..device import return_freed_memory
-from ..errors import CheckpointError
+from ..errors import CheckpointError, first_line
 from ..features import Floats
 
 CHUNK = 8

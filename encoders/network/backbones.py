@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from ..errors import BackboneError
+from ..errors import BackboneError, cause
 
 IMAGENET_MEAN, IMAGENET_STD = 0.449, 0.226  # over the three channels
 
@@ -182,11 +182,6 @@ def _one_hub_check() -> Iterator[None]:
         raise ConnectionError(f"{constants.ENDPOINT} cannot be reached: {cause(unreachable)}") from exc
     finally:
         constants.HF_HUB_OFFLINE = setting
-
-
-def cause(exc: Exception) -> str:
-    """Return an error in one line: its type and the first line of its message."""
-    return f"{type(exc).__name__}: {(str(exc).splitlines() or ['no reason given'])[0]}"
 
 
 def _stages(model: Any, name: str) -> list[nn.Module]:  # noqa: ANN401  three families with no common type

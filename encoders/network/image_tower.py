@@ -8,8 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..errors import BackboneError
-from .backbones import cause, create_backbone
+from ..errors import BackboneError, cause
+from .backbones import create_backbone
 
 
 class ImageTower(nn.Module):

@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checkpoint.identity import first_line
 from ..datasets import Dataset
 from ..durable import publish
-from ..errors import TrainingError
+from ..errors import TrainingError, cause
 from .config import TrainConfig
 
 STATE_FILE = "last.pt"
@@ -94,6 +93,5 @@ def read_state(out: Path, device: torch.device, *, config: TrainConfig, data: st
 def damaged(out: Path, exc: Exception) -> TrainingError:
     """Make the error for a state that cannot be read or loaded."""
     return TrainingError(
-        f"{out / STATE_FILE} is damaged ({type(exc).__name__}: {first_line(exc)}); put a whole copy in its place, "
-        "or start again in another --out"
+        f"{out / STATE_FILE} is damaged ({cause(exc)}); put a whole copy in its place, or start again in another --out"
     )

@@ -54,17 +54,21 @@ def bytes_per_item(catalog: Catalog, kind: Kind) -> float:
 
 
 def read_vectors(catalog: Catalog, kind: Kind) -> tuple[Ids, Floats]:
-    """Every vector of a kind: ids (N,) ascending, and vectors (N, D)."""
-    encoder = catalog.active_encoder()
-    if encoder is None:
-        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-    c = schema.embedding.c
-    query = select(c.item_id, c.vector).where((c.encoder_id == encoder.id) & (c.kind == kind)).order_by(c.item_id)
-    ids, vectors = [np.empty(0, np.int64)], [np.empty((0, encoder.dimension), np.float32)]
-    for part in catalog.partitions(query):
-        ids.append(np.array([row.item_id for row in part], np.int64))
-        vectors.append(_unpack([row.vector for row in part], encoder.dimension))
-    return np.concatenate(ids), np.concatenate(vectors)
+    """Every vector of a kind: ids (N,) ascending, and vectors (N, D). No second copy is in memory meanwhile."""
+    with catalog.snapshot() as snapshot:  # so that the count holds
+        encoder = snapshot.active_encoder()
+        if encoder is None:
+            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+        c, end = schema.embedding.c, 0
+        of_kind = (c.encoder_id == encoder.id) & (c.kind == kind)
+        count = int(snapshot.rows(select(func.count().label("n")).select_from(schema.embedding).where(of_kind))[0].n)
+        ids, vectors = np.empty(count, np.int64), np.empty((count, encoder.dimension), np.float32)
+        query = select(c.item_id, c.vector).where(of_kind).order_by(c.item_id)
+        for part in snapshot.partitions(query):
+            start, end = end, end + len(part)
+            ids[start:end] = [row.item_id for row in part]
+            vectors[start:end] = _unpack([row.vector for row in part], encoder.dimension)
+        return ids, vectors
 
 
 def vectors_of(catalog: Catalog, kind: Kind, ids: Ids) -> Floats:

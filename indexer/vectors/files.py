@@ -51,7 +51,7 @@ class FileDescription:
 
 
 def read_description(catalog: Catalog, kind: Kind) -> FileDescription | None:
-    """Read the description of a kind's files; None if there is none that this version understands."""
+    """Read the description of a kind's files; None if there is none of this model that this version understands."""
     encoder = catalog.active_encoder()
     if encoder is None:
         return None
@@ -60,9 +60,11 @@ def read_description(catalog: Catalog, kind: Kind) -> FileDescription | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         newest = {int(item): str(digest) for item, digest in dict(values["newest"]).items()}
         stamp, structure = Stamp(**values["stamp"]), IndexStructure(**values["choice"])
-        return FileDescription(stamp, structure, list(values["bytes"]), newest, list(values.get("digests", [])))
-    except (OSError, ValueError, TypeError, KeyError):
+        digests = list(values.get("digests", []))
+        description = FileDescription(stamp, structure, list(values["bytes"]), newest, digests)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    return description if stamp.fingerprint == encoder.fingerprint else None
 
 
 def stored_structure(catalog: Catalog, kind: Kind) -> IndexStructure | None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from indexer import Catalog, find_duplicates, index_paths
 from indexer.catalog.embeddings import features_of, read_vectors
+from indexer.catalog.images import images_by_id
 from indexer.catalog.records import Kind
 from indexer.duplicates import AGREEMENT, DuplicateGroup, agreement, likeness, thumbnails
 from tests.fakes import FakeEncoder
@@ -187,3 +188,20 @@ def test_agreement_is_the_mean_cosine_by_position() -> None:
     ]
     np.testing.assert_allclose(agreement(ones, 3 * twos), expected, atol=1e-6)
     np.testing.assert_array_equal(agreement(ones, np.zeros_like(ones)), 0)
+
+
+def test_images_deleted_during_the_search_leave_no_group_of_one(
+    catalog: Catalog, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group has at least two files."""
+    for size in (32, 64):
+        mosaic(tmp_path / "pictures" / f"{size}.png", 1, size=(size, size))
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    assert names(find_duplicates(catalog)) == [["64.png", "32.png"]]
+    read = images_by_id
+
+    def without_the_first(catalog: Catalog, ids: list[int]) -> Any:
+        return {image: record for image, record in read(catalog, ids).items() if image != min(ids)}
+
+    monkeypatch.setattr("indexer.duplicates.images_by_id", without_the_first)
+    assert find_duplicates(catalog) == []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import io
 import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,11 +118,26 @@ def test_weights_of_another_architecture_are_refused(model_directory: Path) -> N
         load_encoder(model_directory).encode_texts(["a red wall"])
 
 
-def test_reading_runs_nothing_from_the_file(model_directory: Path) -> None:
-    """A pickle in place of the weights is refused unread."""
-    torch.save({"weights": torch.zeros(1)}, model_directory / "model.safetensors")
-    with pytest.raises(CheckpointError):
-        load_encoder(model_directory)
+class Touch:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.file,)
+
+
+def test_reading_runs_nothing_from_the_file(model_directory: Path, tmp_path: Path) -> None:
+    """A pickle in place of the weights is refused, even with the right checksum."""
+    weights, trace = model_directory / "model.safetensors", tmp_path / "it ran"
+    torch.save({"weights": Touch(trace)}, weights)
+    change(model_directory, weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
+    with pytest.raises(CheckpointError, match=r"its weights do not fit model\.json"):
+        load_encoder(model_directory).encode_texts(["a red wall"])
+    assert not trace.exists()
+    torch.load(io.BytesIO(weights.read_bytes()), weights_only=False)
+    assert trace.exists()
 
 
 def test_no_temporary_file_remains(model_directory: Path) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import tracemalloc
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, insert
 
 from indexer import Catalog, index_paths
+from indexer.catalog import schema
 from indexer.catalog.captions import add_bank, bank_ids, captions_by_id, forget_captions, has_captions
 from indexer.catalog.contents import catalog_state, catalog_stats, count_items
 from indexer.catalog.embeddings import features_of, read_vectors, vector_ids, vector_stamp
@@ -256,3 +258,24 @@ def test_connections_are_not_limited(indexed: Catalog) -> None:
         for _ in range(40):
             assert count_items(snapshots.enter_context(indexed.snapshot()))["image"] == 5
         assert count_items(indexed)["image"] == 5
+
+
+def test_vectors_are_read_without_a_second_copy(catalog: Catalog) -> None:
+    """The largest index that a machine can build depends on it, see docs/PERFORMANCE.md."""
+    count, dimension = 40_000, 128
+    catalog.use_encoder("random", "a" * 64, dimension)
+    stored = np.random.default_rng(0).normal(size=(count, dimension)).astype("<f2")
+    rows = [
+        {"encoder_id": 1, "kind": Kind.IMAGE, "item_id": item, "vector": vector.tobytes()}
+        for item, vector in enumerate(stored, 1)
+    ]
+    with catalog.transaction() as connection:
+        connection.execute(insert(schema.embedding), rows)
+    del rows
+    tracemalloc.start()
+    ids, vectors = read_vectors(catalog, Kind.IMAGE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(ids, np.arange(1, count + 1))
+    np.testing.assert_array_equal(vectors, stored.astype(np.float32))
+    assert peak < 1.8 * vectors.nbytes

@@ -277,6 +277,18 @@ def test_files_of_an_earlier_version_are_rebuilt(indexed: Catalog) -> None:
         assert path.read_text() == text
 
 
+@pytest.mark.parametrize("damage", ["another model", "too deep"])
+def test_a_damaged_description_is_rebuilt(indexed: Catalog, encoder: FakeEncoder, damage: str) -> None:
+    """A fingerprint that differs from the model's at its end only, and JSON that Python cannot parse."""
+    path = file_of(indexed, ".json")
+    text = path.read_text()
+    other = text.replace(encoder.fingerprint, encoder.fingerprint[:-1] + "0")
+    path.write_text(other if damage == "another model" else "[" * 100_000)
+    assert not VectorIndex.is_current(indexed, Kind.IMAGE)
+    assert len(VectorIndex.open(indexed, Kind.IMAGE)) == 5
+    assert path.read_text() == text
+
+
 def test_removing_the_newest_images_does_not_rebuild_the_files(many: tuple[Catalog, Floats]) -> None:
     """The digests of the remaining ones still identify the catalog."""
     catalog, _ = many
