@@ -9,7 +9,7 @@ import pytest
 from tests.api.server.test_process import ROOT
 
 PAGE = (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (.+?) \| (`.+`.*) \|$", PAGE.partition("## Each line and its test")[2], re.MULTILINE)
+ROWS = re.findall(r"^\| (.+?) \| (`.+`.*) \|$", PAGE.partition("## Protections and their tests")[2], re.MULTILINE)
 
 
 def named() -> list[tuple[str, str]]:
