@@ -73,7 +73,7 @@ class Client:
             key: an API key, if the server requires one.
             timeout: seconds to wait for a response.
             retries: maximum number of retries while the server is busy.
-            http: an HTTP client to use instead, with its own base URL.
+            http: an HTTP client to use instead; it has its own address, key and timeout.
         """
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = http or httpx2.Client(base_url=address, headers=headers, timeout=timeout)

@@ -3,7 +3,8 @@
 ApiError
 ├── InputError      an invalid command-line argument
 ├── KeysError       the API key file cannot be read or written
-└── SettingsError   settings with which a server is unsafe or cannot start
+├── SettingsError   settings with which a server is unsafe or cannot start
+└── in client.py: ProblemError (an error response), UnreachableError (no response)
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class ActiveModel:
 
     def current(self) -> ModelIndex:
         """The active model; opens it if another one was active before."""
-        active = self.catalog.active_encoder()
         with self._lock:
+            active = self.catalog.active_encoder()
             if self._current is None or active != self._row:
                 self._current, self._row = self._open(active), active
             return self._current
@@ -45,10 +45,11 @@ class ActiveModel:
         Raises:
             UnknownModelError: no model has that name or fingerprint prefix, or several do.
         """
-        row, current = find_row(self.catalog, name), self.current()
-        if row == self._row:
-            return current
+        row = find_row(self.catalog, name)
         with self._lock:
+            current = self.current()
+            if row == self._row:
+                return current
             model = self._others.pop(row, None)
             if model is None:
                 catalog = self.catalog.for_model(row.name, row.fingerprint)

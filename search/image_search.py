@@ -19,7 +19,7 @@ from .model_index import ModelIndex
 from .stages.keywords import Keywords, find_keywords
 from .stages.negate import away_from
 from .stages.query import EXCLUDED, Query, check_numbers, check_text, parse
-from .stages.rerank import Candidate, match, reorder, retrieved
+from .stages.rerank import Candidate, match, reorder
 from .stages.retrieve import retrieve
 from .timing import Stopwatch
 
@@ -113,7 +113,8 @@ def search_similar(
     with watch.stage("retrieve"):
         selection = model.select(where)
         scores, ids = index.search(vector, k + 1, allowed=selection.allowed, hidden=selection.hidden)
-        candidates = [c for c in retrieved(ids[0], scores[0]) if c.key != query_image.image_id]
+        nearest = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
+        candidates = [Candidate(image_id, score) for image_id, score in nearest if image_id != query_image.image_id]
     hits = _hits(model.catalog, candidates, k, _ranks(candidates))
     return Answer(describe(image), hits, watch.milliseconds(), excluded)
 

@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     Task,
     TaskID,
@@ -23,9 +22,11 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as ProgressBars
 from rich.table import Table
 from rich.text import Text
 
+from encoders.progress import Progress
 from indexer.duplicates import DuplicateGroup
 from search import CaptionHit, Hit
 
@@ -36,14 +37,6 @@ PIPE_WIDTH = 1000  # columns: piped output is never wrapped
 
 LINE_SECONDS = 30.0
 """Interval of progress lines when stderr is not a terminal."""
-
-
-class Advance(Protocol):
-    """A progress callback."""
-
-    def __call__(self, phase: str, done: int, total: int, /) -> None:
-        """Report that `done` of `total` items of a phase are finished."""
-        ...
 
 
 def print_table(table: Table) -> None:
@@ -76,7 +69,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress(*, quiet: bool = False) -> Iterator[Advance]:
+def progress(*, quiet: bool = False) -> Iterator[Progress]:
     """Show a progress bar per phase on stderr; if stderr is not a terminal, a line every `LINE_SECONDS`."""
     console = Console(stderr=True)
     columns = (
@@ -89,7 +82,7 @@ def progress(*, quiet: bool = False) -> Iterator[Advance]:
     )
     tasks: dict[str, TaskID] = {}
     last_line = time.monotonic()
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bars:
+    with ProgressBars(*columns, console=console, disable=quiet or not console.is_terminal) as bars:
 
         def advance(phase: str, done: int, total: int) -> None:
             if phase not in tasks:

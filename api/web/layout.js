@@ -2,7 +2,7 @@
 
 const MAX_RATIO = 3.2; // pictures with a more extreme aspect ratio are cropped
 const MIN_RATIO = 0.45;
-export const HEADING = 60; // pixels
+const HEADING = 60; // pixels
 
 /** The target row height for a width, both in pixels. */
 export function rowHeight(width) {

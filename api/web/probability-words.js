@@ -7,7 +7,7 @@
  * it for 85 % of 33 things that no photograph shows (see `benchmarks/quality.py`). At 0.05 both are 94 %, but missing a
  * true match is the worse error.
  */
-export const MATCH = 0.03;
+const MATCH = 0.03;
 
 /* The probability is that of a sentence having been written for this very picture. Most sentences fit many pictures, so it
    is low: half of those captions give their own picture less than 0.15, and none of the 33 things reaches 0.2. */

@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from encoders import Encoder, Floats, ImageFeatures, MatchScores, TextFeatures
-from indexer.catalog.records import Ids
 
 from .negate import evidence_against
 
@@ -36,11 +35,6 @@ class Candidate(Generic[Key]):
     def score(self) -> float:
         """The rerank score; without one, the retrieval score plus the evidence."""
         return self.retrieval_score + self.evidence / COSINE_LOGITS if self.rerank_score is None else self.rerank_score
-
-
-def retrieved(ids: Ids, scores: Floats) -> list[Candidate[int]]:
-    """Candidates from ids (K,) and cosines (K,), best first."""
-    return [Candidate(int(i), float(s)) for i, s in zip(ids, scores, strict=True)]
 
 
 def match(

@@ -99,6 +99,19 @@ def test_a_busy_server_is_asked_again(asked: Client, monkeypatch: pytest.MonkeyP
     assert waited == [1.0]
 
 
+def test_a_client_beyond_its_rate_limit_waits(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 429 is retried like a 503."""
+    waited: list[float] = []
+    monkeypatch.setattr("api.client.time.sleep", waited.append)
+    with TestClient(create_app(engine, Settings(rate=1)), base_url="http://localhost") as http:
+        asked = Client(http=http, retries=2)
+        assert asked.stats().images == 5
+        with pytest.raises(ProblemError, match="Rate limit of 1 requests per minute exceeded"):
+            asked.stats()
+    assert len(waited) == 2
+    assert all(1 <= seconds <= 60 for seconds in waited)
+
+
 def test_another_server_at_the_address_is_an_error() -> None:
     """A response that is not crosslook's raises ApiError."""
     answers: dict[str, int] = {}

@@ -128,7 +128,7 @@ def test_a_checkpoint_cut_short_is_one_sentence(home: Path, tmp_path: Path) -> N
 
 
 def test_the_server_answers_over_a_real_socket(home: Path) -> None:
-    """A server process answers search, file and health requests, and stops on SIGTERM."""
+    """A server process answers search, file and health requests, and stops on Ctrl-C with status 130."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -149,7 +149,8 @@ def test_the_server_answers_over_a_real_socket(home: Path) -> None:
                 assert response.read() == (PHOTOGRAPHS / "chelsea.png").read_bytes()
         finally:
             server.send_signal(signal.SIGINT)
-            server.wait(timeout=30)
+            status = server.wait(timeout=60)
+    assert status == 130
 
 
 def _wait(url: str, server: subprocess.Popen[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from indexer import Catalog, add_model, index_paths, remove_model, switch_model
 from indexer.catalog.contents import catalog_stats
 from indexer.catalog.images import content_hashes
+from indexer.catalog.records import EncoderRow
 from indexer.errors import EncoderMismatchError, ModelError
 from search import SearchEngine
 from search.active_model import ActiveModel
@@ -117,6 +118,45 @@ def test_searches_during_switches_are_correct(engine: SearchEngine, both: Catalo
         thread.join()
     assert errors == []
     assert answers[0] >= 12
+
+
+def test_a_late_reader_does_not_undo_a_switch(
+    engine: SearchEngine, both: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that read the previous model makes no other thread open the new one again."""
+    models, results = engine._models, list[ModelIndex]()
+    read, inside, go_on = models.catalog.active_encoder, threading.Event(), threading.Event()
+
+    def late() -> EncoderRow | None:
+        row = read()
+        if not inside.is_set():
+            inside.set()
+            go_on.wait(10)
+        return row
+
+    monkeypatch.setattr(models.catalog, "active_encoder", late)
+    early = threading.Thread(target=models.current)
+    early.start()
+    assert inside.wait(10)
+    switch_model(both, "other")
+    later = threading.Thread(target=lambda: results.append(models.current()))
+    later.start()
+    later.join(0.3)
+    go_on.set()
+    for thread in (early, later):
+        thread.join()
+    assert results == [models.current()]
+
+
+def test_one_model_beside_the_active_one_stays_loaded(engine: SearchEngine, both: Catalog, loaded: list[str]) -> None:
+    """The one that was requested last."""
+    add_model(both, FakeEncoder(name="third", fingerprint="3" * 64), name="third")
+    for name in ("other", "fake", "other"):
+        assert first(engine.by_model(name), "red") == "red.png"
+    assert loaded == ["other", "fake"]
+    engine.by_model("third")
+    assert first(engine.by_model("other"), "red") == "red.png"
+    assert loaded == ["other", "fake", "other"]
 
 
 def test_a_query_ends_with_the_model_it_began_with(

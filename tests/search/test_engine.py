@@ -7,16 +7,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from encoders import TextFeatures, caption_bank
+from encoders import Floats, TextFeatures, caption_bank
 from indexer import Catalog, index_paths
 from indexer.catalog.captions import add_bank, bank_ids
 from indexer.errors import EncoderMismatchError, FilterError, IndexNotFoundError
 from search import SearchEngine
 from search.errors import ImageNotFoundError, QueryError
 from search.model_index import ModelIndex
+from search.stages.negate import away_from
 from search.stages.query import MAX_WORDS
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -41,6 +43,12 @@ def bank(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 def names(engine: SearchEngine, text: str, **options: object) -> list[str]:
     """The file names of the hits."""
     return [h.path.name for h in engine.search_images(text, **options).hits if h.path]  # type: ignore[arg-type]
+
+
+def vector(encoder: FakeEncoder, path: Path) -> Floats:
+    """The vector of a picture."""
+    with Image.open(path) as image:
+        return encoder.encode_images(encoder.prepare(image)[None]).vectors[0]
 
 
 def test_a_sentence_finds_its_picture(engine: SearchEngine, encoder: FakeEncoder) -> None:
@@ -126,6 +134,29 @@ def test_a_picture_and_words_are_combined(engine: SearchEngine, folder: Path) ->
     """Among pictures that match the words equally well, those like the picture come first."""
     first = engine.search_images("thing", image=folder / "blue.png", rerank=False).hits[0]
     assert first.path == folder / "blue.png"
+
+
+def test_the_vectors_of_picture_and_words_are_added(engine: SearchEngine, encoder: FakeEncoder, folder: Path) -> None:
+    """The cosines are those of the normalised sum; the probabilities are those of the words alone."""
+    joined = encoder.query(encoder.encode_texts(["red"])).vectors[0] + vector(encoder, folder / "blue.png")
+    both = engine.search_images("red", image=folder / "blue.png").hits
+    for hit in both:
+        assert hit.path is not None
+        cosine = vector(encoder, hit.path) @ joined / np.linalg.norm(joined)
+        assert hit.retrieval_score == pytest.approx(cosine, abs=1e-3)
+    alone = {hit.image_id: hit.match_probability for hit in engine.search_images("red").hits}
+    assert {hit.image_id: hit.match_probability for hit in both} == pytest.approx(alone, abs=1e-6)
+
+
+def test_similar_images_lose_excluded_words(engine: SearchEngine, encoder: FakeEncoder, folder: Path) -> None:
+    """The query vectors of the words are subtracted from the picture's."""
+    excluded = encoder.query(encoder.encode_texts(["white", "a green thing"])).vectors
+    turned = away_from(vector(encoder, folder / "blue.png")[None], excluded)[0]
+    hits = engine.similar_images(folder / "blue.png", without=["white", "a green  thing", "white"]).hits
+    assert len(hits) == 4
+    for hit in hits:
+        assert hit.path is not None
+        assert hit.retrieval_score == pytest.approx(vector(encoder, hit.path) @ turned, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ def test_what_is_reranked_does_not_depend_on_how_many_are_shown(count: int) -> N
     index = cast(VectorIndex, Approximate())
     candidates, first = retrieve(index, np.ones((1, 8), np.float32), Keywords(), selection, depth=10, count=count)
     assert [c.key for c in candidates[:first]] == list(range(0, 30, 3))
+    assert all(c.nearest for c in candidates)
     rest = [c.key for c in candidates[first:]]
     assert rest == [i for i in range(count if count > 10 else 0) if i not in range(0, 30, 3)]
 

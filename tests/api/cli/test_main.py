@@ -238,6 +238,8 @@ def test_words_are_excluded_on_the_command_line(ready: Run, folder: Path) -> Non
         done = ready("search", "--json", *arguments).json
         assert (done["query"], done["without"]) == ("a thing", ["red"])
         assert done["hits"][-1]["path"] == str(folder / "red.png")
+    alone = ready("search", "--json", "--image", folder / "blue.png", "--without", "red").json
+    assert alone["without"] == ["red"]
     refused = ready("search", "a thing", "--without", " ")
     assert (refused.status, refused.out) == (1, "")
     assert one_sentence(refused.err)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from encoders import TextFeatures
 from encoders.datasets import Dataset, Example
 from indexer import Catalog, add_model, index_paths
 from indexer.catalog.captions import add_bank
@@ -109,6 +111,24 @@ def test_without_captions_agreement_is_measured(both: Catalog, load: Callable[[E
     assert agreement is not None
     assert agreement["retrieval"] == 100.0
     assert 40 <= agreement["reranked"] < 100  # of fourteen, any two tens share at least six
+
+
+class Swapped(FakeEncoder):
+    """A model whose query vectors exchange red, green and blue."""
+
+    def query(self, text: TextFeatures) -> TextFeatures:
+        """Swap the colours of a query."""
+        asked = super().query(text)
+        return replace(asked, vectors=np.concatenate([np.roll(asked.vectors[:, :3], 1, 1), asked.vectors[:, 3:]], 1))
+
+
+def test_agreement_is_that_of_query_vectors(both: Catalog, encoder: FakeEncoder) -> None:
+    """Models that differ only in their query vectors retrieve other images."""
+    swapped = Swapped(name="contrary", fingerprint="0" * 64)
+    load = {encoder.fingerprint: encoder, swapped.fingerprint: swapped}
+    agreement = compare_models(both, both.encoders(), lambda row: load[row.fingerprint]).models[1].agreement
+    assert agreement is not None
+    assert agreement["retrieval"] < 100
 
 
 def test_the_sample_is_of_captioned_images_that_all_have_embedded(

@@ -72,7 +72,7 @@ def test_every_answer_carries_the_headers(client: TestClient, serve: Serve, monk
 
 def test_the_page_may_use_what_this_server_serves_and_no_more(client: TestClient) -> None:
     """The page's policy allows its own files and blob images, and no inline script."""
-    for path in ("/", "/static/page.js"):
+    for path in ("/", "/static/app.js"):
         rules = checked(client.get(path)).headers["content-security-policy"].split("; ")
         assert rules[:3] == ["default-src 'self'", "img-src 'self' blob: data:", "object-src 'none'"]
         assert not any(rule.startswith("script-src") for rule in rules)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer import add_model, index_paths
+from indexer import Catalog, add_model, index_paths, remove_model, switch_model
 from search import SearchEngine
 from tests.api.server.test_app import first_id, picture, problem
 from tests.conftest import Paint
@@ -91,6 +91,17 @@ def test_a_model_of_the_index_may_be_named(client: TestClient, engine: SearchEng
         assert words in problem(response, 422)
         assert response.json()["type"] == "urn:crosslook:problem:model-not-found"
         assert str(engine.catalog.directory) not in response.text
+
+
+def test_a_cursor_of_a_model_that_was_removed_is_a_problem(client: TestClient, indexed: Catalog) -> None:
+    """The search must start again, with the model that is active now."""
+    cursor = client.post("/v1/search", json={"text": "red", "k": 2}).json()["next_cursor"]
+    add_model(indexed, FakeEncoder(name="turned", fingerprint="e" * 64, turn=1))
+    switch_model(indexed, "turned")
+    remove_model(indexed, "fake")
+    response = client.post("/v1/search", json={"cursor": cursor})
+    assert "Start again" in problem(response, 422)
+    assert response.json()["type"] == "urn:crosslook:problem:cursor"
 
 
 def test_images_similar_to_an_upload(client: TestClient, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,9 +17,10 @@ from httpx2 import Response
 from api.server import Settings, create_app
 from api.server.work.jobs import MAX_JOBS, Job, JobProgress, Jobs
 from encoders.features import ImageFeatures, Pixels
-from indexer import Catalog
+from indexer import Catalog, IndexReport, index_paths
 from indexer.catalog.contents import count_items
 from indexer.ingest.lock import indexing_lock
+from indexer.ingest.writing import Failure
 from search import SearchEngine
 from tests.api.server.test_app import problem
 from tests.conftest import Paint
@@ -251,6 +253,32 @@ def test_shutting_down_cancels_at_a_commit_and_waits(indexed: Catalog, folder: P
         assert job.report is not None
         assert (job.state, job.report.added) == ("cancelled", 32)
     assert count_items(indexed)["image"] == 37
+
+
+def test_a_job_that_starts_during_the_shutdown_is_cancelled(serve: Client, folder: Path, paint: Paint) -> None:
+    """It indexes nothing, or the shutdown would not wait for it."""
+    paint("yellow.png", "yellow")
+    client = serve(folder)
+    jobs_of(client).close()
+    job = ended(client, started(client))
+    assert (job["state"], job["report"]) == ("cancelled", None)
+
+
+def test_reasons_of_failures_have_no_paths(
+    serve: Client, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths of the roots are replaced by their names."""
+
+    def failing(*arguments: Any, **options: Any) -> IndexReport:
+        failure = Failure(str(folder / "a.png"), f"{folder}/a.png points to {folder}/b.png")
+        return replace(index_paths(*arguments, **options), failed=[failure])
+
+    monkeypatch.setattr("api.server.work.jobs.index_paths", failing)
+    client = serve(folder)
+    address = started(client)
+    (failure,) = ended(client, address)["failures"]
+    assert (failure["path"], failure["reason"]) == ("a.png", "pictures/a.png points to pictures/b.png")
+    assert not paths_in(client.get(address), tmp_path)
 
 
 def test_a_locked_index_is_a_failure_with_the_process_id(
