@@ -4,7 +4,9 @@ ApiError
 ├── InputError      an invalid command-line argument
 ├── KeysError       the API key file cannot be read or written
 ├── SettingsError   settings with which a server is unsafe or cannot start
-└── in client.py: ProblemError (an error response), UnreachableError (no response)
+├── in client.py: ProblemError (an error response), UnreachableError (no response)
+└── in server/work, mapped to responses by server/problems.py: BusyError, CursorError, GoneError, IndexingError,
+    UnknownJobError, UnknownRootError
 """
 
 from __future__ import annotations

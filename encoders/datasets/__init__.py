@@ -91,8 +91,11 @@ def read_captions(path: Path) -> CaptionFile:
 
 def _is_table(path: Path) -> bool:
     """Whether a text file is a table: a common copy of Flickr8k has a `captions.txt` that begins `image,caption`."""
-    with path.open("rb") as file:
-        return file.readline(64).strip().lower() == b"image,caption"
+    try:
+        with path.open("rb") as file:
+            return file.readline(64).strip().lower() == b"image,caption"
+    except OSError as exc:
+        raise DatasetError(f"{path} cannot be read: {exc.strerror or exc}") from exc
 
 
 def _caption_file(path: Path) -> Path | None:

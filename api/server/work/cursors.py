@@ -11,10 +11,12 @@ from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
 
+from ...errors import ApiError
+
 REFUSAL = "Invalid cursor: not issued by this server for this kind of request. Start again without it."
 
 
-class CursorError(Exception):
+class CursorError(ApiError):
     """A cursor was changed, is for another kind of request, or was not issued by this process."""
 
 

@@ -22,6 +22,7 @@ from encoders import EncodersError
 from indexer import Catalog, IndexerError, IndexReport, index_paths
 from search import SearchEngine
 
+from ...errors import ApiError
 from .roots import Root, locate, redact_paths, roots_of
 
 MAX_JOBS = 100
@@ -30,7 +31,7 @@ MAX_FAILURES = 1000
 logger = logging.getLogger("crosslook.jobs")
 
 
-class IndexingError(Exception):
+class IndexingError(ApiError):
     """Another job is running."""
 
     def __init__(self, running: Job) -> None:
@@ -38,11 +39,11 @@ class IndexingError(Exception):
         self.running = running
 
 
-class UnknownRootError(Exception):
+class UnknownRootError(ApiError):
     """A requested root is not configured, or none is."""
 
 
-class UnknownJobError(Exception):
+class UnknownJobError(ApiError):
     """No job has this id, or it is no longer remembered."""
 
 

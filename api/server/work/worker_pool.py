@@ -14,12 +14,14 @@ from anyio.to_thread import run_sync
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from ...errors import ApiError
+
 RETRY_SECONDS = 1
 
 R = TypeVar("R")
 
 
-class BusyError(Exception):
+class BusyError(ApiError):
     """The server is too busy; the message says why and when to retry."""
 
     def __init__(self, reason: str = "Too many requests are waiting.", seconds: int = RETRY_SECONDS) -> None:
@@ -27,7 +29,7 @@ class BusyError(Exception):
         self.seconds = seconds
 
 
-class GoneError(Exception):
+class GoneError(ApiError):
     """The client disconnected before the response."""
 
 

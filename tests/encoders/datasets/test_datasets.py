@@ -202,6 +202,18 @@ def test_a_caption_file_alone_needs_no_pictures(root: Path) -> None:
     assert [(row.image, row.caption, row.line) for row in captions.entries] == [("x.jpg", "Something", 2)]
 
 
+def test_a_caption_file_that_cannot_be_read_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the system refuses it while its kind is determined."""
+    (root / "captions.txt").write_text("image,caption\nx.jpg,Something\n")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DatasetError, match=r"captions\.txt cannot be read: Permission denied"):
+        read_captions(root / "captions.txt")
+
+
 def test_a_tenth_held_out_is_disjoint_and_repeatable() -> None:
     """For datasets without splits; datasets with too few pictures are refused."""
     dataset = Dataset("d", tuple(Example(Path(f"{i}.jpg"), ("x",), "all") for i in range(50)))
