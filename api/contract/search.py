@@ -25,7 +25,7 @@ def _integral_to_int(value: object) -> object:
 
 
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_integral_to_int)]
-Upto1000 = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_integral_to_int)]
+HitCount = Annotated[int, Field(ge=1, le=MAX_HITS), BeforeValidator(_integral_to_int)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"format": "model"})]
 Where = Annotated[
     list[Expression],
@@ -76,8 +76,8 @@ class SearchRequest(Body):
     without: list[Words] = Field(
         [], max_length=20, description="Texts to exclude, taken literally.", examples=[["people", "a red umbrella"]]
     )
-    k: Upto1000 = Field(10, description="Maximum number of hits per page.", examples=[10, 100])
-    depth: Upto1000 = Field(100, description="Number of candidates to rerank.", examples=[100])
+    k: HitCount = Field(10, description="Maximum number of hits per page.", examples=[10, 100])
+    depth: HitCount = Field(100, description="Number of candidates to rerank.", examples=[100])
     rerank: bool = Field(
         default=True, description="Whether to rerank candidates with the cross-attention model.", examples=[True]
     )
