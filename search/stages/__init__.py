@@ -1,1 +1,1 @@
-"""The stages of one query: parse it, look up keywords, retrieve, rerank. Excluded words (`negate`) act on the last two."""
+"""The stages of one query: parse it, look up keywords, retrieve, rerank. Excluded words act on the last two."""
