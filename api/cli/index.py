@@ -29,9 +29,10 @@ from indexer.vectors.structure import IndexStructure
 
 from .interrupt import stop_on_interrupt
 from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_for
-from .output import message, print_facts, print_json, progress, size
+from .output import count_of, message, print_facts, print_json, progress, size
 
 SHOWN_FAILURES, SHOWN_ROOTS = 10, 5
+CAPTION_SOURCES = {"sidecar": "from sidecars", "dataset": "from --captions", "bank": "built in"}
 
 
 def index(
@@ -62,10 +63,10 @@ def index(
     caption_file = read_captions(captions) if captions else None
     if caption_file is not None and caption_file.rejected:
         rejected = caption_file.rejected
-        message(f"{len(rejected)} caption rows rejected, the first: {rejected[0]}", style="yellow")
+        message(f"{count_of(len(rejected), 'caption row')} skipped, the first: {rejected[0]}", style="yellow")
     encoder = load_encoder(model_for(index, model), device=device, lazy=True)
     options: dict[str, Any] = {"captions": caption_file, "prune": prune, "batch_size": batch_size}
-    quiet = not paths and not sys.stdout.isatty()
+    quiet = not paths and caption_file is None and not sys.stdout.isatty()
     with Catalog.open(index, create=True) as catalog, stop_on_interrupt() as stop:
         if watch:
             _follow(catalog, encoder, paths or (), stop, options, json=json)
@@ -93,7 +94,8 @@ def forget(
         print_json(asdict(forgotten))
         return
     message(
-        f"Removed {forgotten.files} files from the index, and {forgotten.images} images that had no other file.",
+        f"Removed {count_of(forgotten.files, 'file')} from the index, and {count_of(forgotten.images, 'image')} "
+        "that had no other file.",
         style="green",
     )
     if forgotten.below is not None:
@@ -117,12 +119,12 @@ def stats(
             document | {"failed": [{"path": f.path, "reason": f.reason} for f in failed]} if failures else document
         )
         return
-    captions = ", ".join(f"{count} {source}" for source, count in totals.captions.items())
+    captions = ", ".join(f"{count:,} {CAPTION_SOURCES[source]}" for source, count in totals.captions.items())
     model = f"{totals.encoder.name} ({totals.encoder.fingerprint[:12]})" if totals.encoder else "none yet"
     print_facts(
         {
             "index": str(index),
-            "images": f"{totals.images} in {totals.locations} files"
+            "images": f"{totals.images:,} in {count_of(totals.locations, 'file')}"
             + (f", {totals.missing} missing" if totals.missing else ""),
             "folders": _list_roots(totals.roots) or "none",
             "captions": captions or "none",
@@ -264,8 +266,10 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
             style="yellow",
         )
     if report.captions_unmatched:
-        message(f"{report.captions_unmatched} captions match no indexed image.", style="yellow")
-    message(f"{report.seen} files in {report.seconds:.1f} s → {directory}", style="dim")
+        message(f"Captions of images that are not in the index: {report.captions_unmatched:,}", style="yellow")
+    done = report.added + report.updated + report.unchanged + report.duplicates + len(report.failed)
+    files = f"{done:,} of {count_of(report.seen, 'file')}" if report.stopped else count_of(report.seen, "file")
+    message(f"{files} in {report.seconds:.1f} s → {directory}", style="dim")
     if new and not report.stopped:
         option = "" if directory == DEFAULT_INDEX else f" --index {directory}"
         message(f'Now try: crosslook search "a dog in the snow"{option}', style="dim")

@@ -45,6 +45,7 @@ def _options(
     """Options of the program itself."""
 
 
+INTERRUPTED = 130
 EXPECTED = (ApiError, SearchError, IndexerError, EncodersError)
 """The root error of each package: reported in one line, without a traceback."""
 
@@ -76,6 +77,10 @@ def main() -> None:
     except EXPECTED as exc:
         message(f"crosslook: {exc}", style="red")
         sys.exit(2 if isinstance(exc, FilterError) else 1)
+    except RuntimeError as exc:
+        if not isinstance(exc.__cause__, KeyboardInterrupt):  # which Python 3.11 wraps while it makes a class
+            raise
+        sys.exit(INTERRUPTED)
     except OSError as exc:
         file = f"{exc.filename}: " if exc.filename else ""
         message(f"crosslook: {file}{exc.strerror or exc}", style="red")

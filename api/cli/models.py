@@ -20,7 +20,7 @@ from search.evaluation.compare import Comparison, ModelResult
 from .index import SHOWN_FAILURES
 from .interrupt import stop_on_interrupt
 from .options import DEFAULT_INDEX, Depth, Device, Index, Json, model_directory
-from .output import message, print_json, print_table, progress, size
+from .output import count_of, message, print_json, print_table, progress, size
 
 DIRECTIONS = {"text_to_image": "text → image R@1 / 5 / 10", "image_to_text": "image → text R@1 / 5 / 10"}
 STAGES = ("retrieval", "reranked")
@@ -190,10 +190,12 @@ def _print_added(report: AddReport, index: Path) -> None:
         message(f"{unread.path}: {unread.reason}", style="yellow")
     if len(report.unread) > SHOWN_FAILURES:
         message(f"… and {len(report.unread) - SHOWN_FAILURES} more; list them with --json", style="yellow")
+    bank = " (built-in ones included)" if report.captions_added > state.captions_of else ""
     message(
         f"{state.name} ({state.fingerprint[:12]}) has embedded {state.images:,} of {state.images_of:,} images and "
-        f"{state.captions:,} of {state.captions_of:,} captions; {report.images_added:,} and {report.captions_added:,} "
-        f"of them now, in {report.seconds:.1f} s",
+        f"{state.captions:,} of {state.captions_of:,} captions of the index; this run added "
+        f"{count_of(report.images_added, 'image')} and {count_of(report.captions_added, 'caption')}{bank} "
+        f"in {report.seconds:.1f} s",
         style="green",
     )
     _warn_hidden(state)

@@ -55,6 +55,11 @@ def message(text: str, *, style: str = "") -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(text, style=style))
 
 
+def count_of(count: int, noun: str) -> str:
+    """Write a count and its noun: "1 file", "1,001 files"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def print_json(document: Any) -> None:  # noqa: ANN401  any JSON
     """Print a JSON document on stdout."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

@@ -130,7 +130,7 @@ def similar(
 def explain(
     image: Picture,
     text: Annotated[str, typer.Argument(help="A sentence about the image.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="Output file: one heat map per word.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="The PNG to write, a heat map for each word.")],
     index: Index = DEFAULT_INDEX,
     model: Model = None,
     device: Device = "auto",

@@ -85,7 +85,7 @@ def serve(
     _check_keys(settings, index)
     for folder in settings.roots:
         if not folder.is_dir():
-            message(f"{folder} is not a folder yet; it can be indexed once it exists", style="yellow")
+            message(f"--root {folder} does not exist; it can be indexed once it does", style="yellow")
     if settings.roots and not (index / DATABASE).exists():
         Catalog.open(index, create=True).close()  # the first indexing job comes over HTTP
     from ..server.logs import log_to  # noqa: PLC0415  as above

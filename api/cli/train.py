@@ -20,7 +20,7 @@ from search import evaluate as measure
 
 from ..errors import InputError
 from .options import Depth, Device, Json, ModelOrBase, model_directory
-from .output import message, print_json, print_table, progress
+from .output import count_of, message, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from encoders.training import TrainResult
@@ -198,7 +198,7 @@ def open_picture(path: Path) -> Image.Image:
 def _read(path: Path, images: Path | None, *, quiet: bool = False) -> Dataset:
     dataset = read_dataset(path, images=images)
     if dataset.rejected and not quiet:
-        message(f"{len(dataset.rejected)} rows rejected, the first: {dataset.rejected[0]}", style="yellow")
+        message(f"{count_of(len(dataset.rejected), 'row')} skipped, the first: {dataset.rejected[0]}", style="yellow")
     return dataset
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 from pathlib import Path
@@ -120,7 +121,10 @@ def test_index_reads_a_file_of_captions(run: Run, folder: Path) -> None:
     done = run("index", folder, "--captions", folder / "captions.csv", "--json")
     assert done.json["captions_added"] == 1
     assert done.json["captions_unmatched"] == 1
+    assert "1 caption row skipped, the first: " in done.err
     assert "captions.csv:3: no caption for blue.png" in done.err
+    again = run("index", "--captions", folder / "captions.csv")
+    assert "Captions of images that are not in the index: 1" in again.err  # reported although stdout is not a terminal
 
 
 def test_the_index_folder_can_be_chosen(
@@ -157,6 +161,17 @@ def test_interrupting_ends_at_a_commit(run: Run, paint: Paint, tmp_path: Path, m
     assert signal.getsignal(signal.SIGINT) == before
     rest = run("index", tmp_path / "pictures", "--json").json
     assert (rest["added"], rest["unchanged"]) == (5, 4)
+
+
+def test_interrupting_is_quiet_at_any_moment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 wraps an interrupt that arrives while it makes a class; the status is 130 then too."""
+
+    def interrupt(*_: object) -> None:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr("api.cli.index.Catalog.open", interrupt)
+    done = run("stats")
+    assert (done.status, done.out, done.err) == (130, "", "")
 
 
 # --- answers ---
@@ -322,6 +337,7 @@ def test_explain_writes_a_sheet(run: Run, folder: Path) -> None:
 def test_stats_print_what_the_index_contains(ready: Run, folder: Path) -> None:
     """`stats` prints a table or JSON, with `--failures` also the failed files."""
     (folder / "bad.jpg").write_text("no picture")
+    (folder / "red.txt").write_text("a red thing")
     ready("index", folder)
     document = ready("stats", "--json").json
     assert (document["images"], document["failures"], document["encoder"]["name"]) == (5, 1, "fake")
@@ -331,6 +347,7 @@ def test_stats_print_what_the_index_contains(ready: Run, folder: Path) -> None:
     assert ready("stats", "--failures", "--json").json["failed"][0]["path"] == str(folder / "bad.jpg")
     people = ready("stats", "--failures").out
     assert "5 in 5 files" in people
+    assert re.search(r"captions +1 from sidecars", people)
     assert "bad.jpg" in people
 
 

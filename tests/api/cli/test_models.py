@@ -48,7 +48,8 @@ def test_a_model_is_added_compared_switched_to_and_removed(ready: Run, folder: P
     ready("index", folder)
     added = ready("models", "add", other.directory)
     assert added.status == 0
-    assert "other (000000000000) has embedded 5 of 5 images and 1 of 1 captions; 5 and 1 of them now" in added.err
+    assert "other (000000000000) has embedded 5 of 5 images and 1 of 1 captions of the index" in added.err
+    assert "this run added 5 images and 1 caption in" in added.err
     assert "Now try: crosslook models compare; then: crosslook models switch other" in added.err
     table = ready("models", "compare").out
     assert all(words in table for words in ("fake (active)", "other", "text → image R@1 / 5 / 10", "ms per query"))
