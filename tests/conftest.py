@@ -12,15 +12,6 @@ from indexer import Catalog, index_paths
 from tests.fakes import COLOURS, FakeEncoder
 
 Paint = Callable[..., Path]
-TESTS = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a file's tests in one process, and all of the page's in one: they share indexes, servers and Chromium."""
-    for item in items:
-        path = item.path.relative_to(TESTS)
-        item.add_marker(pytest.mark.xdist_group("browser" if path.parts[0] == "browser" else str(path)))
 
 
 @pytest.fixture
