@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..errors import DatasetError
 from .rows import IMAGE_SUFFIXES, Rejected, Row, fault, read_text, split_lines
 
 
@@ -22,7 +23,12 @@ def rows(folder: Path) -> Iterator[Row | Rejected]:
             if sidecar.name not in names:
                 yield Rejected(path, None, f"no {sidecar.name} beside it")
                 continue
-            lines = [(n, line) for n, line in enumerate(split_lines(read_text(sidecar)), start=1) if line.strip()]
+            try:
+                text = read_text(sidecar)
+            except DatasetError as exc:
+                yield Rejected(sidecar, None, str(exc).removeprefix(f"{sidecar} "))
+                continue
+            lines = [(n, line) for n, line in enumerate(split_lines(text), start=1) if line.strip()]
             if not lines:
                 yield Rejected(sidecar, None, "no caption in it")
             for number, line in lines:

@@ -147,6 +147,15 @@ def test_sidecars(root: Path) -> None:
     ]
 
 
+def test_a_sidecar_that_cannot_be_read_is_skipped(root: Path) -> None:
+    """The others are read; the reason names the file once."""
+    (root / "images" / "1.txt").write_text("a dog")
+    (root / "images" / "2.txt").write_bytes("a cat".encode("utf-16"))
+    dataset = read_dataset(root / "images")
+    assert shape(dataset) == {"1.jpg": ("a dog",)}
+    assert any(str(row).endswith("2.txt: is UTF-16; save the file as UTF-8") for row in dataset.rejected)
+
+
 def test_captions_in_another_encoding_are_refused_by_row(root: Path) -> None:
     """Latin-1 in a sidecar or in JSON, or a file in UTF-16: the error names the file, and the line if there is one."""
     (root / "images" / "1.txt").write_bytes(b"\ncaf\xe9\na coffee\n")
