@@ -25,7 +25,7 @@ from .tokenizer import Tokenizer
 
 RESERVED_KEYS = {
     *("format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration"),
-    *("class_names", "word_counts", "vocabulary"),
+    *("class_names", "word_counts", "vocabulary", "scores"),
 }
 ROW_SCALE, LARGE = ".row_scale", 2**16
 
@@ -151,6 +151,8 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
         "word_counts": dict(sorted(checkpoint.lexicon.counts.items())),
         "vocabulary": checkpoint.tokenizer.vocabulary,
     }
+    if checkpoint.tokenizer.scores is not None:
+        document["scores"] = checkpoint.tokenizer.scores
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     description.write_text(text, encoding="utf-8")
     publish(weights, directory / WEIGHTS)
@@ -169,7 +171,7 @@ def read_description(directory: Path) -> Description:
     try:
         settings = {f.name for f in fields(ModelConfig)}
         config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in settings})
-        tokenizer = Tokenizer(document["vocabulary"], config.max_tokens)
+        tokenizer = Tokenizer(document["vocabulary"], config.max_tokens, document.get("scores"))
         calibration = Calibration(**document["calibration"])
         lexicon = Lexicon(dict(document.get("word_counts", {})), tuple(document.get("class_names", ())))
     except (KeyError, TypeError, ValueError, AttributeError) as exc:

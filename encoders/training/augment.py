@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
 from ..checkpoint.lexicon import FUNCTION_WORDS
+from ..checkpoint.tokenizer import SPACE, Tokenizer
 from ..network.model import Encoded, TextSide
 
 
@@ -69,9 +68,12 @@ def encode_by_length(side: TextSide, ids: Tensor, mask: Tensor, attended: Tensor
     return Encoded(torch.cat(vectors)[original], torch.cat(states)[original])
 
 
-def movable_words(vocabulary: Sequence[str]) -> Tensor:
-    """Return which of a vocabulary's tokens are whole content words: (V,), bool."""
-    return torch.tensor([len(w) > 2 and w.isalpha() and w not in FUNCTION_WORDS for w in vocabulary])
+def movable_words(tokenizer: Tokenizer) -> Tensor:
+    """Return which tokens of a vocabulary are, or begin, content words: (V,), bool."""
+    words = tokenizer.vocabulary
+    if tokenizer.scores is not None:
+        words = tuple(token[1:] if token.startswith(SPACE) else "" for token in words)
+    return torch.tensor([len(w) > 2 and w.isalpha() and w.lower() not in FUNCTION_WORDS for w in words])
 
 
 def swap_words(ids: Tensor, mask: Tensor, movable: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,6 +99,8 @@ def swap_words(ids: Tensor, mask: Tensor, movable: Tensor, pieces: Tensor) -> tu
     return ids.scatter(1, positions, torch.where(changed[:, None], words.flip(1), words)), changed
 
 
-def piece_tokens(vocabulary: Sequence[str]) -> Tensor:
-    """Return which of a vocabulary's tokens only continue a word: (V,), bool."""
-    return torch.tensor([w.startswith("##") for w in vocabulary])
+def piece_tokens(tokenizer: Tokenizer) -> Tensor:
+    """Return which tokens of a vocabulary only continue a word: (V,), bool."""
+    if tokenizer.scores is None:
+        return torch.tensor([token.startswith("##") for token in tokenizer.vocabulary])
+    return torch.tensor([token[:1].isalnum() for token in tokenizer.vocabulary])

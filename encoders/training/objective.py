@@ -54,8 +54,8 @@ class Objective:
     ) -> None:
         self._model, self._sentences, self._config, self._team = model, sentences, config, team
         self._device = model.log_scale.device
-        self._movable = movable_words(tokenizer.vocabulary).to(self._device)
-        self._pieces = piece_tokens(tokenizer.vocabulary).to(self._device)
+        self._movable = movable_words(tokenizer).to(self._device)
+        self._pieces = piece_tokens(tokenizer).to(self._device)
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the losses of one batch; with several processes, this one's share of each."""

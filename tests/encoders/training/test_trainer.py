@@ -16,6 +16,7 @@ from PIL import Image
 from encoders import load_encoder
 from encoders.checkpoint.files import Checkpoint, read_checkpoint, read_description
 from encoders.checkpoint.lexicon import Lexicon
+from encoders.checkpoint.tokenizer import END, PAD, START, UNKNOWN, Tokenizer
 from encoders.datasets import Dataset
 from encoders.errors import BackboneError, TrainingError
 from encoders.network.image_tower import ImageTower
@@ -510,20 +511,25 @@ def test_crops_of_maps_are_squares_of_them_mirrored_or_not() -> None:
     assert crop_maps(maps, 1.0).shape == maps.shape
 
 
-def test_only_two_content_words_are_swapped() -> None:
+MARKERS = (PAD, UNKNOWN, START, END)
+WORDPIECE = Tokenizer([*MARKERS, "a", "with", "man", "dog", "snow", "##board", "red"])
+UNIGRAM = Tokenizer([*MARKERS, "▁a", "▁with", "▁man", "▁dog", "▁snow", "board", "▁red"], scores=[-1.0] * 11)
+
+
+@pytest.mark.parametrize("tokenizer", [WORDPIECE, UNIGRAM], ids=["wordpiece", "unigram"])
+def test_only_two_content_words_are_swapped(tokenizer: Tokenizer) -> None:
     """Never function words or pieces of words; a sentence without two different content words is unchanged."""
     torch.manual_seed(0)
-    vocabulary = ["[PAD]", "[CLS]", "[SEP]", "a", "with", "man", "dog", "snow", "##board", "red"]
-    ids = torch.tensor([[1, 3, 5, 4, 3, 6, 2, 0], [1, 3, 9, 7, 8, 4, 6, 2], [1, 3, 6, 4, 6, 2, 0, 0]])
-    mask = ids > 2
+    ids = torch.tensor([[2, 4, 6, 5, 4, 7, 3, 0], [2, 4, 10, 8, 9, 5, 7, 3], [2, 4, 7, 5, 7, 3, 0, 0]])
+    mask = ids > 3
     swaps = set()
     for _ in range(20):
-        swapped, changed = swap_words(ids, mask, movable_words(vocabulary), piece_tokens(vocabulary))
+        swapped, changed = swap_words(ids, mask, movable_words(tokenizer), piece_tokens(tokenizer))
         assert changed.tolist() == [True, True, False]
-        assert swapped[0].tolist() == [1, 3, 6, 4, 3, 5, 2, 0]
+        assert swapped[0].tolist() == [2, 4, 7, 5, 4, 6, 3, 0]
         assert swapped[2].tolist() == ids[2].tolist()
         swaps.add(tuple(swapped[1].tolist()))
-    assert swaps == {(1, 3, 6, 7, 8, 4, 9, 2)}
+    assert swaps == {(2, 4, 7, 8, 9, 5, 10, 3)}
 
 
 def test_the_reranker_can_be_trained_with_frozen_towers(pictures: Dataset, tmp_path: Path) -> None:
