@@ -83,9 +83,8 @@ def measure(photographs: Sequence[Photograph], encoder: Encoder) -> dict[str, An
     """Measure objects and classes."""
     coco = [photograph for photograph in photographs if photograph.source == "coco"]
     others = [photograph for photograph in photographs if photograph.source != "coco"]
-    classes = summary(others, encoder)
-    classes["by_source"] = by_source(others, classes["by_name"])
-    return {"objects": summary(coco, encoder), "classes": classes}
+    objects, classes = summary(coco, encoder), summary(others, encoder)
+    return {"objects": objects, "classes": classes | {"by_source": by_source(others, classes["by_name"])}}
 
 
 def main() -> None:
