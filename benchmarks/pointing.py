@@ -171,7 +171,7 @@ def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("everyday", type=Path)
     parser.add_argument("--split", default="val", choices=SPLITS)
-    parser.add_argument("--count", type=int, default=500, help="number of pairs at most; each is two pictures")
+    parser.add_argument("--count", type=int, default=200, help="number of pairs at most; each is two pictures")
     parser.add_argument("--model", type=Path, help="default: the base model")
     options = parser.parse_args()
     pairs = make_pairs(read_photographs(options.everyday, options.split), options.count, SEED)
