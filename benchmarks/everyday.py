@@ -22,7 +22,7 @@ DEPTH = 100
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph: its file, its source, and what it shows.
+    """A photograph: its file, its source, what it shows, its captions and its query.
 
     `names` are COCO's object names, of other sources the name of the class, all in lower case: sources spell one name
     differently.
@@ -31,6 +31,8 @@ class Photograph:
     file: Path
     source: str
     names: frozenset[str]
+    captions: tuple[str, ...] = ()
+    query: str = ""
 
 
 def read_photographs(folder: Path, split: str = "all") -> tuple[Photograph, ...]:
@@ -42,6 +44,8 @@ def read_photographs(folder: Path, split: str = "all") -> tuple[Photograph, ...]
             folder.resolve() / document["image"],
             document["source"],
             frozenset(map(str.lower, document["objects"] if "objects" in document else [document["class"]])),
+            tuple(document.get("captions", ())),
+            document.get("query", ""),
         )
         for document in documents
     )
