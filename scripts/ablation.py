@@ -197,8 +197,8 @@ def _run(bench: Bench, name: str, run: Run, held_out: PairSet) -> dict[str, Any]
     with one_way_fusion(), progress() as report:
         train(
             variant(bench.start, run),
-            bench.training,
-            replace(bench.validation, examples=bench.validation.examples[:VALIDATED]),
+            [bench.training],
+            [replace(bench.validation, examples=bench.validation.examples[:VALIDATED])],
             out,
             config=settings,
             open_picture=open_picture,
@@ -242,10 +242,10 @@ def measure(model: CrosslookModel, held_out: PairSet, settings: TrainConfig) -> 
     with autocast(model.log_scale.device, "auto"):  # as in use
         pairs = encode_pairs(model, held_out, cut=settings.image_cut)
         match_alone = recall_by_match(model, pairs) if settings.matching_weight else None
-    validation = validate(model, pairs, depth=DEPTH)
+    validation = validate(model, {"validation": pairs}, depth=DEPTH)
     return {
-        "vectors": asdict(validation.retrieval),
-        "reranked": asdict(validation.reranked),
+        "vectors": asdict(validation.mean.retrieval),
+        "reranked": asdict(validation.mean.reranked),
         "match_weight": validation.calibration.match_weight,
         "whole_weight": validation.calibration.whole_weight,
         "match_alone": match_alone,

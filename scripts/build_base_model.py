@@ -180,8 +180,8 @@ def main() -> int:
         with progress() as advance:
             result = train(
                 start,
-                dataset.select("train"),
-                dataset.select("dev"),
+                [dataset.select("train")],
+                [dataset.select("dev")],
                 options.work,
                 config=config,
                 open_picture=open_picture,

@@ -15,7 +15,7 @@ from indexer.errors import FilterError
 from search import SearchError
 
 from ..errors import ApiError
-from . import duplicates, index, keys, models, search, serve, train
+from . import duplicates, evaluate, index, keys, models, search, serve, train
 from .output import message
 
 app = typer.Typer(
@@ -57,7 +57,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "duplicates": duplicates.duplicates,
     "explain": search.explain,
     "train": train.train,
-    "evaluate": train.evaluate,
+    "evaluate": evaluate.evaluate,
     "serve": serve.serve,
     "stats": index.stats,
     "doctor": index.doctor,

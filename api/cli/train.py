@@ -1,43 +1,35 @@
-"""The train and evaluate commands."""
+"""The train command."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from PIL import Image
-from rich.table import Table
 
-from encoders import load_encoder
-from encoders.datasets import Dataset, read_dataset
+from encoders.datasets import Dataset
 from encoders.recall import Recalls
 from indexer import open_image
 from indexer.errors import DecodeError
-from search import Evaluation
-from search import evaluate as measure
 
 from ..errors import InputError
-from .options import Depth, Device, Json, ModelOrBase, model_directory
-from .output import count_of, message, print_json, print_table, progress
+from .datasets import Datasets, Directions, Images, print_recalls, read_datasets
+from .options import Device, Json, model_directory
+from .output import message, print_json, progress
 
 if TYPE_CHECKING:
     from encoders.training import TrainResult
 
-VALIDATION_NAMES = ("dev", "val", "validation", "valid")
 HELD_OUT_SHARE = 0.1
 MIN_VALIDATION_IMAGES = 30
 """With fewer, differences between epochs are mostly noise."""
 
-Data = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder or file of captioned images.")]
-Images = Annotated[
-    Path | None, typer.Option("--images", metavar="DIR", help="Where the images are, if not beside the captions.")
-]
-
 
 def train(
-    dataset: Data,
+    datasets: Datasets,
     out: Annotated[
         Path,
         typer.Option("--out", metavar="DIR", help="Output folder for the model, the curves and the --resume state."),
@@ -48,6 +40,15 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue after the last finished epoch.")] = False,
     images: Images = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="W,W,…",
+            help="How often each dataset's images are drawn in an epoch.",
+            show_default="once",
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option("--split", help="Split to train on.", show_default="train, or all")
     ] = None,
@@ -92,20 +93,26 @@ def train(
 ) -> None:
     """Train both towers and the reranker together, or fine-tune a model.
 
+    Several datasets are mixed; an image file that several of them have gets all their captions.
+
     With several processes: torchrun --nproc-per-node N --no-python crosslook train …
     """
     if init is not None and (backbone or text_tower):
         raise typer.BadParameter("--backbone and --text-tower are for a new model, without --init")
     if init is None and keep:
         raise typer.BadParameter("--keep is a share of the --init model's weights, so it needs --init")
+    dataset_weights = () if weights is None else _weights(weights, len(datasets))
     from encoders.checkpoint.files import read_checkpoint  # noqa: PLC0415  these bring torch
     from encoders.training import TrainConfig, fine_tuning_cuts, fresh_start, is_first_process  # noqa: PLC0415
     from encoders.training import train as run  # noqa: PLC0415
 
     quiet = not is_first_process()  # under torchrun, only the first process prints
-    training, held_out = _splits(_read(dataset, images, quiet=quiet), split, validation, seed)
+    captioned = read_datasets(datasets, images, quiet=quiet)
+    parts = [_splits(dataset, split, validation, seed) for dataset in captioned]
+    training, held_out = [part[0] for part in parts], [part[1] for part in parts]
     if not quiet:
-        _announce(training, held_out)
+        for dataset, part in zip(captioned, parts, strict=True):
+            _announce(*part, prefix=f"{dataset.name}: " if len(datasets) > 1 else "")
     directory = model_directory(init)
     if directory is not None:
         start = read_checkpoint(directory)
@@ -126,6 +133,7 @@ def train(
         image_cut=cuts[0] if image_cut is None else image_cut,
         text_cut=cuts[1] if text_cut is None else text_cut,
         keep=(0.5 if init else 0.0) if keep is None else keep,
+        dataset_weights=dataset_weights,
         views=views,
         seed=seed,
         precision=precision,
@@ -149,38 +157,9 @@ def train(
         return
     if result.best_epoch:
         message(f"Epoch {result.best_epoch} of {result.epochs} validated best → {result.model}", style="green")
-    _print_recalls(
-        {
-            name: {
-                stage: Recalls(*(result.metrics[f"{stage}_{direction}_r{k}"] for k in (1, 5, 10)))
-                for stage in ("retrieval", "reranked")
-            }
-            for name, direction in (("text → image", "t2i"), ("image → text", "i2t"))
-        }
+    print_recalls(
+        {dataset.name: _recalls(result, prefix=f"{dataset.name} " if len(held_out) > 1 else "") for dataset in held_out}
     )
-
-
-def evaluate(
-    dataset: Data,
-    split: Annotated[
-        str | None, typer.Option("--split", help="Split to evaluate.", show_default="test; all if there are no splits")
-    ] = None,
-    images: Images = None,
-    depth: Depth = 100,
-    model: ModelOrBase = None,
-    device: Device = "auto",
-    json: Json = False,
-) -> None:
-    """Measure recall@1, 5 and 10 in both directions, before and after reranking."""
-    data = _read(dataset, images)
-    test = data.select(split or ("all" if data.splits == ("all",) else "test"))
-    encoder = load_encoder(model_directory(model), device=device)
-    with progress() as advance:
-        evaluation = measure(test, encoder, depth=depth, progress=advance)
-    if json:
-        print_json(evaluation.as_dict())
-    else:
-        _print_evaluation(test, evaluation)
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -195,34 +174,41 @@ def open_picture(path: Path) -> Image.Image:
         raise InputError(f"{path}: {exc}; repair it or remove it from the dataset") from exc
 
 
-def _read(path: Path, images: Path | None, *, quiet: bool = False) -> Dataset:
-    dataset = read_dataset(path, images=images)
-    if dataset.rejected and not quiet:
-        message(f"{count_of(len(dataset.rejected), 'row')} skipped, the first: {dataset.rejected[0]}", style="yellow")
-    return dataset
+def _weights(text: str, count: int) -> tuple[float, ...]:
+    """The numbers of `--weights`."""
+    try:
+        weights = tuple(map(float, text.split(",")))
+    except ValueError:
+        weights = ()
+    if len(weights) != count or not all(0 < weight < math.inf for weight in weights):
+        numbers = "a number" if count == 1 else f"{count} numbers, one for each dataset,"
+        raise typer.BadParameter(f"--weights takes {numbers} above 0, such as {','.join(['1'] * count)}; not {text!r}")
+    return weights
 
 
 def _splits(dataset: Dataset, split: str | None, validation: str | None, seed: int) -> tuple[Dataset, Dataset]:
     """The training and validation sets; they never share images."""
-    held_out = validation or next((name for name in VALIDATION_NAMES if name in dataset.splits), None)
+    held_out = validation or dataset.validation_split
     training = split or ("train" if "train" in dataset.splits else "all")
     if held_out is None:
         return dataset.select(training).hold_out(HELD_OUT_SHARE, seed)
-    if held_out == training or "all" in (held_out, training):
+    parts = dataset.select(training), dataset.select(held_out)
+    if {example.image for example in parts[0].examples} & {example.image for example in parts[1].examples}:
         raise InputError(
             f"cannot train on {training!r} and validate on {held_out!r}: they share images; "
             f"the dataset has the splits {', '.join(dataset.splits)}"
         )
-    return dataset.select(training), dataset.select(held_out)
+    return parts
 
 
-def _announce(training: Dataset, held_out: Dataset) -> None:
+def _announce(training: Dataset, held_out: Dataset, prefix: str) -> None:
     """Print the number of images, and warn if the validation set is too small to choose an epoch."""
     n_training, n_validation = len(training.examples), len(held_out.examples)
-    message(f"{n_training:,} images to train on, {n_validation:,} to validate on", style="dim")
+    message(f"{prefix}{n_training:,} images to train on, {n_validation:,} to validate on", style="dim")
     if n_validation < MIN_VALIDATION_IMAGES:
         message(
-            f"{n_validation} validation images are too few to choose an epoch reliably; use a larger --validation",
+            f"{prefix}{n_validation} validation images are too few to choose an epoch reliably; "
+            "use a larger --validation",
             style="yellow",
         )
 
@@ -232,21 +218,12 @@ def _train_json(result: TrainResult) -> dict[str, Any]:
     return asdict(result) | {"model": str(result.model)}
 
 
-def _print_evaluation(dataset: Dataset, evaluation: Evaluation) -> None:
-    message(
-        f"{dataset.name}: {evaluation.n_images} images, {evaluation.n_captions} captions, "
-        f"the top {evaluation.depth} reranked",
-        style="dim",
-    )
-    _print_recalls({"text → image": evaluation.text_to_image, "image → text": evaluation.image_to_text})
-
-
-def _print_recalls(directions: dict[str, dict[str, Recalls]]) -> None:
-    table = Table("", "", "R@1", "R@5", "R@10", box=None)
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for direction, stages in directions.items():
-        for stage, recalls in stages.items():
-            figures = [f"{value:.1f}" for value in (recalls.r1, recalls.r5, recalls.r10)]
-            table.add_row(direction if stage == "retrieval" else "", stage, *figures)
-    print_table(table)
+def _recalls(result: TrainResult, prefix: str) -> Directions:
+    """The recalls of the dataset whose metrics begin with a prefix."""
+    return {
+        direction: {
+            stage: Recalls(*(result.metrics[f"{prefix}{stage}_{short}_r{k}"] for k in (1, 5, 10)))
+            for stage in ("retrieval", "reranked")
+        }
+        for direction, short in (("text → image", "t2i"), ("image → text", "i2t"))
+    }

@@ -32,8 +32,11 @@ def read_splits(folder: Path) -> dict[str, str]:
 
 
 def rows(path: Path) -> Iterator[Row | Rejected]:
-    """`NAME.jpg#K<TAB>caption` (8k, 30k) or `NAME.jpg| K| caption` (30k's results.csv), one caption per line."""
-    splits = read_splits(path.parent)
+    """`NAME.jpg#K<TAB>caption` (8k, 30k) or `NAME.jpg| K| caption` (30k's results.csv), one caption per line.
+
+    The lists of splits are beside the file or one folder up, for captions in other languages in a folder of their own.
+    """
+    splits = read_splits(path.parent) or read_splits(path.parent.resolve().parent)
     for number, line in enumerate(split_lines(read_text(path)), start=1):
         if not line.strip() or (number == 1 and line.replace(" ", "").lower().startswith("image_name|")):
             continue

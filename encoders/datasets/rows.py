@@ -17,6 +17,9 @@ from ..errors import DatasetError
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 )
+VALIDATION_NAMES = ("dev", "val", "validation", "valid")
+"""What datasets call their validation split; a dataset with one of these is also selected by the others."""
+
 IMAGE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset", "flickr30k-images", "flickr30k_images")
 
 
@@ -74,14 +77,21 @@ class Dataset:
         """The names of the splits, sorted."""
         return tuple(sorted({example.split for example in self.examples}))
 
+    @property
+    def validation_split(self) -> str | None:
+        """The name of the validation split, or None if the dataset has none."""
+        return next((name for name in VALIDATION_NAMES if name in self.splits), None)
+
     def select(self, split: str) -> Dataset:
-        """Return the examples of one split, or every example for `all`.
+        """Return the examples of one split, or every example for `all`; the names of a validation split are synonyms.
 
         Raises:
             DatasetError: the dataset has no such split.
         """
         if split == "all":
             return self
+        if split in VALIDATION_NAMES and split not in self.splits:
+            split = self.validation_split or split
         chosen = tuple(example for example in self.examples if example.split == split)
         if not chosen:
             raise DatasetError(f"{self.name} has no split {split!r}; it has: {', '.join((*self.splits, 'all'))}")

@@ -18,6 +18,7 @@ class TrainConfig:
 
     Each `*_weight` is that of one loss; `whole_weight`, of the global match, is small because that loss falls fast and
     would shape the states to its own needs. Pictures come in groups of up to `group_size` with similar captions.
+    `dataset_weights` says how often each training dataset's pictures are drawn in an epoch, once if it is empty.
     `keep` is the share of the starting weights in the result, so that fine-tuning forgets less (Wortsman et al.,
     https://arxiv.org/abs/2109.01903); above 0, a trained start also keeps its querybank and the weights of its
     calibration, which a small dataset cannot choose.
@@ -39,6 +40,7 @@ class TrainConfig:
     whole_weight: float = 0.5
     group_size: int = 1
     hard_negatives: int = 24
+    dataset_weights: tuple[float, ...] = ()
     smallest_crop: float = 0.8
     region_dropout: float = 0.2
     word_dropout: float = 0.1
@@ -59,6 +61,8 @@ class TrainConfig:
                 raise TrainingError(f"{field} must be at least 1, not {getattr(self, field)}")
         if self.batch_size < 2:
             raise TrainingError(f"batch_size must be at least 2, not {self.batch_size}: a contrast needs two pictures")
+        if not all(0 < weight < float("inf") for weight in self.dataset_weights):
+            raise TrainingError(f"dataset_weights must be above 0, not {', '.join(map(str, self.dataset_weights))}")
         if not 0 < self.learning_rate < 1:
             raise TrainingError(f"learning_rate must lie between 0 and 1, not {self.learning_rate}")
         if not 0 <= self.keep < 1:

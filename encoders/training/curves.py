@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def write_curves(history: Sequence[dict[str, float]], directory: Path) -> None:
-    """Write `curves.csv` and `curves.png`, replacing those of the epoch before."""
+    """Write `curves.csv` and `curves.png`, replacing those of the epoch before; the picture has means over datasets."""
     with (directory / "curves.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(history[-1]))  # epoch 0 has no losses
         writer.writeheader()

@@ -110,21 +110,22 @@ class PairSet:
             )
 
 
-def grouped_order(count: int, neighbours: Order | None, size: int, rng: np.random.Generator) -> Order:
+def grouped_order(pictures: Order, neighbours: Order | None, size: int, rng: np.random.Generator) -> Order:
     """Return a random order of pictures in groups of similar ones, so that batches have hard negatives.
 
     Args:
-        count: number of pictures.
+        pictures: their row numbers.
         neighbours: from `PairSet.neighbours`; None for no groups.
         size: largest group, at most the number of neighbours; a group is smaller if the nearest are in other groups.
         rng: random numbers for the order.
 
     Source: Byun et al., "GRIT-VLP: Grouped Mini-batch Sampling", https://arxiv.org/abs/2208.04060.
     """
-    order = rng.permutation(count)
+    order = pictures[rng.permutation(len(pictures))]
     if neighbours is None:
         return order
-    remaining = np.ones(count, bool)
+    remaining = np.zeros(len(neighbours), bool)
+    remaining[pictures] = True
     groups = []
     for picture in order:
         if remaining[picture]:

@@ -38,9 +38,14 @@ def check_folder(out: Path, *, resume: bool) -> None:
         raise TrainingError(f"cannot write to {out}: {exc.strerror or exc}") from exc
 
 
-def dataset_digest(*datasets: Dataset) -> str:
-    """Digest the names and captions of a run's pictures, in whichever folder they are."""
-    content = [[(example.image.name, example.captions) for example in dataset.examples] for dataset in datasets]
+def dataset_digest(training: Dataset, *validation: Dataset) -> str:
+    """Digest the names and captions of a run's pictures, in whichever folder they are.
+
+    Of several validation datasets, which have columns of their own in the curves, also the names.
+    """
+    content: list[Any] = [[(e.image.name, e.captions) for e in dataset.examples] for dataset in (training, *validation)]
+    if len(validation) > 1:
+        content.append([dataset.name for dataset in validation])
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -86,7 +91,7 @@ def read_state(out: Path, device: torch.device, *, config: TrainConfig, data: st
     if state["origin"] != origin:
         raise TrainingError(f"{out} was started from another model; resume with the same one")
     if state["data"] != data:
-        raise TrainingError(f"{out} was trained on other pictures or captions; resume with the same dataset")
+        raise TrainingError(f"{out} was trained on other pictures or captions; resume with the same datasets")
     return state
 
 

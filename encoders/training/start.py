@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from ..checkpoint.calibration import Calibration
@@ -18,12 +20,12 @@ LEAST_VOCABULARY = 50
 
 
 def fresh_start(
-    training: Dataset, *, backbone: str, text_tower: str, pretrained: bool = True, seed: int = 0
+    training: Sequence[Dataset], *, backbone: str, text_tower: str, pretrained: bool = True, seed: int = 0
 ) -> Checkpoint:
     """Build a model with a training set's vocabulary; only its CNN may be pretrained.
 
     Args:
-        training: pictures with captions.
+        training: datasets of pictures with captions.
         backbone: a timm name, `torchvision/NAME` or `open_clip/NAME`; see `create_backbone`.
         text_tower: `transformer`, `gru` or `lstm`.
         pretrained: fetch the CNN's weights from its library's model hub.
@@ -34,7 +36,7 @@ def fresh_start(
     """
     if text_tower not in TEXT_TOWERS:
         raise BackboneError(f"no text tower {text_tower!r}; there are {', '.join(TEXT_TOWERS)}")
-    captions = [caption for example in training.examples for caption in example.captions]
+    captions = [caption for dataset in training for example in dataset.examples for caption in example.captions]
     tokenizer = Tokenizer.fit(captions)
     if len(tokenizer.vocabulary) < LEAST_VOCABULARY:  # a small dataset: keep all its words
         tokenizer = Tokenizer.fit(captions, min_count=1)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,10 +25,11 @@ from .curves import write_curves
 from .data import Batch, PairSet, grouped_order, prepare_pairs
 from .distributed import Team, assemble_team
 from .fitting import fit_classes, fit_hubness
+from .mixture import Mixture, check_apart, mix
 from .objective import Objective
 from .optimization import freeze_layers, one_cycle, parameter_groups
 from .resume import check_folder, damaged, dataset_digest, read_state, weights_digest, write_state
-from .validation import Validation, encode_pairs, sentence_means, validate
+from .validation import EncodedPairs, Validation, encode_pairs, sentence_means, validate
 from .views import OpenPicture
 
 CALIBRATION_DEPTH = 100
@@ -48,8 +48,8 @@ class TrainResult:
 
 def train(
     start: Checkpoint,
-    training: Dataset,
-    validation: Dataset,
+    training: Sequence[Dataset],
+    validation: Sequence[Dataset],
     out: Path,
     *,
     config: TrainConfig,
@@ -64,8 +64,10 @@ def train(
 
     Args:
         start: the model to start from; its metadata goes into the result.
-        training: pictures with captions.
-        validation: pictures with captions, none of them in `training`.
+        training: datasets of pictures with captions, mixed as `config.dataset_weights` says; a picture file of several
+            datasets gets all their captions.
+        validation: likewise, with different names and none of the pictures in `training`; each is measured for itself,
+            and the best epoch is the one with the highest mean.
         out: gets `model/` (the best epoch), `last.pt` (to resume), `curves.csv`, `curves.png`, `cache/`.
         open_picture: opens a file as an upright RGB picture, in the same way as when the model is used.
         config: settings; a resumed run must have the same ones.
@@ -73,15 +75,16 @@ def train(
         progress: called as the work proceeds.
 
     Raises:
-        TrainingError: there is nothing to resume, settings differ, there is too little to train on, activations of a
-            picture are not finite, or a loss is not finite.
+        TrainingError: there is nothing to resume, settings differ, there is too little to train on, datasets overlap,
+            activations of a picture are not finite, or a loss is not finite.
     """
     device = torch.device(pick_device(config.device))
     with assemble_team(device) as team:
         check_folder(out, resume=resume)
-        _check_data(training, validation, team.size, config.batch_size)
+        mixture = mix(training, config.dataset_weights)
+        _check_data(training, validation, mixture, team.size, config.batch_size)
         progress = progress if team.rank == 0 else no_progress  # only the first process reports
-        run = _Run(start, training, validation, out, config, open_picture, progress, team)
+        run = _Run(start, mixture, validation, out, config, open_picture, progress, team)
         first = run.restore() if resume else run.begin()
         for epoch in range(first, config.epochs):
             if run.exhausted:
@@ -91,17 +94,26 @@ def train(
         return run.result()
 
 
-def _check_data(training: Dataset, validation: Dataset, processes: int, batch_size: int) -> None:
-    """Refuse datasets and batches too small to train on, and pictures without captions."""
+def _check_data(
+    training: Sequence[Dataset], validation: Sequence[Dataset], mixture: Mixture, processes: int, batch_size: int
+) -> None:
+    """Refuse datasets and batches too small to train on, pictures without captions, and datasets that overlap."""
     if batch_size < processes:
         raise TrainingError(f"batch_size must be at least {processes}, a picture for each process, not {batch_size}")
-    for dataset, use, needed in ((training, "train on", max(2, processes)), (validation, "validate on", 2)):
+    smallest = max(2, processes)
+    uses = [(dataset, "train on", smallest) for dataset in training]
+    for dataset, use, needed in uses + [(dataset, "validate on", 2) for dataset in validation]:
         if len(dataset.examples) < needed:
             count = len(dataset.examples)
             raise TrainingError(f"{dataset.name} has too few pictures to {use}: {count}; at least {needed} are needed")
         bare = next((example.image for example in dataset.examples if not example.captions), None)
         if bare is not None:
             raise TrainingError(f"{bare} has no caption; give it one or take it out of {dataset.name}")
+    if len({dataset.name for dataset in validation}) < len(validation):
+        raise TrainingError(f"two datasets have one name: {', '.join(dataset.name for dataset in validation)}")
+    check_apart(training, validation)
+    if all(len(pictures) < smallest for pictures in mixture.passes(np.random.default_rng(0))):
+        raise TrainingError(f"the weights draw fewer than {smallest} pictures of {mixture.dataset.name} at a time")
 
 
 class _Run:
@@ -110,8 +122,8 @@ class _Run:
     def __init__(
         self,
         start: Checkpoint,
-        training: Dataset,
-        validation: Dataset,
+        mixture: Mixture,
+        validation: Sequence[Dataset],
         out: Path,
         config: TrainConfig,
         open_picture: OpenPicture,
@@ -126,12 +138,12 @@ class _Run:
         self.weights = start.calibration if config.keep and "training" in start.metadata else None
         self.origin = {k: v.detach().clone() for k, v in self.model.named_parameters()} if config.keep else {}
         self.history: list[dict[str, float]] = []
-        self.datasets = (training, validation)
-        self.data = dataset_digest(training, validation)
-        captions = [caption for example in training.examples for caption in example.captions]
+        self.mixture, self.validation = mixture, validation
+        self.data = dataset_digest(mixture.dataset, *validation)
+        captions = [caption for example in mixture.dataset.examples for caption in example.captions]
         self.lexicon = start.lexicon.with_captions(captions) if start.model.config.classes else start.lexicon
-        self.pairs = self._prepare(training, "training pictures", config.views)
-        self.held_out = self._prepare(validation, "validation pictures", 1)
+        self.pairs = self._prepare(mixture.dataset, "training pictures", config.views)
+        self.held_out = {dataset.name: self._prepare(dataset, "validation pictures", 1) for dataset in validation}
         freeze_layers(self.model, config)
         self.progress("reading captions", 0, 1)
         sentences, self.neighbours = None, None
@@ -142,7 +154,7 @@ class _Run:
         soft = sentences if config.soft_targets else None
         self.objective = Objective(self.model, soft, start.tokenizer, config, team)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
-        self.steps_per_epoch = math.ceil(len(self.pairs.activations) / config.batch_size)
+        self.steps_per_epoch = mixture.steps(config.batch_size)
         self.optimizer = torch.optim.AdamW(parameter_groups(self.model, config), betas=(0.9, 0.98))
         steps = config.epochs * self.steps_per_epoch
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -179,7 +191,7 @@ class _Run:
         if "training" not in self.start.metadata:
             return []
         self.progress("validation", 0, 1)
-        result = validate(self.model, encode_pairs(self.model, self.held_out, cut=self.config.image_cut))
+        result = validate(self.model, self._encode_held_out(self.model))
         write_checkpoint(self.start, self.out / "model")
         self.progress("validation", 1, 1)
         return [{"epoch": 0, **result.figures()}]
@@ -202,7 +214,7 @@ class _Run:
         return self.epochs
 
     def train_epoch(self, epoch: int) -> None:
-        """Train on every picture once. All random choices depend on the seed and the epoch only."""
+        """Train for an epoch. All random choices depend on the seed and the epoch only."""
         seed = self.config.seed * 100_003 + epoch
         torch.manual_seed(seed)
         self.model.train()
@@ -238,8 +250,11 @@ class _Run:
     def _batches(self, epoch: int) -> Iterator[Batch]:
         smallest = max(2, self.team.size)
         rng = np.random.default_rng((self.config.seed, epoch))
-        order = grouped_order(len(self.pairs.activations), self.neighbours, self.config.group_size, rng)
-        return self.pairs.batches(order, self.config.batch_size, self.config.captions_per_image, rng, smallest=smallest)
+        for pictures in self.mixture.passes(np.random.default_rng((self.config.seed, epoch, 1))):
+            order = grouped_order(pictures, self.neighbours, self.config.group_size, rng)
+            yield from self.pairs.batches(
+                order, self.config.batch_size, self.config.captions_per_image, rng, smallest=smallest
+            )
 
     def finish_epoch(self, epoch: int) -> None:
         """Validate the averaged model, keep it if it is the best, and write the curves and the state."""
@@ -250,8 +265,7 @@ class _Run:
         self.progress("validation", 0, 1)
         if self.config.train_towers:
             self._fit(averaged)
-        held_out = encode_pairs(averaged, self.held_out, cut=self.config.image_cut)
-        result = validate(averaged, held_out, weights=self.weights)
+        result = validate(averaged, self._encode_held_out(averaged), weights=self.weights)
         row = result.figures()
         self.history[-1] |= row
         if self.best_epoch == epoch + 1:
@@ -271,6 +285,9 @@ class _Run:
         self.progress("validation", 1, 1)
         return row
 
+    def _encode_held_out(self, model: CrosslookModel) -> dict[str, EncodedPairs]:
+        return {name: encode_pairs(model, pairs, cut=self.config.image_cut) for name, pairs in self.held_out.items()}
+
     def _fit(self, model: CrosslookModel) -> None:
         """Fit the parts that depend on the towers; with `keep`, a trained start keeps its querybank."""
         fit_classes(model, self.start.tokenizer, self.start.lexicon.class_names)
@@ -287,7 +304,7 @@ class _Run:
         return averaged
 
     def _write_best(self, model: CrosslookModel, result: Validation, epoch: int) -> None:
-        training, validation = self.datasets
+        training = self.mixture.dataset
         metadata = self.start.metadata | {
             "training": {
                 "dataset": training.name,
@@ -296,7 +313,11 @@ class _Run:
                 "epoch": epoch + 1,
                 "config": asdict(self.config),
             },
-            "metrics": {"dataset": validation.name, "images": len(validation.examples)} | result.figures(),
+            "metrics": {
+                "dataset": " + ".join(self.held_out),
+                "images": sum(len(dataset.examples) for dataset in self.validation),
+            }
+            | result.figures(),
         }
         write_checkpoint(
             Checkpoint(self.start.name, model, self.start.tokenizer, result.calibration, metadata, self.lexicon),
@@ -310,7 +331,7 @@ class _Run:
 
     @property
     def best_epoch(self) -> int:
-        """The first epoch whose reranked recalls sum highest; 0 is the model the run started from."""
+        """The first epoch whose reranked recalls have the highest sum, in the mean over datasets; 0 is the start."""
         return int(self._best["epoch"])
 
     @property
@@ -335,9 +356,9 @@ class _Run:
         best = read_checkpoint(self.out / "model")
         model = best.model.to(self.device)
         self.progress("calibration", 0, 1)
-        pairs = encode_pairs(model, self.held_out, cut=self.config.image_cut)
+        held_out = self._encode_held_out(model)
         calibration = None if self.best_epoch else best.calibration
-        result = validate(model, pairs, depth=CALIBRATION_DEPTH, calibration=calibration, weights=self.weights)
+        result = validate(model, held_out, depth=CALIBRATION_DEPTH, calibration=calibration, weights=self.weights)
         if calibration is None:
             metadata = best.metadata | {"metrics": best.metadata["metrics"] | result.figures()}
             write_checkpoint(replace(best, calibration=result.calibration, metadata=metadata), self.out / "model")

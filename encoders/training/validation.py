@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
@@ -40,24 +42,53 @@ class BothRecalls:
         return sum(self.text_to_image) + sum(self.image_to_text)
 
 
+def mean_of(recalls: Sequence[BothRecalls]) -> BothRecalls:
+    """Return the mean of each recall."""
+    return BothRecalls(
+        Recalls(*map(fmean, zip(*(r.text_to_image for r in recalls), strict=True))),
+        Recalls(*map(fmean, zip(*(r.image_to_text for r in recalls), strict=True))),
+    )
+
+
 @dataclass(frozen=True)
-class Validation:
-    """The towers' recalls, the reranked ones, and the calibration that gave them."""
+class StageRecalls:
+    """The towers' recalls, and the reranked ones."""
 
     retrieval: BothRecalls
     reranked: BothRecalls
-    calibration: Calibration
 
     def figures(self) -> dict[str, float]:
-        """Return all figures by their names in `curves.csv`."""
+        """Return the recalls by their names in `curves.csv`."""
         figures: dict[str, float] = {}
         for stage, recalls in (("retrieval", self.retrieval), ("reranked", self.reranked)):
             for direction, values in (("t2i", recalls.text_to_image), ("i2t", recalls.image_to_text)):
                 names = (f"{stage}_{direction}_r{k}" for k in (1, 5, 10))
                 figures |= zip(names, values.rounded(), strict=True)
+        return figures
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The recalls of each dataset by its name, and the calibration that gave them."""
+
+    datasets: dict[str, StageRecalls]
+    calibration: Calibration
+
+    @property
+    def mean(self) -> StageRecalls:
+        """The mean over datasets."""
+        recalls = self.datasets.values()
+        return StageRecalls(mean_of([r.retrieval for r in recalls]), mean_of([r.reranked for r in recalls]))
+
+    def figures(self) -> dict[str, float]:
+        """Return all figures by their names in `curves.csv`: means, and of several datasets also each one's recalls."""
         weights = ("match_weight", "whole_weight", "hubness_weight")
-        figures |= {name: getattr(self.calibration, name) for name in weights}
-        return figures | {"total": round(self.reranked.total, 2)}
+        figures = self.mean.figures() | {name: getattr(self.calibration, name) for name in weights}
+        figures["total"] = round(self.mean.reranked.total, 2)
+        if len(self.datasets) > 1:
+            for dataset, recalls in self.datasets.items():
+                figures |= {f"{dataset} {name}": value for name, value in recalls.figures().items()}
+        return figures
 
 
 @dataclass(frozen=True)
@@ -166,17 +197,17 @@ class _Lists:
 
 def validate(
     model: CrosslookModel,
-    pairs: EncodedPairs,
+    splits: Mapping[str, EncodedPairs],
     *,
     depth: int = 16,
     calibration: Calibration | None = None,
     weights: Calibration | None = None,
 ) -> Validation:
-    """Measure the recalls of a split before and after reranking, with the weights that give the best recall.
+    """Measure the recalls of one or more splits before and after reranking, with the weights that give the best mean.
 
     Args:
         model: the model that encoded the pairs.
-        pairs: the encoded split.
+        splits: the encoded splits by name; one calibration is fitted to all of them.
         depth: candidates to rerank per query.
         calibration: used as it is; nothing is fitted.
         weights: calibration whose weights of match logit, global match and hubness are used instead of the best ones.
@@ -184,17 +215,18 @@ def validate(
     Raises:
         TrainingError: some scores are not finite.
     """
-    for_text, for_image = _lists(model, pairs, depth)
+    lists = {name: _lists(model, pairs, depth) for name, pairs in splits.items()}
+    every = [x for both in lists.values() for x in both]
     scale = float(model.scale.detach())
     plain = Calibration(scale * plain_cosine() if model.config.classes else scale, 0.0, 1.0, 0.0)
-    if not all(np.isfinite(x).all() for x in (*vars(for_text).values(), *vars(for_image).values())):
+    if not all(np.isfinite(array).all() for x in every for array in vars(x).values()):
         raise TrainingError(
             "the model gives the validation pictures no finite scores; "
             "train with a lower learning rate, or start from another model"
         )
 
-    def recalls(calibration: Calibration) -> BothRecalls:
-        return BothRecalls(for_text.recalls(calibration), for_image.recalls(calibration))
+    def recalls(calibration: Calibration) -> dict[str, BothRecalls]:
+        return {name: BothRecalls(*(x.recalls(calibration) for x in both)) for name, both in lists.items()}
 
     if calibration is None:
         if weights is not None:
@@ -203,10 +235,12 @@ def validate(
             hubness_weights = HUBNESS_WEIGHTS if model.hubness is not None else (0.0,)
             choices = list(product(MATCH_WEIGHTS, hubness_weights, WHOLE_WEIGHTS))
         candidates = (replace(plain, match_weight=m, hubness_weight=h, whole_weight=w) for m, h, w in choices)
-        calibration = _with_probability(max(candidates, key=lambda c: recalls(c).total), plain, for_text, for_image)
+        best = max(candidates, key=lambda c: mean_of([*recalls(c).values()]).total)
+        calibration = _with_probability(best, plain, every)
         if model.config.classes:
-            calibration = _with_unfamiliar(calibration, model, pairs, depth)
-    return Validation(recalls(plain), recalls(calibration), calibration)
+            calibration = _with_unfamiliar(calibration, model, splits.values(), depth)
+    before, after = recalls(plain), recalls(calibration)
+    return Validation({name: StageRecalls(before[name], after[name]) for name in splits}, calibration)
 
 
 def _lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> tuple[_Lists, _Lists]:
@@ -225,7 +259,7 @@ def _lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> tuple[_Lis
     return for_text, _Lists(cosines.cpu().numpy(), *matches, text_hubness[rows.cpu().numpy()], correct)
 
 
-def _with_probability(best: Calibration, plain: Calibration, *lists: _Lists) -> Calibration:
+def _with_probability(best: Calibration, plain: Calibration, lists: Sequence[_Lists]) -> Calibration:
     """Fit the curve from scores to probabilities, and the mean of the learned part."""
     scores = np.concatenate([x.scores(best).ravel() for x in lists])
     cosines = np.concatenate([x.scores(plain).ravel() for x in lists])
@@ -233,14 +267,18 @@ def _with_probability(best: Calibration, plain: Calibration, *lists: _Lists) -> 
     return replace(best, slope=slope, intercept=intercept, learned_mean=float((scores - cosines).mean()))
 
 
-def _with_unfamiliar(calibration: Calibration, model: CrosslookModel, pairs: EncodedPairs, depth: int) -> Calibration:
+def _with_unfamiliar(
+    calibration: Calibration, model: CrosslookModel, splits: Iterable[EncodedPairs], depth: int
+) -> Calibration:
     """Fit the curve for unfamiliar words, by treating those of every caption as unfamiliar."""
-    vectors = model.text.with_class_weight(pairs.texts.vectors, CAPTION_WEIGHT + UNFAMILIAR_WEIGHT)
-    cosines, pictures = (vectors @ pairs.images.vectors.T).topk(min(depth, len(pairs.images.vectors)), dim=1)
-    zeros = np.zeros(tuple(cosines.shape), np.float32)
-    scores = calibration.scores(cosines.cpu().numpy(), zeros, zeros, zeros, familiarity=0.0)
-    correct = pictures.cpu().numpy() == pairs.image_of[:, None]
-    return replace(calibration, unfamiliar=fit_probability(scores.ravel(), correct.ravel()))
+    scores, correct = [], []
+    for pairs in splits:
+        vectors = model.text.with_class_weight(pairs.texts.vectors, CAPTION_WEIGHT + UNFAMILIAR_WEIGHT)
+        cosines, pictures = (vectors @ pairs.images.vectors.T).topk(min(depth, len(pairs.images.vectors)), dim=1)
+        zeros = np.zeros(tuple(cosines.shape), np.float32)
+        scores.append(calibration.scores(cosines.cpu().numpy(), zeros, zeros, zeros, familiarity=0.0).ravel())
+        correct.append((pictures.cpu().numpy() == pairs.image_of[:, None]).ravel())
+    return replace(calibration, unfamiliar=fit_probability(np.concatenate(scores), np.concatenate(correct)))
 
 
 def _hubness(model: CrosslookModel, pairs: EncodedPairs) -> tuple[Floats, Floats]:

@@ -42,7 +42,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoder: FakeEncoder, tmp_path: Path
 ) -> Run:
     """Run `crosslook` with some arguments, over the quick model and in an empty folder."""
-    for module in ("index", "models", "search", "serve", "train"):
+    for module in ("evaluate", "index", "models", "search", "serve"):
         monkeypatch.setattr(f"api.cli.{module}.load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr("search.active_model.load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr("search.caption_search.caption_bank", lambda: BANK)

@@ -457,6 +457,38 @@ def test_evaluate_prints_the_documented_json(run: Run, folder: Path) -> None:
     assert "has no split 'dev'; it has: all" in missing.err
 
 
+def test_evaluate_measures_several_datasets_each_by_itself(run: Run, folder: Path) -> None:
+    """One document or table, with the figures of each alone; the names of validation splits are synonyms."""
+    colours = ("red", "green", "blue")
+    for name, split, word in (("one", "dev", "wall"), ("two", "val", "door")):
+        rows = [{"image": f"{c}.png", "caption": f"a {c} {word}", "split": split} for c in colours]
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    one, two = folder / "one.jsonl", folder / "two.jsonl"
+    both = run("evaluate", one, two, "--split", "dev", "--json").json
+    alone = {"one (dev)": run("evaluate", one, "--split", "dev", "--json").json}
+    alone["two (val)"] = run("evaluate", two, "--split", "val", "--json").json
+    assert both == {"datasets": [{"name": name} | document for name, document in alone.items()]}
+    table = run("evaluate", one, two, "--split", "val").out.splitlines()
+    assert len(table) == 3
+    assert [row.split()[:3] for row in table[1:]] == [
+        ["one", "(dev)", "100.0/100.0/100.0"],
+        ["two", "(val)", "100.0/100.0/100.0"],
+    ]
+    twice = run("evaluate", one, one, "--split", "dev")
+    assert (twice.status, one_sentence(twice.err)) == (1, True)
+    assert "one.jsonl is given twice" in twice.err
+
+
+def test_datasets_of_one_name_are_named_by_their_paths(run: Run, folder: Path) -> None:
+    """So that figures can be told apart."""
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        (folder / name / "captions.csv").write_text("image,caption\nred.png,a red wall\nblue.png,a blue wall\n")
+    files = [folder / name / "captions.csv" for name in ("a", "b")]
+    done = run("evaluate", *files, "--images", folder, "--json")
+    assert [document["name"] for document in done.json["datasets"]] == list(map(str, files))
+
+
 # --- pieces ---
 
 

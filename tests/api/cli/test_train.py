@@ -117,6 +117,63 @@ def test_a_model_that_no_epoch_beats_is_returned_unchanged(run: Run, pictures: D
     assert epochs_of(tmp_path / "out") == ["0", "1", "2"]
 
 
+def languages(pictures: Dataset) -> tuple[Path, Path]:
+    """Write two tables beside the pictures: all in English, and every second one in German."""
+    folder = pictures.examples[0].image.parent
+    german = [
+        replace(example, captions=tuple(f"{caption} bitte" for caption in example.captions))
+        for example in pictures.examples[::2]
+    ]
+    return (
+        table(pictures, folder / "en.csv", splits=True),
+        table(Dataset("de", tuple(german)), folder / "de.csv", splits=True),
+    )
+
+
+def test_several_datasets_are_mixed(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """A picture of both has all its captions; each is validated by name, in JSON, the curves and the table."""
+    english, german = languages(pictures)
+    out = tmp_path / "out"
+    command = ("train", english, german, "--out", out, "--backbone", TINY, "--text-tower", "gru", *QUICK)
+    done = run(*command, "--weights", "1,1.5", "--json")
+    assert done.status == 0, done.err
+    assert "en: 28 images to train on, 12 to validate on" in done.err
+    assert "de: 14 images to train on, 6 to validate on" in done.err
+    description = json.loads((out / "model" / "model.json").read_text())
+    assert description["training"]["dataset"] == "en (train) + de (train)"
+    assert (description["training"]["images"], description["training"]["captions"]) == (28, 28 * 2 + 14 * 2)
+    assert description["training"]["config"]["dataset_weights"] == [1.0, 1.5]
+    assert "bitte" in description["vocabulary"]
+    assert {f"{name} (dev) reranked_t2i_r1" for name in ("en", "de")} <= done.json["metrics"].keys()
+    with (out / "curves.csv").open() as file:
+        assert "de (dev) retrieval_i2t_r10" in next(csv.reader(file))
+    again = run(*command, "--weights", "1,1.5", "--resume")
+    assert [row.split()[0] for row in again.out.splitlines()[1:]] == ["en", "de"]
+    other = run(*command, "--resume")
+    assert other.status == 1
+    assert "dataset_weights was (1.0, 1.5) and is ()" in other.err
+
+
+def test_datasets_that_overlap_are_refused(run: Run, pictures: Dataset, tmp_path: Path) -> None:
+    """A picture of both datasets is not trained on in one and validated on in the other."""
+    english, _ = languages(pictures)
+    turned = [replace(e, split="dev" if e.split == "train" else "train") for e in pictures.examples[20:]]
+    other = table(Dataset("other", tuple(turned)), english.parent / "other.csv", splits=True)
+    write_checkpoint(tiny_checkpoint(), tmp_path / "tiny")
+    done = run("train", english, other, "--out", tmp_path / "out", "--init", tmp_path / "tiny", *QUICK)
+    assert done.status == 1
+    assert "cannot train on other (train) and validate on en (dev): they share 12 images" in done.err
+    assert "give both datasets the same splits" in done.err
+
+
+@pytest.mark.parametrize("weights", ["1", "1,2,3", "1,0", "1,-1", "1,x", "", "1,nan", "1,inf"])
+def test_weights_are_one_positive_number_for_each_dataset(run: Run, pictures: Dataset, weights: str) -> None:
+    """Anything else is a usage error."""
+    done = run("train", *languages(pictures), "--out", "out", "--weights", weights)
+    assert done.status == 2
+    assert "2 numbers" in done.err
+
+
 @pytest.mark.slow
 def test_two_processes_train_one_model(pictures: Dataset, tmp_path: Path) -> None:
     """Under torchrun two processes train together, write and print once, resume, and fail together."""

@@ -56,6 +56,37 @@ def test_the_flickr8k_release(root: Path) -> None:
         dataset.select("test")
 
 
+def test_captions_in_another_language_have_the_splits_of_the_folder_above(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pictures too; split lists beside the file itself come first."""
+    (root / "Flickr_8k.trainImages.txt").write_text("1.jpg\n3.jpg\n")
+    (root / "Flickr_8k.devImages.txt").write_text("2.jpg\n")
+    (root / "languages").mkdir()
+    german = root / "languages" / "Flickr8k.token.de.txt"
+    german.write_text("1.jpg#0\tEin Hund\n2.jpg#0\tEine Katze\n2.jpg#1\tKatze\n4.jpg#0\tEin Haus\n")
+    expected = {"train": {"1.jpg": ("Ein Hund",)}, "dev": {"2.jpg": ("Eine Katze", "Katze")}}
+    monkeypatch.chdir(root / "languages")
+    for path in (german, Path(german.name)):
+        dataset = read_dataset(path)
+        assert dataset.name == "Flickr8k.token.de"
+        assert {split: shape(dataset.select(split)) for split in ("train", "dev")} == expected
+    (root / "languages" / "devImages.txt").write_text("4.jpg\n")
+    assert shape(read_dataset(german).select("dev")) == {"4.jpg": ("Ein Haus",)}
+
+
+def test_the_names_of_a_validation_split_are_synonyms(root: Path) -> None:
+    """So that one name serves several datasets; a split of the name itself comes first."""
+    (root / "a.csv").write_text("image,caption,split\n1.jpg,one,val\n2.jpg,two,train\n3.jpg,three,test\n")
+    dataset = read_dataset(root / "a.csv")
+    assert dataset.validation_split == "val"
+    assert dataset.select("dev") == dataset.select("validation") == dataset.select("val")
+    (root / "a.csv").write_text("image,caption,split\n1.jpg,one,val\n2.jpg,two,dev\n")
+    assert shape(read_dataset(root / "a.csv").select("val")) == {"1.jpg": ("one",)}
+    with pytest.raises(DatasetError, match=r"has no split 'dev'; it has: test, all"):
+        Dataset("d", (Example(Path("1.jpg"), ("x",), "test"),)).select("dev")
+
+
 def test_the_flickr30k_releases(root: Path) -> None:
     """The token file of 30k, and its other release, a table with bars."""
     (root / "results_20130124.token").write_text("1.jpg#0\tOne\n")

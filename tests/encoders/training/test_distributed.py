@@ -68,8 +68,11 @@ def work(task_file: Path, interrupted_at: str, *, resume: bool) -> None:
             raise KeyboardInterrupt
 
     training, validation = (
-        Dataset(name, tuple(Example(Path(image), tuple(captions), split) for image, captions, split in task[name]))
-        for name in ("training", "validation")
+        [
+            Dataset(name, tuple(Example(Path(image), tuple(captions), split) for image, captions, split in examples))
+            for name, examples in task[use].items()
+        ]
+        for use in ("training", "validation")
     )
     with pytest.MonkeyPatch.context() as monkeypatch:
         calm_patch(monkeypatch, Path(task["out"]))
@@ -100,15 +103,29 @@ def curve_of(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def as_json(datasets: list[Dataset]) -> dict[str, list[tuple[str, tuple[str, ...], str]]]:
+    """The examples of datasets by name, as JSON types."""
+    return {d.name: [(str(e.image), e.captions, e.split) for e in d.examples] for d in datasets}
+
+
 @pytest.mark.slow
-def test_two_processes_train_as_one_does(pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("weights", [(), (1.0, 2.5)])
+def test_two_processes_train_as_one_does(
+    weights: tuple[float, ...], pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Gradients agree to rounding though shares are uneven; so do the curves, even after an interruption."""
-    training, validation = uneven(pictures)
+    training, validation = ([dataset] for dataset in uneven(pictures))
+    if weights:
+        training, validation = (
+            [replace(whole, name=name, examples=whole.examples[first::2]) for first, name in enumerate(("even", "odd"))]
+            for whole in (*training, *validation)
+        )
+    config = replace(CALM, dataset_weights=weights)
     task = {
-        "config": asdict(CALM),
+        "config": asdict(config),
         "out": str(tmp_path / "two"),
-        "training": [(str(e.image), e.captions, e.split) for e in training.examples],
-        "validation": [(str(e.image), e.captions, e.split) for e in validation.examples],
+        "training": as_json(training),
+        "validation": as_json(validation),
     }
     (tmp_path / "task.json").write_text(json.dumps(task))
     worker = ("-m", "tests.encoders.training.test_distributed", tmp_path / "task.json")
@@ -116,7 +133,7 @@ def test_two_processes_train_as_one_does(pictures: Dataset, tmp_path: Path, monk
     done = torchrun(*worker, "never")
     assert done.returncode == 0, done.stderr
     calm_patch(monkeypatch, tmp_path / "one")
-    train(calm_checkpoint(), training, validation, tmp_path / "one", config=CALM, open_picture=open_picture)
+    train(calm_checkpoint(), training, validation, tmp_path / "one", config=config, open_picture=open_picture)
     one, two = (torch.load(tmp_path / name / "gradients.pt") for name in ("one", "two"))
     torch.testing.assert_close(two, one, atol=1e-6, rtol=1e-4)
     for expected, row in zip(curve_of(tmp_path / "one"), curve_of(tmp_path / "two"), strict=True):

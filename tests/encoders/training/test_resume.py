@@ -108,4 +108,4 @@ def test_a_run_with_keep_resumes_from_the_same_start_only(pictures: Dataset, tmp
         other.model.log_scale.add_(1)
     training, validation = pictures.select("train"), pictures.select("dev")
     with pytest.raises(TrainingError, match="was started from another model; resume with the same one"):
-        train(other, training, validation, tmp_path, config=config, open_picture=open_picture, resume=True)
+        train(other, [training], [validation], tmp_path, config=config, open_picture=open_picture, resume=True)

@@ -57,7 +57,7 @@ def open_picture(path: Path) -> Image.Image:
 def run(pictures: Dataset, out: Path, config: TrainConfig = CONFIG, *, resume: bool = False) -> list[dict[str, str]]:
     """Train the tiny model, and return its curve."""
     training, validation = pictures.select("train"), pictures.select("dev")
-    train(tiny_checkpoint(), training, validation, out, config=config, open_picture=open_picture, resume=resume)
+    train(tiny_checkpoint(), [training], [validation], out, config=config, open_picture=open_picture, resume=resume)
     with (out / "curves.csv").open() as file:
         return list(csv.DictReader(file))
 
@@ -114,7 +114,9 @@ def test_a_resumed_run_follows_exactly_the_same_curve(plain_run: PlainRun, pictu
 
     start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
     with pytest.raises(Interrupted):
-        train(start, training, validation, tmp_path / "b", config=CONFIG, open_picture=open_picture, progress=report)
+        train(
+            start, [training], [validation], tmp_path / "b", config=CONFIG, open_picture=open_picture, progress=report
+        )
     assert run(pictures, tmp_path / "b", resume=True) == uninterrupted
     model = "model/model.safetensors"
     assert (tmp_path / "b" / model).read_bytes() == (folder / model).read_bytes()
@@ -124,7 +126,9 @@ def test_it_stops_early_and_keeps_the_best(pictures: Dataset, tmp_path: Path) ->
     """It ends after `patience` epochs without improvement, and the model is that of the best epoch."""
     config = replace(CONFIG, epochs=30, patience=2, learning_rate=1e-9)
     training, validation = pictures.select("train"), pictures.select("dev")
-    result = train(tiny_checkpoint(), training, validation, tmp_path / "r", config=config, open_picture=open_picture)
+    result = train(
+        tiny_checkpoint(), [training], [validation], tmp_path / "r", config=config, open_picture=open_picture
+    )
     assert result.stopped_early
     assert result.epochs < 30
     assert result.epochs - result.best_epoch >= 2
@@ -153,7 +157,7 @@ def test_the_best_model_before_a_divergence_stays_usable(
 
     start, training, validation = tiny_checkpoint(), pictures.select("train"), pictures.select("dev")
     with pytest.raises(TrainingError, match=r"the gradient became inf in epoch 2, step 4; .*, of epoch 1, is kept"):
-        train(start, training, validation, tmp_path, config=CONFIG, open_picture=open_picture, progress=report)
+        train(start, [training], [validation], tmp_path, config=CONFIG, open_picture=open_picture, progress=report)
     assert read_description(tmp_path / "model").metadata["training"]["epoch"] == 1
     assert np.isfinite(load_encoder(tmp_path / "model", device="cpu").encode_texts(["red"]).vectors).all()
 
@@ -184,7 +188,7 @@ def test_a_run_without_improvement_returns_the_starting_model(pictures: Dataset,
     start = trained_checkpoint(pictures, tmp_path / "start", epochs=10)
     config = replace(CONFIG, learning_rate=0.9, warmup=0.0, average=0.1, patience=2)
     training, validation = pictures.select("train"), pictures.select("dev")
-    result = train(start, training, validation, tmp_path / "out", config=config, open_picture=open_picture)
+    result = train(start, [training], [validation], tmp_path / "out", config=config, open_picture=open_picture)
     assert (result.best_epoch, result.epochs, result.stopped_early) == (0, 2, True)
     initial, final = (read_description(tmp_path / name / "model") for name in ("start", "out"))
     assert (tmp_path / "out/model/model.safetensors").read_bytes() == (
@@ -219,7 +223,7 @@ def test_with_keep_a_trained_start_keeps_its_querybank_and_weights(pictures: Dat
     centres = start.model.hubness.captions.centres.clone()
     training, validation = pictures.select("train"), pictures.select("dev")
     config = replace(CONFIG, epochs=8, average=0.8, keep=0.25, learning_rate=1e-2)
-    result = train(start, training, validation, tmp_path, config=config, open_picture=open_picture)
+    result = train(start, [training], [validation], tmp_path, config=config, open_picture=open_picture)
     assert result.best_epoch > 0
     tuned = read_checkpoint(result.model)
     assert tuned.model.hubness is not None
@@ -238,12 +242,14 @@ def test_similar_pictures_come_in_groups(pictures: Dataset, tmp_path: Path) -> N
     pairs = PairSet(
         np.zeros((20, 1, 1, 1, 1), np.float16), tiny_checkpoint().tokenizer(["red"]), np.repeat(np.arange(20), 2)
     )
-    orders = [grouped_order(20, pairs.neighbours(sentences), 4, np.random.default_rng(seed)) for seed in (0, 1)]
+    orders = [
+        grouped_order(np.arange(20), pairs.neighbours(sentences), 4, np.random.default_rng(seed)) for seed in (0, 1)
+    ]
     for order in orders:
         assert sorted(order) == list(range(20))
         assert all(len(set(kinds[group])) == 1 for group in order.reshape(5, 4))
     assert not np.array_equal(orders[0], orders[1])
-    order = grouped_order(20, pairs.neighbours(sentences), 3, rng)  # of four similar ones, one is left over
+    order = grouped_order(np.arange(20), pairs.neighbours(sentences), 3, rng)  # of four similar ones, one is left over
     assert sorted(order) == list(range(20))
     same_kind = kinds[order[1:]] == kinds[order[:-1]]
     assert same_kind.sum() >= 10
@@ -265,8 +271,8 @@ def test_fine_tuning_resumes_exactly_after_epoch_zero(pictures: Dataset, tmp_pat
     def tune(out: Path, *, resume: bool = False, interrupt: bool = False) -> TrainResult:
         return train(
             read_checkpoint(tmp_path / "start/model"),
-            training,
-            validation,
+            [training],
+            [validation],
             out,
             config=replace(CONFIG, epochs=2),
             open_picture=open_picture,
@@ -293,7 +299,7 @@ def test_a_dataset_too_small_to_learn_from_is_refused(pictures: Dataset, tmp_pat
         (Dataset("bare", (*one.examples, replace(one.examples[0], captions=()))), one, r"0\.png has no caption"),
     ):
         with pytest.raises(TrainingError, match=words):
-            train(tiny_checkpoint(), training, validation, tmp_path, config=CONFIG, open_picture=open_picture)
+            train(tiny_checkpoint(), [training], [validation], tmp_path, config=CONFIG, open_picture=open_picture)
 
 
 def test_a_picture_without_finite_activations_is_named(
@@ -485,11 +491,11 @@ def test_encoding_by_length_changes_nothing() -> None:
 
 def test_a_fresh_start_takes_its_words_from_the_training_set(pictures: Dataset) -> None:
     """Backbone and text tower are chosen by name; unknown names are refused."""
-    start = fresh_start(pictures, backbone=TINY, text_tower="gru", pretrained=False)
+    start = fresh_start([pictures], backbone=TINY, text_tower="gru", pretrained=False)
     assert set(start.tokenizer.vocabulary) >= {"red", "over", "wall"}
     assert start.model.config.text_tower == "gru"
     with pytest.raises(BackboneError, match="no text tower 'rnn'; there are transformer, gru, lstm"):
-        fresh_start(pictures, backbone=TINY, text_tower="rnn")
+        fresh_start([pictures], backbone=TINY, text_tower="rnn")
 
 
 def test_crops_of_maps_are_squares_of_them_mirrored_or_not() -> None:
@@ -538,7 +544,7 @@ def test_the_reranker_can_be_trained_with_frozen_towers(pictures: Dataset, tmp_p
     initial = {name: value.clone() for name, value in start.model.state_dict().items()}
     config = replace(CONFIG, epochs=2, train_towers=False, contrastive_weight=0.0, average=0.5)
     training, validation = pictures.select("train"), pictures.select("dev")
-    result = train(start, training, validation, tmp_path / "r", config=config, open_picture=open_picture)
+    result = train(start, [training], [validation], tmp_path / "r", config=config, open_picture=open_picture)
     after = read_checkpoint(result.model).model.state_dict()
     trained = ("reranker.", "image.tower.match_", "text.tower.match_", "image.local.", "text.local.")
     changed = {n for n, v in initial.items() if v.is_floating_point() and not torch.equal(after[n], v.half().float())}
@@ -554,7 +560,7 @@ def test_unfamiliar_words_get_their_own_probability_curve(pictures: Dataset, tmp
     start = replace(start, lexicon=Lexicon(class_names=("red", "green", "blue")))
     training, validation = pictures.select("train"), pictures.select("dev")
     config = replace(CONFIG, epochs=1)
-    result = train(start, training, validation, tmp_path, config=config, open_picture=open_picture)
+    result = train(start, [training], [validation], tmp_path, config=config, open_picture=open_picture)
     calibration = read_description(result.model).calibration
     assert calibration.unfamiliar is not None
     assert np.isfinite(calibration.unfamiliar).all()

@@ -1,0 +1,96 @@
+"""Several datasets as one training set: every picture file once, and how often each is drawn in an epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..datasets import Dataset, Example
+from ..errors import TrainingError
+
+Pictures = npt.NDArray[np.int64]
+"""Row numbers of pictures."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Pictures of several datasets, and how often each is drawn in an epoch.
+
+    Shape:
+        - weights: (N,), above 0.
+    """
+
+    dataset: Dataset
+    weights: npt.NDArray[np.float64]
+
+    def passes(self, rng: np.random.Generator) -> list[Pictures]:
+        """Draw the pictures of an epoch, in passes that hold a picture at most once and each sample the whole mixture.
+
+        A batch lies within one pass, so no picture is its own negative. Of n pictures with weight w, round(w·n) are
+        drawn: each of them ⌊w⌋ or ⌈w⌉ times. The sizes of the passes do not depend on chance.
+
+        Returns:
+            For each of ⌈largest weight⌉ passes, its pictures in ascending order.
+        """
+        count = math.ceil(self.weights.max())
+        passes: list[list[Pictures]] = [[] for _ in range(count)]
+        for weight in np.unique(self.weights):
+            pictures = rng.permutation(np.flatnonzero(self.weights == weight))
+            draws = np.resize(pictures, round(weight * len(pictures)))  # any len(pictures) in a row are different
+            for drawn, part in zip(passes, np.array_split(draws, count), strict=True):
+                drawn.append(part)
+        return [np.sort(np.concatenate(drawn)) for drawn in passes]
+
+    def steps(self, batch_size: int) -> int:
+        """Return the number of batches in an epoch."""
+        return sum(math.ceil(len(pictures) / batch_size) for pictures in self.passes(np.random.default_rng(0)))
+
+
+def mix(datasets: Sequence[Dataset], weights: Sequence[float] = ()) -> Mixture:
+    """Join datasets; a picture file of several of them gets all their captions and the largest of their weights.
+
+    Args:
+        datasets: what to train on.
+        weights: how often the pictures of each dataset are drawn in an epoch; empty for once.
+
+    Raises:
+        TrainingError: there are not as many weights as datasets.
+    """
+    weights = weights or [1.0] * len(datasets)
+    if len(weights) != len(datasets):
+        raise TrainingError(f"{len(weights)} weights for {len(datasets)} datasets; give one for each")
+    if len(datasets) == 1:
+        return Mixture(datasets[0], np.full(len(datasets[0].examples), weights[0]))
+    pictures: dict[Path, Example] = {}
+    weight_of: dict[Path, float] = {}
+    for dataset, weight in zip(datasets, weights, strict=True):
+        for example in dataset.examples:
+            file = example.image.resolve()
+            known = pictures.get(file)
+            pictures[file] = replace(known, captions=known.captions + example.captions) if known else example
+            weight_of[file] = max(weight, weight_of.get(file, 0.0))
+    name = " + ".join(dataset.name for dataset in datasets)
+    return Mixture(Dataset(name, tuple(pictures.values())), np.array(list(weight_of.values())))
+
+
+def check_apart(training: Sequence[Dataset], validation: Sequence[Dataset]) -> None:
+    """Check that none of several datasets is validated on a picture file that another one trains on.
+
+    Raises:
+        TrainingError: there is such a picture.
+    """
+    if len(training) == 1:  # its splits are its own
+        return
+    trained = {example.image.resolve(): dataset.name for dataset in training for example in dataset.examples}
+    for dataset in validation:
+        shared = [example.image for example in dataset.examples if example.image.resolve() in trained]
+        if shared:
+            raise TrainingError(
+                f"cannot train on {trained[shared[0].resolve()]} and validate on {dataset.name}: they share "
+                f"{len(shared)} images, the first: {shared[0]}; give both datasets the same splits"
+            )
