@@ -4,7 +4,7 @@ Searches all photographs of `everyday`, or those of an index, and writes to DIR 
 first eight hits in the towers' order and reranked, `index.html` with all sheets, and `hits.json`. Prints a table of
 precision at 8.
 
-A person judges the hits by what the picture shows, and adds the names of files to `right` or `wrong` of the query in
+Judge the hits by what the picture shows, and add the names of files to `right` or `wrong` of the query in
 `judgements.json` beside this script (or `--judgements FILE`):
 
     {"a violin": {"right": ["one.webp"], "wrong": ["two.webp"]}}

@@ -82,7 +82,7 @@ def read_state(out: Path, device: torch.device, *, config: TrainConfig, data: st
         raise damaged(out, exc) from exc
     if not (isinstance(state, dict) and state.keys() >= KEYS and isinstance(state["config"], dict)):
         raise damaged(out, TypeError("it holds something else"))
-    previous, current = state["config"], asdict(config)
+    previous, current = asdict(TrainConfig()) | state["config"], asdict(config)  # a newer setting had its default then
     if previous != current:
         changed = ", ".join(
             f"{k} was {previous.get(k)} and is {current[k]}" for k in current if previous.get(k) != current[k]

@@ -35,6 +35,17 @@ def test_a_run_is_not_overwritten_nor_resumed_with_changes(pictures: Dataset, tm
         run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
 
 
+def test_a_run_from_before_a_setting_existed_is_resumed(pictures: Dataset, tmp_path: Path) -> None:
+    """It had the default then; with another value the run is refused."""
+    run(pictures, tmp_path / "run", replace(CONFIG, epochs=1))
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    del state["config"]["dataset_weights"]
+    torch.save(state, tmp_path / "run" / "last.pt")
+    assert len(run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)) == 1
+    with pytest.raises(TrainingError, match=r"dataset_weights was \(\) and is \(2\.0,\)"):
+        run(pictures, tmp_path / "run", replace(CONFIG, epochs=1, dataset_weights=(2.0,)), resume=True)
+
+
 @pytest.fixture(scope="module")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the pictures and `run`, a finished run of one epoch."""
