@@ -24,8 +24,8 @@ demo: setup ## index some photographs, search them, and write an HTML page
 serve: setup ## serve ./crosslook-index over HTTP
 	$(BIN)/crosslook serve
 
-test: setup ## run the tests
-	$(BIN)/python -m pytest
+test: setup ## run the tests, in two processes, a file at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## ruff, import contracts, Biome for the web page, hadolint for the Dockerfile
 	$(BIN)/ruff check .

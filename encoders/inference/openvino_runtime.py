@@ -178,7 +178,7 @@ def _translate(function: Function, first: tuple[Tensor, ...], second: tuple[Tens
         for one, other in zip(first, second, strict=True)
     ]
     inputs = [(openvino.PartialShape(s), openvino.Type(x.numpy().dtype)) for s, x in zip(shapes, first, strict=True)]
-    with warnings.catch_warnings(), torch.inference_mode(), _plain_attention(), _no_telemetry():
+    with warnings.catch_warnings(), torch.inference_mode(), _plain_attention(), _no_telemetry(), _own_log():
         warnings.simplefilter("ignore")  # that tracing is deprecated; torch.export takes several times as long
         return openvino.convert_model(_Module(function), example_input=first, input=inputs)
 
@@ -192,6 +192,18 @@ def _plain_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(value=enabled)
+
+
+@contextmanager
+def _own_log() -> Iterator[None]:
+    """Keep the level and filters of the root logger, which OpenVINO alters, and after an error leaves altered."""
+    root = logging.getLogger()
+    level, filters = root.level, root.filters.copy()
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters = filters
 
 
 def cache_folder() -> Path | None:

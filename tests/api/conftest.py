@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,13 @@ class Done:
 
 
 Run = Callable[..., Done]
+
+
+def press_ctrl_c() -> None:
+    """Call this process's handler, as Ctrl-C does; a real signal could end the process that runs the tests."""
+    handler = signal.getsignal(signal.SIGINT)
+    assert callable(handler)
+    handler(signal.SIGINT, None)
 
 
 @pytest.fixture

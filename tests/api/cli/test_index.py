@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +15,7 @@ import pytest
 from encoders import load_encoder
 from indexer import Catalog
 from indexer.catalog.contents import catalog_stats
-from tests.api.conftest import Run
+from tests.api.conftest import Run, press_ctrl_c
 from tests.conftest import Paint
 
 ROOT = Path(__file__).parents[3]
@@ -97,7 +95,7 @@ def test_changes_are_followed_until_ctrl_c(
         images(5)
         paint("new.png", "yellow")
         images(6)
-        os.kill(os.getpid(), signal.SIGINT)
+        press_ctrl_c()
 
     thread = threading.Thread(target=change)
     thread.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import sqlite3
@@ -17,7 +16,7 @@ from api.cli.output import bar, progress, size
 from indexer import Catalog
 from indexer.catalog.contents import catalog_stats
 from indexer.catalog.schema import VERSION
-from tests.api.conftest import BANK, Run
+from tests.api.conftest import BANK, Run, press_ctrl_c
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
@@ -147,7 +146,7 @@ def test_interrupting_ends_at_a_commit(run: Run, paint: Paint, tmp_path: Path, m
     original = FakeEncoder.encode_images
 
     def interrupt(self: FakeEncoder, pixels: object) -> object:
-        os.kill(os.getpid(), signal.SIGINT)
+        press_ctrl_c()
         monkeypatch.setattr(FakeEncoder, "encode_images", original)
         return original(self, pixels)  # type: ignore[arg-type]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 from encoders import BASE_MODEL, ImageFeatures, Pixels
 from indexer import Catalog
-from tests.api.conftest import BANK, Run
+from tests.api.conftest import BANK, Run, press_ctrl_c
 from tests.fakes import FakeEncoder
 
 ROOT = Path(__file__).parents[3]
@@ -120,7 +119,7 @@ def test_interrupting_ends_at_a_commit(ready: Run, other: FakeEncoder, monkeypat
     encode = other.encode_images
 
     def interrupt(pixels: Pixels) -> ImageFeatures:
-        os.kill(os.getpid(), signal.SIGINT)
+        press_ctrl_c()
         monkeypatch.setattr(other, "encode_images", encode)
         return encode(pixels)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -315,6 +316,20 @@ def test_torch_runs_a_backbone_that_cannot_be_translated(model: Path, monkeypatc
     encoder = TorchEncoder(model, device="cpu")
     assert len(encoder.encode_images(pixels(MANY, encoder.input_size)).vectors) == MANY
     assert not translated(encoder)
+
+
+def test_a_failed_translation_leaves_the_log_as_it_was() -> None:
+    """OpenVINO restores the root logger's level only after a success."""
+    root = logging.getLogger()
+    before = root.level, root.filters.copy()
+
+    def fail(*_: object) -> tuple[object, ...]:
+        raise NotImplementedError("no such operation")
+
+    example = (torch.zeros(1, 2),)
+    with pytest.raises(Exception, match="no such operation"):
+        openvino_runtime._translate(fail, example, example)  # type: ignore[arg-type]
+    assert (root.level, root.filters) == before
 
 
 PROGRAM = """
