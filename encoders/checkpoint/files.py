@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -27,7 +28,9 @@ RESERVED_KEYS = {
     *("format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration"),
     *("class_names", "word_counts", "vocabulary", "scores"),
 }
-ROW_SCALE, LARGE = ".row_scale", 2**16
+LARGE, BLOCK = 2**16, 32
+SCALES, ROW_SCALE = ".scales", ".row_scale"
+"""Ends of the names of int8 matrices' scales: one for each block of a row, and, up to version 2, one for each row."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -104,14 +107,14 @@ class _SkipInitialisation(TorchFunctionMode):
 
 
 def pack_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Quantise large matrices to int8 with one scale per row; convert the rest to half precision."""
+    """Quantise large matrices to int8, each `BLOCK` values of a row with one scale; the rest to half precision."""
     packed: dict[str, Tensor] = {}
     for name, value in weights.items():
         if value.is_floating_point() and value.ndim > 1 and value.numel() >= LARGE:
-            rows = value.float().flatten(1)
-            scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-            packed[name] = (rows / scale).round().to(torch.int8).reshape(value.shape)
-            packed[name + ROW_SCALE] = scale.squeeze(1)
+            blocks = _blocks(value)
+            scales = blocks.abs().amax(2, keepdim=True).clamp(min=1e-12) / 127
+            packed[name] = _from_blocks((blocks / scales).round(), value.shape).to(torch.int8)
+            packed[name + SCALES] = scales.squeeze(2)
         else:
             packed[name] = value.half() if value.is_floating_point() else value
     return {name: value.contiguous().cpu() for name, value in packed.items()}
@@ -121,12 +124,24 @@ def unpack_weights(packed: dict[str, Tensor]) -> dict[str, Tensor]:
     """Restore in float32 what `pack_weights` packed; large matrices to within half a quantisation step."""
     weights: dict[str, Tensor] = {}
     for name, value in packed.items():
-        scale = packed.get(name + ROW_SCALE)
-        if scale is not None:
-            weights[name] = value.float() * scale.reshape(-1, *[1] * (value.ndim - 1))
-        elif not name.endswith(ROW_SCALE):
+        if name + SCALES in packed:
+            weights[name] = _from_blocks(_blocks(value) * packed[name + SCALES].unsqueeze(2), value.shape)
+        elif name + ROW_SCALE in packed:
+            weights[name] = value.float() * packed[name + ROW_SCALE].reshape(-1, *[1] * (value.ndim - 1))
+        elif not name.endswith((SCALES, ROW_SCALE)):
             weights[name] = value.float() if value.is_floating_point() else value.clone()  # no view of the file
     return weights
+
+
+def _blocks(value: Tensor) -> Tensor:
+    """Cut the rows of a matrix or convolution into blocks, the last one padded: (R, …) → (R, blocks, `BLOCK`)."""
+    rows = value.float().flatten(1)
+    return F.pad(rows, (0, -rows.shape[1] % BLOCK)).reshape(len(rows), -1, BLOCK)
+
+
+def _from_blocks(blocks: Tensor, shape: torch.Size) -> Tensor:
+    """Undo `_blocks`."""
+    return blocks.flatten(1)[:, : shape[1:].numel()].reshape(shape)
 
 
 def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:

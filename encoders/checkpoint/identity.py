@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import CheckpointError, first_line
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-FORMAT, VERSION = "crosslook-model", 2
+FORMAT, VERSION = "crosslook-model", 3
 
 BASE_MODEL = Path(__file__).parent.parent / "base"
 """The model that ships with crosslook."""
@@ -95,7 +95,7 @@ def identify(directory: Path) -> Identity:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise CheckpointError(f"{description} does not describe a crosslook model")
     version = document.get("version")
-    if version not in (1, VERSION):
+    if version not in range(1, VERSION + 1):
         raise CheckpointError(f"{description} has format version {version}; this crosslook reads up to {VERSION}")
     try:
         weights_file = WeightsFile(weights)
