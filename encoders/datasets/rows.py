@@ -31,6 +31,7 @@ class Row:
     caption: str
     line: int | None
     split: str = "all"
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,12 @@ class CaptionFile:
 
 @dataclass(frozen=True)
 class Example:
-    """A picture and its captions."""
+    """A picture, its captions, and its labels: names of what it shows, such as objects or its class."""
 
     image: Path
     captions: tuple[str, ...]
     split: str
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
         if isinstance(row, Rejected):
             rejected.append(row)
             continue
-        clean = replace(row, image=row.image.strip(), caption=" ".join(row.caption.split()))
+        labels = tuple(label for label in (" ".join(text.split()) for text in row.labels) if label)
+        clean = replace(row, image=row.image.strip(), caption=" ".join(row.caption.split()), labels=labels)
         reason = fault(clean)
         if reason:
             rejected.append(Rejected(path, row.line, reason))
@@ -181,7 +184,7 @@ def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
 
 def fault(row: Row) -> str | None:
     """Return why a row cannot be used (not UTF-8, a lone surrogate, no image name, no caption), or None."""
-    surrogates = re.findall("[\ud800-\udfff]", row.image + row.caption + row.split)
+    surrogates = re.findall("[\ud800-\udfff]", "".join([row.image, row.caption, row.split, *row.labels]))
     place = "" if row.line else f" in a row of {row.image!a}"
     if surrogates and all("\udc80" <= char <= "\udcff" for char in surrogates):  # as `read_text` marks such bytes
         return f"not UTF-8{place}; save the file as UTF-8"
@@ -204,7 +207,7 @@ def assemble(name: str, captions: CaptionFile, folders: Iterable[Path]) -> Datas
     """
     roots = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
     listings: dict[Path, frozenset[str]] = {}
-    pictures: dict[str, tuple[Path, str, list[str]]] = {}
+    pictures: dict[str, tuple[Path, str, list[str], dict[str, None]]] = {}
     rejected = list(captions.rejected)
     for row in captions.entries:
         if row.image not in pictures:
@@ -212,15 +215,16 @@ def assemble(name: str, captions: CaptionFile, folders: Iterable[Path]) -> Datas
             if path is None:
                 rejected.append(Rejected(captions.path, row.line, f"no image {row.image}"))
                 continue
-            pictures[row.image] = (path, row.split, [])
+            pictures[row.image] = (path, row.split, [], {})
         pictures[row.image][2].append(row.caption)
+        pictures[row.image][3].update(dict.fromkeys(row.labels))
     if not pictures:
         first = f"; the first fault: {rejected[0]}" if rejected else ""
         folder_names = ", ".join(str(root) for root in roots) or "no folder"
         raise DatasetError(
             f"{captions.path} names no usable picture (looked in {folder_names}; {len(rejected)} refused{first})"
         )
-    examples = tuple(Example(path, tuple(texts), split) for path, split, texts in pictures.values())
+    examples = tuple(Example(path, tuple(c), split, tuple(labels)) for path, split, c, labels in pictures.values())
     return Dataset(name, examples, tuple(rejected))
 
 

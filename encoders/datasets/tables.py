@@ -7,11 +7,14 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from .rows import Rejected, Row, json_text, parse_json, read_text
 
 IMAGE_COLUMNS = ("image", "image_name", "filename", "file_name", "file", "path", "filepath", "image_path")
 CAPTION_COLUMNS = ("caption", "text", "sentence", "raw", "comment", "description", "title")
+LABEL_LISTS, LABELS = ("labels", "objects", "tags"), ("label", "class")
+"""Keys of JSON Lines that name what a picture shows: lists of names, and single names."""
 
 
 def rows(path: Path) -> Iterator[Row | Rejected]:
@@ -58,7 +61,7 @@ def _delimiter(text: str) -> str:
 
 
 def _json_lines(path: Path) -> Iterator[Row | Rejected]:
-    """`{"image": …, "caption": …}` or `{"image": …, "captions": […]}`, one per line."""
+    """`{"image": …, "caption": …}` or `{"image": …, "captions": […]}`, one per line, each with labels or without."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -88,5 +91,20 @@ def _json_lines(path: Path) -> Iterator[Row | Rejected]:
         except TypeError as exc:
             yield Rejected(path, number, f"split: {exc}")
             continue
+        try:
+            labels = tuple(_labels(item))
+        except TypeError as exc:
+            yield Rejected(path, number, f"labels: {exc}")
+            continue
         for text in texts:
-            yield Row(image, text, number, split)
+            yield Row(image, text, number, split, labels)
+
+
+def _labels(item: dict[str, Any]) -> Iterator[str]:
+    """Read the names of what a picture shows; class names are often written `with_underscores`."""
+    for key in LABEL_LISTS:
+        names = item.get(key, [])
+        if not isinstance(names, list):
+            raise TypeError(f"expected a list of {key}, not {type(names).__name__}")
+        yield from map(json_text, names)
+    yield from (json_text(item[key]).replace("_", " ") for key in LABELS if key in item)

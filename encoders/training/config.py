@@ -16,8 +16,10 @@ class TrainConfig:
     text tower runs for every sentence, its frozen layers without dropout. Without `train_towers` vectors stay as they
     are, and only the reranker and its layers of the towers train.
 
-    Each `*_weight` is that of one loss; `whole_weight`, of the global match, is small because that loss falls fast and
-    would shape the states to its own needs. Pictures come in groups of up to `group_size` with similar captions.
+    Each `*_weight` is that of one loss, which is not computed if it is 0; `whole_weight`, of the global match, is small
+    because that loss falls fast and would shape the states to its own needs. `label_weight` is that of the same losses
+    over single words (`labels.py`) relative to those over captions. Pictures come in groups of up to `group_size` with
+    similar captions.
     `dataset_weights` says how often each training dataset's pictures are drawn in an epoch, once if it is empty.
     `keep` is the share of the starting weights in the result, so that fine-tuning forgets less (Wortsman et al.,
     https://arxiv.org/abs/2109.01903); above 0, a trained start also keeps its querybank and the weights of its
@@ -38,6 +40,7 @@ class TrainConfig:
     contrastive_weight: float = 1.0
     matching_weight: float = 2.0
     whole_weight: float = 0.5
+    label_weight: float = 0.5
     group_size: int = 1
     hard_negatives: int = 24
     dataset_weights: tuple[float, ...] = ()

@@ -17,6 +17,7 @@ from ..checkpoint.tokenizer import Tokenizer, Tokens
 from ..datasets import Dataset
 from ..network.image_tower import ImageTower
 from ..progress import Progress, no_progress
+from .labels import LabelBatch, Labels
 from .views import Halves, OpenPicture, cached_activations
 
 Order = npt.NDArray[np.int64]
@@ -27,7 +28,7 @@ NEIGHBOURS = 64
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch; `rows` are the row numbers of its captions in the training set.
+    """One batch; `rows` are the row numbers of its captions in the training set, `labels` some of its pictures' labels.
 
     Shape:
         - activations: (B, c, h, w); ids, mask, attended: (M, T); image_of, rows: (M,).
@@ -39,6 +40,7 @@ class Batch:
     attended: Tensor
     image_of: Tensor
     rows: Tensor
+    labels: LabelBatch | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class PairSet:
         captions_per_image: int,
         rng: np.random.Generator,
         *,
+        labels: Labels | None = None,
         smallest: int = 2,
     ) -> Iterator[Batch]:
         """Yield the batches of one epoch: pictures in the given order, each in a random view with some captions.
@@ -107,6 +110,7 @@ class PairSet:
                 *self.tokens_of(rows),
                 torch.from_numpy(owners),
                 torch.from_numpy(rows),
+                labels.sample(images, rng) if labels else None,
             )
 
 

@@ -52,7 +52,7 @@ class Mixture:
 
 
 def mix(datasets: Sequence[Dataset], weights: Sequence[float] = ()) -> Mixture:
-    """Join datasets; a picture file of several of them gets all their captions and the largest of their weights.
+    """Join datasets; a picture file of several gets all their captions and labels, and the largest of their weights.
 
     Args:
         datasets: what to train on.
@@ -72,10 +72,15 @@ def mix(datasets: Sequence[Dataset], weights: Sequence[float] = ()) -> Mixture:
         for example in dataset.examples:
             file = example.image.resolve()
             known = pictures.get(file)
-            pictures[file] = replace(known, captions=known.captions + example.captions) if known else example
+            pictures[file] = _joined(known, example) if known else example
             weight_of[file] = max(weight, weight_of.get(file, 0.0))
     name = " + ".join(dataset.name for dataset in datasets)
     return Mixture(Dataset(name, tuple(pictures.values())), np.array(list(weight_of.values())))
+
+
+def _joined(one: Example, other: Example) -> Example:
+    labels = tuple(dict.fromkeys(one.labels + other.labels))
+    return replace(one, captions=one.captions + other.captions, labels=labels)
 
 
 def check_apart(training: Sequence[Dataset], validation: Sequence[Dataset]) -> None:

@@ -15,7 +15,8 @@ from .augment import crop_maps, encode_by_length, hide_regions, hide_words, mova
 from .config import TrainConfig
 from .data import Batch
 from .distributed import Share, Team
-from .losses import hard_candidates, info_nce, listwise_match
+from .labels import LabelBatch
+from .losses import hard_candidates, info_nce, label_candidates, label_loss, listwise_match
 
 
 @dataclass(frozen=True)
@@ -77,30 +78,69 @@ class Objective:
             texts = encode_by_length(model.text, ids[share.captions], mask, attended[share.captions])
             images, texts, mask = self._gather(images, texts, mask, share, batch)
             similarities = images.vectors @ texts.vectors.T
-            contrastive = info_nce(similarities, image_of, model.scale, kinship, soft=config.soft_targets)
-            cosines = model.reranker.picture(images.states) @ model.reranker.sentence(texts.states, mask).T
-            global_match = info_nce(cosines, image_of, model.reranker.scale, kinship, soft=config.soft_targets)
-            lists = self._lists(similarities, image_of, kinship, share.pictures)
-            logits, _ = model.reranker.compare(
-                images.states[lists.images], texts.states[lists.captions], mask[lists.captions]
-            )
-            by_caption, by_image = logits.float().reshape(lists.kinship.shape).chunk(2)
-            kinship_by_caption, kinship_by_image = lists.kinship.chunk(2)
-            first = lists.first
-            swapped, changed = swap_words(ids[first], words[first], self._movable, self._pieces)
-            states = encode_by_length(model.text, swapped, mask[first], attended[first]).states
-            negatives, _ = model.reranker.compare(images.states[share.pictures], states, mask[first])
-            by_image = torch.cat([by_image, negatives.float().masked_fill(~changed, -1e4)[:, None]], 1)
-            kinship_by_image = F.pad(kinship_by_image, (0, 1), value=float("-inf"))
-            matching = (
-                listwise_match(by_caption, kinship_by_caption, soft=config.soft_targets)
-                + listwise_match(by_image, kinship_by_image, soft=config.soft_targets)
-            ) / 2
-        return {
-            "contrastive": contrastive / team.size,
-            "whole": global_match / team.size,
-            "matching": matching * (len(first) / len(similarities)),
-        }
+            losses: dict[str, Tensor] = {}
+            if config.contrastive_weight:
+                contrastive = info_nce(similarities, image_of, model.scale, kinship, soft=config.soft_targets)
+                losses["contrastive"] = contrastive / team.size
+            if config.whole_weight:
+                cosines = model.reranker.picture(images.states) @ model.reranker.sentence(texts.states, mask).T
+                global_match = info_nce(cosines, image_of, model.reranker.scale, kinship, soft=config.soft_targets)
+                losses["whole"] = global_match / team.size
+            if config.matching_weight:
+                lists = self._lists(similarities, image_of, kinship, share.pictures)
+                first = lists.first
+                swapped, changed = swap_words(ids[first], words[first], self._movable, self._pieces)
+                states = encode_by_length(model.text, swapped, mask[first], attended[first]).states
+                negatives, _ = model.reranker.compare(images.states[share.pictures], states, mask[first])
+                negatives = negatives.float().masked_fill(~changed, -1e4)
+                matching = self._matching(lists, images.states, texts.states, mask, negatives)
+                losses["matching"] = matching * (len(first) / len(similarities))
+            if batch.labels is not None and config.label_weight:
+                for name, value in self._label_losses(batch.labels, images).items():
+                    losses[name] = losses[name] + config.label_weight * value
+        return losses
+
+    def _matching(self, lists: _Lists, regions: Tensor, tokens: Tensor, mask: Tensor, swapped: Tensor) -> Tensor:
+        """Compute the listwise loss of both directions; a picture's list also has its caption with swapped words.
+
+        Shape:
+            - regions: (B, P, C); tokens: (M, T, C); mask: (M, T); swapped: (b,), the swapped captions' match logits.
+        """
+        soft = self._config.soft_targets
+        logits, _ = self._model.reranker.compare(regions[lists.images], tokens[lists.captions], mask[lists.captions])
+        by_caption, by_image = logits.float().reshape(lists.kinship.shape).chunk(2)
+        kinship_by_caption, kinship_by_image = lists.kinship.chunk(2)
+        by_image = torch.cat([by_image, swapped[:, None]], 1)
+        kinship_by_image = F.pad(kinship_by_image, (0, 1), value=float("-inf"))
+        return (
+            listwise_match(by_caption, kinship_by_caption, soft=soft)
+            + listwise_match(by_image, kinship_by_image, soft=soft)
+        ) / 2
+
+    def _label_losses(self, labels: LabelBatch, images: Encoded) -> dict[str, Tensor]:
+        """Compute each loss over labels instead of captions; with several processes, this one's share."""
+        model, config, team = self._model, self._config, self._team
+        count = len(labels.ids)
+        own = slice(count * team.rank // team.size, count * (team.rank + 1) // team.size)
+        if own.start == own.stop:  # fewer labels than processes
+            return {}
+        every = (labels.ids, labels.mask, labels.attended, labels.shown, labels.chosen)
+        ids, mask, attended, shown, chosen = (x[own].to(self._device) for x in every)
+        texts = encode_by_length(model.text, ids, mask, attended)
+        similarities = texts.vectors @ images.vectors.T
+        losses: dict[str, Tensor] = {}
+        if config.contrastive_weight:
+            losses["contrastive"] = label_loss(similarities * model.scale, shown).sum() / count
+        if config.whole_weight:
+            cosines = model.reranker.sentence(texts.states, mask) @ model.reranker.picture(images.states).T
+            losses["whole"] = label_loss(cosines * model.reranker.scale, shown).sum() / count
+        if config.matching_weight:
+            pictures = label_candidates(similarities, shown, chosen, config.hard_negatives)
+            rows = torch.arange(len(ids), device=self._device)[:, None].expand_as(pictures).flatten()
+            logits, _ = model.reranker.compare(images.states[pictures.flatten()], texts.states[rows], mask[rows])
+            shown = shown.gather(1, pictures)
+            losses["matching"] = label_loss(logits.float().reshape(pictures.shape), shown).sum() / count
+        return losses
 
     def _kinship(self, batch: Batch) -> Tensor:
         """Compute the kinship of a batch's captions, as logits (M, M)."""

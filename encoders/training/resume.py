@@ -39,11 +39,14 @@ def check_folder(out: Path, *, resume: bool) -> None:
 
 
 def dataset_digest(training: Dataset, *validation: Dataset) -> str:
-    """Digest the names and captions of a run's pictures, in whichever folder they are.
+    """Digest the names, captions and labels of a run's pictures, in whichever folder they are.
 
     Of several validation datasets, which have columns of their own in the curves, also the names.
     """
-    content: list[Any] = [[(e.image.name, e.captions) for e in dataset.examples] for dataset in (training, *validation)]
+    datasets = (training, *validation)
+    content: list[Any] = [
+        [(e.image.name, e.captions, *[e.labels][: len(e.labels)]) for e in d.examples] for d in datasets
+    ]
     if len(validation) > 1:
         content.append([dataset.name for dataset in validation])
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -25,6 +25,7 @@ from .curves import write_curves
 from .data import Batch, PairSet, grouped_order, prepare_pairs
 from .distributed import Team, assemble_team
 from .fitting import fit_classes, fit_hubness
+from .labels import Labels
 from .mixture import Mixture, check_apart, mix
 from .objective import Objective
 from .optimization import freeze_layers, one_cycle, parameter_groups
@@ -143,6 +144,7 @@ class _Run:
         captions = [caption for example in mixture.dataset.examples for caption in example.captions]
         self.lexicon = start.lexicon.with_captions(captions) if start.model.config.classes else start.lexicon
         self.pairs = self._prepare(mixture.dataset, "training pictures", config.views)
+        self.labels = Labels.of(mixture.dataset.examples, start.tokenizer) if config.label_weight else None
         self.held_out = {dataset.name: self._prepare(dataset, "validation pictures", 1) for dataset in validation}
         freeze_layers(self.model, config)
         self.progress("reading captions", 0, 1)
@@ -253,7 +255,12 @@ class _Run:
         for pictures in self.mixture.passes(np.random.default_rng((self.config.seed, epoch, 1))):
             order = grouped_order(pictures, self.neighbours, self.config.group_size, rng)
             yield from self.pairs.batches(
-                order, self.config.batch_size, self.config.captions_per_image, rng, smallest=smallest
+                order,
+                self.config.batch_size,
+                self.config.captions_per_image,
+                rng,
+                labels=self.labels,
+                smallest=smallest,
             )
 
     def finish_epoch(self, epoch: int) -> None:

@@ -165,6 +165,24 @@ def test_bad_rows_of_tables_are_named_with_their_line(root: Path) -> None:
     assert [r.split(" ")[0] for r in reasons(read_dataset(root))] == ["a.jsonl:2", "a.jsonl:3", "a.jsonl:4"]
 
 
+def test_labels_of_json_lines_are_read(root: Path) -> None:
+    """Lists and single names, of all rows of a picture; a row with unusable ones is refused."""
+    rows = [
+        {"image": "1.jpg", "caption": "one", "objects": ["hot dog", " cat "], "class": "red_fox"},
+        {"image": "1.jpg", "caption": "two", "tags": ["cat", "sky", ""], "label": 7},
+        {"image": "2.jpg", "caption": "three"},
+        {"image": "2.jpg", "caption": "four", "labels": "dog"},
+        {"image": "2.jpg", "caption": "five", "labels": [None]},
+    ]
+    (root / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    dataset = read_dataset(root)
+    assert [example.labels for example in dataset.examples] == [("hot dog", "cat", "red fox", "sky", "7"), ()]
+    assert [str(r).split(": ", 1)[1] for r in dataset.rejected] == [
+        "labels: expected a list of labels, not str",
+        "labels: expected text, not NoneType",
+    ]
+
+
 def test_sidecars(root: Path) -> None:
     """NAME.txt beside NAME.jpg, one caption per line, also in subfolders; pictures without one are refused."""
     (root / "images" / "1.txt").write_text("One\n\nUno\n")

@@ -51,9 +51,12 @@ def calm_patch(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
 
 
 def uneven(pictures: Dataset) -> tuple[Dataset, Dataset]:
-    """Split into training and validation pictures, every third with a single caption."""
+    """Split into training and validation pictures, every third with a single caption, the others with labels."""
     parts = [
-        tuple(replace(e, captions=e.captions[: 1 if i % 3 == 0 else 2]) for i, e in enumerate(part.examples))
+        tuple(
+            replace(e, captions=e.captions[:1]) if i % 3 == 0 else replace(e, labels=tuple(e.captions[0].split()))
+            for i, e in enumerate(part.examples)
+        )
         for part in (pictures.select("train"), pictures.select("dev"))
     ]
     return Dataset("train", parts[0]), Dataset("dev", parts[1])
@@ -69,7 +72,13 @@ def work(task_file: Path, interrupted_at: str, *, resume: bool) -> None:
 
     training, validation = (
         [
-            Dataset(name, tuple(Example(Path(image), tuple(captions), split) for image, captions, split in examples))
+            Dataset(
+                name,
+                tuple(
+                    Example(Path(image), tuple(captions), split, tuple(labels))
+                    for image, captions, split, labels in examples
+                ),
+            )
             for name, examples in task[use].items()
         ]
         for use in ("training", "validation")
@@ -103,9 +112,9 @@ def curve_of(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def as_json(datasets: list[Dataset]) -> dict[str, list[tuple[str, tuple[str, ...], str]]]:
+def as_json(datasets: list[Dataset]) -> dict[str, list[tuple[str, tuple[str, ...], str, tuple[str, ...]]]]:
     """The examples of datasets by name, as JSON types."""
-    return {d.name: [(str(e.image), e.captions, e.split) for e in d.examples] for d in datasets}
+    return {d.name: [(str(e.image), e.captions, e.split, e.labels) for e in d.examples] for d in datasets}
 
 
 @pytest.mark.slow

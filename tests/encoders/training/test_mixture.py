@@ -84,14 +84,15 @@ def test_without_weights_every_picture_comes_once() -> None:
 
 
 def test_a_file_of_several_datasets_is_one_picture(tmp_path: Path) -> None:
-    """With all captions and the largest weight, also if its path is another."""
+    """With all captions and labels and the largest weight, also if its path is another."""
     (tmp_path / "1.jpg").touch()
     (tmp_path / "link.jpg").symlink_to(tmp_path / "1.jpg")
-    english = Dataset("en", (Example(tmp_path / "1.jpg", ("a dog",), "train"), Example(tmp_path / "2.jpg", ("x",), "")))
-    german = Dataset("de", (Example(tmp_path / "link.jpg", ("ein Hund", "Hund"), "train"),))
+    dog = Example(tmp_path / "1.jpg", ("a dog",), "train", ("dog", "grass"))
+    english = Dataset("en", (dog, Example(tmp_path / "2.jpg", ("x",), "")))
+    german = Dataset("de", (Example(tmp_path / "link.jpg", ("ein Hund", "Hund"), "train", ("Hund", "dog")),))
     mixture = mix([english, german], [1.0, 3.0])
     first, second = mixture.dataset.examples
-    assert first == Example(tmp_path / "1.jpg", ("a dog", "ein Hund", "Hund"), "train")
+    assert first == Example(tmp_path / "1.jpg", ("a dog", "ein Hund", "Hund"), "train", ("dog", "grass", "Hund"))
     assert second == english.examples[1]
     assert mixture.weights.tolist() == [3.0, 1.0]
     assert mixture.dataset.name == "en + de"
