@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DATASET ?=
+DATASETS ?= $(DATASET)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test lint types check bench model ablation clean
@@ -42,9 +43,9 @@ check: lint types test ## lint, types and test
 bench: setup ## time the stages of indexing and searching on this machine
 	$(BIN)/python -m benchmarks.stages
 
-model: setup ## rebuild the base model: make model DATASET=path/to/flickr8k
+model: setup ## rebuild the base model from datasets: make model DATASETS='flickr8k everyday.jsonl'
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
-	$(BIN)/python scripts/build_base_model.py $(DATASET)
+	$(BIN)/python scripts/build_base_model.py $(DATASETS)
 
 ablation: setup ## rebuild the table of docs/MODEL.md: make ablation DATASET=path/to/flickr8k
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'

@@ -357,7 +357,7 @@ def main() -> int:
         dataset = read_dataset(options.dataset)
         training = dataset.select("train")
         bench = Bench(
-            pretrained_start(),
+            pretrained_start(caption for example in training.examples for caption in example.captions),
             replace(training, examples=training.examples[: max(2, options.images)]),
             dataset.select("dev"),
             options.work,

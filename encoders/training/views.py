@@ -1,7 +1,7 @@
 """Views of a training picture, and the activations of the frozen stages for each, kept on disk.
 
 The early stages of a pretrained CNN stay frozen, so their output for a view never changes: it is computed once and
-read every epoch. A few fixed views (the picture, its mirror image, random crops) replace fresh augmentation.
+read every epoch. A few fixed views (the picture, and random crops of it) replace fresh augmentation.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ OpenPicture = Callable[[Path], Image.Image]
 
 
 def make_view(image: Image.Image, size: int, view: int, rng: np.random.Generator) -> Pixels:
-    """Make a view: 0 is the picture, 1 its mirror image, any other a random crop with colour jitter.
+    """Make a view: 0 is the picture, any other a random crop with colour jitter, of every second view mirrored.
+
+    A mirror image of the whole picture is no view: `crop_maps` mirrors activations, which costs nothing.
 
     Returns:
         Pixels (size, size, 3), uint8.
     """
     if view == 0:
         return to_square(image, size)
-    if view == 1:
-        return to_square(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), size)
     width, height = image.size
     scale, ratio = rng.uniform(0.55, 0.95), np.exp(rng.uniform(-0.25, 0.25))
     w, h = (int(side * min(1.0, np.sqrt(scale) * r)) for side, r in ((width, ratio), (height, 1 / ratio)))
     left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
     crop = image.crop((left, top, left + max(w, 1), top + max(h, 1)))
-    if view % 2:
+    if view % 2 == 0:
         crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         crop = change(crop).enhance(float(rng.uniform(0.7, 1.3)))

@@ -21,6 +21,7 @@ from encoders.datasets import Dataset
 from encoders.errors import BackboneError, TrainingError
 from encoders.network.image_tower import ImageTower
 from encoders.network.model import CrosslookModel
+from encoders.preprocess import to_square
 from encoders.training import TrainConfig, TrainResult, fresh_start, train
 from encoders.training.augment import (
     crop_maps,
@@ -431,14 +432,16 @@ def test_a_damaged_cache_of_activations_is_replaced(pictures: Dataset, tmp_path:
     np.testing.assert_array_equal(again, expected)
 
 
-def test_views_are_the_picture_its_mirror_and_fixed_crops() -> None:
-    """View 0 is plain, 1 mirrored; any other is the same for the same seed."""
+def test_views_are_the_picture_and_fixed_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """View 0 is plain; any other is a crop, the same for the same seed, and every second one is mirrored."""
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
-    plain, mirror = (make_view(image, 32, v, np.random.default_rng(0)) for v in (0, 1))
-    np.testing.assert_array_equal(plain[:, ::-1], mirror)
+    np.testing.assert_array_equal(make_view(image, 32, 0, np.random.default_rng(0)), to_square(image, 32))
     crops = [make_view(image, 32, 2, np.random.default_rng(s)) for s in (1, 1, 2)]
     np.testing.assert_array_equal(crops[0], crops[1])
     assert not np.array_equal(crops[0], crops[2])
+    monkeypatch.setattr("encoders.training.views.to_square", lambda image, _: np.asarray(image))
+    straight, mirrored = (make_view(image, 32, view, np.random.default_rng(3)) for view in (1, 2))
+    np.testing.assert_array_equal(straight[:, ::-1], mirrored)
 
 
 def test_batches_hold_every_picture_once_with_its_own_captions(pictures: Dataset, tmp_path: Path) -> None:
