@@ -35,7 +35,8 @@ from encoders.network.fusion import FUSIONS, AttentionFusion, Fused
 from encoders.network.model import CrosslookModel
 from encoders.training import TrainConfig, train
 from encoders.training.data import PairSet, prepare_pairs
-from encoders.training.validation import EncodedPairs, encode_pairs, match_lists, validate
+from encoders.training.encoded import EncodedPairs, encode_pairs, match_lists
+from encoders.training.validation import validate
 from scripts.build_base_model import pretrained_start
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -254,12 +255,12 @@ def measure(model: CrosslookModel, held_out: PairSet, settings: TrainConfig) -> 
 
 def recall_by_match(model: CrosslookModel, pairs: EncodedPairs) -> dict[str, Any]:
     """Recall@1, 5 and 10 in percent of the match logit, which ranks all pictures for evenly spaced captions."""
-    count, pictures = len(pairs.image_of), len(pairs.images.vectors)
+    count, pictures = len(pairs.source.image_of), len(pairs.images.vectors)
     chosen = np.unique(np.linspace(0, count - 1, min(MATCH_QUERIES, count), dtype=np.int64))
-    every = torch.arange(pictures, device=pairs.mask.device).expand(len(chosen), -1)
+    every = torch.arange(pictures, device=pairs.texts.mask.device).expand(len(chosen), -1)
     captions = torch.from_numpy(chosen).to(every.device)[:, None].expand_as(every)
-    logits = match_lists(model.reranker, pairs, every, captions)[0]
-    own = logits[np.arange(len(chosen)), pairs.image_of[chosen]]
+    logits = match_lists(model.reranker, pairs.images, pairs.texts, every, captions)[0]
+    own = logits[np.arange(len(chosen)), pairs.source.image_of[chosen]]
     rank = (logits >= own[:, None]).sum(1)  # from 1; a tie counts as a miss
     recalls = [100 * float((rank <= k).mean()) for k in (1, 5, 10)]
     return {"captions": len(chosen), "pictures": pictures, "text_to_image": recalls}

@@ -35,6 +35,11 @@ class Tokens:
     mask: npt.NDArray[np.bool_]
     attended: npt.NDArray[np.bool_]
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Tokens:
+        """Return some of the sentences, no wider than the longest of them."""
+        width = int(self.attended[rows].sum(1).max(initial=0))
+        return Tokens(self.ids[rows, :width], self.mask[rows, :width], self.attended[rows, :width])
+
 
 class Tokenizer:
     """Tokenises sentences: lower-casing WordPiece as BERT's or, with scores, unigram pieces as XLM-RoBERTa's.

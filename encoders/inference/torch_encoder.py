@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..checkpoint.calibration import LONG
 from ..checkpoint.files import read_description
 from ..checkpoint.identity import recorded_directory
 from ..device import autocast, keep_freed_memory, pick_device
@@ -120,25 +121,33 @@ class TorchEncoder:
 
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Score K pictures for one sentence by cosine, reranker and hubness."""
-        matches, hubness = self._workers.run(
+        (logits, global_matches), hubness = self._workers.run(
             lambda: (self._matches(text.tokens, images.regions), self._hubness("captions", images.vectors))
         )
         familiarity = 1.0 if text.familiarity is None else float(text.familiarity[0])
-        return self._scores(images.vectors @ text.vectors[0], matches, hubness, familiarity)
+        calibration, length = self._description.calibration, len(text.tokens[0])
+        similarities = images.vectors @ text.vectors[0]
+        scores = calibration.scores(similarities, logits, global_matches, hubness, familiarity)
+        slope = max(float(calibration.curve(length, familiarity)[0]), 1e-3)  # fitted to very little it may be flat
+        return MatchScores(scores, calibration.probabilities(scores, length, familiarity), slope)
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
-        """Score K captions for one picture, as `match_images` scores pictures."""
-        matches, hubness = self._workers.run(
+        """Score K captions for one picture, as `match_images` scores pictures.
+
+        A score counts as in a long caption's curve, so that the order is that of the probabilities.
+        """
+        (logits, global_matches), hubness = self._workers.run(
             lambda: (self._matches(texts.tokens, image.regions), self._hubness("images", texts.vectors))
         )
-        return self._scores(texts.vectors @ image.vectors[0], matches, hubness)
-
-    def _scores(self, similarities: Floats, matches: Floats, hubness: Floats, familiarity: float = 1.0) -> MatchScores:
         calibration = self._description.calibration
-        logits, global_matches = matches
-        scores = calibration.scores(similarities, logits, global_matches, hubness, familiarity)
-        slope = max(calibration.curve(familiarity)[0], 1e-3)  # a curve fitted to very little may be flat
-        return MatchScores(scores, calibration.probabilities(scores, familiarity), slope)
+        scores = calibration.scores(texts.vectors @ image.vectors[0], logits, global_matches, hubness)
+        lengths = np.array([len(states) for states in texts.tokens], np.int64)
+        probabilities = calibration.probabilities(scores, lengths)
+        slopes, intercepts = calibration.curve(lengths)
+        slope, intercept = map(float, calibration.curve(LONG))
+        slope = max(slope, 1e-3)  # as above
+        scores = ((slopes * scores + intercepts - intercept) / slope).astype(np.float32)
+        return MatchScores(scores, probabilities, slope)
 
     def _hubness(self, bank: str, vectors: Floats) -> Floats:
         config, calibration = self._description.config, self._description.calibration

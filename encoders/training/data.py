@@ -17,6 +17,7 @@ from ..checkpoint.tokenizer import Tokenizer, Tokens
 from ..datasets import Dataset
 from ..network.image_tower import ImageTower
 from ..progress import Progress, no_progress
+from .judgement import LabelQueries
 from .labels import LabelBatch, Labels
 from .views import Halves, OpenPicture, cached_activations
 
@@ -45,7 +46,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class PairSet:
-    """Cached activations of pictures, and their tokenised captions.
+    """Cached activations of pictures, their tokenised captions, and their labels as queries.
 
     Shape:
         - activations: (N, views, c, h, w), float16, memory-mapped; image_of: (captions,).
@@ -54,12 +55,12 @@ class PairSet:
     activations: Halves
     captions: Tokens
     image_of: npt.NDArray[np.int64]
+    labels: LabelQueries | None = None
 
     def tokens_of(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         """Return ids, word mask and attended (M, T) of some captions, no wider than the longest of them."""
-        width = int(self.captions.attended[rows].sum(1).max())
-        ids, mask, attended = (a[rows, :width] for a in (self.captions.ids, self.captions.mask, self.captions.attended))
-        return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(attended)
+        tokens = self.captions.take(rows)
+        return torch.from_numpy(tokens.ids), torch.from_numpy(tokens.mask), torch.from_numpy(tokens.attended)
 
     def sample(self, count: int) -> PairSet:
         """Select up to `count` evenly spread pictures in one view, each with its first caption."""
@@ -160,4 +161,4 @@ def prepare_pairs(
     )
     tokens = tokenizer([caption for example in dataset.examples for caption in example.captions])
     image_of = np.repeat(np.arange(len(paths)), [len(e.captions) for e in dataset.examples])
-    return PairSet(activations, tokens, image_of)
+    return PairSet(activations, tokens, image_of, LabelQueries.of(dataset.examples, tokenizer))

@@ -7,7 +7,7 @@ import torch
 from ..checkpoint.tokenizer import Tokenizer
 from ..network.model import CrosslookModel
 from .data import PairSet
-from .validation import encode_pairs
+from .encoded import encode_pairs
 
 QUERYBANK_SAMPLE = 4096
 

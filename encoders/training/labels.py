@@ -64,8 +64,8 @@ class Labels:
         A name that the dataset gives to any picture is also a name of those whose captions use it, and a plural counts
         as its singular, so that a batch seldom takes a picture for wrong because its labels are incomplete.
         """
-        phrases = [_phrases(example.captions) for example in examples]
-        counts = Counter(chain.from_iterable(content_words(" ".join(_single_words(found))) for found in phrases))
+        found_in = [phrases(example.captions) for example in examples]
+        counts = Counter(chain.from_iterable(content_words(" ".join(_single_words(found))) for found in found_in))
         most = max(LEAST_PICTURES, LARGEST_SHARE * len(examples))
         common = {word for word, count in counts.items() if LEAST_PICTURES <= count <= most}
         given = [frozenset(label.lower() for label in example.labels) for example in examples]
@@ -76,8 +76,8 @@ class Labels:
         def rows(labels: Iterable[str]) -> Rows:
             return np.array(sorted(row_of[label] for label in labels), np.int64)
 
-        names = tuple(rows(own | (known & found)) for own, found in zip(given, phrases, strict=True))
-        return cls(tokenizer(every), names, tuple(rows(common & found) for found in phrases))
+        names = tuple(rows(own | (known & found)) for own, found in zip(given, found_in, strict=True))
+        return cls(tokenizer(every), names, tuple(rows(common & found) for found in found_in))
 
     def sample(self, pictures: Rows, rng: np.random.Generator) -> LabelBatch | None:
         """Draw labels for a batch: of each picture one name and one word, if it has any; None if no picture has.
@@ -95,13 +95,12 @@ class Labels:
         own = [np.concatenate([self.names[picture], self.words[picture]]) for picture in pictures]
         shown = np.stack([np.isin(labels, rows) for rows in own], axis=1)
         chosen = np.array([rng.choice(np.flatnonzero(row)) for row in shown])
-        width = int(self.tokens.attended[labels].sum(1).max())
-        tokens = (self.tokens.ids, self.tokens.mask, self.tokens.attended)
-        ids, mask, attended = (torch.from_numpy(array[labels, :width]) for array in tokens)
+        tokens = self.tokens.take(labels)
+        ids, mask, attended = map(torch.from_numpy, (tokens.ids, tokens.mask, tokens.attended))
         return LabelBatch(ids, mask, attended, torch.from_numpy(shown), torch.from_numpy(chosen))
 
 
-def _phrases(captions: Sequence[str]) -> frozenset[str]:
+def phrases(captions: Sequence[str]) -> frozenset[str]:
     """Return the words of captions, and all phrases of two or three, in lower case; each also without a last `s`."""
     found: set[str] = set()
     for caption in captions:

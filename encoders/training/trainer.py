@@ -24,13 +24,14 @@ from .config import TrainConfig
 from .curves import write_curves
 from .data import Batch, PairSet, grouped_order, prepare_pairs
 from .distributed import Team, assemble_team
+from .encoded import EncodedPairs, encode_pairs, sentence_means
 from .fitting import fit_classes, fit_hubness
 from .labels import Labels
 from .mixture import Mixture, check_apart, mix
 from .objective import Objective
 from .optimization import freeze_layers, one_cycle, parameter_groups
 from .resume import check_folder, damaged, dataset_digest, read_state, weights_digest, write_state
-from .validation import EncodedPairs, Validation, encode_pairs, sentence_means, validate
+from .validation import Validation, validate
 from .views import OpenPicture
 
 CALIBRATION_DEPTH = 100

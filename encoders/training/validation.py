@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
-from ..checkpoint.calibration import Calibration, fit_probability
+from ..checkpoint.calibration import Calibration, fit_curve, fit_probability
 from ..errors import TrainingError
 from ..features import Floats
 from ..network.class_channel import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT, plain_cosine
-from ..network.heads import AttentionPool
-from ..network.model import CrosslookModel, Encoded
-from ..network.reranker import Reranker
-from ..network.text_tower import TextTower
+from ..network.model import CrosslookModel
 from ..recall import Recalls, first_correct
-from .data import PairSet
+from .encoded import EncodedPairs, match_lists
+from .judgement import DESCRIBED, NOT_DESCRIBED, Flags, coverage
 
 MATCH_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 WHOLE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -92,98 +90,21 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class EncodedPairs:
-    """A split, encoded: pictures (N, …), captions in one padded block (M, …)."""
-
-    images: Encoded
-    texts: Encoded
-    mask: Tensor
-    image_of: npt.NDArray[np.int64]
-
-
-@torch.inference_mode()
-def encode_pairs(model: CrosslookModel, pairs: PairSet, *, cut: int) -> EncodedPairs:
-    """Encode a validation split from its cached activations (the plain view of each picture)."""
-    model.eval()
-    device = model.log_scale.device
-    images = []
-    for start in range(0, len(pairs.activations), 64):
-        part = torch.from_numpy(np.array(pairs.activations[start : start + 64, 0])).float().to(device)
-        images.append(model.image.from_activations(part, cut))
-    width = pairs.captions.ids.shape[1]
-    texts, masks = [], []
-    for start in range(0, len(pairs.image_of), 256):
-        rows = np.arange(start, min(start + 256, len(pairs.image_of)))
-        ids, mask, attended = (x.to(device) for x in pairs.tokens_of(rows))
-        vectors, states = model.text(ids, mask, attended)
-        pad = width - ids.shape[1]
-        texts.append(Encoded(vectors, F.pad(states, (0, 0, 0, pad))))
-        masks.append(F.pad(mask, (0, pad)))
-    return EncodedPairs(_join(images), _join(texts), torch.cat(masks), pairs.image_of)
-
-
-@torch.inference_mode()
-def sentence_means(tower: TextTower, pairs: PairSet) -> Tensor:
-    """Return the mean of a text tower's states for each caption: (captions, C), rows of length 1."""
-    tower.eval()
-    device = next(tower.parameters()).device
-    lengths = pairs.captions.attended.sum(1)
-    order = np.argsort(lengths, kind="stable")
-    means = torch.empty(len(order), tower.channels)
-    for start in range(0, len(order), 256):
-        rows = order[start : start + 256]
-        ids, _, attended = (x.to(device) for x in pairs.tokens_of(rows))
-        weight = attended.unsqueeze(-1).float()
-        states = tower(ids, attended)[0].float()
-        means[torch.from_numpy(rows)] = F.normalize((states * weight).sum(1) / weight.sum(1), dim=-1).cpu()
-    return means
-
-
-def _join(parts: list[Encoded]) -> Encoded:
-    return Encoded(torch.cat([p.vectors for p in parts]), torch.cat([p.states for p in parts]))
-
-
-@torch.inference_mode()
-def match_lists(reranker: Reranker, pairs: EncodedPairs, images: Tensor, captions: Tensor) -> tuple[Floats, Floats]:
-    """Compute match logits and global matches of pairs given by their rows.
-
-    Shape:
-        - images, captions: (L, K), row numbers.
-
-    Returns:
-        Both (L, K).
-    """
-    pictures = _in_parts(reranker.picture, pairs.images.states)
-    sentences = _in_parts(reranker.sentence, pairs.texts.states, pairs.mask)
-    logits, global_matches = [], []
-    flat_images, flat_captions = images.flatten(), captions.flatten()
-    for start in range(0, len(flat_images), 1024):
-        i, c = flat_images[start : start + 1024], flat_captions[start : start + 1024]
-        longest = int(pairs.mask[c].sum(1).max()) + 1
-        regions, tokens = pairs.images.states[i], pairs.texts.states[c][:, :longest]
-        logits.append(reranker.compare(regions, tokens, pairs.mask[c][:, :longest])[0])
-        global_matches.append(reranker.scale * (pictures[i] * sentences[c]).sum(-1))
-    return _lists_of(logits, images), _lists_of(global_matches, images)
-
-
-def _lists_of(parts: list[Tensor], like: Tensor) -> Floats:
-    return torch.cat(parts).reshape(like.shape).float().cpu().numpy()
-
-
-def _in_parts(pool: AttentionPool, *states: Tensor) -> Tensor:
-    """Pool states (N, L, C) with their mask (N, L) a part at a time: (N, D)."""
-    return torch.cat([pool(*part) for part in zip(*(torch.split(x, 512) for x in states), strict=True)])
-
-
-@dataclass(frozen=True)
 class _Lists:
-    """The reranking features of each query's candidates, and which of them are correct; all (L, K)."""
+    """The reranking features of each query's candidates, and what is known about them; all (L, K).
+
+    `correct` is a sentence with its own picture, `described` what the probability is about, which is known for `judged`
+    pairs only. `lengths` are the sentences' tokens.
+    """
 
     similarities: Floats
     logits: Floats
     global_matches: Floats
     hubness: Floats
-    correct: npt.NDArray[np.bool_]
+    lengths: npt.NDArray[np.int64]
+    correct: Flags
+    described: Flags
+    judged: Flags
 
     def scores(self, calibration: Calibration) -> Floats:
         """Combine the features as a search does for familiar words."""
@@ -216,10 +137,11 @@ def validate(
         TrainingError: some scores are not finite.
     """
     lists = {name: _lists(model, pairs, depth) for name, pairs in splits.items()}
+    labels = [found for pairs in splits.values() if (found := _label_lists(model, pairs, depth)) is not None]
     every = [x for both in lists.values() for x in both]
     scale = float(model.scale.detach())
     plain = Calibration(scale * plain_cosine() if model.config.classes else scale, 0.0, 1.0, 0.0)
-    if not all(np.isfinite(array).all() for x in every for array in vars(x).values()):
+    if not all(np.isfinite(array).all() for x in every + labels for array in vars(x).values()):
         raise TrainingError(
             "the model gives the validation pictures no finite scores; "
             "train with a lower learning rate, or start from another model"
@@ -236,7 +158,7 @@ def validate(
             choices = list(product(MATCH_WEIGHTS, hubness_weights, WHOLE_WEIGHTS))
         candidates = (replace(plain, match_weight=m, hubness_weight=h, whole_weight=w) for m, h, w in choices)
         best = max(candidates, key=lambda c: mean_of([*recalls(c).values()]).total)
-        calibration = _with_probability(best, plain, every)
+        calibration = _with_probability(best, plain, every, labels)
         if model.config.classes:
             calibration = _with_unfamiliar(calibration, model, splits.values(), depth)
     before, after = recalls(plain), recalls(calibration)
@@ -246,25 +168,67 @@ def validate(
 def _lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> tuple[_Lists, _Lists]:
     """Retrieve the candidates of every caption, and of every picture."""
     similarities = pairs.texts.vectors @ pairs.images.vectors.T  # (M, N)
-    image_of = torch.from_numpy(pairs.image_of).to(similarities.device)
-    image_hubness, text_hubness = _hubness(model, pairs)
     captions, pictures = (torch.arange(n, device=similarities.device)[:, None] for n in similarities.shape)
-    cosines, rows = similarities.topk(min(depth, similarities.shape[1]), dim=1)
-    matches = match_lists(model.reranker, pairs, rows, captions.expand_as(rows))
-    correct = (rows == image_of[:, None]).cpu().numpy()
-    for_text = _Lists(cosines.cpu().numpy(), *matches, image_hubness[rows.cpu().numpy()], correct)
-    cosines, rows = (x.T for x in similarities.topk(min(depth, similarities.shape[0]), dim=0))
-    matches = match_lists(model.reranker, pairs, pictures.expand_as(rows), rows)
-    correct = (image_of[rows] == pictures).cpu().numpy()
-    return for_text, _Lists(cosines.cpu().numpy(), *matches, text_hubness[rows.cpu().numpy()], correct)
+    by_text = similarities.topk(min(depth, similarities.shape[1]), dim=1).indices
+    by_picture = similarities.topk(min(depth, similarities.shape[0]), dim=0).indices.T
+    image_hubness, text_hubness = _hubness(model, pairs)
+
+    def lists(images: Tensor, texts: Tensor, hubness: Floats) -> _Lists:
+        matches = match_lists(model.reranker, pairs.images, pairs.texts, images, texts)
+        cosines = similarities[texts, images].cpu().numpy()
+        of_text, of_image = texts.cpu().numpy(), images.cpu().numpy()
+        source = pairs.source
+        said = coverage(source.captions, source.image_of, of_text, of_image)
+        correct = source.image_of[of_text] == of_image
+        lengths = source.captions.mask.sum(1)[of_text]
+        judged = correct | (said >= DESCRIBED) | (said < NOT_DESCRIBED)
+        return _Lists(cosines, *matches, hubness, lengths, correct, correct | (said >= DESCRIBED), judged)
+
+    return (
+        lists(by_text, captions.expand_as(by_text), image_hubness[by_text.cpu().numpy()]),
+        lists(pictures.expand_as(by_picture), by_picture, text_hubness[by_picture.cpu().numpy()]),
+    )
 
 
-def _with_probability(best: Calibration, plain: Calibration, lists: Sequence[_Lists]) -> Calibration:
-    """Fit the curve from scores to probabilities, and the mean of the learned part."""
-    scores = np.concatenate([x.scores(best).ravel() for x in lists])
-    cosines = np.concatenate([x.scores(plain).ravel() for x in lists])
-    slope, intercept = fit_probability(scores, np.concatenate([x.correct.ravel() for x in lists]))
-    return replace(best, slope=slope, intercept=intercept, learned_mean=float((scores - cosines).mean()))
+def _label_lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> _Lists | None:
+    """Retrieve the candidates of every label among the pictures that were judged for it; None without labels."""
+    labels = pairs.source.labels
+    if labels is None or pairs.labels is None:
+        return None
+    similarities = pairs.labels.vectors @ pairs.images.vectors.T  # (L, N)
+    unknown = torch.from_numpy(~labels.judged).to(similarities.device)
+    cosines, images = similarities.masked_fill(unknown, -2.0).topk(min(depth, similarities.shape[1]), dim=1)
+    texts = torch.arange(len(images), device=images.device)[:, None].expand_as(images)
+    matches = match_lists(model.reranker, pairs.images, pairs.labels, images, texts)
+    of_text, of_image = texts.cpu().numpy(), images.cpu().numpy()
+    shown = labels.shown[of_text, of_image]
+    return _Lists(
+        cosines.cpu().numpy(),
+        *matches,
+        _hubness(model, pairs)[0][of_image],
+        labels.tokens.mask.sum(1)[of_text],
+        shown,
+        shown,
+        labels.judged[of_text, of_image],
+    )
+
+
+def _with_probability(
+    best: Calibration, plain: Calibration, captions: Sequence[_Lists], labels: Sequence[_Lists]
+) -> Calibration:
+    """Fit the mean of the learned part, and the probability curve, for which captions and labels weigh the same."""
+    kinds = [lists for lists in (captions, labels) if lists]
+
+    def joined(values: Callable[[_Lists], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.concatenate([values(x)[x.judged] for lists in kinds for x in lists])
+
+    counts = [sum(int(x.judged.sum()) for x in lists) for lists in kinds]
+    weights = np.concatenate([np.full(count, sum(counts) / len(counts) / max(count, 1)) for count in counts])
+    curve = fit_curve(
+        joined(lambda x: x.scores(best)), joined(lambda x: x.lengths), joined(lambda x: x.described), weights
+    )
+    learned = np.concatenate([(x.scores(best) - x.scores(plain)).ravel() for x in captions])
+    return replace(best, **curve._asdict(), learned_mean=float(learned.mean()))
 
 
 def _with_unfamiliar(
@@ -277,7 +241,7 @@ def _with_unfamiliar(
         cosines, pictures = (vectors @ pairs.images.vectors.T).topk(min(depth, len(pairs.images.vectors)), dim=1)
         zeros = np.zeros(tuple(cosines.shape), np.float32)
         scores.append(calibration.scores(cosines.cpu().numpy(), zeros, zeros, zeros, familiarity=0.0).ravel())
-        correct.append((pictures.cpu().numpy() == pairs.image_of[:, None]).ravel())
+        correct.append((pictures.cpu().numpy() == pairs.source.image_of[:, None]).ravel())
     return replace(calibration, unfamiliar=fit_probability(np.concatenate(scores), np.concatenate(correct)))
 
 

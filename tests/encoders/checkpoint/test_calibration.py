@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from encoders.checkpoint.calibration import Calibration, fit_probability
+from encoders.checkpoint.calibration import Calibration, fit_curve, fit_probability
 from encoders.features import Floats
 
 
@@ -59,3 +59,37 @@ def test_unfamiliar_words_have_their_own_curve() -> None:
     assert calibration.probabilities(scores, familiarity=0.25)[0] == pytest.approx(1 / (1 + np.exp(-0.5)))
     single = Calibration(10, 0, slope=2, intercept=-1)
     assert single.probabilities(scores, familiarity=0.0)[0] == single.probabilities(scores)[0]
+
+
+def test_short_queries_have_a_curve_of_their_own() -> None:
+    """Slope and intercept change with the log of the length, up to six tokens."""
+    calibration = Calibration(10, 0, slope=2, intercept=-1, length_slope=1, length_intercept=-3)
+    assert calibration.curve(1) == (2, -1)
+    assert calibration.curve(4) == pytest.approx((2 + np.log(4), -1 - 3 * np.log(4)))
+    slopes, intercepts = calibration.curve(np.array([1, 6, 7, 60]))
+    assert slopes.tolist() == pytest.approx([2, *[2 + np.log(6)] * 3])
+    assert intercepts.tolist() == pytest.approx([-1, *[-1 - 3 * np.log(6)] * 3])
+    probabilities = calibration.probabilities(array(1.5, 1.5), np.array([1, 60]))
+    assert probabilities[0] == calibration.probabilities(array(1.5), 1)[0] > probabilities[1]
+
+
+def test_a_known_curve_by_length_is_recovered() -> None:
+    """Outcomes drawn from a curve that changes with length give it back, whatever the weights."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 20, 400_000)
+    scores = rng.normal(3, 2, len(lengths)) + lengths.clip(1, 6) / 3
+    known = Calibration(1, 0, slope=0.8, intercept=-2, length_slope=0.5, length_intercept=-1)
+    correct = rng.random(len(lengths)) < known.probabilities(scores.astype(np.float32), lengths)
+    curve = fit_curve(scores, lengths, correct, np.where(lengths > 5, 0.5, 2.0))
+    assert curve == pytest.approx((0.8, -2, 0.5, -1), rel=0.05)
+
+
+@pytest.mark.parametrize("lengths", [[7] * 8, [1, 1, 1, 9, 9, 9, 9, 9]])
+def test_few_outcomes_give_a_curve_that_rises_for_every_length(lengths: list[int]) -> None:
+    """Also where short queries alone would give a falling one, and where all have one length."""
+    scores = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    correct = np.array([True, False, False, False, False, True, True, True])
+    curve = fit_curve(scores, np.array(lengths), correct, np.ones(8))
+    assert np.isfinite(curve).all()
+    calibration = Calibration(1, 0, **curve._asdict())
+    assert min(calibration.curve(length)[0] for length in (1, 2, 6, 50)) > 0

@@ -101,6 +101,23 @@ def test_the_slope_is_the_log_odds_per_unit_of_score(encoder: Encoder) -> None:
     np.testing.assert_allclose(np.diff(log_odds), match.slope * np.diff(match.scores), rtol=0.01, atol=1e-4)
 
 
+def test_captions_of_any_length_come_in_the_order_of_their_probabilities(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """A short caption and a long one have different curves."""
+    calibration = replace(checkpoint.calibration, length_slope=0.5, length_intercept=-9.0)
+    write_checkpoint(replace(checkpoint, calibration=calibration), tmp_path / "model")
+    encoder = load_encoder(tmp_path / "model", device="cpu")
+    texts = ["red", "a red wall", "a blue door", "the wall is red over the blue door", "a green door is over a wall"]
+    image = encoder.encode_images(pixels(1))
+    match = encoder.match_captions(image, encoder.encode_texts(texts))
+    assert np.argsort(-match.scores).tolist() == np.argsort(-match.probabilities).tolist()
+    for text, probability in zip(texts, match.probabilities, strict=True):
+        assert encoder.match_images(encoder.encode_texts([text]), image).probabilities[0] == pytest.approx(
+            probability, rel=1e-3
+        )
+
+
 def test_scores_do_not_depend_on_the_batch_size(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many pairs are scored in several batches."""
     images, text = encoder.encode_images(pixels(7)), encoder.encode_texts(["a red wall"])

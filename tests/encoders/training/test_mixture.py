@@ -20,8 +20,9 @@ from encoders.datasets import Dataset, Example
 from encoders.errors import TrainingError
 from encoders.training import TrainResult, train
 from encoders.training.data import Batch, PairSet, prepare_pairs
+from encoders.training.encoded import encode_pairs
 from encoders.training.mixture import check_apart, mix
-from encoders.training.validation import encode_pairs, validate
+from encoders.training.validation import validate
 from tests.encoders.conftest import tiny_checkpoint
 from tests.encoders.training.test_trainer import CONFIG, Interrupted, open_picture
 
