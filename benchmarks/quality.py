@@ -1,9 +1,8 @@
-"""Word order, calibration and unanswerable queries: `python -m benchmarks.quality PATH/TO/flickr8k --split dev`.
+"""Word order and unanswerable queries: `python -m benchmarks.quality PATH/TO/flickr8k --split dev`.
 
-Three figures on one split of a captioned dataset, and a reliability diagram:
+Two figures on one split of a captioned dataset:
 
 - **word order**: how often a caption scores higher than a copy with two nouns swapped;
-- **calibration**: expected calibration error of the match probability over all reranked pairs;
 - **no answer**: area under the ROC curve of the best hit's probability, captions of the split against queries for
   things that none of them mentions.
 """
@@ -17,14 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from benchmarks import report
 from encoders import Encoder, Floats, ImageFeatures, TextFeatures, load_encoder
 from encoders.datasets import Dataset, read_dataset
 from search.evaluation.evaluate import encode_dataset
 
-BINS = 15
 NOUNS = frozenset(
     """
     air area arm arms baby background ball balls bar baseball basketball bat beach bed bench bicycle bike biker bikes
@@ -143,59 +140,10 @@ def preferred(scores: Floats) -> float:
     return 0.5 if scores[0] == scores[1] else float(scores[0] > scores[1])
 
 
-def for_sentence(split: Split, query: TextFeatures, depth: int) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Match probabilities (K,) of the top pictures for a sentence, and their rows (K,)."""
+def for_sentence(split: Split, query: TextFeatures, depth: int) -> Floats:
+    """Match probabilities (K,) of the top pictures for a sentence."""
     top = np.argsort(-(split.images.vectors @ query.vectors[0]), kind="stable")[:depth]
-    return split.encoder.match_images(query, split.images.take(top)).probabilities, top
-
-
-def for_picture(split: Split, image: int, depth: int) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Match probabilities (K,) of the top captions for a picture, and their rows (K,)."""
-    top = np.argsort(-(split.texts.vectors @ split.images.vectors[image]), kind="stable")[:depth]
-    return split.encoder.match_captions(split.images.take([image]), split.texts.take(top)).probabilities, top
-
-
-def judge(split: Split, depth: int) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
-    """Probability and correctness of all reranked pairs in both directions, and each caption's highest probability."""
-    probabilities, correct, best = [], [], []
-    queries = split.encoder.query(split.texts)
-    for c in range(len(split.captions)):
-        matches, top = for_sentence(split, queries.take([c]), depth)
-        probabilities.append(matches)
-        correct.append(top == split.image_of[c])
-        best.append(matches.max())
-    for image in range(len(split.images.vectors)):
-        matches, top = for_picture(split, image, depth)
-        probabilities.append(matches)
-        correct.append(split.image_of[top] == image)
-    return np.concatenate(probabilities), np.concatenate(correct), np.array(best, np.float32)
-
-
-def reliability(probabilities: Floats, correct: npt.NDArray[np.bool_]) -> tuple[float, list[tuple[float, float, int]]]:
-    """Expected calibration error, and for each bin the mean probability, the share of correct pairs, and their number.
-
-    Source: Guo et al., "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599.
-    """
-    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
-    rows = [
-        (float(probabilities[bins == b].mean()), float(correct[bins == b].mean()), int((bins == b).sum()))
-        for b in range(BINS)
-        if (bins == b).any()
-    ]
-    return sum(abs(predicted - actual) * n for predicted, actual, n in rows) / len(probabilities), rows
-
-
-def draw(rows: Sequence[tuple[float, float, int]], path: Path) -> None:
-    """Draw the reliability diagram; a perfectly calibrated model is on the diagonal."""
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], "--", color="tab:gray")
-    axes.plot([predicted for predicted, _, _ in rows], [actual for _, actual, _ in rows], marker="o")
-    for predicted, actual, count in rows:
-        axes.annotate(f"{count:,}", (predicted, actual), textcoords="offset points", xytext=(6, -10), fontsize=7)
-    axes.set(xlabel="match probability", ylabel="share that matches", title="Reliability, and pairs in each bin")
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    return split.encoder.match_images(query, split.images.take(top)).probabilities
 
 
 def roc_auc(answerable: Floats, unanswerable: Floats) -> float:
@@ -218,7 +166,7 @@ def absent_queries(captions: Sequence[str]) -> list[str]:
 def best_probabilities(split: Split, queries: Sequence[str], depth: int) -> Floats:
     """Highest match probability of each query (Q,)."""
     texts = split.encoder.query(split.encoder.encode_texts(queries))
-    return np.array([for_sentence(split, texts.take([q]), depth)[0].max() for q in range(len(queries))], np.float32)
+    return np.array([for_sentence(split, texts.take([q]), depth).max() for q in range(len(queries))], np.float32)
 
 
 def main() -> None:
@@ -228,17 +176,15 @@ def main() -> None:
     parser.add_argument("--split", default="dev")
     parser.add_argument("--model", type=Path, help="default: the base model")
     parser.add_argument("--depth", type=int, default=100)
-    parser.add_argument("--plot", type=Path, help="image file for the reliability diagram")
     options = parser.parse_args()
     split = encode_split(read_dataset(options.dataset).select(options.split), load_encoder(options.model))
-    probabilities, correct, best = judge(split, options.depth)
-    error, rows = reliability(probabilities, correct)
-    if options.plot:
-        draw(rows, options.plot)
+    queries = split.encoder.query(split.texts)
+    best = np.array(
+        [for_sentence(split, queries.take([c]), options.depth).max() for c in range(len(split.captions))], np.float32
+    )
     absent = absent_queries(split.captions)
     figures = {
         "word_order": word_order(split),
-        "calibration": {"pairs": len(correct), "right": int(correct.sum()), "expected_error": round(error, 4)},
         "no_answer": {
             "answerable": len(best),
             "unanswerable": len(absent),

@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
 from ..checkpoint.tokenizer import Tokens
+from ..device import autocast
 from ..features import Floats
 from ..network.heads import AttentionPool
 from ..network.model import CrosslookModel, Encoded
@@ -76,7 +77,8 @@ def sentence_means(tower: TextTower, pairs: PairSet) -> Tensor:
         rows = order[start : start + 256]
         ids, _, attended = (x.to(device) for x in pairs.tokens_of(rows))
         weight = attended.unsqueeze(-1).float()
-        states = tower(ids, attended)[0].float()
+        with autocast(device, "auto"):
+            states = tower(ids, attended)[0].float()
         means[torch.from_numpy(rows)] = F.normalize((states * weight).sum(1) / weight.sum(1), dim=-1).cpu()
     return means
 

@@ -30,9 +30,10 @@ class LabelQueries:
     """The labels of a validation set as queries; a picture whose captions use a label shows it too.
 
     Shape:
-        - tokens: of L labels; shown, judged: (L, N), which pictures show a label, and for which that is known.
+        - names, tokens: L labels; shown, judged: (L, N), which pictures show a label, and for which that is known.
     """
 
+    names: tuple[str, ...]
     tokens: Tokens
     shown: Flags
     judged: Flags
@@ -53,7 +54,7 @@ class LabelQueries:
         by_list = (given & listed[:, None]).any(0)  # (N,)
         said = [phrases(example.captions) for example in examples]
         shown = given | np.array([[label in words for words in said] for label in every])
-        return cls(tokenizer(every), shown, shown | np.where(listed[:, None], by_list, given.any(0)))
+        return cls(tuple(every), tokenizer(every), shown, shown | np.where(listed[:, None], by_list, given.any(0)))
 
 
 def coverage(captions: Tokens, image_of: Rows, queries: Rows, pictures: Rows) -> npt.NDArray[np.float64]:

@@ -68,9 +68,8 @@ class Objective:
         share = team.share(image_of)
         activations = crop_maps(activations, config.smallest_crop)[share.pictures]
         team.seed_apart()
-        with autocast(self._device, "float32" if self._device.type == "cpu" else config.precision):
-            for_vector, for_match = model.image.tower.top_stages(activations, config.image_cut)
         with autocast(self._device, config.precision):
+            for_vector, for_match = model.image.tower.top_stages(activations, config.image_cut)
             images = model.image.heads(
                 hide_regions(for_vector, config.region_dropout), hide_regions(for_match, config.region_dropout)
             )

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
 from ..datasets import Dataset
-from ..device import keep_freed_memory, pick_device
+from ..device import keep_freed_memory, pick_device, return_freed_memory
 from ..errors import TrainingError
 from ..network.model import CrosslookModel
 from ..progress import Progress, no_progress
@@ -267,6 +267,7 @@ class _Run:
     def finish_epoch(self, epoch: int) -> None:
         """Validate the averaged model, keep it if it is the best, and write the curves and the state."""
         self.history[-1] |= self.team.broadcast(lambda: self._validate(epoch))
+        return_freed_memory()  # batches of all widths leave gaps between blocks, which would grow with every epoch
 
     def _validate(self, epoch: int) -> dict[str, float]:
         averaged = self._averaged()

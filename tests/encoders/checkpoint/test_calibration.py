@@ -64,7 +64,7 @@ def test_unfamiliar_words_have_their_own_curve() -> None:
 def test_short_queries_have_a_curve_of_their_own() -> None:
     """Slope and intercept change with the log of the length, up to six tokens."""
     calibration = Calibration(10, 0, slope=2, intercept=-1, length_slope=1, length_intercept=-3)
-    assert calibration.curve(1) == (2, -1)
+    assert calibration.curve(1) == pytest.approx((2, -1))
     assert calibration.curve(4) == pytest.approx((2 + np.log(4), -1 - 3 * np.log(4)))
     slopes, intercepts = calibration.curve(np.array([1, 6, 7, 60]))
     assert slopes.tolist() == pytest.approx([2, *[2 + np.log(6)] * 3])

@@ -44,8 +44,9 @@ def test_labels_are_judged_within_their_list() -> None:
     ]
     labels = LabelQueries.of(examples, TOKENIZER)
     assert labels is not None
-    names = [TOKENIZER.vocabulary[row[1]] for row in labels.tokens.ids]
-    assert names == ["dog", "fork", "person", "violin"]
+    names = labels.names
+    assert names == ("dog", "fork", "person", "violin")
+    assert [TOKENIZER.vocabulary[row[1]] for row in labels.tokens.ids] == list(names)
     flags = {
         name: "".join("01"[int(s)] if j else "?" for s, j in zip(shown, judged, strict=True))
         for name, shown, judged in zip(names, labels.shown, labels.judged, strict=True)
