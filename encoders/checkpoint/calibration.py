@@ -17,7 +17,7 @@ AnyFloats = npt.NDArray[np.floating]
 LONG = 6
 """Tokens from which on all sentences have one curve."""
 TRUST = 6
-"""Exponent of familiarity: a single unfamiliar word is enough to mislead the reranker."""
+"""Exponent of familiarity with a class channel: a single unfamiliar word is enough to mislead such a reranker."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Calibration:
     probability = sigmoid((slope + length_slope · log length) · score + intercept + length_intercept · log length),
     where length is the number of the sentence's tokens, at most 6: single words have lower cosines than sentences.
 
-    The learned part is trusted as far as captions covered the query's words: trust = familiarity⁶, in [0, 1]. For
-    words that no caption used, the order of retrieval stays, and slope and intercept are the `unfamiliar` ones; in
-    between, both pairs are averaged, weighted by familiarity.
+    With a class channel the learned part is trusted as far as captions covered the query's words: trust =
+    familiarity^`trust_exponent`, in [0, 1]. For words that no caption used, the order of retrieval stays, and slope and
+    intercept are the `unfamiliar` ones; in between, both pairs are averaged, weighted by familiarity.
     """
 
     similarity_weight: float
@@ -44,13 +44,14 @@ class Calibration:
     unfamiliar: tuple[float, float] | None = None
     length_slope: float = 0.0
     length_intercept: float = 0.0
+    trust_exponent: float = TRUST
 
     def scores(
         self, similarities: Floats, logits: Floats, global_matches: Floats, hubness: Floats, familiarity: float = 1.0
     ) -> Floats:
         """Combine cosines, match logits, global matches and hubness, all (K,), into scores (K,)."""
         learned = self.match_weight * logits + self.whole_weight * global_matches - self.hubness_weight * hubness
-        trust = familiarity**TRUST
+        trust = familiarity**self.trust_exponent
         trusted = trust * learned + (1 - trust) * self.learned_mean
         return (self.similarity_weight * similarities + trusted).astype(np.float32)
 

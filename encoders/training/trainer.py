@@ -143,7 +143,7 @@ class _Run:
         self.mixture, self.validation = mixture, validation
         self.data = dataset_digest(mixture.dataset, *validation)
         captions = [caption for example in mixture.dataset.examples for caption in example.captions]
-        self.lexicon = start.lexicon.with_captions(captions) if start.model.config.classes else start.lexicon
+        self.lexicon = start.lexicon.with_captions(captions)
         self.pairs = self._prepare(mixture.dataset, "training pictures", config.views)
         self.labels = Labels.of(mixture.dataset.examples, start.tokenizer) if config.label_weight else None
         self.held_out = {dataset.name: self._prepare(dataset, "validation pictures", 1) for dataset in validation}

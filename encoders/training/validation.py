@@ -140,7 +140,10 @@ def validate(
     labels = [found for pairs in splits.values() if (found := _label_lists(model, pairs, depth)) is not None]
     every = [x for both in lists.values() for x in both]
     scale = float(model.scale.detach())
-    plain = Calibration(scale * plain_cosine() if model.config.classes else scale, 0.0, 1.0, 0.0)
+    if model.config.classes:
+        plain = Calibration(scale * plain_cosine(), 0.0, 1.0, 0.0)
+    else:
+        plain = Calibration(scale, 0.0, 1.0, 0.0, trust_exponent=0.0)
     if not all(np.isfinite(array).all() for x in every + labels for array in vars(x).values()):
         raise TrainingError(
             "the model gives the validation pictures no finite scores; "

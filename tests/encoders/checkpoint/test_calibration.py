@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,8 @@ def test_the_learned_part_counts_as_far_as_the_query_is_familiar() -> None:
     parts = array(0.5, 0.4), array(-8, 8), array(5, -5), array(1, 0)
     assert calibration.scores(*parts, familiarity=0.0).tolist() == [3.0, 2.0]
     assert calibration.scores(*parts, familiarity=0.5 ** (1 / 6)).tolist() == pytest.approx([0.5, 5.0])
+    always = replace(calibration, trust_exponent=0.0)
+    assert always.scores(*parts, familiarity=0.0).tolist() == calibration.scores(*parts).tolist()
 
 
 def test_unfamiliar_words_have_their_own_curve() -> None:

@@ -105,6 +105,15 @@ def test_a_run_writes_a_model_and_the_curves(plain_run: PlainRun) -> None:
     assert load_encoder(out / "model", device="cpu").encode_texts(["red over blue"]).vectors.shape == (1, 16)
 
 
+def test_a_model_without_a_class_channel_trusts_its_reranker_for_any_word(plain_run: PlainRun) -> None:
+    """It knows the words of its captions all the same, which keywords go by."""
+    description = read_description(plain_run[0] / "model")
+    assert description.lexicon.counts["wall"] > 0
+    assert description.lexicon.strangeness("zebra") == 1.0
+    assert description.calibration.trust_exponent == 0
+    assert description.calibration.unfamiliar is None
+
+
 def test_a_resumed_run_follows_exactly_the_same_curve(plain_run: PlainRun, pictures: Dataset, tmp_path: Path) -> None:
     """Killed in the third epoch and resumed, it gives the same figures for every epoch, and the same weights."""
     folder, uninterrupted = plain_run
