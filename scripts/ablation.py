@@ -28,7 +28,7 @@ from api.cli.main import EXPECTED
 from api.cli.output import message, progress
 from api.cli.train import open_picture
 from api.errors import InputError
-from encoders.checkpoint.files import Checkpoint
+from encoders.checkpoint.files import Checkpoint, read_checkpoint
 from encoders.datasets import Dataset, read_dataset
 from encoders.device import autocast, machine, pick_device
 from encoders.network.fusion import FUSIONS, AttentionFusion, Fused
@@ -105,6 +105,7 @@ class Bench:
         common: dict[str, Any] = {
             "epochs": self.epochs,
             "patience": self.epochs,
+            "choose_best": False,  # which is arbitrary for a run with untrained vectors
             "batch_size": 96,
             "hard_negatives": 8,
             "soft_targets": 0.0,
@@ -193,10 +194,8 @@ def _run(bench: Bench, name: str, run: Run, held_out: PairSet) -> dict[str, Any]
     began = time.monotonic()
     out, settings = bench.work / name, bench.settings(run)
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / "cache").exists():
-        (out / "cache").symlink_to(bench.work.resolve() / "cache")
     with one_way_fusion(), progress() as report:
-        train(
+        result = train(
             variant(bench.start, run),
             [bench.training],
             [replace(bench.validation, examples=bench.validation.examples[:VALIDATED])],
@@ -205,19 +204,20 @@ def _run(bench: Bench, name: str, run: Run, held_out: PairSet) -> dict[str, Any]
             open_picture=open_picture,
             resume=(out / "last.pt").exists(),
             progress=report,
+            cache=bench.work / "cache",
         )
-        model = _load_average(variant(bench.start, run).model, out / "last.pt")
+        model = read_checkpoint(result.model).model.to(pick_device())
         report("measuring", 0, 1)
         figures = measure(model, held_out, settings)
         report("measuring", 1, 1)
-    result = {
+    row = {
         "asked": _inputs(bench, run),
         **figures,
         "seconds": round(time.monotonic() - began, 1),
         "commit": _commit(),
         "machine": {"processor": platform.machine(), "python": platform.python_version()} | machine(),
     }
-    _write(out / "result.json", result)
+    _write(out / "result.json", row)
     return _read(out / "result.json")
 
 
@@ -229,13 +229,6 @@ def one_way_fusion() -> Iterator[None]:
         yield
     finally:
         del FUSIONS[ONE_WAY]
-
-
-def _load_average(model: CrosslookModel, path: Path) -> CrosslookModel:
-    """Load the averaged weights of the last step; the best epoch is arbitrary for a run with untrained vectors."""
-    average = torch.load(path, map_location="cpu", weights_only=True)["average"]
-    model.load_state_dict({k.removeprefix("module."): v for k, v in average.items() if k.startswith("module.")})
-    return model.to(pick_device())
 
 
 def measure(model: CrosslookModel, held_out: PairSet, settings: TrainConfig) -> dict[str, Any]:

@@ -220,6 +220,7 @@ def step(
             open_picture=open_picture,
             resume=options.resume and (out / STATE_FILE).exists(),
             progress=advance,
+            cache=options.work / "cache",
         )
 
 
@@ -248,7 +249,7 @@ def main() -> int:
                 start.model.image.tower,
                 classifier,
                 class_names(),
-                options.work / "towers" / "cache",
+                options.work / "cache",
                 open_picture,
                 advance,
             )

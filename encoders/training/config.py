@@ -21,6 +21,7 @@ class TrainConfig:
     over single words (`labels.py`) relative to those over captions. Pictures come in groups of up to `group_size` with
     similar captions.
     `dataset_weights` says how often each training dataset's pictures are drawn in an epoch, once if it is empty.
+    With `choose_best` the result is the epoch that validates best, else the last one.
     `keep` is the share of the starting weights in the result, so that fine-tuning forgets less (Wortsman et al.,
     https://arxiv.org/abs/2109.01903); above 0, a trained start also keeps its querybank and the weights of its
     calibration, which a small dataset cannot choose.
@@ -53,6 +54,7 @@ class TrainConfig:
     text_cut: int = 4
     views: int = 4
     patience: int = 5
+    choose_best: bool = True
     seed: int = 0
     precision: str = "auto"
     device: str = "auto"

@@ -83,6 +83,32 @@ def _joined(one: Example, other: Example) -> Example:
     return replace(one, captions=one.captions + other.captions, labels=labels)
 
 
+def check_data(
+    training: Sequence[Dataset], validation: Sequence[Dataset], mixture: Mixture, processes: int, batch_size: int
+) -> None:
+    """Check that there is enough to train and validate on.
+
+    Raises:
+        TrainingError: datasets, weights or batches are too small, a picture has no caption, or datasets overlap.
+    """
+    if batch_size < processes:
+        raise TrainingError(f"batch_size must be at least {processes}, a picture for each process, not {batch_size}")
+    smallest = max(2, processes)
+    uses = [(dataset, "train on", smallest) for dataset in training]
+    for dataset, use, needed in uses + [(dataset, "validate on", 2) for dataset in validation]:
+        if len(dataset.examples) < needed:
+            count = len(dataset.examples)
+            raise TrainingError(f"{dataset.name} has too few pictures to {use}: {count}; at least {needed} are needed")
+        bare = next((example.image for example in dataset.examples if not example.captions), None)
+        if bare is not None:
+            raise TrainingError(f"{bare} has no caption; give it one or take it out of {dataset.name}")
+    if len({dataset.name for dataset in validation}) < len(validation):
+        raise TrainingError(f"two datasets have one name: {', '.join(dataset.name for dataset in validation)}")
+    check_apart(training, validation)
+    if all(len(pictures) < smallest for pictures in mixture.passes(np.random.default_rng(0))):
+        raise TrainingError(f"the weights draw fewer than {smallest} pictures of {mixture.dataset.name} at a time")
+
+
 def check_apart(training: Sequence[Dataset], validation: Sequence[Dataset]) -> None:
     """Check that none of several datasets is validated on a picture file that another one trains on.
 

@@ -1,4 +1,4 @@
-"""`last.pt`: the state of a run after its last finished epoch, to resume from."""
+"""`last.pt`: the state of a run after its last finished epoch, to resume from, or its result once it is finished."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from ..durable import publish
 from ..errors import TrainingError, cause
 from .config import TrainConfig
 
-STATE_FILE = "last.pt"
-KEYS = {"config", "data", "origin", "model", "average", "optimizer", "schedule", "history"}
+STATE_FILE, MODEL, CACHE = "last.pt", "model", "cache"
+RUN = {"config", "data", "origin", "history"}
+UNFINISHED = {"model", "average", "optimizer", "schedule"}
+RESULT = "metrics"
+"""What a state has beside `RUN`: the weights and more, or the metrics of a finished run."""
 
 
 def check_folder(out: Path, *, resume: bool) -> None:
@@ -56,7 +59,7 @@ def weights_digest(weights: Iterable[Tensor]) -> str:
     """Digest the weights that the result keeps a share of."""
     digest = hashlib.sha256()
     for value in weights:
-        digest.update(value.cpu().numpy().tobytes())
+        digest.update(value.detach().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -66,15 +69,14 @@ def write_state(out: Path, state: dict[str, Any]) -> None:
     publish(out / f"{STATE_FILE}.tmp", out / STATE_FILE)
 
 
-def read_state(out: Path, device: torch.device, *, config: TrainConfig, data: str, origin: str) -> dict[str, Any]:
-    """Read the state of the last finished epoch.
+def read_state(out: Path, device: torch.device, facts: dict[str, Any]) -> dict[str, Any]:
+    """Read the state of the last finished epoch, or of a finished run, which has a `RESULT`.
 
     Args:
         out: the run's folder.
         device: where its tensors go.
-        config: settings that the run must have.
-        data: `dataset_digest` that it must have.
-        origin: `weights_digest` that it must have.
+        facts: what the run must have been started with: its settings as `config`, the `dataset_digest` as `data`, and
+            the `weights_digest` as `origin`.
 
     Raises:
         TrainingError: the file is damaged, or of a run with other settings, another starting model or another dataset.
@@ -83,17 +85,18 @@ def read_state(out: Path, device: torch.device, *, config: TrainConfig, data: st
         state = torch.load(out / STATE_FILE, map_location=device, weights_only=True)
     except Exception as exc:  # of zip, pickle, or torch, each with its own errors
         raise damaged(out, exc) from exc
-    if not (isinstance(state, dict) and state.keys() >= KEYS and isinstance(state["config"], dict)):
+    whole = isinstance(state, dict) and state.keys() >= RUN and (state.keys() >= UNFINISHED or RESULT in state)
+    if not (whole and isinstance(state["config"], dict)):
         raise damaged(out, TypeError("it holds something else"))
-    previous, current = asdict(TrainConfig()) | state["config"], asdict(config)  # a newer setting had its default then
+    previous, current = asdict(TrainConfig()) | state["config"], facts["config"]  # a newer setting had its default then
     if previous != current:
         changed = ", ".join(
             f"{k} was {previous.get(k)} and is {current[k]}" for k in current if previous.get(k) != current[k]
         )
         raise TrainingError(f"{out} was trained with other settings: {changed}; resume with the same ones")
-    if state["origin"] != origin:
+    if state["origin"] != facts["origin"]:
         raise TrainingError(f"{out} was started from another model; resume with the same one")
-    if state["data"] != data:
+    if state["data"] != facts["data"]:
         raise TrainingError(f"{out} was trained on other pictures or captions; resume with the same datasets")
     return state
 

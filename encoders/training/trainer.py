@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -27,10 +28,10 @@ from .distributed import Team, assemble_team
 from .encoded import EncodedPairs, encode_pairs, sentence_means
 from .fitting import fit_classes, fit_hubness
 from .labels import Labels
-from .mixture import Mixture, check_apart, mix
+from .mixture import Mixture, check_data, mix
 from .objective import Objective
 from .optimization import freeze_layers, one_cycle, parameter_groups
-from .resume import check_folder, damaged, dataset_digest, read_state, weights_digest, write_state
+from .resume import CACHE, MODEL, RESULT, check_folder, damaged, dataset_digest, read_state, weights_digest, write_state
 from .validation import Validation, validate
 from .views import OpenPicture
 
@@ -58,6 +59,7 @@ def train(
     open_picture: OpenPicture,
     resume: bool = False,
     progress: Progress = no_progress,
+    cache: Path | None = None,
 ) -> TrainResult:
     """Train both towers and the reranker together, and keep the epoch that validates best.
 
@@ -70,11 +72,14 @@ def train(
             datasets gets all their captions.
         validation: likewise, with different names and none of the pictures in `training`; each is measured for itself,
             and the best epoch is the one with the highest mean.
-        out: gets `model/` (the best epoch), `last.pt` (to resume), `curves.csv`, `curves.png`, `cache/`.
+        out: gets `model/` (the best epoch), `curves.csv`, `curves.png` and `last.pt`, to resume; while the run lasts
+            also `cache/`.
         open_picture: opens a file as an upright RGB picture, in the same way as when the model is used.
         config: settings; a resumed run must have the same ones.
-        resume: continue after the last finished epoch, with the same results as without an interruption.
+        resume: continue after the last finished epoch, with the same results as without an interruption; a finished run
+            has its result at once.
         progress: called as the work proceeds.
+        cache: a folder of activations that is kept, instead of `cache/` in `out`.
 
     Raises:
         TrainingError: there is nothing to resume, settings differ, there is too little to train on, datasets overlap,
@@ -84,38 +89,40 @@ def train(
     with assemble_team(device) as team:
         check_folder(out, resume=resume)
         mixture = mix(training, config.dataset_weights)
-        _check_data(training, validation, mixture, team.size, config.batch_size)
+        check_data(training, validation, mixture, team.size, config.batch_size)
         progress = progress if team.rank == 0 else no_progress  # only the first process reports
-        run = _Run(start, mixture, validation, out, config, open_picture, progress, team)
-        first = run.restore() if resume else run.begin()
+        facts = {
+            "config": asdict(config),
+            "data": dataset_digest(mixture.dataset, *validation),
+            "origin": weights_digest(start.model.parameters() if config.keep else ()),
+        }
+        state = read_state(out, device, facts) if resume else None
+        if state is not None and RESULT in state:
+            return _result(out, config, state)
+        run = _Run(start, mixture, validation, out, config, open_picture, progress, team, cache or out / CACHE, facts)
+        first = run.begin() if state is None else run.restore(state)
         for epoch in range(first, config.epochs):
             if run.exhausted:
                 break
             run.train_epoch(epoch)
             run.finish_epoch(epoch)
-        return run.result()
+        return _result(out, config, run.finish())
 
 
-def _check_data(
-    training: Sequence[Dataset], validation: Sequence[Dataset], mixture: Mixture, processes: int, batch_size: int
-) -> None:
-    """Refuse datasets and batches too small to train on, pictures without captions, and datasets that overlap."""
-    if batch_size < processes:
-        raise TrainingError(f"batch_size must be at least {processes}, a picture for each process, not {batch_size}")
-    smallest = max(2, processes)
-    uses = [(dataset, "train on", smallest) for dataset in training]
-    for dataset, use, needed in uses + [(dataset, "validate on", 2) for dataset in validation]:
-        if len(dataset.examples) < needed:
-            count = len(dataset.examples)
-            raise TrainingError(f"{dataset.name} has too few pictures to {use}: {count}; at least {needed} are needed")
-        bare = next((example.image for example in dataset.examples if not example.captions), None)
-        if bare is not None:
-            raise TrainingError(f"{bare} has no caption; give it one or take it out of {dataset.name}")
-    if len({dataset.name for dataset in validation}) < len(validation):
-        raise TrainingError(f"two datasets have one name: {', '.join(dataset.name for dataset in validation)}")
-    check_apart(training, validation)
-    if all(len(pictures) < smallest for pictures in mixture.passes(np.random.default_rng(0))):
-        raise TrainingError(f"the weights draw fewer than {smallest} pictures of {mixture.dataset.name} at a time")
+def _result(out: Path, config: TrainConfig, state: dict[str, Any]) -> TrainResult:
+    """Make the result of a finished run from its state."""
+    try:
+        epochs, chosen = int(state["history"][-1]["epoch"]), _chosen(state["history"], config)
+        if not state[RESULT].keys() >= chosen.keys():
+            raise ValueError("its metrics are not those of its epochs")  # noqa: TRY301  damage like any other
+        return TrainResult(out / MODEL, epochs, int(chosen["epoch"]), state[RESULT], epochs < config.epochs)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as exc:
+        raise damaged(out, exc) from exc
+
+
+def _chosen(history: Sequence[dict[str, float]], config: TrainConfig) -> dict[str, float]:
+    """The epoch that is kept: the first whose reranked recalls have the highest sum, over datasets in the mean; or the last."""
+    return max(history, key=lambda row: row["total"]) if config.choose_best else history[-1]
 
 
 class _Run:
@@ -131,8 +138,10 @@ class _Run:
         open_picture: OpenPicture,
         progress: Progress,
         team: Team,
+        cache: Path,
+        facts: dict[str, Any],
     ) -> None:
-        self.open_picture, self.team = open_picture, team
+        self.open_picture, self.team, self.cache, self.facts = open_picture, team, cache, facts
         self.start, self.out, self.config, self.progress = start, out, config, progress
         self.device = torch.device(pick_device(config.device))
         keep_freed_memory()
@@ -141,7 +150,6 @@ class _Run:
         self.origin = {k: v.detach().clone() for k, v in self.model.named_parameters()} if config.keep else {}
         self.history: list[dict[str, float]] = []
         self.mixture, self.validation = mixture, validation
-        self.data = dataset_digest(mixture.dataset, *validation)
         captions = [caption for example in mixture.dataset.examples for caption in example.captions]
         self.lexicon = start.lexicon.with_captions(captions)
         self.pairs = self._prepare(mixture.dataset, "training pictures", config.views)
@@ -171,7 +179,7 @@ class _Run:
                 self.open_picture,
                 self.model.image.tower,
                 self.start.tokenizer,
-                self.out / "cache",
+                self.cache,
                 cut=self.config.image_cut,
                 views=views,
                 phase=phase,
@@ -195,15 +203,12 @@ class _Run:
             return []
         self.progress("validation", 0, 1)
         result = validate(self.model, self._encode_held_out(self.model))
-        write_checkpoint(self.start, self.out / "model")
+        write_checkpoint(self.start, self.out / MODEL)
         self.progress("validation", 1, 1)
         return [{"epoch": 0, **result.figures()}]
 
-    def restore(self) -> int:
+    def restore(self, state: dict[str, Any]) -> int:
         """Load the state of the last finished epoch."""
-        state = read_state(
-            self.out, self.device, config=self.config, data=self.data, origin=weights_digest(self.origin.values())
-        )
         try:
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
@@ -280,10 +285,7 @@ class _Run:
         if self.best_epoch == epoch + 1:
             self._write_best(averaged, result, epoch)
         write_curves(self.history, self.out)
-        state = {
-            "config": asdict(self.config),
-            "data": self.data,
-            "origin": weights_digest(self.origin.values()),
+        state = self.facts | {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -330,7 +332,7 @@ class _Run:
         }
         write_checkpoint(
             Checkpoint(self.start.name, model, self.start.tokenizer, result.calibration, metadata, self.lexicon),
-            self.out / "model",
+            self.out / MODEL,
         )
 
     @property
@@ -340,29 +342,29 @@ class _Run:
 
     @property
     def best_epoch(self) -> int:
-        """The first epoch whose reranked recalls have the highest sum, in the mean over datasets; 0 is the start."""
-        return int(self._best["epoch"])
-
-    @property
-    def _best(self) -> dict[str, float]:
-        return max(self.history, key=lambda row: row["total"])
+        """The epoch whose model is kept; 0 is the start."""
+        return int(_chosen(self.history, self.config)["epoch"])
 
     @property
     def exhausted(self) -> bool:
         """Whether validation has not improved for `patience` epochs."""
         return bool(self.history) and self.epochs - self.best_epoch >= self.config.patience
 
-    def result(self) -> TrainResult:
-        """Calibrate the best model, and return the result of the run."""
-        metrics = self._best | self.team.broadcast(self._calibrate)
-        return TrainResult(self.out / "model", self.epochs, self.best_epoch, metrics, self.epochs < self.config.epochs)
+    def finish(self) -> dict[str, Any]:
+        """Calibrate the best model, and keep of the run's state only what tells its result."""
+        metrics = _chosen(self.history, self.config) | self.team.broadcast(self._calibrate)
+        state = self.facts | {"history": self.history, RESULT: metrics}
+        if self.team.rank == 0:
+            write_state(self.out, state)
+            shutil.rmtree(self.out / CACHE, ignore_errors=True)
+        return state
 
     def _calibrate(self) -> dict[str, float]:
         """Fit the best model's calibration to lists as long as those of a search; epochs validate with shorter ones.
 
         The model that the run started from keeps its calibration.
         """
-        best = read_checkpoint(self.out / "model")
+        best = read_checkpoint(self.out / MODEL)
         model = best.model.to(self.device)
         self.progress("calibration", 0, 1)
         held_out = self._encode_held_out(model)
@@ -370,6 +372,6 @@ class _Run:
         result = validate(model, held_out, depth=CALIBRATION_DEPTH, calibration=calibration, weights=self.weights)
         if calibration is None:
             metadata = best.metadata | {"metrics": best.metadata["metrics"] | result.figures()}
-            write_checkpoint(replace(best, calibration=result.calibration, metadata=metadata), self.out / "model")
+            write_checkpoint(replace(best, calibration=result.calibration, metadata=metadata), self.out / MODEL)
         self.progress("calibration", 1, 1)
         return result.figures()

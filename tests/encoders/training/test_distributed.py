@@ -144,7 +144,7 @@ def test_two_processes_train_as_one_does(
     calm_patch(monkeypatch, tmp_path / "one")
     train(calm_checkpoint(), training, validation, tmp_path / "one", config=config, open_picture=open_picture)
     one, two = (torch.load(tmp_path / name / "gradients.pt") for name in ("one", "two"))
-    torch.testing.assert_close(two, one, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(two, one, atol=1e-5, rtol=1e-3)
     for expected, row in zip(curve_of(tmp_path / "one"), curve_of(tmp_path / "two"), strict=True):
         for name in ("contrastive", "whole", "matching", "loss"):
             assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-3), name

@@ -17,6 +17,8 @@ from encoders.training import train
 from tests.encoders.conftest import painted_pictures, tiny_checkpoint, use_tiny_backbone
 from tests.encoders.training.test_trainer import CONFIG, open_picture, run
 
+TWO = replace(CONFIG, epochs=2)
+
 
 def test_a_run_is_not_overwritten_nor_resumed_with_changes(pictures: Dataset, tmp_path: Path) -> None:
     """Starting twice, resuming nothing, and resuming with other settings or data are refused at once."""
@@ -46,14 +48,75 @@ def test_a_run_from_before_a_setting_existed_is_resumed(pictures: Dataset, tmp_p
         run(pictures, tmp_path / "run", replace(CONFIG, epochs=1, dataset_weights=(2.0,)), resume=True)
 
 
+class Stopped(Exception):  # noqa: N818  not an error
+    """Ends a run as an interruption does."""
+
+
 @pytest.fixture(scope="module")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the pictures and `run`, a finished run of one epoch."""
-    folder = tmp_path_factory.mktemp("finished")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pictures and two runs of two epochs: `finished`, and `unfinished`, which has ended one."""
+    folder = tmp_path_factory.mktemp("runs")
+
+    def stop(phase: str, _done: int, _total: int) -> None:
+        if phase == "epoch 2/2":
+            raise Stopped
+
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbone(monkeypatch)
-        run(painted_pictures(folder), folder / "run", replace(CONFIG, epochs=1))
+        pictures = painted_pictures(folder)
+        run(pictures, folder / "finished", TWO)
+        training, validation = [pictures.select("train")], [pictures.select("dev")]
+        with pytest.raises(Stopped):
+            train(
+                tiny_checkpoint(),
+                training,
+                validation,
+                folder / "unfinished",
+                config=TWO,
+                open_picture=open_picture,
+                progress=stop,
+            )
     return folder
+
+
+def test_a_finished_run_leaves_its_result_only(runs: Path, tmp_path: Path) -> None:
+    """Activations and the state to resume from are several times as large as the model."""
+    assert {path.name for path in (runs / "unfinished").iterdir()} >= {"cache", "last.pt", "model"}
+    names = {path.name for path in (runs / "finished").iterdir()}
+    assert names == {"config.json", "curves.csv", "curves.png", "last.pt", "model"}
+    assert (runs / "finished" / "last.pt").stat().st_size < 10_000 < (runs / "unfinished" / "last.pt").stat().st_size
+    pictures = painted_pictures(runs)
+    shutil.copytree(runs / "unfinished", tmp_path / "run")
+    results = [
+        train(
+            tiny_checkpoint(),
+            [pictures.select("train")],
+            [pictures.select("dev")],
+            out,
+            config=TWO,
+            open_picture=open_picture,
+            resume=True,
+        )
+        for out in (runs / "finished", tmp_path / "run", tmp_path / "run")
+    ]
+    assert len({tuple(sorted(result.metrics.items())) for result in results}) == 1
+    assert not (tmp_path / "run" / "cache").exists()
+
+
+def test_a_cache_of_the_caller_is_kept(pictures: Dataset, tmp_path: Path) -> None:
+    """Several runs can share it."""
+    for name in ("one", "two"):
+        train(
+            tiny_checkpoint(),
+            [pictures.select("train")],
+            [pictures.select("dev")],
+            tmp_path / name,
+            config=replace(CONFIG, epochs=1),
+            open_picture=open_picture,
+            cache=tmp_path / "cache",
+        )
+        assert not (tmp_path / name / "cache").exists()
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
 
 
 def damaged_states(path: Path) -> dict[str, bytes | object]:
@@ -76,18 +139,19 @@ def damaged_states(path: Path) -> dict[str, bytes | object]:
     }
 
 
-def test_a_damaged_progress_file_is_named_at_resume(finished_run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["finished", "unfinished"])
+def test_a_damaged_progress_file_is_named_at_resume(name: str, runs: Path, tmp_path: Path) -> None:
     """Empty, truncated, of the wrong type or incomplete: one error, which names the file and says what to do."""
-    pictures = painted_pictures(finished_run)
-    shutil.copytree(finished_run / "run", tmp_path / "run")
+    pictures = painted_pictures(runs)
+    shutil.copytree(runs / name, tmp_path / "run")
     file = tmp_path / "run" / "last.pt"
-    for damage, content in damaged_states(finished_run / "run" / "last.pt").items():
+    for damage, content in damaged_states(runs / name / "last.pt").items():
         if isinstance(content, bytes):
             file.write_bytes(content)
         else:
             torch.save(content, file)
         with pytest.raises(TrainingError) as caught:
-            run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
+            run(pictures, tmp_path / "run", TWO, resume=True)
         message = str(caught.value)
         named = message.startswith(f"{file} is damaged (") and "start again in another --out" in message
         assert named or "resume with the same" in message, (damage, message)
