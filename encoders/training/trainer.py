@@ -121,7 +121,7 @@ def _result(out: Path, config: TrainConfig, state: dict[str, Any]) -> TrainResul
 
 
 def _chosen(history: Sequence[dict[str, float]], config: TrainConfig) -> dict[str, float]:
-    """The epoch that is kept: the first whose reranked recalls have the highest sum, over datasets in the mean; or the last."""
+    """The epoch that is kept: the first of the highest sum of reranked recalls, over datasets in the mean, or the last."""
     return max(history, key=lambda row: row["total"]) if config.choose_best else history[-1]
 
 
