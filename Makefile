@@ -45,7 +45,7 @@ bench: setup ## time the stages of indexing and searching on this machine
 
 model: setup ## rebuild the base model from datasets: make model DATASETS='flickr8k everyday.jsonl'
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
-	$(BIN)/python scripts/build_base_model.py $(DATASETS)
+	$(BIN)/python -m scripts.build_base_model $(DATASETS)
 
 ablation: setup ## rebuild the table of docs/MODEL.md: make ablation DATASET=path/to/flickr8k
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'

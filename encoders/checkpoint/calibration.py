@@ -16,6 +16,10 @@ AnyFloats = npt.NDArray[np.floating]
 
 LONG = 6
 """Tokens from which on all sentences have one curve."""
+RIDGE = 10.0
+"""Penalty of what changes with length: as much evidence as about ten positives would give."""
+FLATTEST = 1e-3
+"""Smallest slope of a curve, in log-odds per standard deviation of scores: a falling one would turn lists around."""
 TRUST = 6
 """Exponent of familiarity with a class channel: a single unfamiliar word is enough to mislead such a reranker."""
 
@@ -55,12 +59,12 @@ class Calibration:
         trusted = trust * learned + (1 - trust) * self.learned_mean
         return (self.similarity_weight * similarities + trusted).astype(np.float32)
 
-    def probabilities(self, scores: Floats, lengths: Lengths = 1, familiarity: float = 1.0) -> Floats:
-        """Convert scores (K,) of one sentence or K sentences, with their lengths in tokens, into probabilities (K,)."""
+    def probabilities(self, scores: Floats, lengths: Lengths, familiarity: float = 1.0) -> Floats:
+        """Convert scores (…) of sentences, with their lengths in tokens, into probabilities (…) in [0, 1]."""
         slope, intercept = self.curve(lengths, familiarity)
         return (1 / (1 + np.exp(-np.clip(slope * scores + intercept, -60, 60)))).astype(np.float32)
 
-    def curve(self, lengths: Lengths = 1, familiarity: float = 1.0) -> tuple[AnyFloats, AnyFloats]:
+    def curve(self, lengths: Lengths, familiarity: float = 1.0) -> tuple[AnyFloats, AnyFloats]:
         """Return slope and intercept for sentences of some lengths in tokens, and words of the given familiarity."""
         log_lengths = _log_lengths(lengths)
         slope = self.slope + self.length_slope * log_lengths
@@ -86,24 +90,26 @@ class Curve(NamedTuple):
 def fit_curve(
     scores: AnyFloats, lengths: npt.NDArray[np.int64], correct: npt.NDArray[np.bool_], weights: AnyFloats
 ) -> Curve:
-    """Fit a curve whose slope and intercept change with the length of the sentence.
+    """Fit a curve that rises with the score, and whose slope and intercept change with the length of the sentence.
 
-    If that would make the slope negative for some length, only the intercept changes.
+    A ridge keeps the changes small where few positives of different lengths speak for them.
 
     Shape:
         - scores, lengths in tokens, correct, weights: (N,).
     """
     mean, spread = float(scores.mean()), float(scores.std()) or 1.0
-    log_lengths = _log_lengths(lengths)
-    middle = float(log_lengths.mean())
-    score, length = (scores - mean) / spread, log_lengths - middle
+    logs = _log_lengths(lengths)
+    middle, range_ = float(logs.mean()), math.log(LONG)
+    score, length = (scores - mean) / spread, (logs - middle) / range_
     features = np.stack([score, np.ones(len(score)), length, score * length], axis=1).astype(np.float64)
-    beta = _newton(features, correct, weights)
-    if min((0 - middle) * beta[3], (math.log(LONG) - middle) * beta[3]) + beta[0] <= 0:
-        beta = np.append(_newton(features[:, :3], correct, weights), 0.0)
-    slope, length_slope = (beta[0] - beta[3] * middle) / spread, beta[3] / spread
-    intercept, length_intercept = beta[1] - beta[2] * middle - mean * slope, beta[2] - mean * length_slope
-    return Curve(*map(float, (slope, intercept, length_slope, length_intercept)))
+    beta = _newton(features, correct, weights, ridge=np.array([0, 0, RIDGE, RIDGE]))
+    shortest, longest = -middle / range_, (math.log(LONG) - middle) / range_
+    if beta[0] + min(shortest * beta[3], longest * beta[3]) < FLATTEST:
+        beta = np.append(_newton(features[:, :3], correct, weights, ridge=np.array([0, 0, RIDGE])), 0.0)
+        beta[0] = max(beta[0], FLATTEST)
+    slope, length_slope = (beta[0] - beta[3] * middle / range_) / spread, beta[3] / range_ / spread
+    intercept = beta[1] - beta[2] * middle / range_ - mean * slope
+    return Curve(*map(float, (slope, intercept, length_slope, beta[2] / range_ - mean * length_slope)))
 
 
 def fit_probability(scores: npt.NDArray[np.floating], correct: npt.NDArray[np.bool_]) -> tuple[float, float]:
@@ -126,18 +132,22 @@ def _log_lengths(lengths: Lengths) -> AnyFloats:
 
 
 def _newton(
-    features: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], weights: AnyFloats
+    features: npt.NDArray[np.float64],
+    correct: npt.NDArray[np.bool_],
+    weights: AnyFloats,
+    ridge: npt.NDArray[np.floating] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Fit the coefficients (F,) of a logistic regression over features (N, F)."""
+    """Fit the coefficients (F,) of a logistic regression over features (N, F), each with its ridge penalty (F,)."""
     positives = float((weights * correct).sum())
     high = (positives + 1) / (positives + 2)
     low = 1 / (float(weights.sum()) - positives + 2)
     target = np.where(correct, high, low)
     beta = np.zeros(features.shape[1])
+    penalty = np.full(len(beta), 1e-6) + (0.0 if ridge is None else ridge)
     for _ in range(50):
         p = 1 / (1 + np.exp(-np.clip(features @ beta, -60, 60)))
-        hessian = (features * (weights * p * (1 - p))[:, None]).T @ features + 1e-6 * np.eye(len(beta))
-        step = np.linalg.solve(hessian, features.T @ (weights * (target - p)))
+        hessian = (features * (weights * p * (1 - p))[:, None]).T @ features + np.diag(penalty)
+        step = np.linalg.solve(hessian, features.T @ (weights * (target - p)) - penalty * beta)
         beta += step
         if np.abs(step).max() < 1e-8:
             break

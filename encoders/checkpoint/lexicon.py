@@ -10,6 +10,9 @@ from dataclasses import dataclass, field, replace
 HALF_FAMILIAR = 20
 """Occurrences in training captions that make a word half familiar."""
 
+_UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])")
+"""A letter of a script that puts no spaces between words: Thai, Lao, Burmese, Khmer, Japanese kana, Chinese."""
+
 FUNCTION_WORDS = frozenset(  # words of one or two letters are left out anyway
     """
     about above across after against all along alongside also although among and another any are around away back
@@ -68,5 +71,7 @@ class Lexicon:
 
 
 def content_words(text: str) -> list[str]:
-    """Return the content words of a sentence, in lower case."""
-    return [w for w in re.findall(r"[^\W\d_]+", text.lower()) if len(w) > 2 and w not in FUNCTION_WORDS]
+    """Return the content words of a text, in lower case; of scripts without spaces, every character."""
+    runs = re.findall(r"[^\W\d_]+", text.lower())
+    words = [part for run in runs for part in _UNSPACED.split(run)]
+    return [w for w in words if (len(w) > 2 and w not in FUNCTION_WORDS) or _UNSPACED.fullmatch(w)]

@@ -10,7 +10,7 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import DatasetError
 
@@ -23,6 +23,13 @@ VALIDATION_NAMES = ("dev", "val", "validation", "valid")
 IMAGE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset", "flickr30k-images", "flickr30k_images")
 
 
+class Label(NamedTuple):
+    """A name of something that a picture shows, and the list of names it comes from, such as `objects` or `class`."""
+
+    kind: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Row:
     """One caption of one picture, as a file has it; `line` counts from 1, None for a JSON document."""
@@ -31,7 +38,7 @@ class Row:
     caption: str
     line: int | None
     split: str = "all"
-    labels: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,12 +65,12 @@ class CaptionFile:
 
 @dataclass(frozen=True)
 class Example:
-    """A picture, its captions, and its labels: names of what it shows, such as objects or its class."""
+    """A picture, its captions, and its labels."""
 
     image: Path
     captions: tuple[str, ...]
     split: str
-    labels: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,8 +179,7 @@ def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
         if isinstance(row, Rejected):
             rejected.append(row)
             continue
-        labels = tuple(label for label in (" ".join(text.split()) for text in row.labels) if label)
-        clean = replace(row, image=row.image.strip(), caption=" ".join(row.caption.split()), labels=labels)
+        clean = replace(row, image=row.image.strip(), caption=" ".join(row.caption.split()))
         reason = fault(clean)
         if reason:
             rejected.append(Rejected(path, row.line, reason))
@@ -184,7 +190,7 @@ def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
 
 def fault(row: Row) -> str | None:
     """Return why a row cannot be used (not UTF-8, a lone surrogate, no image name, no caption), or None."""
-    surrogates = re.findall("[\ud800-\udfff]", "".join([row.image, row.caption, row.split, *row.labels]))
+    surrogates = re.findall("[\ud800-\udfff]", row.image + row.caption + row.split)
     place = "" if row.line else f" in a row of {row.image!a}"
     if surrogates and all("\udc80" <= char <= "\udcff" for char in surrogates):  # as `read_text` marks such bytes
         return f"not UTF-8{place}; save the file as UTF-8"
@@ -207,7 +213,7 @@ def assemble(name: str, captions: CaptionFile, folders: Iterable[Path]) -> Datas
     """
     roots = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
     listings: dict[Path, frozenset[str]] = {}
-    pictures: dict[str, tuple[Path, str, list[str], dict[str, None]]] = {}
+    pictures: dict[str, tuple[Path, str, list[str], dict[Label, None]]] = {}
     rejected = list(captions.rejected)
     for row in captions.entries:
         if row.image not in pictures:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .rows import Rejected, Row, json_text, parse_json, read_text
+from .rows import Label, Rejected, Row, json_text, parse_json, read_text
 
 IMAGE_COLUMNS = ("image", "image_name", "filename", "file_name", "file", "path", "filepath", "image_path")
 CAPTION_COLUMNS = ("caption", "text", "sentence", "raw", "comment", "description", "title")
-LABEL_LISTS, LABELS = ("labels", "objects", "tags"), ("label", "class")
-"""Keys of JSON Lines that name what a picture shows: lists of names, and single names."""
+LABEL_KEYS = ("labels", "objects", "tags", "label", "class")
+"""Keys of JSON Lines that name what a picture shows, in a list or alone."""
 
 
 def rows(path: Path) -> Iterator[Row | Rejected]:
@@ -91,20 +91,16 @@ def _json_lines(path: Path) -> Iterator[Row | Rejected]:
         except TypeError as exc:
             yield Rejected(path, number, f"split: {exc}")
             continue
-        try:
-            labels = tuple(_labels(item))
-        except TypeError as exc:
-            yield Rejected(path, number, f"labels: {exc}")
-            continue
+        labels = tuple(dict.fromkeys(_labels(item)))
         for text in texts:
             yield Row(image, text, number, split, labels)
 
 
-def _labels(item: dict[str, Any]) -> Iterator[str]:
-    """Read the names of what a picture shows; class names are often written `with_underscores`."""
-    for key in LABEL_LISTS:
-        names = item.get(key, [])
-        if not isinstance(names, list):
-            raise TypeError(f"expected a list of {key}, not {type(names).__name__}")
-        yield from map(json_text, names)
-    yield from (json_text(item[key]).replace("_", " ") for key in LABELS if key in item)
+def _labels(item: dict[str, Any]) -> Iterator[Label]:
+    """Read the names of what a picture shows. Other values, such as numbers of classes, are none and no fault."""
+    for key in LABEL_KEYS:
+        value = item.get(key)
+        for name in value if isinstance(value, list) else [value]:
+            words = " ".join(name.replace("_", " ").split()) if isinstance(name, str) else ""
+            if words and words.isprintable():
+                yield Label(key, words)

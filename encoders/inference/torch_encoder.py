@@ -125,29 +125,26 @@ class TorchEncoder:
             lambda: (self._matches(text.tokens, images.regions), self._hubness("captions", images.vectors))
         )
         familiarity = 1.0 if text.familiarity is None else float(text.familiarity[0])
-        calibration, length = self._description.calibration, len(text.tokens[0])
-        similarities = images.vectors @ text.vectors[0]
-        scores = calibration.scores(similarities, logits, global_matches, hubness, familiarity)
-        slope = max(float(calibration.curve(length, familiarity)[0]), 1e-3)  # fitted to very little it may be flat
-        return MatchScores(scores, calibration.probabilities(scores, length, familiarity), slope)
+        scores = self._description.calibration.scores(
+            images.vectors @ text.vectors[0], logits, global_matches, hubness, familiarity
+        )
+        return self._scores(scores, len(text.tokens[0]), familiarity)
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
         """Score K captions for one picture, as `match_images` scores pictures.
 
-        A score counts as in a long caption's curve, so that the order is that of the probabilities.
+        All have the curve of long sentences, so that their probabilities are in the order of their scores.
         """
         (logits, global_matches), hubness = self._workers.run(
             lambda: (self._matches(texts.tokens, image.regions), self._hubness("images", texts.vectors))
         )
+        scores = self._description.calibration.scores(texts.vectors @ image.vectors[0], logits, global_matches, hubness)
+        return self._scores(scores, LONG)
+
+    def _scores(self, scores: Floats, length: int, familiarity: float = 1.0) -> MatchScores:
         calibration = self._description.calibration
-        scores = calibration.scores(texts.vectors @ image.vectors[0], logits, global_matches, hubness)
-        lengths = np.array([len(states) for states in texts.tokens], np.int64)
-        probabilities = calibration.probabilities(scores, lengths)
-        slopes, intercepts = calibration.curve(lengths)
-        slope, intercept = map(float, calibration.curve(LONG))
-        slope = max(slope, 1e-3)  # as above
-        scores = ((slopes * scores + intercepts - intercept) / slope).astype(np.float32)
-        return MatchScores(scores, probabilities, slope)
+        slope = max(float(calibration.curve(length, familiarity)[0]), 1e-3)  # fitted to very little it may be flat
+        return MatchScores(scores, calibration.probabilities(scores, length, familiarity), slope)
 
     def _hubness(self, bank: str, vectors: Floats) -> Floats:
         config, calibration = self._description.config, self._description.calibration

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
-from ..checkpoint.tokenizer import Tokenizer, Tokens
+from ..checkpoint.tokenizer import UNKNOWN, Tokenizer, Tokens
 from ..datasets import Dataset
 from ..network.image_tower import ImageTower
 from ..progress import Progress, no_progress
@@ -46,7 +46,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class PairSet:
-    """Cached activations of pictures, their tokenised captions, and their labels as queries.
+    """Cached activations of pictures, their tokenised captions, and for validation their labels as queries.
+
+    `unknown` is the token of words that the vocabulary lacks.
 
     Shape:
         - activations: (N, views, c, h, w), float16, memory-mapped; image_of: (captions,).
@@ -55,6 +57,7 @@ class PairSet:
     activations: Halves
     captions: Tokens
     image_of: npt.NDArray[np.int64]
+    unknown: int = -1
     labels: LabelQueries | None = None
 
     def tokens_of(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,6 +154,7 @@ def prepare_pairs(
     *,
     cut: int,
     views: int,
+    label_queries: bool = False,
     phase: str = "pictures",
     progress: Progress = no_progress,
 ) -> PairSet:
@@ -161,4 +165,5 @@ def prepare_pairs(
     )
     tokens = tokenizer([caption for example in dataset.examples for caption in example.captions])
     image_of = np.repeat(np.arange(len(paths)), [len(e.captions) for e in dataset.examples])
-    return PairSet(activations, tokens, image_of, LabelQueries.of(dataset.examples, tokenizer))
+    labels = LabelQueries.of(dataset.examples, tokenizer) if label_queries else None
+    return PairSet(activations, tokens, image_of, tokenizer.vocabulary.index(UNKNOWN), labels)

@@ -66,7 +66,7 @@ def _encode_texts(model: CrosslookModel, tokens: Tokens) -> EncodedTexts:
 
 
 @torch.inference_mode()
-def sentence_means(tower: TextTower, pairs: PairSet) -> Tensor:
+def sentence_means(tower: TextTower, pairs: PairSet, precision: str) -> Tensor:
     """Return the mean of a text tower's states for each caption: (captions, C), rows of length 1."""
     tower.eval()
     device = next(tower.parameters()).device
@@ -77,7 +77,7 @@ def sentence_means(tower: TextTower, pairs: PairSet) -> Tensor:
         rows = order[start : start + 256]
         ids, _, attended = (x.to(device) for x in pairs.tokens_of(rows))
         weight = attended.unsqueeze(-1).float()
-        with autocast(device, "auto"):
+        with autocast(device, precision):
             states = tower(ids, attended)[0].float()
         means[torch.from_numpy(rows)] = F.normalize((states * weight).sum(1) / weight.sum(1), dim=-1).cpu()
     return means

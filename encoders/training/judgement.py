@@ -1,9 +1,9 @@
 """Which pictures a sentence or a word describes: the judgements that a model's probability is fitted to.
 
 The probability answers "do these words describe this picture?", not "were they written for it?". A caption describes
-its own picture, and any other whose captions use all its words; it does not describe a picture whose captions lack
-much of what it says. Pairs in between are not judged. A label describes the pictures that have it, and no other that
-was labelled from the same list: who names the objects in a picture leaves out its style, and the other way round.
+its own picture, and any other whose captions use nearly all its words; it does not describe a picture whose captions
+lack much of what it says. Pairs in between are not judged. A label describes the pictures that have it, and no other
+that was labelled from the same list: who names the objects in a picture leaves out its style, and the other way round.
 """
 
 from __future__ import annotations
@@ -16,18 +16,15 @@ import numpy.typing as npt
 
 from ..checkpoint.tokenizer import Tokenizer, Tokens
 from ..datasets import Example
-from .labels import phrases
+from .labels import Flags, GivenLabels, Rows
 
 DESCRIBED, NOT_DESCRIBED = 0.95, 0.6
 """A sentence describes a picture from this coverage on, and does not describe it below that."""
 
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class LabelQueries:
-    """The labels of a validation set as queries; a picture whose captions use a label shows it too.
+    """The labels of a validation set as queries.
 
     Shape:
         - names, tokens: L labels; shown, judged: (L, N), which pictures show a label, and for which that is known.
@@ -40,24 +37,18 @@ class LabelQueries:
 
     @classmethod
     def of(cls, examples: Sequence[Example], tokenizer: Tokenizer) -> LabelQueries | None:
-        """Collect the labels of some pictures; None without any.
-
-        Labels that occur together come from one list, and a picture with one of them was judged by the whole list. A
-        label that always occurs alone is a class, which no picture of another class shows.
-        """
-        own = [frozenset(label.lower() for label in example.labels) for example in examples]
-        every = sorted(frozenset().union(*own))
-        if not every:
+        """Collect the labels of some pictures; None without any."""
+        given = GivenLabels.of(examples)
+        if not given.names:
             return None
-        given = np.array([[label in labels for labels in own] for label in every])
-        listed = (given & (given.sum(0) > 1)).any(1)  # (L,): labels from lists
-        by_list = (given & listed[:, None]).any(0)  # (N,)
-        said = [phrases(example.captions) for example in examples]
-        shown = given | np.array([[label in words for words in said] for label in every])
-        return cls(tuple(every), tokenizer(every), shown, shown | np.where(listed[:, None], by_list, given.any(0)))
+        every = np.arange(len(given.names))
+        shown = np.stack([np.isin(every, rows) for rows in given.shown], axis=1)
+        return cls(given.names, tokenizer(given.names), shown, shown | given.masks[given.judged])
 
 
-def coverage(captions: Tokens, image_of: Rows, queries: Rows, pictures: Rows) -> npt.NDArray[np.float64]:
+def coverage(
+    captions: Tokens, image_of: Rows, queries: Rows, pictures: Rows, *, unknown: int = -1
+) -> npt.NDArray[np.float64]:
     """Measure how much of a caption the captions of a picture say too: a share of its tokens, rare ones counting more.
 
     Args:
@@ -65,16 +56,18 @@ def coverage(captions: Tokens, image_of: Rows, queries: Rows, pictures: Rows) ->
         image_of: each caption's picture (M,).
         queries: rows of captions.
         pictures: rows of pictures.
+        unknown: the token of words that the vocabulary lacks, of which no two are the same.
 
     Shape:
         - queries, pictures: (L, K).
-        - output: (L, K), in [0, 1]; 1 for a caption and its own picture.
+        - output: (L, K), in [0, 1]; 1 for a caption without unknown words and its own picture.
     """
     used, ids = np.unique(captions.ids, return_inverse=True)
     ids = ids.reshape(captions.ids.shape)
     said = np.zeros((int(image_of.max()) + 1, len(used)), np.bool_)
     rows, columns = np.nonzero(captions.mask)
     said[image_of[rows], ids[rows, columns]] = True
+    said[:, used == unknown] = False
     rarity = np.log(len(said) / np.maximum(said.sum(0), 1)) + 1e-6
     result = np.empty(queries.shape)
     for row, (asked, seen) in enumerate(zip(queries, pictures, strict=True)):

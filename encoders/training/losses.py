@@ -47,11 +47,11 @@ def info_nce(
     return (F.cross_entropy(logits.T, to_image) + F.cross_entropy(rows, to_text)) / 2
 
 
-def label_loss(logits: Tensor, shown: Tensor) -> Tensor:
-    """Contrast labels with pictures: of each label, the pictures that show it share the target evenly.
+def label_loss(logits: Tensor, shown: Tensor, known: Tensor) -> Tensor:
+    """Contrast labels with the pictures of which they are known; those that show a label share the target evenly.
 
     Shape:
-        - logits: (K, B), labels by pictures; shown: (K, B), bool, each row with at least one picture.
+        - logits: (K, B), labels by pictures; shown, known: (K, B), bool, each row with at least one picture.
 
     Returns:
         The loss of each label (K,).
@@ -59,7 +59,7 @@ def label_loss(logits: Tensor, shown: Tensor) -> Tensor:
     Source: Khosla et al., "Supervised Contrastive Learning", https://arxiv.org/abs/2004.11362.
     """
     target = shown.to(logits.dtype)
-    return F.cross_entropy(logits, target / target.sum(1, keepdim=True), reduction="none")
+    return F.cross_entropy(logits.masked_fill(~known, -1e4), target / target.sum(1, keepdim=True), reduction="none")
 
 
 def kinship_of_images(kinship: Tensor, matches: Tensor) -> Tensor:
@@ -101,17 +101,17 @@ def hard_candidates(similarities: Tensor, image_of: Tensor, count: int) -> tuple
         return torch.cat([image_of[:, None], images], 1), torch.cat([true_captions[:, None], captions], 1)
 
 
-def label_candidates(similarities: Tensor, shown: Tensor, chosen: Tensor, count: int) -> Tensor:
+def label_candidates(similarities: Tensor, shown: Tensor, known: Tensor, chosen: Tensor, count: int) -> Tensor:
     """Build lists of pictures for labels: the chosen one that shows the label, then the most similar that do not.
 
     Shape:
-        - similarities: (K, B), labels by pictures; shown: (K, B), bool; chosen: (K,), rows of pictures.
+        - similarities: (K, B), labels by pictures; shown, known: (K, B), bool; chosen: (K,), rows of pictures.
 
     Returns:
-        Rows of pictures (K, 1+count); if the batch has too few others, a list ends in more that show its label.
+        Rows of pictures (K, 1+count); if the batch has too few of these, a list ends in others.
     """
     with torch.no_grad():
-        others = similarities.masked_fill(shown, -2.0).scatter(1, chosen[:, None], float("-inf"))
+        others = similarities.masked_fill(shown | ~known, -2.0).scatter(1, chosen[:, None], float("-inf"))
         return torch.cat([chosen[:, None], others.topk(min(count, shown.shape[1] - 1), dim=1).indices], 1)
 
 

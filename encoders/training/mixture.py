@@ -19,7 +19,7 @@ Pictures = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Mixture:
-    """Pictures of several datasets, and how often each is drawn in an epoch.
+    """Pictures of several datasets, and how often each is drawn in an epoch; the row of each picture of each dataset.
 
     Shape:
         - weights: (N,), above 0.
@@ -27,6 +27,7 @@ class Mixture:
 
     dataset: Dataset
     weights: npt.NDArray[np.float64]
+    parts: tuple[tuple[Dataset, Pictures], ...]
 
     def passes(self, rng: np.random.Generator) -> list[Pictures]:
         """Draw the pictures of an epoch, in passes that hold a picture at most once and each sample the whole mixture.
@@ -65,7 +66,8 @@ def mix(datasets: Sequence[Dataset], weights: Sequence[float] = ()) -> Mixture:
     if len(weights) != len(datasets):
         raise TrainingError(f"{len(weights)} weights for {len(datasets)} datasets; give one for each")
     if len(datasets) == 1:
-        return Mixture(datasets[0], np.full(len(datasets[0].examples), weights[0]))
+        count = len(datasets[0].examples)
+        return Mixture(datasets[0], np.full(count, weights[0]), ((datasets[0], np.arange(count)),))
     pictures: dict[Path, Example] = {}
     weight_of: dict[Path, float] = {}
     for dataset, weight in zip(datasets, weights, strict=True):
@@ -74,8 +76,10 @@ def mix(datasets: Sequence[Dataset], weights: Sequence[float] = ()) -> Mixture:
             known = pictures.get(file)
             pictures[file] = _joined(known, example) if known else example
             weight_of[file] = max(weight, weight_of.get(file, 0.0))
+    row_of = {file: row for row, file in enumerate(pictures)}
+    parts = tuple((d, np.array([row_of[e.image.resolve()] for e in d.examples], np.int64)) for d in datasets)
     name = " + ".join(dataset.name for dataset in datasets)
-    return Mixture(Dataset(name, tuple(pictures.values())), np.array(list(weight_of.values())))
+    return Mixture(Dataset(name, tuple(pictures.values())), np.array(list(weight_of.values())), parts)
 
 
 def _joined(one: Example, other: Example) -> Example:
@@ -93,6 +97,8 @@ def check_data(
     """
     if batch_size < processes:
         raise TrainingError(f"batch_size must be at least {processes}, a picture for each process, not {batch_size}")
+    if not validation:
+        raise TrainingError("there is nothing to validate on")
     smallest = max(2, processes)
     uses = [(dataset, "train on", smallest) for dataset in training]
     for dataset, use, needed in uses + [(dataset, "validate on", 2) for dataset in validation]:

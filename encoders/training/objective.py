@@ -94,9 +94,8 @@ class Objective:
                 negatives = negatives.float().masked_fill(~changed, -1e4)
                 matching = self._matching(lists, images.states, texts.states, mask, negatives)
                 losses["matching"] = matching * (len(first) / len(similarities))
-            if batch.labels is not None and config.label_weight:
-                for name, value in self._label_losses(batch.labels, images).items():
-                    losses[name] = losses[name] + config.label_weight * value
+            if config.label_weight:
+                losses["label"] = self._label_loss(batch.labels, images)
         return losses
 
     def _matching(self, lists: _Lists, regions: Tensor, tokens: Tensor, mask: Tensor, swapped: Tensor) -> Tensor:
@@ -116,30 +115,31 @@ class Objective:
             + listwise_match(by_image, kinship_by_image, soft=soft)
         ) / 2
 
-    def _label_losses(self, labels: LabelBatch, images: Encoded) -> dict[str, Tensor]:
-        """Compute each loss over labels instead of captions; with several processes, this one's share."""
+    def _label_loss(self, labels: LabelBatch | None, images: Encoded) -> Tensor:
+        """Compute the other losses over labels instead of captions, with their weights; this process's share."""
         model, config, team = self._model, self._config, self._team
-        count = len(labels.ids)
+        count = 0 if labels is None else len(labels.ids)
         own = slice(count * team.rank // team.size, count * (team.rank + 1) // team.size)
-        if own.start == own.stop:  # fewer labels than processes
-            return {}
-        every = (labels.ids, labels.mask, labels.attended, labels.shown, labels.chosen)
-        ids, mask, attended, shown, chosen = (x[own].to(self._device) for x in every)
+        total = images.vectors.new_zeros(())
+        if labels is None or own.start == own.stop:  # none, or fewer than processes
+            return total
+        every = (labels.ids, labels.mask, labels.attended, labels.shown, labels.known, labels.chosen)
+        ids, mask, attended, shown, known, chosen = (x[own].to(self._device) for x in every)
         texts = encode_by_length(model.text, ids, mask, attended)
         similarities = texts.vectors @ images.vectors.T
-        losses: dict[str, Tensor] = {}
         if config.contrastive_weight:
-            losses["contrastive"] = label_loss(similarities * model.scale, shown).sum() / count
+            total = total + config.contrastive_weight * label_loss(similarities * model.scale, shown, known).sum()
         if config.whole_weight:
             cosines = model.reranker.sentence(texts.states, mask) @ model.reranker.picture(images.states).T
-            losses["whole"] = label_loss(cosines * model.reranker.scale, shown).sum() / count
+            total = total + config.whole_weight * label_loss(cosines * model.reranker.scale, shown, known).sum()
         if config.matching_weight:
-            pictures = label_candidates(similarities, shown, chosen, config.hard_negatives)
+            pictures = label_candidates(similarities, shown, known, chosen, config.hard_negatives)
             rows = torch.arange(len(ids), device=self._device)[:, None].expand_as(pictures).flatten()
             logits, _ = model.reranker.compare(images.states[pictures.flatten()], texts.states[rows], mask[rows])
-            shown = shown.gather(1, pictures)
-            losses["matching"] = label_loss(logits.float().reshape(pictures.shape), shown).sum() / count
-        return losses
+            shown, known = shown.gather(1, pictures), known.gather(1, pictures)
+            logits = logits.float().reshape(pictures.shape)
+            total = total + config.matching_weight * label_loss(logits, shown, known).sum()
+        return total / count
 
     def _kinship(self, batch: Batch) -> Tensor:
         """Compute the kinship of a batch's captions, as logits (M, M)."""

@@ -20,6 +20,8 @@ from .config import TrainConfig
 STATE_FILE, MODEL, CACHE = "last.pt", "model", "cache"
 RUN = {"config", "data", "origin", "history"}
 UNFINISHED = {"model", "average", "optimizer", "schedule"}
+BEFORE = {"label_weight": 0.0}
+"""What a setting was before it existed, if not its default."""
 RESULT = "metrics"
 """What a state has beside `RUN`: the weights and more, or the metrics of a finished run."""
 
@@ -48,7 +50,7 @@ def dataset_digest(training: Dataset, *validation: Dataset) -> str:
     """
     datasets = (training, *validation)
     content: list[Any] = [
-        [(e.image.name, e.captions, *[e.labels][: len(e.labels)]) for e in d.examples] for d in datasets
+        [(e.image.name, e.captions, *([e.labels] if e.labels else [])) for e in d.examples] for d in datasets
     ]
     if len(validation) > 1:
         content.append([dataset.name for dataset in validation])
@@ -88,7 +90,7 @@ def read_state(out: Path, device: torch.device, facts: dict[str, Any]) -> dict[s
     whole = isinstance(state, dict) and state.keys() >= RUN and (state.keys() >= UNFINISHED or RESULT in state)
     if not (whole and isinstance(state["config"], dict)):
         raise damaged(out, TypeError("it holds something else"))
-    previous, current = asdict(TrainConfig()) | state["config"], facts["config"]  # a newer setting had its default then
+    previous, current = asdict(TrainConfig()) | BEFORE | state["config"], facts["config"]
     if previous != current:
         changed = ", ".join(
             f"{k} was {previous.get(k)} and is {current[k]}" for k in current if previous.get(k) != current[k]

@@ -37,9 +37,10 @@ def fresh_start(
     if text_tower not in TEXT_TOWERS:
         raise BackboneError(f"no text tower {text_tower!r}; there are {', '.join(TEXT_TOWERS)}")
     captions = [caption for dataset in training for example in dataset.examples for caption in example.captions]
-    tokenizer = Tokenizer.fit(captions)
+    labels = sorted({label.name for dataset in training for e in dataset.examples for label in e.labels})
+    tokenizer = Tokenizer.fit([*captions, *labels, *labels])  # twice, which is often enough for a word
     if len(tokenizer.vocabulary) < LEAST_VOCABULARY:  # a small dataset: keep all its words
-        tokenizer = Tokenizer.fit(captions, min_count=1)
+        tokenizer = Tokenizer.fit([*captions, *labels], min_count=1)
     pixel_mean, pixel_std = pixel_statistics(backbone)
     config = ModelConfig(
         backbone=backbone,

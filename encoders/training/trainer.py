@@ -121,7 +121,7 @@ def _result(out: Path, config: TrainConfig, state: dict[str, Any]) -> TrainResul
 
 
 def _chosen(history: Sequence[dict[str, float]], config: TrainConfig) -> dict[str, float]:
-    """The epoch that is kept: the first of the highest sum of reranked recalls, over datasets in the mean, or the last."""
+    """The epoch that is kept: the first of those with the highest reranked recalls, in the mean of all, or the last."""
     return max(history, key=lambda row: row["total"]) if config.choose_best else history[-1]
 
 
@@ -152,14 +152,18 @@ class _Run:
         self.mixture, self.validation = mixture, validation
         captions = [caption for example in mixture.dataset.examples for caption in example.captions]
         self.lexicon = start.lexicon.with_captions(captions)
-        self.pairs = self._prepare(mixture.dataset, "training pictures", config.views)
-        self.labels = Labels.of(mixture.dataset.examples, start.tokenizer) if config.label_weight else None
-        self.held_out = {dataset.name: self._prepare(dataset, "validation pictures", 1) for dataset in validation}
+        self.pairs = self._prepare(mixture.dataset, "training pictures")
+        self.labels = None
+        if config.label_weight:
+            self.labels = Labels.of(mixture.dataset.examples, mixture.parts, start.tokenizer)
+        self.held_out = {
+            dataset.name: self._prepare(dataset, "validation pictures", validates=True) for dataset in validation
+        }
         freeze_layers(self.model, config)
         self.progress("reading captions", 0, 1)
         sentences, self.neighbours = None, None
         if config.soft_targets or config.group_size > 1:
-            sentences = sentence_means(self.model.text.tower, self.pairs)
+            sentences = sentence_means(self.model.text.tower, self.pairs, config.precision)
             if config.group_size > 1:
                 self.neighbours = team.broadcast(lambda: self.pairs.neighbours(sentences))
         soft = sentences if config.soft_targets else None
@@ -172,7 +176,7 @@ class _Run:
             self.optimizer, lambda step: one_cycle(step, steps, config.warmup)
         )
 
-    def _prepare(self, dataset: Dataset, phase: str, views: int) -> PairSet:
+    def _prepare(self, dataset: Dataset, phase: str, *, validates: bool = False) -> PairSet:
         def prepare() -> PairSet:
             return prepare_pairs(
                 dataset,
@@ -181,7 +185,8 @@ class _Run:
                 self.start.tokenizer,
                 self.cache,
                 cut=self.config.image_cut,
-                views=views,
+                views=1 if validates else self.config.views,
+                label_queries=validates,
                 phase=phase,
                 progress=self.progress,
             )
@@ -202,7 +207,7 @@ class _Run:
         if "training" not in self.start.metadata:
             return []
         self.progress("validation", 0, 1)
-        result = validate(self.model, self._encode_held_out(self.model))
+        result = validate(self.model, self._encode_held_out(self.model), weights=self.weights)
         write_checkpoint(self.start, self.out / MODEL)
         self.progress("validation", 1, 1)
         return [{"epoch": 0, **result.figures()}]

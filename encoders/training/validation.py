@@ -19,8 +19,10 @@ from ..features import Floats
 from ..network.class_channel import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT, plain_cosine
 from ..network.model import CrosslookModel
 from ..recall import Recalls, first_correct
+from .data import PairSet
 from .encoded import EncodedPairs, match_lists
-from .judgement import DESCRIBED, NOT_DESCRIBED, Flags, coverage
+from .judgement import DESCRIBED, NOT_DESCRIBED, coverage
+from .labels import Flags, Rows
 
 MATCH_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 WHOLE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -180,12 +182,9 @@ def _lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> tuple[_Lis
         matches = match_lists(model.reranker, pairs.images, pairs.texts, images, texts)
         cosines = similarities[texts, images].cpu().numpy()
         of_text, of_image = texts.cpu().numpy(), images.cpu().numpy()
-        source = pairs.source
-        said = coverage(source.captions, source.image_of, of_text, of_image)
-        correct = source.image_of[of_text] == of_image
-        lengths = source.captions.mask.sum(1)[of_text]
-        judged = correct | (said >= DESCRIBED) | (said < NOT_DESCRIBED)
-        return _Lists(cosines, *matches, hubness, lengths, correct, correct | (said >= DESCRIBED), judged)
+        lengths = pairs.source.captions.mask.sum(1)[of_text]
+        correct = pairs.source.image_of[of_text] == of_image
+        return _Lists(cosines, *matches, hubness, lengths, correct, *_judge(pairs.source, of_text, of_image))
 
     return (
         lists(by_text, captions.expand_as(by_text), image_hubness[by_text.cpu().numpy()]),
@@ -193,10 +192,20 @@ def _lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> tuple[_Lis
     )
 
 
+def _judge(source: PairSet, captions: Rows, pictures: Rows) -> tuple[Flags, Flags]:
+    """Which captions describe which pictures, and for which of these pairs (L, K) that is known."""
+    said = coverage(source.captions, source.image_of, captions, pictures, unknown=source.unknown)
+    described = (source.image_of[captions] == pictures) | (said >= DESCRIBED)
+    return described, described | (said < NOT_DESCRIBED)
+
+
 def _label_lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> _Lists | None:
-    """Retrieve the candidates of every label among the pictures that were judged for it; None without labels."""
+    """Retrieve the candidates of every label among the pictures that were judged for it; None without labels.
+
+    Nor with a class channel, which weighs more for a word that captions lack: its curve is another.
+    """
     labels = pairs.source.labels
-    if labels is None or pairs.labels is None:
+    if labels is None or pairs.labels is None or model.config.classes:
         return None
     similarities = pairs.labels.vectors @ pairs.images.vectors.T  # (L, N)
     unknown = torch.from_numpy(~labels.judged).to(similarities.device)
@@ -225,8 +234,8 @@ def _with_probability(
     def joined(values: Callable[[_Lists], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return np.concatenate([values(x)[x.judged] for lists in kinds for x in lists])
 
-    counts = [sum(int(x.judged.sum()) for x in lists) for lists in kinds]
-    weights = np.concatenate([np.full(count, sum(counts) / len(counts) / max(count, 1)) for count in counts])
+    counts = [count for lists in kinds if (count := sum(int(x.judged.sum()) for x in lists))]
+    weights = np.concatenate([np.full(count, sum(counts) / len(counts) / count) for count in counts])
     curve = fit_curve(
         joined(lambda x: x.scores(best)), joined(lambda x: x.lengths), joined(lambda x: x.described), weights
     )
@@ -243,8 +252,12 @@ def _with_unfamiliar(
         vectors = model.text.with_class_weight(pairs.texts.vectors, CAPTION_WEIGHT + UNFAMILIAR_WEIGHT)
         cosines, pictures = (vectors @ pairs.images.vectors.T).topk(min(depth, len(pairs.images.vectors)), dim=1)
         zeros = np.zeros(tuple(cosines.shape), np.float32)
-        scores.append(calibration.scores(cosines.cpu().numpy(), zeros, zeros, zeros, familiarity=0.0).ravel())
-        correct.append((pictures.cpu().numpy() == pairs.source.image_of[:, None]).ravel())
+        lists = calibration.scores(cosines.cpu().numpy(), zeros, zeros, zeros, familiarity=0.0)
+        found = pictures.cpu().numpy()
+        captions = np.broadcast_to(np.arange(len(found))[:, None], found.shape)
+        described, judged = _judge(pairs.source, captions, found)
+        scores.append(lists[judged])
+        correct.append(described[judged])
     return replace(calibration, unfamiliar=fit_probability(np.concatenate(scores), np.concatenate(correct)))
 
 

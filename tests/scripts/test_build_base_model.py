@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +11,19 @@ import pytest
 import torch
 from torch import nn
 
-from encoders.datasets import Dataset
-from scripts.build_base_model import _load_in_order, add_recognised_classes, class_names, with_reranker_layers
+from encoders.datasets import Dataset, Example, Label
+from scripts.build_base_model import (
+    _load_in_order,
+    class_names,
+    recognise,
+    validation_splits,
+    with_labels,
+    with_reranker_layers,
+)
 from tests.encoders.conftest import _tiny, pictures, tiny_checkpoint
 from tests.encoders.training.test_trainer import open_picture
 
+ROOT = Path(__file__).parents[2]
 __all__ = ["_tiny", "pictures"]  # the tiny CNN for every test here, and painted pictures
 
 
@@ -35,26 +45,48 @@ def test_class_names_are_those_of_imagenet_in_its_order() -> None:
     assert names[2] == ("great white shark", "white shark")
 
 
-def test_recognised_classes_become_labels(pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each picture gets the names of the classes above the threshold, beside its own labels, and in every dataset."""
+def test_recognised_classes_are_those_above_the_threshold(
+    pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One, several or none of them in a picture."""
     monkeypatch.setattr("scripts.build_base_model.IMAGE_CUT", 1)
     tower = tiny_checkpoint().model.image.tower
     classifier = nn.Linear(tower.channels, 3)
-    first, *others = pictures.select("train").examples
-    one = Dataset("one", (replace(first, labels=("own",)), *others))
-    two = Dataset("two", (first,))
-    names = [("zebra", "horse"), ("cat",), ("dog",)]
-
-    def labels(biases: list[float]) -> list[tuple[str, ...]]:
-        nn.init.zeros_(classifier.weight)
+    nn.init.zeros_(classifier.weight)
+    examples = pictures.examples[:3]
+    for biases, classes in (([9.0, 0.0, 0.0], [0]), ([5.0, 5.0, 0.0], [0, 1]), ([0.0, 0.0, 0.3], [2])):
         classifier.bias.data = torch.tensor(biases)
-        found = add_recognised_classes([one, two], tower, classifier, names, tmp_path / "cache", open_picture)
-        assert [dataset.name for dataset in found] == ["one", "two"]
-        return [example.labels for dataset in found for example in dataset.examples]
+        monkeypatch.setattr("scripts.build_base_model.RECOGNISED", 0.35)
+        assert recognise(examples, tower, classifier, tmp_path / "cache", open_picture) == [classes] * 3
+    classifier.bias.data = torch.zeros(3)
+    assert recognise(examples, tower, classifier, tmp_path / "cache", open_picture) == [[]] * 3
 
-    zebra = ("zebra", "horse")
-    assert labels([9.0, 0.0, 0.0]) == [("own", *zebra), *[zebra] * len(others), zebra]
-    assert set(labels([5.0, 5.0, 0.0])[1:]) == {("zebra", "horse", "cat")}
+
+def test_names_of_classes_become_labels_in_every_dataset() -> None:
+    """Beside a picture's own; its file counts, not its path."""
+    one = Dataset("one", (Example(Path("/a/1.png"), ("x",), "train", (Label("objects", "own"),)),))
+    two = Dataset("two", (Example(Path("/a/b/../1.png"), ("y",), "train"), Example(Path("/a/2.png"), ("z",), "train")))
+    names = [("zebra", "horse"), ("cat",), ("dog",)]
+    found = with_labels([one, two], {"/a/1.png": [0, 2], "/a/2.png": []}, names)
+    new = [Label("imagenet", name) for name in ("zebra", "horse", "dog")]
+    assert [list(e.labels) for d in found for e in d.examples] == [[Label("objects", "own"), *new], new, []]
+
+
+def test_the_same_pictures_are_validated_once() -> None:
+    """Captions of another language for them, or fewer pictures, add nothing; not all datasets have the split."""
+
+    def dataset(name: str, *files: str, split: str = "val") -> Dataset:
+        return Dataset(name, tuple(Example(Path(f"/a/{file}"), (name,), split) for file in files))
+
+    given = [dataset("en", "1", "2"), dataset("de", "2"), dataset("other", "2", "3"), dataset("no", "4", split="train")]
+    assert [part.name for part in validation_splits(given)] == ["en (val)", "other (val)"]
+
+
+def test_the_command_of_the_makefile_starts() -> None:
+    """As a module, from the root of the repository."""
+    command = [sys.executable, "-m", "scripts.build_base_model", "--help"]
+    assert "--resume" in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "-m scripts.build_base_model $(DATASETS)" in (ROOT / "Makefile").read_text()
 
 
 def test_the_reranker_starts_with_the_vectors_layers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def test_scores_join_all_parts_and_probabilities_follow_their_order() -> None:
     scores = calibration.scores(array(0.5, -0.5), array(2, -2), array(1, 2), array(1, 0))
     assert scores.tolist() == [5.0, -2.0]
     assert scores.dtype == np.float32
-    probabilities = calibration.probabilities(array(-1e9, 0, 0.5, 1e9))
+    probabilities = calibration.probabilities(array(-1e9, 0, 0.5, 1e9), 6)
     assert (np.diff(probabilities) > 0).all()
     assert probabilities[2] == pytest.approx(0.5)
 
@@ -58,11 +58,11 @@ def test_unfamiliar_words_have_their_own_curve() -> None:
     """In between, the curves are mixed by familiarity; without a second curve, the first applies."""
     calibration = Calibration(10, 0, slope=2, intercept=-1, unfamiliar=(1, -4))
     scores = array(3)
-    assert calibration.probabilities(scores)[0] == pytest.approx(1 / (1 + np.exp(-5)))
-    assert calibration.probabilities(scores, familiarity=0.0)[0] == pytest.approx(1 / (1 + np.exp(1)))
-    assert calibration.probabilities(scores, familiarity=0.25)[0] == pytest.approx(1 / (1 + np.exp(-0.5)))
+    assert calibration.probabilities(scores, 6)[0] == pytest.approx(1 / (1 + np.exp(-5)))
+    assert calibration.probabilities(scores, 6, familiarity=0.0)[0] == pytest.approx(1 / (1 + np.exp(1)))
+    assert calibration.probabilities(scores, 6, familiarity=0.25)[0] == pytest.approx(1 / (1 + np.exp(-0.5)))
     single = Calibration(10, 0, slope=2, intercept=-1)
-    assert single.probabilities(scores, familiarity=0.0)[0] == single.probabilities(scores)[0]
+    assert single.probabilities(scores, 6, familiarity=0.0)[0] == single.probabilities(scores, 6)[0]
 
 
 def test_short_queries_have_a_curve_of_their_own() -> None:

@@ -101,21 +101,27 @@ def test_the_slope_is_the_log_odds_per_unit_of_score(encoder: Encoder) -> None:
     np.testing.assert_allclose(np.diff(log_odds), match.slope * np.diff(match.scores), rtol=0.01, atol=1e-4)
 
 
-def test_captions_of_any_length_come_in_the_order_of_their_probabilities(
-    checkpoint: Checkpoint, tmp_path: Path
-) -> None:
-    """A short caption and a long one have different curves."""
+def test_the_probability_of_a_short_query_has_its_own_curve(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """A picture's captions share the curve of long ones, so that their order is that of the scores."""
     calibration = replace(checkpoint.calibration, length_slope=0.5, length_intercept=-9.0)
     write_checkpoint(replace(checkpoint, calibration=calibration), tmp_path / "model")
-    encoder = load_encoder(tmp_path / "model", device="cpu")
+    encoder, plain = (load_encoder(path, device="cpu") for path in (tmp_path / "model", _written(checkpoint, tmp_path)))
     texts = ["red", "a red wall", "a blue door", "the wall is red over the blue door", "a green door is over a wall"]
     image = encoder.encode_images(pixels(1))
     match = encoder.match_captions(image, encoder.encode_texts(texts))
     assert np.argsort(-match.scores).tolist() == np.argsort(-match.probabilities).tolist()
-    for text, probability in zip(texts, match.probabilities, strict=True):
-        assert encoder.match_images(encoder.encode_texts([text]), image).probabilities[0] == pytest.approx(
-            probability, rel=1e-3
-        )
+    np.testing.assert_array_equal(match.scores, plain.match_captions(image, plain.encode_texts(texts)).scores)
+    for text, score, probability in zip(texts, match.scores, match.probabilities, strict=True):
+        of_query = encoder.match_images(encoder.encode_texts([text]), image)
+        length = min(len(text.split()), 6)
+        assert of_query.scores[0] == pytest.approx(score, abs=1e-3)
+        assert of_query.probabilities[0] == pytest.approx(calibration.probabilities(of_query.scores, length)[0])
+        assert (of_query.probabilities[0] == pytest.approx(probability, rel=0.02)) == (length == 6)
+
+
+def _written(checkpoint: Checkpoint, folder: Path) -> Path:
+    write_checkpoint(checkpoint, folder / "plain")
+    return folder / "plain"
 
 
 def test_scores_do_not_depend_on_the_batch_size(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from encoders.checkpoint.files import Checkpoint
-from encoders.datasets import Dataset, Example
+from encoders.datasets import Dataset, Example, Label
 from encoders.errors import TrainingError
 from encoders.network import backbones
 from encoders.training import TrainConfig, is_first_process, train
@@ -53,13 +53,18 @@ def calm_patch(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
 def uneven(pictures: Dataset) -> tuple[Dataset, Dataset]:
     """Split into training and validation pictures, every third with a single caption, the others with labels."""
     parts = [
-        tuple(
-            replace(e, captions=e.captions[:1]) if i % 3 == 0 else replace(e, labels=tuple(e.captions[0].split()))
-            for i, e in enumerate(part.examples)
-        )
+        tuple(_one_caption(e) if i % 3 == 0 else _labelled(e) for i, e in enumerate(part.examples))
         for part in (pictures.select("train"), pictures.select("dev"))
     ]
     return Dataset("train", parts[0]), Dataset("dev", parts[1])
+
+
+def _one_caption(example: Example) -> Example:
+    return replace(example, captions=example.captions[:1])
+
+
+def _labelled(example: Example) -> Example:
+    return replace(example, labels=tuple(Label("tags", word) for word in example.captions[0].split()))
 
 
 def work(task_file: Path, interrupted_at: str, *, resume: bool) -> None:
@@ -75,7 +80,7 @@ def work(task_file: Path, interrupted_at: str, *, resume: bool) -> None:
             Dataset(
                 name,
                 tuple(
-                    Example(Path(image), tuple(captions), split, tuple(labels))
+                    Example(Path(image), tuple(captions), split, tuple(Label(*label) for label in labels))
                     for image, captions, split, labels in examples
                 ),
             )
@@ -112,7 +117,7 @@ def curve_of(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def as_json(datasets: list[Dataset]) -> dict[str, list[tuple[str, tuple[str, ...], str, tuple[str, ...]]]]:
+def as_json(datasets: list[Dataset]) -> dict[str, list[tuple[str, tuple[str, ...], str, tuple[Label, ...]]]]:
     """The examples of datasets by name, as JSON types."""
     return {d.name: [(str(e.image), e.captions, e.split, e.labels) for e in d.examples] for d in datasets}
 
@@ -146,7 +151,7 @@ def test_two_processes_train_as_one_does(
     one, two = (torch.load(tmp_path / name / "gradients.pt") for name in ("one", "two"))
     torch.testing.assert_close(two, one, atol=1e-5, rtol=1e-3)
     for expected, row in zip(curve_of(tmp_path / "one"), curve_of(tmp_path / "two"), strict=True):
-        for name in ("contrastive", "whole", "matching", "loss"):
+        for name in ("contrastive", "whole", "matching", "label", "loss"):
             assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-3), name
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from encoders.checkpoint.tokenizer import Tokenizer
-from encoders.datasets import Example
+from encoders.datasets import Example, Label
 from encoders.training.judgement import LabelQueries, coverage
 
 WORDS = ["a", "black", "dog", "runs", "cat", "sleeps", "on", "the", "sofa", "person", "fork", "violin"]
@@ -17,7 +17,8 @@ TOKENIZER = Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS], 16)
 
 def example(caption: str, *labels: str) -> Example:
     """A picture that is never opened."""
-    return Example(Path("picture.png"), (caption,), "val", labels)
+    kind = "class" if labels == ("violin",) else "objects"
+    return Example(Path("picture.png"), (caption,), "val", tuple(Label(kind, label) for label in labels))
 
 
 def test_coverage_is_the_share_of_what_is_said_rare_words_counting_more() -> None:
@@ -30,6 +31,9 @@ def test_coverage_is_the_share_of_what_is_said_rare_words_counting_more() -> Non
     whole = sum(rarity[word] for word in ("a", "black", "dog", "runs"))
     assert covered[0] == pytest.approx([1, 0, rarity["dog"] / whole], abs=1e-4)
     assert covered[1] == pytest.approx([1, 0, 1], abs=1e-4)
+    assert coverage(captions, image_of, queries, pictures, unknown=TOKENIZER.vocabulary.index("the"))[2, 0] == (
+        pytest.approx((rarity["dog"] + rarity["runs"]) / (np.log(3) + rarity["dog"] + rarity["runs"]), abs=1e-4)
+    )
     assert covered[2, 1] == pytest.approx(rarity["the"] / (rarity["the"] + rarity["dog"] + rarity["runs"]), abs=1e-4)
 
 
@@ -51,7 +55,7 @@ def test_labels_are_judged_within_their_list() -> None:
         name: "".join("01"[int(s)] if j else "?" for s, j in zip(shown, judged, strict=True))
         for name, shown, judged in zip(names, labels.shown, labels.judged, strict=True)
     }
-    assert flags == {"dog": "10?01", "fork": "00?1?", "person": "1111?", "violin": "0010?"}
+    assert flags == {"dog": "10?01", "fork": "00?1?", "person": "1111?", "violin": "??1??"}
 
 
 def test_pictures_without_labels_give_no_queries() -> None:

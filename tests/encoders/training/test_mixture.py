@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from encoders.checkpoint.files import read_description
-from encoders.datasets import Dataset, Example
+from encoders.datasets import Dataset, Example, Label
 from encoders.errors import TrainingError
 from encoders.training import TrainResult, train
 from encoders.training.data import Batch, PairSet, prepare_pairs
@@ -88,14 +88,16 @@ def test_a_file_of_several_datasets_is_one_picture(tmp_path: Path) -> None:
     """With all captions and labels and the largest weight, also if its path is another."""
     (tmp_path / "1.jpg").touch()
     (tmp_path / "link.jpg").symlink_to(tmp_path / "1.jpg")
-    dog = Example(tmp_path / "1.jpg", ("a dog",), "train", ("dog", "grass"))
-    english = Dataset("en", (dog, Example(tmp_path / "2.jpg", ("x",), "")))
-    german = Dataset("de", (Example(tmp_path / "link.jpg", ("ein Hund", "Hund"), "train", ("Hund", "dog")),))
+    dog, grass, hund = (Label("objects", name) for name in ("dog", "grass", "Hund"))
+    picture = Example(tmp_path / "1.jpg", ("a dog",), "train", (dog, grass))
+    english = Dataset("en", (picture, Example(tmp_path / "2.jpg", ("x",), "")))
+    german = Dataset("de", (Example(tmp_path / "link.jpg", ("ein Hund", "Hund"), "train", (hund, dog)),))
     mixture = mix([english, german], [1.0, 3.0])
     first, second = mixture.dataset.examples
-    assert first == Example(tmp_path / "1.jpg", ("a dog", "ein Hund", "Hund"), "train", ("dog", "grass", "Hund"))
+    assert first == Example(tmp_path / "1.jpg", ("a dog", "ein Hund", "Hund"), "train", (dog, grass, hund))
     assert second == english.examples[1]
     assert mixture.weights.tolist() == [3.0, 1.0]
+    assert [(dataset.name, rows.tolist()) for dataset, rows in mixture.parts] == [("en", [0, 1]), ("de", [0])]
     assert mixture.dataset.name == "en + de"
     assert mix([english]).dataset is english
 

@@ -577,4 +577,4 @@ def test_unfamiliar_words_get_their_own_probability_curve(pictures: Dataset, tmp
     assert calibration.unfamiliar is not None
     assert np.isfinite(calibration.unfamiliar).all()
     scores = np.array([10.0], np.float32)
-    assert calibration.probabilities(scores, familiarity=0.0) != calibration.probabilities(scores)
+    assert calibration.probabilities(scores, 6, familiarity=0.0) != calibration.probabilities(scores, 6)
