@@ -109,6 +109,7 @@ class Bench:
             "batch_size": 96,
             "hard_negatives": 8,
             "soft_targets": 0.0,
+            "label_weight": 0.0,
             "average": 0.95,  # a short run needs a fast moving average
             "image_cut": len(self.start.model.image.tower.stages),
             "text_cut": self.start.model.config.text_layers - 1,

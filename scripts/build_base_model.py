@@ -202,7 +202,7 @@ def with_labels(
 
 
 def validation_splits(datasets: Sequence[Dataset]) -> list[Dataset]:
-    """Select the validation splits; of several with the same pictures, as captions in other languages have, the first."""
+    """Select the validation splits; of several with the same pictures, as in other languages, the first."""
     chosen: list[Dataset] = []
     seen: set[str] = set()
     for dataset in datasets:

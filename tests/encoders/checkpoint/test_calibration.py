@@ -97,3 +97,23 @@ def test_few_outcomes_give_a_curve_that_rises_for_every_length(lengths: list[int
     assert np.isfinite(curve).all()
     calibration = Calibration(1, 0, **curve._asdict())
     assert min(calibration.curve(length)[0] for length in (1, 2, 6, 50)) > 0
+
+
+def test_without_short_queries_a_word_keeps_the_curve_of_sentences() -> None:
+    """A few captions of five tokens say little about one: the curve is not extrapolated wildly."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        lengths = np.repeat(np.where(np.arange(500) < 20, 5, 10), 100)
+        correct = np.tile(np.arange(100) == 0, 500)
+        scores = rng.normal(0, 1, len(lengths)) + 4 * correct
+        curve = Calibration(1, 0, **fit_curve(scores, lengths, correct, np.ones(len(lengths)))._asdict())
+        even = np.array([-curve.curve(9)[1] / curve.curve(9)[0]], np.float32)  # a sentence's probability is 1/2
+        assert 0.15 < curve.probabilities(even, 1)[0] < 0.85
+
+
+@pytest.mark.parametrize("lengths", [[7] * 6, [1, 1, 1, 9, 9, 9]])
+def test_scores_that_mislead_give_a_flat_curve(lengths: list[int]) -> None:
+    """Never a falling one, which would turn lists around."""
+    scores, correct = np.array([6.0, 5.0, 4.0, 3.0, 2.0, 1.0]), np.array([False, False, False, True, True, True])
+    curve = Calibration(1, 0, **fit_curve(scores, np.array(lengths), correct, np.ones(6))._asdict())
+    assert min(curve.curve(length)[0] for length in (1, 3, 6)) > 0

@@ -65,3 +65,12 @@ def test_a_term_is_as_strange_as_its_least_familiar_word(term: str, strangeness:
 def test_without_counts_content_words_are_half_strange() -> None:
     """Numbers are fully strange."""
     assert [Lexicon().strangeness(term) for term in ("dog", "Anna", "with", "2034")] == [0.5, 0.5, 0.0, 1.0]
+
+
+def test_scripts_without_spaces_are_counted_by_the_character() -> None:
+    """A Chinese caption is no single word; Korean has spaces."""
+    assert content_words("两只狗 run 눈속에서") == ["两", "只", "狗", "run", "눈속에서"]
+    lexicon = Lexicon().with_captions(["两只狗在雪地里奔跑"] * 100)
+    assert lexicon.strangeness("狗") < 0.2
+    assert lexicon.strangeness("猫") == 1.0
+    assert lexicon.familiarity("狗在雪地里") > 0.99

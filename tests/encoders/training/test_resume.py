@@ -48,6 +48,17 @@ def test_a_run_from_before_a_setting_existed_is_resumed(pictures: Dataset, tmp_p
         run(pictures, tmp_path / "run", replace(CONFIG, epochs=1, dataset_weights=(2.0,)), resume=True)
 
 
+def test_a_run_from_before_labels_is_not_resumed_with_them(pictures: Dataset, tmp_path: Path) -> None:
+    """It would end with another objective than it began with."""
+    run(pictures, tmp_path / "run", replace(CONFIG, epochs=1, label_weight=0.0))
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    del state["config"]["label_weight"]
+    torch.save(state, tmp_path / "run" / "last.pt")
+    with pytest.raises(TrainingError, match=r"label_weight was 0\.0 and is 0\.5"):
+        run(pictures, tmp_path / "run", replace(CONFIG, epochs=1), resume=True)
+    run(pictures, tmp_path / "run", replace(CONFIG, epochs=1, label_weight=0.0), resume=True)
+
+
 class Stopped(Exception):  # noqa: N818  not an error
     """Ends a run as an interruption does."""
 

@@ -17,7 +17,7 @@ from encoders import load_encoder
 from encoders.checkpoint.files import Checkpoint, read_checkpoint, read_description
 from encoders.checkpoint.lexicon import Lexicon
 from encoders.checkpoint.tokenizer import END, PAD, START, UNKNOWN, Tokenizer
-from encoders.datasets import Dataset
+from encoders.datasets import Dataset, Label
 from encoders.errors import BackboneError, TrainingError
 from encoders.network.image_tower import ImageTower
 from encoders.network.model import CrosslookModel
@@ -33,6 +33,8 @@ from encoders.training.augment import (
     swap_words,
 )
 from encoders.training.data import PairSet, grouped_order, prepare_pairs
+from encoders.training.encoded import encode_pairs
+from encoders.training.validation import validate
 from encoders.training.views import cached_activations, make_view, read_views
 from tests.encoders.conftest import TINY, painted_pictures, tiny_checkpoint, use_tiny_backbone
 
@@ -310,6 +312,8 @@ def test_a_dataset_too_small_to_learn_from_is_refused(pictures: Dataset, tmp_pat
     ):
         with pytest.raises(TrainingError, match=words):
             train(tiny_checkpoint(), [training], [validation], tmp_path, config=CONFIG, open_picture=open_picture)
+    with pytest.raises(TrainingError, match="there is nothing to validate on"):
+        train(tiny_checkpoint(), [pictures], [], tmp_path, config=CONFIG, open_picture=open_picture)
 
 
 def test_a_picture_without_finite_activations_is_named(
@@ -508,6 +512,40 @@ def test_a_fresh_start_takes_its_words_from_the_training_set(pictures: Dataset) 
     assert start.model.config.text_tower == "gru"
     with pytest.raises(BackboneError, match="no text tower 'rnn'; there are transformer, gru, lstm"):
         fresh_start([pictures], backbone=TINY, text_tower="rnn")
+
+
+def test_a_fresh_start_knows_the_labels(pictures: Dataset) -> None:
+    """Also those that no caption uses, or only one picture has."""
+    first, *others = pictures.select("train").examples
+    labelled = Dataset("labelled", (replace(first, labels=(Label("objects", "Hot Violin"),)), *others))
+    start = fresh_start([labelled], backbone=TINY, text_tower="gru", pretrained=False)
+    assert {"hot", "violin"} <= set(start.tokenizer.vocabulary)
+
+
+def test_labels_shift_the_probability(pictures: Dataset, tmp_path: Path) -> None:
+    """Captions and labels weigh the same in the curve, whichever dataset has labels."""
+    start = tiny_checkpoint()
+    tower, tokenizer = start.model.image.tower, start.tokenizer
+    labels = {colour: (Label("objects", colour), Label("objects", "door")) for colour in ("red", "green", "blue")}
+    shown = [
+        replace(e, labels=next((labels[c] for c in labels if e.captions[0].startswith(c)), (Label("objects", "is"),)))
+        for e in pictures.examples
+    ]
+    curves = []
+    for examples in (pictures.examples, tuple(shown)):
+        splits = {}
+        for name, part in (("first", pictures.examples[:15]), ("rest", examples[15:])):
+            pairs = prepare_pairs(
+                Dataset(name, part), open_picture, tower, tokenizer, tmp_path, cut=1, views=1, label_queries=True
+            )
+            splits[name] = encode_pairs(start.model, pairs, cut=1)
+        assert splits["first"].labels is None
+        assert (splits["rest"].labels is not None) == (examples != pictures.examples)
+        curves.append(validate(start.model, splits).calibration)
+    without, with_labels = curves
+    score = np.array([without.similarity_weight * 0.5], np.float32)
+    assert with_labels.probabilities(score, 1)[0] > without.probabilities(score, 1)[0]
+    assert without.match_weight == with_labels.match_weight
 
 
 def test_crops_of_maps_are_squares_of_them_mirrored_or_not() -> None:
