@@ -25,8 +25,8 @@ demo: setup ## index some photographs, search them, and write an HTML page
 serve: setup ## serve ./crosslook-index over HTTP
 	$(BIN)/crosslook serve
 
-test: setup ## run the tests, in two processes, a file at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: setup ## run the tests, in two processes of one thread each, a file at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## ruff, import contracts, Biome for the web page, hadolint for the Dockerfile
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,10 @@ from encoders.datasets import Dataset, Example, Label
 from encoders.errors import TrainingError
 from encoders.network import backbones
 from encoders.training import TrainConfig, is_first_process, train
+from encoders.training.data import prepare_pairs
 from encoders.training.distributed import Team, assemble_team
+from encoders.training.labels import LabelBatch, Labels
+from encoders.training.objective import Objective
 from tests.encoders.conftest import tiny_backbone, tiny_checkpoint
 from tests.encoders.training.test_trainer import CONFIG, open_picture
 
@@ -153,6 +157,26 @@ def test_two_processes_train_as_one_does(
     for expected, row in zip(curve_of(tmp_path / "one"), curve_of(tmp_path / "two"), strict=True):
         for name in ("contrastive", "whole", "matching", "label", "loss"):
             assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-3), name
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_shares_of_the_label_loss_add_up(pictures: Dataset, tmp_path: Path, count: int) -> None:
+    """Also if there are fewer labels than processes."""
+    start = calm_checkpoint()
+    training = Dataset("train", tuple(map(_labelled, pictures.examples[:7])))
+    tower, tokenizer = start.model.image.tower, start.tokenizer
+    pairs = prepare_pairs(training, open_picture, tower, tokenizer, tmp_path, cut=0, views=1)
+    labels = Labels.of(training.examples, [(training, np.arange(7))], tokenizer)
+    batch = labels.sample(np.arange(7), np.random.default_rng(0))
+    assert batch is not None
+    few = LabelBatch(*(value[:count] for value in vars(batch).values()))
+    images = start.model.eval().image.from_activations(torch.from_numpy(pairs.activations[:, 0]).float(), 0)
+    whole, *parts = (
+        float(Objective(start.model, None, tokenizer, CALM, team)._label_loss(few, images).detach())
+        for team in (Team(), *(Team(rank, 2) for rank in range(2)))
+    )
+    assert whole > 0
+    assert sum(parts) == pytest.approx(whole, rel=1e-5)
 
 
 def test_without_torchrun_a_process_is_a_team_of_one() -> None:
