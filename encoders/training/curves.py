@@ -20,9 +20,9 @@ def write_curves(history: Sequence[dict[str, float]], directory: Path) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, recalls = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
-    names = [name for name in ("loss", "contrastive", "whole", "matching", "label") if name in history[-1]]
-    for name in names:
-        losses.plot(epochs, [row.get(name, math.nan) for row in history], marker="o", markersize=3, label=name)
+    for name in ("loss", "contrastive", "whole", "matching", "label"):
+        if name in history[-1]:
+            losses.plot(epochs, [row.get(name, math.nan) for row in history], marker="o", markersize=3, label=name)
     for name, style in (("retrieval", "--"), ("reranked", "-")):
         for direction, colour in (("t2i", "tab:blue"), ("i2t", "tab:orange")):
             values = [row[f"{name}_{direction}_r1"] for row in history]

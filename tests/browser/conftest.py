@@ -1,5 +1,7 @@
 """Chromium, and servers for it: two real ones over photographs, started once, and quick ones with a fake model.
 
+The real ones stay until the end: in two processes files of other folders come between those of this one.
+
 Without Chromium these tests are skipped, with the reason; where BROWSER_TESTS is `required`, as in CI, its absence is
 a failure.
 """
@@ -77,13 +79,13 @@ def _ready(process: subprocess.Popen[str], log: Path) -> str:
     pytest.fail(f"no server: {log.read_text(encoding='utf-8')}")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     """The photographs."""
     return make_collection(tmp_path_factory.mktemp("photographs") / "pictures")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def index(collection: Collection, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of them, by the base model and a second one."""
     path = tmp_path_factory.mktemp("index") / "index"
@@ -95,7 +97,7 @@ def index(collection: Collection, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def url(index: Path, collection: Collection) -> Iterator[str]:
     """A server over that index, which no test changes."""
     with serving(index, "--root", collection.path) as address:
@@ -110,7 +112,7 @@ class Keyed:
     key: str
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def keyed(index: Path) -> Iterator[Keyed]:
     """A server over the same index that asks for a key."""
     key = KeyStore(index).add("reader", ["read"])[1]
