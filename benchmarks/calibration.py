@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from benchmarks import report
@@ -29,14 +28,12 @@ from encoders.checkpoint.lexicon import content_words
 from encoders.checkpoint.tokenizer import Tokenizer
 from encoders.datasets import Dataset, read_dataset
 from encoders.training.judgement import DESCRIBED, NOT_DESCRIBED, LabelQueries, coverage
+from encoders.training.labels import Flags, Rows
 from search.evaluation.evaluate import encode_dataset
 
 BINS = 15
 FAMILIARITY = {"unseen": 1, "rare": 20, "common": None}
 """Groups of queries: their rarest word is used by fewer training captions than this."""
-
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -284,7 +284,9 @@ def main() -> int:
                     examples, tower, imagenet_classifier(), options.work / "cache", open_picture, advance
                 )
             found = {_key(example): numbers for example, numbers in zip(examples, classes, strict=True)}
-            recognised.write_text(json.dumps(found), encoding="utf-8")
+            part = recognised.with_suffix(".tmp")
+            part.write_text(json.dumps(found), encoding="utf-8")
+            publish(part, recognised)
         training = with_labels(training, json.loads(recognised.read_text(encoding="utf-8")), class_names())
         towers = step("towers", start, training, validation, options)
         result = step("reranker", with_reranker_layers(read_checkpoint(towers.model)), training, validation, options)

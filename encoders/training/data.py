@@ -69,8 +69,7 @@ class PairSet:
         """Select up to `count` evenly spread pictures in one view, each with its first caption."""
         chosen = np.unique(np.linspace(0, len(self.activations) - 1, min(count, len(self.activations)), dtype=np.int64))
         rows = np.searchsorted(self.image_of, chosen)
-        captions = Tokens(self.captions.ids[rows], self.captions.mask[rows], self.captions.attended[rows])
-        return PairSet(self.activations[chosen, :1], captions, np.arange(len(chosen)))
+        return PairSet(self.activations[chosen, :1], self.captions.take(rows), np.arange(len(chosen)))
 
     def neighbours(self, sentences: Tensor) -> Order:
         """Find each picture's nearest by their captions, itself included: caption vectors (M, C) → rows (N, k)."""
