@@ -1,15 +1,18 @@
-"""What a run trains, and at which learning rates: frozen layers, parameter groups, and a one-cycle schedule."""
+"""What a run trains, at which learning rates, and what it averages: frozen layers, parameter groups, schedules."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import TrainingError
 from ..network.model import CrosslookModel
 from .config import TrainConfig
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def freeze_layers(model: CrosslookModel, config: TrainConfig) -> None:
@@ -54,3 +57,21 @@ def one_cycle(step: int, total: int, warmup: float) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1.0, total - rise))))
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """Create an exponential moving average of a model's parameters that leaves the first models behind quickly.
+
+    The decay rises as (1 + n) / (10 + n) with the number n of models averaged, as in TensorFlow's
+    `ExponentialMovingAverage(num_updates=n)`: with a constant one a short run's average stays at its beginning.
+
+    Args:
+        model: what is averaged.
+        decay: the highest decay, between 0 and 1.
+    """
+
+    def update(averages: Tensors, values: Tensors, count: Tensor | int) -> None:
+        n = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averages, values, count)  # type: ignore[no-untyped-call]  # torch
+
+    return AveragedModel(model, multi_avg_fn=update)

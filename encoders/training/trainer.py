@@ -13,7 +13,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
 from ..datasets import Dataset
@@ -30,7 +29,7 @@ from .fitting import fit_classes, fit_hubness
 from .labels import Labels
 from .mixture import Mixture, check_data, mix
 from .objective import Objective
-from .optimization import freeze_layers, one_cycle, parameter_groups
+from .optimization import freeze_layers, moving_average, one_cycle, parameter_groups
 from .resume import CACHE, MODEL, RESULT, check_folder, damaged, dataset_digest, read_state, weights_digest, write_state
 from .validation import Validation, validate
 from .views import OpenPicture
@@ -168,7 +167,7 @@ class _Run:
                 self.neighbours = team.broadcast(lambda: self.pairs.neighbours(sentences))
         soft = sentences if config.soft_targets else None
         self.objective = Objective(self.model, soft, start.tokenizer, config, team)
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]  # torch
+        self.average = moving_average(self.model, config.average)
         self.steps_per_epoch = mixture.steps(config.batch_size)
         self.optimizer = torch.optim.AdamW(parameter_groups(self.model, config), betas=(0.9, 0.98))
         steps = config.epochs * self.steps_per_epoch
