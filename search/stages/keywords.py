@@ -24,6 +24,7 @@ from encoders import Floats
 from indexer import Catalog
 from indexer.catalog.fulltext import TermMatches, images_named, images_with_term
 from indexer.catalog.records import Ids
+from indexer.catalog.words import is_unspaced
 
 from .query import Query
 
@@ -35,6 +36,9 @@ PRESENCE = 3.0
 
 CERTAIN = 20.0
 """Log-odds of an image whose file name is the query; times the strangeness if the query has no suffix like .jpg."""
+
+PAIR = 2
+"""Characters of the words that are looked up in a sentence without spaces."""
 
 _ENDING = re.compile(r"\.\w{2,5}$")
 
@@ -107,11 +111,10 @@ def find_keywords(
         terms.append(Term(query.text, certainty * CERTAIN, TermMatches(named, named[:0], named[:0])))
     for sign, words in ((1, included), (-1, _words(query.without))):
         for word, unknown in zip(words, strangeness(words), strict=True):
-            if unknown >= FAMILIAR:
-                matches = images_with_term(catalog, word, limit=MOST)
+            for part, matches in _lookup(catalog, word) if unknown >= FAMILIAR else ():
                 weight = sign * unknown * _weight(len(np.unique(np.concatenate(matches))), count)
                 if weight and max(map(len, matches)) < MOST:
-                    terms.append(Term(word, weight, matches))
+                    terms.append(Term(part, weight, matches))
     return Keywords(tuple(terms))
 
 
@@ -120,6 +123,19 @@ def _words(texts: Iterable[str]) -> list[str]:
     words = (match[0] for text in texts if (match := re.search(r"\w(?:.*\w)?", text)))
     words = (word.removesuffix("'s").removesuffix("\u2019s") for word in words)
     return list(dict.fromkeys(word for word in words if len(word) > 2 or not word.isascii()))
+
+
+def _lookup(catalog: Catalog, word: str) -> list[tuple[str, TermMatches]]:
+    """Find the images that contain a word.
+
+    A sentence without spaces, as in Chinese, is one word here. If no image contains all of it, its pairs of neighbouring
+    characters are looked up: most words consist of two.
+    """
+    matches = images_with_term(catalog, word, limit=MOST)
+    if any(map(len, matches)) or len(word) <= PAIR or not is_unspaced(word):
+        return [(word, matches)]
+    pairs = dict.fromkeys(word[start : start + PAIR] for start in range(len(word) - PAIR + 1))
+    return [(pair, images_with_term(catalog, pair, limit=MOST)) for pair in pairs]
 
 
 def _weight(matching: int, count: int) -> float:
