@@ -128,8 +128,8 @@ def _words(texts: Iterable[str]) -> list[str]:
 def _lookup(catalog: Catalog, word: str) -> list[tuple[str, TermMatches]]:
     """Find the images that contain a word.
 
-    A sentence without spaces, as in Chinese, is one word here. If no image contains all of it, its pairs of neighbouring
-    characters are looked up: most words consist of two.
+    A sentence without spaces, as in Chinese, is one word here. If no image contains all of it, its pairs of characters
+    are looked up: most words consist of two.
     """
     matches = images_with_term(catalog, word, limit=MOST)
     if any(map(len, matches)) or len(word) <= PAIR or not is_unspaced(word):
