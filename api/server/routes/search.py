@@ -141,10 +141,10 @@ def upload(service: Service, file: UploadFile) -> Image.Image:
     """Decode an uploaded image. Call it in a worker thread: large uploads are spooled to disk.
 
     Raises:
-        DecodeError: the file is not an image, or has more pixels than the settings allow.
+        DecodeError: the file is not an image, or cannot be decoded.
     """
     try:
-        return open_image(file.file.read(), at_least=UPLOAD_PIXELS, at_most=service.settings.upload_pixels)
+        return open_image(file.file.read(), at_least=UPLOAD_PIXELS)
     except DecodeError as exc:
         raise DecodeError(f"the upload: {exc}") from exc
 
