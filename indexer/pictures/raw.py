@@ -37,6 +37,8 @@ _SENSOR_DATA = (32803, 34892)  # photometric interpretations: colour filter arra
 _NO_DATE = "1970:01:01 00:00:00"  # what LibRaw writes into a preview without EXIF if it knows no date
 _SIDEWAYS = (5, 6, 7, 8)  # orientations
 
+_Way = tuple[str, Callable[[], AbstractContextManager[Opened]]]
+
 
 def may_be_raw(data: bytes) -> bool:
     """Whether a file looks like a camera's RAW file, so that LibRaw is asked before Pillow."""
@@ -64,28 +66,30 @@ def open_raw(data: bytes, at_least: int | None) -> Iterator[Opened | None]:
             raw.open_buffer(io.BytesIO(data))
         except rawpy.LibRawError as exc:
             if not _is_tiff(data):
-                raise DecodeError("a RAW file that is damaged, or of a camera that LibRaw does not know") from exc
+                raise DecodeError("damaged, or a RAW file of a camera that LibRaw does not know") from exc
             yield None
             return
         check_size((raw.sizes.raw_width, raw.sizes.raw_height))
-        ways: list[Callable[[], AbstractContextManager[Opened]]] = [partial(_developed, raw, data)]
+        ways: list[_Way] = [("sensor data", partial(_developed, raw, data))]
         if (preview := _preview(raw)) is not None:
             smallest = min(at_least or MIN_PREVIEW, MIN_PREVIEW)
             size = raw.sizes.width, raw.sizes.height
-            way = partial(_previewed, data, preview, size, at_least)
+            way = "preview", partial(_previewed, data, preview, size, at_least)
             ways.insert(0 if min(_size(preview)) >= smallest else 1, way)
         yield _enter_first(stack, ways)
 
 
-def _enter_first(stack: ExitStack, ways: list[Callable[[], AbstractContextManager[Opened]]]) -> Opened:
-    """Open a picture in the first way that succeeds."""
-    reason = ""
-    for way in ways:
+def _enter_first(stack: ExitStack, ways: list[_Way]) -> Opened:
+    """Open a picture in the first way that succeeds; its note says which ones failed."""
+    failed: list[str] = []
+    for name, way in ways:
         try:
-            return stack.enter_context(way())
+            opened = stack.enter_context(way())
         except Exception as exc:  # noqa: BLE001  a damaged preview: decoders raise anything
-            reason = _message(exc)
-    raise DecodeError(f"a RAW file whose sensor data cannot be read ({reason}), without a preview that can")
+            failed.append(f"its {name} cannot be read ({_message(exc)})")
+        else:
+            return opened._replace(note=" and ".join(failed) or None)
+    raise DecodeError(f"damaged, or a RAW file without a usable preview: {' and '.join(failed)}")
 
 
 def _preview(raw: rawpy.RawPy) -> bytes | Image.Image | None:

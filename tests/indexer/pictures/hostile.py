@@ -20,7 +20,7 @@ from PIL import Image
 
 from indexer.pictures.formats import supported_formats
 from tests.indexer.pictures.profiles import ADOBE_RGB, grey_profile, ink_profile, rgb_profile
-from tests.indexer.pictures.raws import SENSOR, dng, psd
+from tests.indexer.pictures.raws import dng, psd
 
 SUFFIXES = {
     "JPEG": "jpg",
@@ -31,9 +31,9 @@ SUFFIXES = {
     "TIFF": "tif",
     "HEIF": "heic",
     "AVIF": "avif",
-    "PSD": "psd",
-    "RAW": "dng",
-    "JXL": "jxl",
+    "PSD": "psd.jpg",
+    "RAW": "dng.jpg",
+    "JXL": "jxl.jpg",
 }
 STEP = 100
 
@@ -87,7 +87,7 @@ def whole(kind: str) -> bytes:
     if kind == "PSD":
         return psd(photograph())
     if kind == "RAW":
-        return dng(encoded(photograph(SENSOR), "JPEG", quality=97))
+        return dng(encoded(photograph(), "JPEG"), sensor=photograph())
     if kind == "JXL":
         import pylibjxl  # noqa: PLC0415  optional
 

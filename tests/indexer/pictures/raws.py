@@ -7,7 +7,6 @@ import struct
 import numpy as np
 from PIL import Image
 
-SENSOR = (640, 480)
 _TYPES = {"B": 1, "s": 2, "H": 3, "I": 4, "q": 10}  # q: signed rationals, here of denominator 1
 
 
@@ -20,11 +19,12 @@ def dng(
         previews: JPEG files.
         orientation: the EXIF orientation of the whole file.
         date: when it was taken, as EXIF writes it.
-        sensor: what the sensor saw, of the size SENSOR; grey if None.
+        sensor: what the sensor saw; grey if None.
         cut: bytes of the sensor's data that are missing at the end of the file.
     """
-    width, height = SENSOR
-    mosaic = _mosaic(sensor or Image.new("RGB", SENSOR, (90, 90, 90)))
+    sensor = sensor or Image.new("RGB", (640, 480), (90, 90, 90))
+    width, height = sensor.size
+    mosaic = _mosaic(sensor)
     main = {254: ("I", 1), 271: ("s", b"Leitz\0"), 272: ("s", b"M3\0"), 274: ("H", orientation)}
     main |= {50706: ("B", 1, 4, 0, 0), 50721: ("q", *np.eye(3, dtype=int).ravel().tolist()), 50778: ("H", 21)}
     raw = {254: ("I", 0), 256: ("I", width), 257: ("I", height), 258: ("H", 16), 259: ("H", 1), 262: ("H", 32803)}
