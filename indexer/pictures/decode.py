@@ -78,7 +78,7 @@ def read_picture(source: PictureSource, *, at_least: int | None = None) -> tuple
         picture = to_rgb(opened.image, 1 if at_least is None else _reduction(opened.image.size, at_least))
         upright = picture if transpose is None else picture.transpose(transpose)
         upright.info = {}  # its orientation and profile have been applied
-        return upright, replace(metadata, note=opened.note)
+        return upright, metadata if opened.note is None else replace(metadata, note=opened.note)
 
 
 def _open(stack: ExitStack, source: bytes | Image.Image | npt.NDArray[Any], at_least: int | None) -> Opened:
@@ -93,8 +93,7 @@ def _open(stack: ExitStack, source: bytes | Image.Image | npt.NDArray[Any], at_l
         return Opened(source, source.size)
     if is_jxl(source):
         return stack.enter_context(open_jxl(source))
-    raw = stack.enter_context(open_raw(source, at_least)) if may_be_raw(source) else None
-    if raw is not None:
+    if may_be_raw(source) and (raw := stack.enter_context(open_raw(source, at_least))) is not None:
         return raw
     try:
         return stack.enter_context(open_with_pillow(source, at_least))

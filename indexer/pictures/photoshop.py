@@ -18,10 +18,9 @@ def check_header(data: bytes) -> None:
     Raises:
         DecodeError: its channels have more than 8 bits.
     """
-    if data.startswith(b"8BPS") and len(data) >= 26:
-        (bits,) = struct.unpack_from(">H", data, 22)
-        if bits in (16, 32):
-            raise DecodeError(f"a Photoshop file of {bits} bits per channel; save it with 8 bits per channel")
+    bits = int.from_bytes(data[22:24])
+    if bits in (16, 32):
+        raise DecodeError(f"a Photoshop file of {bits} bits per channel; save it with 8 bits per channel")
 
 
 def flat_picture(image: Image.Image, data: bytes) -> Image.Image:

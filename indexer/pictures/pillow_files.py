@@ -24,6 +24,7 @@ pillow_heif.register_heif_opener()
 
 _FORMATS = tuple(name for name in supported_formats() if name not in ("JXL", "RAW"))
 _JPEG = ("JPEG", "MPO")
+_DEEP = ("PNG", "TIFF")  # formats with 16 bits in each colour
 _BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 10, "HEIF": 10, "TIFF": 10, "PSD": 10}
 """Measured peak memory of decoding; 4 for other formats, the size of Pillow's own picture."""
 
@@ -43,7 +44,8 @@ def open_with_pillow(data: bytes, at_least: int | None) -> Iterator[Opened]:
     """
     if data.startswith(b"\xff\xd8"):
         data = without_filling(data)
-    check_header(data)
+    elif data.startswith(b"8BPS"):
+        check_header(data)
     # Only the supported formats: others run programs (EPS), or accept almost any bytes.
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         size = image.size
@@ -58,7 +60,7 @@ def open_with_pillow(data: bytes, at_least: int | None) -> Iterator[Opened]:
 
 def _load(image: ImageFile.ImageFile, data: bytes, at_least: int | None, height: int) -> tuple[Image.Image, str | None]:
     """Decode the pixels, as far as they are there; return the picture, and what is wrong with it."""
-    deep = any("16" in str(tile.args) for tile in image.tile)
+    deep = image.format in _DEEP and any("16" in str(tile.args) for tile in image.tile)
     try:
         image.load()
     except OSError as exc:
