@@ -185,7 +185,7 @@ class SearchEngine:
         Raises:
             QueryError: the image does not exist or is not an image, or a number is out of range.
         """
-        return self._answer(CaptionSearch(image, k, depth, rerank, listed(bank or (), "a caption")).run)
+        return self._answer(CaptionSearch(image, k, depth, rerank, listed(bank, "a caption")).run)
 
     def explain(self, image: ImageQuery, text: str) -> Explanation:
         """Show which regions of an image each word of a sentence attends to.

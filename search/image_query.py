@@ -78,7 +78,7 @@ def read_picture(catalog: Catalog, image: ImageQuery) -> Image.Image:
     except DecodeError as exc:
         if isinstance(image, int) and isinstance(exc, ReadError):
             raise ImageNotFoundError(f"the file of image {image} is gone; index its folder again") from exc
-        name = f"image {image}" if isinstance(image, int) else describe(image)
+        name = f"image {image}" if isinstance(image, int) else image if isinstance(image, Path) else "the picture"
         raise QueryError(f"{name}: {exc}") from exc
 
 

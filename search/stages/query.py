@@ -83,8 +83,8 @@ def check_text(text: str, name: str = "the query") -> str:
     return " ".join(words)
 
 
-def listed(texts: str | Sequence[str], name: str) -> tuple[str, ...]:
-    """Return texts as a tuple; a single string is one text, not its letters.
+def listed(texts: str | Sequence[str] | None, name: str) -> tuple[str, ...]:
+    """Return texts as a tuple; a single string is one text, not its letters, and None is no text.
 
     Args:
         texts: the texts.
@@ -93,7 +93,7 @@ def listed(texts: str | Sequence[str], name: str) -> tuple[str, ...]:
     Raises:
         QueryError: one is not a string.
     """
-    items = (texts,) if isinstance(texts, str) else tuple(texts)
+    items = (texts,) if isinstance(texts, str) else tuple(texts or ())
     for item in items:
         _check_type(item, name)
     return items
@@ -114,10 +114,10 @@ def check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: 
     """
     for name, value in (("k", k), ("depth", depth)):
         if not isinstance(value, Integral) or not 1 <= value <= MAX_HITS:
-            raise QueryError(f"{name} must be between 1 and {MAX_HITS}, not {value}")
+            raise QueryError(f"{name} must be between 1 and {MAX_HITS}, not {value!r:.80}")
     if min_probability is not None:
         if not isinstance(min_probability, Real) or not 0 <= min_probability <= 1:
-            raise QueryError(f"the minimum probability must be between 0 and 1, not {min_probability}")
+            raise QueryError(f"the minimum probability must be between 0 and 1, not {min_probability!r:.80}")
         if not rerank:
             raise QueryError("a minimum probability needs reranking, which computes the probabilities")
 
