@@ -257,6 +257,8 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
             f"… and {len(report.failed) - SHOWN_FAILURES} more; list them with: crosslook stats --failures",
             style="yellow",
         )
+    for note in report.notes[:SHOWN_FAILURES]:
+        message(f"{note.path}: {note.reason}; it was indexed all the same", style="yellow")
     if report.duplicates:
         message("List the duplicates with: crosslook duplicates", style="dim")
     for root in report.away:

@@ -61,7 +61,6 @@ def serve(
     threads: Number = None,
     waiting: Number = None,
     upload_bytes: Number = None,
-    upload_pixels: Number = None,
     thumbnail_bytes: Number = None,
     receive_seconds: Number = None,
     rate: Number = None,

@@ -65,7 +65,6 @@ class Settings(BaseModel):
     upload_bytes: int = Field(
         32 * 1024**2, ge=1024, description="Largest upload in bytes; any other request body may have 1 MiB."
     )
-    upload_pixels: int = Field(100_000_000, ge=1, description="Largest uploaded picture in pixels, by its header.")
     thumbnail_bytes: int = Field(2 * 1024**3, ge=0, description="Size of the thumbnail cache in bytes; 0 turns it off.")
     receive_seconds: int = Field(
         60, ge=1, le=3600, description="Seconds that a request may take to arrive, body included."

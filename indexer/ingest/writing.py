@@ -28,7 +28,7 @@ NEVER = -1
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that could not be indexed, and the reason."""
+    """A file that could not be indexed, or not without a note, and the reason."""
 
     path: str
     reason: str
@@ -39,6 +39,7 @@ class IndexReport:
     """The outcome of a run. Counts are files unless stated otherwise.
 
     - `failed` includes earlier failures whose files are unchanged.
+    - `notes` are about files that were added although something is wrong with them.
     - `missing` files are hidden; with `prune`, `removed` counts the images that were deleted with them.
     - `away` lists the roots below which no image is found any more: see `roots.py`.
     - `completed` counts indexed images and captions that the model had not embedded yet.
@@ -50,6 +51,7 @@ class IndexReport:
     unchanged: int = 0
     duplicates: int = 0
     failed: list[Failure] = field(default_factory=list)
+    notes: list[Failure] = field(default_factory=list)
     missing: int = 0
     removed: int = 0
     away: list[str] = field(default_factory=list)
@@ -119,6 +121,8 @@ class BatchWriter:
 
     def _insert_image(self, connection: Connection, picture: Picture) -> int:
         values = {name: getattr(picture.metadata, name) for name in PictureMetadata.__dataclass_fields__}
+        if (note := values.pop("note")) is not None:
+            self._report.notes.append(Failure(picture.file.path, note))
         row = insert(schema.image).values(content_hash=picture.digest, **values)
         image_id = connection.execute(row.returning(schema.image.c.id)).scalar_one()
         note_new(connection, image_id)

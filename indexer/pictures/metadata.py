@@ -16,7 +16,10 @@ MAX_CAMERA_LENGTH = 200
 
 @dataclass(frozen=True)
 class PictureMetadata:
-    """Metadata of a picture file; width and height are those of the upright picture, in pixels."""
+    """Metadata of a picture file; width and height are those of the upright picture, in pixels.
+
+    `note` says what is wrong with a file that can be used all the same; the catalog does not store it.
+    """
 
     width: int
     height: int
@@ -25,6 +28,7 @@ class PictureMetadata:
     latitude: float | None = None
     longitude: float | None = None
     camera: str | None = None
+    note: str | None = None
 
 
 def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[PictureMetadata, Image.Transpose | None]:
@@ -37,7 +41,7 @@ def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[PictureMet
     fields: dict[str, Any] = {}
     transpose = None
     with suppress(Exception):  # Pillow raises anything on a broken EXIF block
-        exif = image.getexif()
+        exif = _read_exif(image)
         transpose = _transpose(image, exif)
         with suppress(Exception):
             fields["taken_at"] = _date(exif)
@@ -46,6 +50,22 @@ def read_metadata(image: Image.Image, size: tuple[int, int]) -> tuple[PictureMet
     width, height = reversed(size) if transpose in _SWAPS_SIDES else size
     name = "JPEG" if image.format == "MPO" else image.format  # several JPEGs in one file, of which the first is used
     return PictureMetadata(width, height, name or "unknown", **fields), transpose
+
+
+def _read_exif(image: Image.Image) -> Image.Exif:
+    """The EXIF block alone; if it has no orientation, Pillow would take the one of XMP, which viewers ignore."""
+    block = image.info.get("exif")
+    if isinstance(block, bytes):
+        exif = Image.Exif()
+        exif.load(block)
+        return exif
+    hidden: dict[str | tuple[int, int], Any] = {
+        name: image.info.pop(name) for name in ("xmp", "XML:com.adobe.xmp") if name in image.info
+    }
+    try:
+        return image.getexif()
+    finally:
+        image.info |= hidden
 
 
 _TRANSPOSES = {
@@ -61,8 +81,8 @@ _SWAPS_SIDES = {_TRANSPOSES[orientation] for orientation in (5, 6, 7, 8)}
 
 
 def _transpose(image: Image.Image, exif: Image.Exif) -> Image.Transpose | None:
-    """The transposition that undoes the EXIF orientation; HEIF and TIFF decoders have undone it already."""
-    return None if image.format in ("HEIF", "TIFF") else _TRANSPOSES.get(exif.get(ExifTags.Base.Orientation, 1))
+    """The transposition that undoes the EXIF orientation; some decoders have undone it already."""
+    return None if image.format in ("HEIF", "JXL", "TIFF") else _TRANSPOSES.get(exif.get(ExifTags.Base.Orientation, 1))
 
 
 def _camera(exif: Image.Exif) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from ..errors import QueryError
 
@@ -19,6 +20,9 @@ MAX_HITS = 10_000
 
 EXCLUDED = "an excluded phrase"
 """What messages call a phrase of excluded words."""
+
+FILTER = "a filter"
+"""What messages call an expression of `where`."""
 
 _EXCLUDED = re.compile(r'(?<!\S)-(?:"(?P<words>[^"]*)"?|(?P<word>[^\W\d_]\S*))')
 
@@ -44,6 +48,7 @@ def parse(text: str, without: Sequence[str] = ()) -> Query:
     Raises:
         QueryError: the sentence is missing or too long.
     """
+    _check_type(text, "the query")
     inline = [match["words"] or match["word"] or "" for match in _EXCLUDED.finditer(text)]
     sentence = _EXCLUDED.sub(" ", text)
     if inline and not re.search(r"\w", sentence):
@@ -65,6 +70,7 @@ def check_text(text: str, name: str = "the query") -> str:
     Raises:
         QueryError: it is empty, too long, or not Unicode.
     """
+    _check_type(text, name)
     words = text.split()
     if not is_unicode(text):
         raise QueryError(f"{name} contains bytes that are not UTF-8")
@@ -77,6 +83,29 @@ def check_text(text: str, name: str = "the query") -> str:
     return " ".join(words)
 
 
+def listed(texts: str | Sequence[str] | None, name: str) -> tuple[str, ...]:
+    """Return texts as a tuple; a single string is one text, not its letters, and None is no text.
+
+    Args:
+        texts: the texts.
+        name: what messages call one of them.
+
+    Raises:
+        QueryError: one is not a string.
+    """
+    items = (texts,) if isinstance(texts, str) else tuple(texts or ())
+    for item in items:
+        _check_type(item, name)
+    return items
+
+
+def _check_type(text: object, name: str) -> None:
+    if not isinstance(text, str):
+        raise QueryError(
+            f"{name} must be a string, not {text!r:.80}; say what to look for, for example: a dog in the snow"
+        )
+
+
 def check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: bool) -> None:
     """Reject numbers out of range.
 
@@ -84,11 +113,11 @@ def check_numbers(k: int, depth: int, min_probability: float | None, *, rerank: 
         QueryError: a number is out of range.
     """
     for name, value in (("k", k), ("depth", depth)):
-        if not 1 <= value <= MAX_HITS:
-            raise QueryError(f"{name} must be between 1 and {MAX_HITS}, not {value}")
+        if not isinstance(value, Integral) or not 1 <= value <= MAX_HITS:
+            raise QueryError(f"{name} must be between 1 and {MAX_HITS}, not {value!r:.80}")
     if min_probability is not None:
-        if not 0 <= min_probability <= 1:
-            raise QueryError(f"the minimum probability must be between 0 and 1, not {min_probability}")
+        if not isinstance(min_probability, Real) or not 0 <= min_probability <= 1:
+            raise QueryError(f"the minimum probability must be between 0 and 1, not {min_probability!r:.80}")
         if not rerank:
             raise QueryError("a minimum probability needs reranking, which computes the probabilities")
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 from indexer.pictures.formats import supported_formats
 from tests.indexer.pictures.profiles import ADOBE_RGB, grey_profile, ink_profile, rgb_profile
+from tests.indexer.pictures.raws import dng, psd
 
 SUFFIXES = {
     "JPEG": "jpg",
@@ -30,6 +31,9 @@ SUFFIXES = {
     "TIFF": "tif",
     "HEIF": "heic",
     "AVIF": "avif",
+    "PSD": "psd.jpg",
+    "RAW": "dng.jpg",
+    "JXL": "jxl.jpg",
 }
 STEP = 100
 
@@ -80,6 +84,14 @@ def whole(kind: str) -> bytes:
         "TIFF": {"compression": "tiff_lzw"},
         "WEBP": {"quality": 97},
     }
+    if kind == "PSD":
+        return psd(photograph())
+    if kind == "RAW":
+        return dng(encoded(photograph(), "JPEG"), sensor=photograph())
+    if kind == "JXL":
+        import pylibjxl  # noqa: PLC0415  optional
+
+        return bytes(pylibjxl.encode(np.asarray(photograph()), lossless=True))
     return encoded(photograph(), kind, **options.get(kind, {}))
 
 
