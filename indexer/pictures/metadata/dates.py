@@ -41,7 +41,7 @@ def parse_date(text: str) -> str | None:
 
     `2021`, `2021-05`, and zeros for month or day, as scans and archives have, give the first day.
     """
-    text = text[:100].strip("\0 ")
+    text = text[:100].replace("\0", " ").strip()
     if not text:
         return None
     if (found := _DATE.match(text)) is not None:

@@ -75,8 +75,11 @@ def read_exif(directories: Directories) -> Tags:
     base, details, gps, order = directories
     tags = Tags()
     for values in (details, base):  # the details belong into the second directory; some programs use the first
-        for name, tag in (_DATES | _TEXTS).items():
+        for name, tag in _TEXTS.items():
             tags.add(name, text_of(values.get(tag)))
+        for name, tag in _DATES.items():
+            date = values.get(tag)  # in some, the parts are separated by zeros
+            tags.add(name, text_of(date.replace(b"\0", b" ") if isinstance(date, bytes) else date))
     tags.add("camera", camera_name(text_of(base.get(_BASE.Make)), text_of(base.get(_BASE.Model))))
     tags.add("copyright", text_of(base.get(_BASE.Copyright)))
     tags.add("rating", text_of(base.get(_BASE.Rating)))

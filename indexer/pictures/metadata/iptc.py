@@ -68,18 +68,15 @@ def _fields(block: bytes, tags: Tags) -> Iterator[tuple[int, int, bytes]]:
     """Yield record, dataset and value of each field."""
     at = 0
     for _ in range(MAX_FIELDS):
-        if len(block) - at < 5 or block[at] != 0x1C:
-            if block[at:].strip(b"\0"):
-                tags.note("its IPTC is damaged after the first {:,} bytes", at)
+        field = block[at : at + 5]
+        if not field.strip(b"\0"):
             return
-        record, dataset, size = block[at + 1], block[at + 2], int.from_bytes(block[at + 3 : at + 5])
-        at += 5
+        start, size = at + 5, int.from_bytes(field[3:])
         if size & 0x8000:  # the size of the size
-            width = size & 0x7FFF
-            size = int.from_bytes(block[at : at + width]) if width <= 4 else len(block)
-            at += width
-        if size > len(block) - at:
-            tags.note("its IPTC is damaged after the first {:,} bytes", at)
+            width = min(size & 0x7FFF, 8)
+            start, size = start + width, int.from_bytes(block[start : start + width])
+        if len(field) < 5 or field[0] != 0x1C or start + size > len(block):
+            tags.note(f"its IPTC is damaged after the first {at:,} bytes")
             return
-        yield record, dataset, block[at : at + size]
-        at += size
+        yield field[1], field[2], block[start : start + size]
+        at = start + size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from PIL import ExifTags, Image
 
@@ -10,11 +10,11 @@ from .exif_tags import Directories, raw_profile, read_directories, read_exif, te
 from .iptc import iptc_block, read_iptc
 from .record import PictureMetadata
 from .tags import Tags, findings
-from .xmp import MAX_PACKET, Packet, Properties
+from .xmp import Packet
 from .xmp_tags import read_xmp
 
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
-_EXTENSION_HEADER = len(_EXTENSION) + 40  # 32 characters that identify the packet, its size, and the offset of the part
+_HAS_EXTENSION = "{http://ns.adobe.com/xmp/note/}HasExtendedXMP"
 _PNG_TEXTS = {
     "Title": "title",
     "Description": "description",
@@ -64,7 +64,7 @@ def _read(name: str, read: Callable[[], Tags]) -> Tags:
         return read()
     except Exception as exc:  # noqa: BLE001  Pillow raises anything on broken metadata
         tags = Tags()
-        tags.note(f"its {name} could not be read: {' '.join(str(exc).split())[:200] or type(exc).__name__}")
+        tags.note(f"its {name} could not be read: {str(exc)[:200] or type(exc).__name__}")
         return tags
 
 
@@ -77,31 +77,32 @@ def _transpose(image: Image.Image, directories: Directories) -> Image.Transpose 
 
 
 def _xmp(image: Image.Image) -> Tags:
-    properties: Properties = {}
-    notes: list[str] = []
-    for data in _packets(image):
-        packet = Packet(data)
-        for name, values in packet.properties.items():
-            properties.setdefault(name, []).extend(values)
+    """Read the XMP packet of a picture, and in a JPEG, the extension that it names."""
+    data = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or raw_profile(image, "xmp")
+    if not isinstance(data, (bytes, str)) or not data:
+        return Tags()
+    packet = Packet(data)
+    packets = [packet]
+    properties = packet.properties
+    for name in properties.get(_HAS_EXTENSION, ())[:1]:
+        packets.append(Packet(_extension(image, str(name))))
+        properties = packets[-1].properties | properties
+    tags = read_xmp(properties)
+    for packet in packets:
         if packet.fault is not None:
-            notes.append(f"its XMP could not be read in full: {packet.fault}")
-    tags = read_xmp(properties) if properties else Tags()
-    tags.notes += notes
+            tags.note(f"its XMP could not be read in full: {packet.fault}")
     return tags
 
 
-def _packets(image: Image.Image) -> Iterator[bytes | str]:
-    """The XMP packet of a picture, and in a JPEG, those of its extensions."""
-    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or raw_profile(image, "xmp")
-    if isinstance(packet, (bytes, str)) and packet:
-        yield packet
-    parts: dict[bytes, dict[int, bytes]] = {}
+def _extension(image: Image.Image, name: str) -> bytes:
+    """The parts of a packet that is larger than a segment of a JPEG, put together."""
+    start = _EXTENSION + name.encode(errors="replace")
+    parts = {}
     for kind, data in getattr(image, "applist", ()):
-        if kind == "APP1" and data.startswith(_EXTENSION):
-            header = data[len(_EXTENSION) : _EXTENSION_HEADER]
-            parts.setdefault(header[:32], {})[int.from_bytes(header[36:])] = data[_EXTENSION_HEADER:]
-    for extension in parts.values():
-        yield b"".join(part for _, part in sorted(extension.items()))[: MAX_PACKET + 1]
+        if kind == "APP1" and data.startswith(start):
+            position = len(start) + 8  # the size of the packet, and the offset of the part
+            parts[int.from_bytes(data[position - 4 : position])] = data[position:]
+    return b"".join(part for _, part in sorted(parts.items()))
 
 
 def _iptc(image: Image.Image) -> Tags:

@@ -38,9 +38,9 @@ class Tags:
         """Add values that are not empty."""
         self.values.setdefault(name, []).extend(value for value in values if value)
 
-    def note(self, sentence: str, *values: object) -> None:
-        """Add a note."""
-        self.notes.append(sentence.format(*values))
+    def note(self, sentence: str) -> None:
+        """Add a note on what could not be read."""
+        self.notes.append(clean(sentence))
 
 
 def findings(exif: Tags, xmp: Tags, iptc: Tags, text: Tags, *, date_source: str = "picture") -> Findings:

@@ -32,7 +32,10 @@ def clean(text: str, limit: int = MAX_TEXT) -> str:
 
 def unique(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the texts without duplicates, which may differ in case; the first of them stays."""
-    return tuple({text.casefold(): text for text in reversed(tuple(texts)) if text}.values())[::-1]
+    found: dict[str, str] = {}
+    for text in filter(None, texts):
+        found.setdefault(text.casefold(), text)
+    return tuple(found.values())
 
 
 def decode(data: bytes) -> str:
