@@ -4,6 +4,7 @@ IndexerError
 ├── SourceError            a path to index does not exist, or holds no images
 ├── DecodeError            a file is not an image, is damaged, or is too large
 │   └── ReadError              the system refuses to read it; a later attempt may succeed
+├── SidecarError           an XMP sidecar cannot be read, or is not one
 ├── WatchError             a folder cannot be watched
 ├── FilterError            a --where expression does not parse
 └── CatalogError           the catalog cannot be used
@@ -32,6 +33,10 @@ class DecodeError(IndexerError):
 
 class ReadError(DecodeError):
     """The system refuses to read a file; a later attempt may succeed."""
+
+
+class SidecarError(IndexerError):
+    """An XMP sidecar cannot be read, or is not one."""
 
 
 class WatchError(IndexerError):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import update
 
 from encoders import Encoder
-from encoders.datasets import CaptionFile, split_lines
+from encoders.datasets import CaptionFile, Rejected, Row, collect, decode_text, split_lines
 from encoders.sentences import encode_in_batches
 
 from ..catalog import schema
@@ -28,10 +28,14 @@ LARGEST_SIDECAR = 1_000_000
 
 @dataclass
 class CaptionOutcome:
-    """The number of captions added, and of captions in the file that match no image, or several."""
+    """The number of captions added, and of captions in the file that match no image, or several.
+
+    `refused` are the lines of sidecars that are not text in a known encoding.
+    """
 
     added: int = 0
     unmatched: int = 0
+    refused: list[Rejected] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -57,7 +61,7 @@ def index_captions(
     if not files and captions is None:
         return outcome
     known = known_locations(catalog, [file.path for file in files] if captions is None else None)
-    sidecar_captions, sidecar_times = _changed_sidecars(catalog, files, known)
+    sidecar_captions, sidecar_times, outcome.refused = _changed_sidecars(catalog, files, known)
     rows: list[tuple[str, int | None, str]] = [("sidecar", image_id, text) for image_id, text in sidecar_captions]
     if captions is not None:
         matched, outcome.unmatched = _match(captions, known)
@@ -81,13 +85,15 @@ def index_captions(
 
 def _changed_sidecars(
     catalog: Catalog, files: Sequence[ImageFile], known: dict[str, LocationRecord]
-) -> tuple[list[tuple[int, str]], dict[str, int | None]]:
+) -> tuple[list[tuple[int, str]], dict[str, int | None], list[Rejected]]:
     """Find new captions in sidecars, and delete from the catalog those that their sidecars no longer contain.
 
     Returns:
-        Image id and text of each new caption; and by image path, the modification times of the sidecars read.
+        Image id and text of each new caption; by image path, the modification times of the sidecars read; and the lines
+        that were refused. A sidecar with such lines is read, and reported, again in the next run.
     """
     new: list[tuple[int, str]] = []
+    refused: list[Rejected] = []
     times: dict[str, int | None] = {}
     changed: dict[int, None] = {}
     for file in files:
@@ -97,23 +103,28 @@ def _changed_sidecars(
             changed[record.image_id] = None
     # By image, because an image may have several locations, each with its own sidecar.
     for image in images_by_id(catalog, list(changed)).values():
-        lines = dict.fromkeys(text for path in image.paths for text in _lines(path.with_suffix(".txt")))
+        sidecars = {path: _read_sidecar(path.with_suffix(".txt")) for path in image.paths}
+        lines = dict.fromkeys(row.caption for sidecar in sidecars.values() for row in sidecar.entries)
+        for path, sidecar in sidecars.items():
+            if sidecar.rejected:
+                refused += sidecar.rejected
+                times.pop(str(path), None)
         previous = {c.text: c.id for c in captions_of_image(catalog, image.id) if c.source == "sidecar"}
         if all(path.parent.is_dir() for path in image.paths):  # else a sidecar on an unplugged drive may contain them
             with catalog.transaction() as connection:
                 forget_captions(connection, [i for text, i in previous.items() if text not in lines])
         new += [(image.id, text) for text in lines if text not in previous]
-    return new, times
+    return new, times, refused
 
 
-def _lines(path: Path) -> list[str]:
-    """Read a sidecar: one caption per line, undecodable bytes replaced."""
+def _read_sidecar(path: Path) -> CaptionFile:
+    """Read a sidecar: one caption per line."""
     try:
         with read_file(path, limit=LARGEST_SIDECAR) as data:
-            text = data.decode("utf-8-sig", errors="replace")
+            lines = split_lines(decode_text(data))
     except DecodeError:
-        return []  # missing, not a regular file, or too large
-    return list(dict.fromkeys(" ".join(line.split()) for line in split_lines(text) if line.strip()))
+        lines = []  # missing, not a regular file, or too large
+    return collect(path, (Row(path.name, line, n) for n, line in enumerate(lines, start=1) if line.strip()))
 
 
 def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[list[tuple[int, str]], int]:

@@ -120,9 +120,8 @@ class BatchWriter:
         return self._encoder.encode_images(np.stack([p.pixels for p in pictures if p.pixels is not None]))
 
     def _insert_image(self, connection: Connection, picture: Picture) -> int:
-        values = {name: getattr(picture.metadata, name) for name in PictureMetadata.__dataclass_fields__}
-        if (note := values.pop("note")) is not None:
-            self._report.notes.append(Failure(picture.file.path, note))
+        columns = set(schema.image.c.keys()).intersection(PictureMetadata.__dataclass_fields__)
+        values = {name: getattr(picture.metadata, name) for name in columns}
         row = insert(schema.image).values(content_hash=picture.digest, **values)
         image_id = connection.execute(row.returning(schema.image.c.id)).scalar_one()
         note_new(connection, image_id)

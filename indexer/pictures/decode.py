@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from .colours import to_rgb
 from .formats import FORMATS, begins_like_a_picture, foreign_kind
 from .jxl import is_jxl, open_jxl
 from .limits import MAX_PIXELS, check_size, reserve
-from .metadata import PictureMetadata, read_metadata
+from .metadata import PictureMetadata, read_metadata, with_note
 from .opened import Opened
 from .pillow_files import open_with_pillow
 from .raw import may_be_raw, open_raw
@@ -61,7 +60,7 @@ def open_image(source: PictureSource, *, at_least: int | None = None) -> Image.I
 
 
 def read_picture(source: PictureSource, *, at_least: int | None = None) -> tuple[Image.Image, PictureMetadata]:
-    """Decode a picture as `open_image` does, and read its metadata; its `note` says what a damaged file lacks."""
+    """Decode a picture as `open_image` does, and read its metadata; a note of it says what a damaged file lacks."""
     if isinstance(source, str | os.PathLike):
         with read_file(Path(source)) as content:
             return read_picture(content, at_least=at_least)
@@ -78,7 +77,7 @@ def read_picture(source: PictureSource, *, at_least: int | None = None) -> tuple
         picture = to_rgb(opened.image, 1 if at_least is None else _reduction(opened.image.size, at_least))
         upright = picture if transpose is None else picture.transpose(transpose)
         upright.info = {}  # its orientation and profile have been applied
-        return upright, metadata if opened.note is None else replace(metadata, note=opened.note)
+        return upright, metadata if opened.note is None else with_note(metadata, opened.note)
 
 
 def _open(stack: ExitStack, source: bytes | Image.Image | npt.NDArray[Any], at_least: int | None) -> Opened:

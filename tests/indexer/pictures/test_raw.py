@@ -37,7 +37,7 @@ def test_the_largest_preview_is_the_picture(largest_first: bool) -> None:  # noq
     image, metadata = read_picture(dng(*previews[:: 1 if largest_first else -1]))
     assert image.size == (640, 480)
     assert np.asarray(image)[100, 100, 1] > 240
-    assert (metadata.format, metadata.width, metadata.height, metadata.note) == ("RAW", 640, 480, None)
+    assert (metadata.format, metadata.width, metadata.height, metadata.words.notes) == ("RAW", 640, 480, ())
 
 
 def test_a_large_preview_is_reduced_while_it_is_decoded() -> None:
@@ -78,7 +78,7 @@ def test_without_a_useful_preview_the_sensor_data_is_developed() -> None:
     for data in (dng(sensor=sky_and_meadow()), dng(jpeg(160, 120, "lime"), sensor=sky_and_meadow())):
         image, metadata = read_picture(data)
         assert image.size == (320, 240)
-        assert (metadata.width, metadata.height, metadata.note) == (640, 480, None)
+        assert (metadata.width, metadata.height, metadata.words.notes) == (640, 480, ())
         assert np.asarray(image)[20].mean() > 100 + np.asarray(image)[-20].mean()
     assert open_image(dng(jpeg(160, 120, "lime")), at_least=96).size == (160, 120)
 
@@ -87,8 +87,7 @@ def test_sensor_data_that_is_cut_off_leaves_a_small_preview() -> None:
     """The note says why the picture is small."""
     image, metadata = read_picture(dng(jpeg(160, 120, "lime"), cut=300_000))
     assert image.size == (160, 120)
-    assert metadata.note is not None
-    assert "sensor data cannot be read" in metadata.note
+    assert "sensor data cannot be read" in metadata.words.notes[0]
 
 
 def test_a_preview_that_cannot_be_used_is_replaced_by_sensor_data() -> None:
@@ -96,7 +95,7 @@ def test_a_preview_that_cannot_be_used_is_replaced_by_sensor_data() -> None:
     preview = jpeg(640, 480, "lime", quality=100)
     image, metadata = read_picture(dng(preview[: len(preview) // 2]))
     assert image.size == (320, 240)
-    assert "preview" in (metadata.note or "")
+    assert "preview" in metadata.words.notes[0]
 
 
 @pytest.mark.parametrize(

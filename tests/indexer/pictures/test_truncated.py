@@ -20,8 +20,8 @@ def test_a_jpeg_without_its_end_marker_is_complete(options: dict[str, object]) -
     data = encoded(PICTURE, "JPEG", **options)
     image, metadata = read_picture(data[:-2])
     np.testing.assert_array_equal(np.asarray(image), np.asarray(open_image(data)))
-    assert metadata.note == "truncated: its end is missing, but no row of the picture"
-    assert read_picture(data)[1].note is None
+    assert metadata.words.notes == ("truncated: its end is missing, but no row of the picture",)
+    assert read_picture(data)[1].words.notes == ()
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGB")])
@@ -33,8 +33,7 @@ def test_a_file_that_lacks_little_is_used_with_a_note(kind: str, mode: str, at_l
     intact = np.asarray(open_image(data, at_least=at_least), int)
     rows = int(0.8 * image.height)
     assert np.abs(np.asarray(image, int) - intact)[:rows].max() <= 2
-    assert metadata.note is not None
-    assert metadata.note.startswith("truncated: the last ")
+    assert metadata.words.notes[0].startswith("truncated: the last ")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
@@ -59,7 +58,7 @@ def test_a_bmp_is_stored_from_the_bottom() -> None:
     data = encoded(PICTURE, "BMP")
     image, metadata = read_picture(data[: int(0.9 * len(data))])
     np.testing.assert_array_equal(np.asarray(image)[40:], np.asarray(PICTURE)[40:])
-    assert metadata.note == "truncated: the last 10% of the picture is missing"
+    assert metadata.words.notes == ("truncated: the last 10% of the picture is missing",)
 
 
 def test_an_interlaced_png_that_breaks_off_is_refused() -> None:
@@ -80,5 +79,5 @@ def test_zeros_after_a_broken_transfer_are_not_taken_for_pixels() -> None:
             with pytest.raises(DecodeError, match="breaks off"):
                 open_image(filled)
         else:
-            assert "truncated" in (read_picture(filled)[1].note or "")
-    assert read_picture(data + bytes(1000))[1].note is None
+            assert "truncated" in read_picture(filled)[1].words.notes[0]
+    assert read_picture(data + bytes(1000))[1].words.notes == ()
