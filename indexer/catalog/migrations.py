@@ -64,6 +64,14 @@ STEPS: dict[int, tuple[str, ...]] = {
         """CREATE TRIGGER location_delete AFTER DELETE ON location BEGIN
         UPDATE edition SET count = count + 1; END""",
     ),
+    5: (
+        "ALTER TABLE root ADD COLUMN found BOOLEAN",
+        "CREATE TABLE exclusion (folder VARCHAR NOT NULL, patterns VARCHAR NOT NULL, PRIMARY KEY (folder))",
+        "ALTER TABLE location ADD COLUMN ctime_ns INTEGER",
+        "ALTER TABLE location ADD COLUMN xmp_mtime_ns INTEGER",
+        "ALTER TABLE location ADD COLUMN excluded BOOLEAN",
+        "ALTER TABLE failure ADD COLUMN ctime_ns INTEGER",
+    ),
 }
 """The SQL that upgrades each version to the next."""
 

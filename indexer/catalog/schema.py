@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 5
+VERSION = 6
 """Stored as SQLite's `user_version`. `migrations.py` upgrades lower versions; higher ones are rejected."""
 
 metadata = MetaData()
@@ -40,6 +40,14 @@ root = Table(
     "root",
     metadata,
     Column("path", String, primary_key=True),  # a folder or file passed to `crosslook index`
+    Column("found", Boolean),  # or a drive or linked folder that a walk found below one
+)
+
+exclusion = Table(  # patterns of `crosslook index --exclude`
+    "exclusion",
+    metadata,
+    Column("folder", String, primary_key=True),
+    Column("patterns", String, nullable=False),  # lines of a .gitignore file in this folder
 )
 
 image = Table(
@@ -68,6 +76,9 @@ location = Table(
     Column("mtime_ns", Integer, nullable=False),
     Column("sidecar_mtime_ns", Integer),
     Column("missing_since", String),
+    Column("ctime_ns", Integer),  # NULL in a row of version 5, as are those below
+    Column("xmp_mtime_ns", Integer),
+    Column("excluded", Boolean),  # missing because a pattern or a default leaves the file out
 )
 _missing = location.c.missing_since.is_not(None)
 location_missing = Index("location_missing", location.c.image_id, sqlite_where=_missing)
@@ -129,6 +140,7 @@ failure = Table(
     Column("reason", String, nullable=False),
     Column("size", Integer, nullable=False),
     Column("mtime_ns", Integer, nullable=False),
+    Column("ctime_ns", Integer),
 )
 
 edition = Table("edition", metadata, Column("count", Integer, nullable=False))
