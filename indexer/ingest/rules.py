@@ -84,7 +84,7 @@ class Reason(NamedTuple):
     key: str = ""
 
 
-HIDDEN = Reason("hidden")
+HIDDEN, NOMEDIA, RAW_BESIDE = Reason("hidden"), Reason("nomedia"), Reason("raw")
 
 
 @dataclass

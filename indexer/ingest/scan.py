@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..catalog.paths import is_storable
-from ..pictures.formats import RAW_SUFFIXES, SUFFIXES
 from ..pictures.safe_read import describe_irregular, describe_read_error
+from .listing import Listing, has_companion
 from .reach import Reach
-from .rules import NO_MEDIA, UNREAD_KINDS, LeftOut, Reason
+from .rules import RAW_BESIDE, LeftOut, Reason
 
 
 class ImageFile(NamedTuple):
@@ -35,9 +35,6 @@ class ImageFile(NamedTuple):
 
 
 BROKEN_LINK = "a broken symbolic link"
-
-RAW_COMPANIONS = (".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".heic", ".heif", ".hif", ".avif")
-"""Suffixes of the pictures that cameras and phones write beside a raw file."""
 
 
 class Unreadable(NamedTuple):
@@ -76,10 +73,11 @@ class Scan:
         """Add an unreadable path."""
         self.unreadable.append(Unreadable(path, describe_read_error(error)))
 
-    def leave_out(self, path: str, reason: Reason) -> None:
-        """Add an excluded path."""
+    def leave_out(self, path: str, reason: Reason | None) -> None:
+        """Add an excluded path, and count it if there is a reason."""
         self.excluded.add(path)
-        self.left_out.add(reason)
+        if reason is not None:
+            self.left_out.add(reason)
 
     def add_alias(self, path: str) -> None:
         """Add another name of a listed file or folder."""
@@ -120,26 +118,6 @@ def folders_above(paths: Iterable[str]) -> set[str]:
             above.add(folder)
             folder = os.path.dirname(folder)
     return above
-
-
-class _Listing:
-    """The entries of one folder that a walk needs."""
-
-    def __init__(self) -> None:
-        self.images: list[os.DirEntry[str]] = []
-        self.folders: list[str] = []
-        self.links: list[str] = []  # to folders
-        self.texts: dict[str, os.DirEntry[str]] = {}  # by name without suffix
-        self.xmps: dict[str, os.DirEntry[str]] = {}
-
-    def add_other(self, entry: os.DirEntry[str], suffix: str, left_out: LeftOut) -> None:
-        """Add a file that is no image: a sidecar, or a kind to count."""
-        if entry.name.endswith(".txt"):
-            self.texts[entry.name[:-4]] = entry
-        elif suffix == ".xmp":
-            self.xmps.setdefault(entry.name[:-4], entry)
-        elif suffix in UNREAD_KINDS:
-            left_out.add(Reason("kinds", suffix))
 
 
 class _Walk:
@@ -189,13 +167,17 @@ class _Walk:
                 result.mounts.append(folder)
             try:
                 with os.scandir(folder) as entries:
-                    listing = self._list(folder, list(entries))
+                    listing = Listing(entries, self.reach.inside(folder))
             except OSError as error:
                 result.add_error(folder, error)
                 continue
+            for path, reason in listing.excluded:
+                result.leave_out(path, reason)
+            for reason in listing.counted:
+                result.left_out.add(reason)
             pending += [
                 (path, own_device, os.path.join(real_path, os.path.basename(path)))
-                for path in sorted(listing.folders)[::-1]
+                for path in sorted(listing.folders, reverse=True)
             ]
             self._links += listing.links
             for entry in listing.images:
@@ -203,8 +185,8 @@ class _Walk:
 
     def add_file(self, path: str) -> None:
         """Add a single file, whatever its name if it was given."""
-        if path not in self.reach.given and _has_companion(path):
-            self.result.leave_out(path, Reason("raw"))
+        if path not in self.reach.given and has_companion(path):
+            self.result.leave_out(path, RAW_BESIDE)
             return
         if path not in self.reach.given and os.path.islink(path) and self.reach.is_listed_elsewhere(path):
             self.result.add_alias(path)
@@ -222,49 +204,7 @@ class _Walk:
         except OSError as error:
             self.result.add_error(path, error)
 
-    def _list(self, folder: str, entries: list[os.DirEntry[str]]) -> _Listing:
-        """Sort a folder's entries, and leave out those that its rules or neighbours exclude."""
-        listing, result, rules = _Listing(), self.result, self.reach.inside(folder)
-        if any(entry.name == NO_MEDIA for entry in entries):
-            result.excluded.update(entry.path for entry in entries)
-            result.left_out.nomedia += 1
-            return listing
-        raws: list[os.DirEntry[str]] = []
-        for entry in entries:
-            is_link = entry.is_symlink()
-            is_folder = os.path.isdir(entry.path) if is_link else entry.is_dir()
-            reason = rules.reason(entry.path, entry.name, folder=is_folder)
-            suffix = entry.name[entry.name.rfind(".") :].lower()
-            if reason is not None:
-                if is_folder or suffix in SUFFIXES or suffix in RAW_SUFFIXES:
-                    result.leave_out(entry.path, reason)
-            elif is_folder:
-                (listing.links if is_link else listing.folders).append(entry.path)
-            elif suffix in RAW_SUFFIXES:
-                raws.append(entry)
-            elif suffix in SUFFIXES:
-                listing.images.append(entry)
-            else:
-                listing.add_other(entry, suffix, result.left_out)
-        self._add_raws(raws, listing)
-        return listing
-
-    def _add_raws(self, raws: list[os.DirEntry[str]], listing: _Listing) -> None:
-        """Leave out the raw files beside a JPEG or HEIC of the same name; list the others if they are read."""
-        if not raws:
-            return
-        split = (os.path.splitext(entry.name) for entry in listing.images)
-        companions = {stem.lower() for stem, suffix in split if suffix.lower() in RAW_COMPANIONS}
-        for entry in raws:
-            stem, suffix = os.path.splitext(entry.name)
-            if stem.lower() in companions:
-                self.result.leave_out(entry.path, Reason("raw"))
-            elif suffix.lower() in SUFFIXES:
-                listing.images.append(entry)
-            else:
-                self.result.left_out.add(Reason("kinds", suffix.lower()))
-
-    def _add_entry(self, entry: os.DirEntry[str], listing: _Listing, *, linked: bool) -> None:
+    def _add_entry(self, entry: os.DirEntry[str], listing: Listing, *, linked: bool) -> None:
         """Add an image file of a folder."""
         stem = entry.name[: entry.name.rfind(".")]
         try:
@@ -346,10 +286,3 @@ def _regular(path: str) -> tuple[str, int] | None:
     except OSError:
         return None
     return (path, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
-
-
-def _has_companion(path: str) -> bool:
-    """Whether a raw file has a JPEG or HEIC of the same name beside it."""
-    stem, suffix = os.path.splitext(path)
-    names = [stem + spelt for other in RAW_COMPANIONS for spelt in (other, other.upper())]
-    return suffix.lower() in RAW_SUFFIXES and any(map(os.path.exists, names))
