@@ -207,11 +207,12 @@ def _changed_paths(catalog: Catalog, roots: set[str], changes: Iterable[Change])
     These are files that changed or whose sidecar did, and folders that appeared, disappeared or changed their rules.
     """
     paths: set[str] = set()
+    ruled: set[str] = set()
     for change, path in changes:
         folder, name = os.path.split(path)
         stem, suffix = os.path.splitext(path)
         if name in (IGNORE_FILE, NO_MEDIA):
-            paths.add(folder)
+            ruled.add(folder)
         elif is_image_name(name):
             paths |= {path, *_raw_files(stem)}
         elif suffix == ".txt" or suffix.lower() == ".xmp":
@@ -221,7 +222,7 @@ def _changed_paths(catalog: Catalog, roots: set[str], changes: Iterable[Change])
         ):
             paths.add(path)
     reach = Reach.of(catalog, roots)
-    return sorted(path for path in paths if path in roots or reach.covering(path, roots) is not None)
+    return sorted(ruled & roots | {path for path in paths | ruled if reach.covering(path, roots) is not None})
 
 
 def _raw_files(stem: str) -> Iterator[str]:
