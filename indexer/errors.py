@@ -7,6 +7,7 @@ IndexerError
 ├── SidecarError           an XMP sidecar cannot be read, or is not one
 ├── WatchError             a folder cannot be watched
 ├── FilterError            a --where expression does not parse
+├── PatternError           an --exclude pattern cannot be used
 └── CatalogError           the catalog cannot be used
     ├── IndexNotFoundError     the folder holds no index
     ├── CatalogVersionError    written by a newer crosslook
@@ -45,6 +46,10 @@ class WatchError(IndexerError):
 
 class FilterError(IndexerError):
     """A `--where` expression does not parse."""
+
+
+class PatternError(IndexerError):
+    """A pattern of files to leave out cannot be used."""
 
 
 class CatalogError(IndexerError):

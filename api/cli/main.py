@@ -11,7 +11,7 @@ import typer
 
 from encoders import EncodersError
 from indexer import IndexerError
-from indexer.errors import FilterError
+from indexer.errors import FilterError, PatternError
 from search import SearchError
 
 from ..errors import ApiError
@@ -76,7 +76,7 @@ def main() -> None:
         app()
     except EXPECTED as exc:
         message(f"crosslook: {exc}", style="red")
-        sys.exit(2 if isinstance(exc, FilterError) else 1)
+        sys.exit(2 if isinstance(exc, (FilterError, PatternError)) else 1)
     except RuntimeError as exc:
         if not isinstance(exc.__cause__, KeyboardInterrupt):  # which Python 3.11 wraps while it makes a class
             raise

@@ -182,12 +182,16 @@ class StatsResponse(BaseModel):
     images: int = Field(description="Distinct images.", examples=[480])
     locations: int = Field(description="Indexed files.", examples=[492])
     missing: int = Field(description="Files missing when their folder was last indexed.", examples=[0])
+    excluded: int = Field(description="Indexed files that are left out now, and hidden.", examples=[0])
     captions: dict[str, int] = Field(description="Caption counts by source.", examples=[{"sidecar": 12}])
     failures: int = Field(description="Files that could not be indexed.", examples=[1])
     encoder: ActiveModel | None = Field(description="The active model; null for an empty index.")
     bytes_on_disk: int = Field(description="Size of the index on disk.", examples=[5_200_000])
     bytes_an_image: int = Field(description="`bytes_on_disk` divided by the number of images.", examples=[10_833])
     roots: list[str] = Field(description="Indexed folders and files.", examples=[["/srv/pictures"]])
+    exclusions: dict[str, list[str]] = Field(
+        description="Patterns of what is left out, by folder.", examples=[{"/srv/pictures": ["private/"]}]
+    )
     vectors: dict[str, VectorsBuilt | None] = Field(
         description="Vector index of `image` and of `caption` vectors; null if not built yet.",
         examples=[{"image": {"structure": "exact", "breadth": 0, "recall": 1.0}, "caption": None}],

@@ -67,6 +67,12 @@ STEPS: dict[int, tuple[str, ...]] = {
         UPDATE edition SET count = count + 1; END""",
     ),
     5: (
+        "ALTER TABLE root ADD COLUMN found BOOLEAN",
+        "CREATE TABLE exclusion (folder VARCHAR NOT NULL, patterns VARCHAR NOT NULL, PRIMARY KEY (folder))",
+        "ALTER TABLE location ADD COLUMN ctime_ns INTEGER",
+        "ALTER TABLE location ADD COLUMN xmp_mtime_ns INTEGER",
+        "ALTER TABLE location ADD COLUMN excluded BOOLEAN",
+        "ALTER TABLE failure ADD COLUMN ctime_ns INTEGER",
         "ALTER TABLE image ADD COLUMN record VARCHAR",
         "ALTER TABLE image ADD COLUMN record_version INTEGER DEFAULT 0 NOT NULL",
         "DROP TRIGGER location_words_added",

@@ -40,6 +40,14 @@ root = Table(
     "root",
     metadata,
     Column("path", String, primary_key=True),  # a folder or file passed to `crosslook index`
+    Column("found", Boolean),  # or a drive or linked folder that a walk found below one
+)
+
+exclusion = Table(  # patterns of `crosslook index --exclude`
+    "exclusion",
+    metadata,
+    Column("folder", String, primary_key=True),
+    Column("patterns", String, nullable=False),  # lines of a .gitignore file in this folder
 )
 
 image = Table(
@@ -70,6 +78,9 @@ location = Table(
     Column("mtime_ns", Integer, nullable=False),
     Column("sidecar_mtime_ns", Integer),
     Column("missing_since", String),
+    Column("ctime_ns", Integer),  # NULL in a row of version 5
+    Column("xmp_mtime_ns", Integer),
+    Column("excluded", Boolean),  # missing because a pattern or a default leaves the file out
     Column("folded", String, nullable=False, server_default=text("''")),  # words.folded of the path
     Column("words", String, nullable=False, server_default=text("''")),  # words.words_of of the path
     Column("record", String),  # what its XMP sidecar says: JSON
@@ -148,6 +159,7 @@ failure = Table(
     Column("reason", String, nullable=False),
     Column("size", Integer, nullable=False),
     Column("mtime_ns", Integer, nullable=False),
+    Column("ctime_ns", Integer),
 )
 
 edition = Table("edition", metadata, Column("count", Integer, nullable=False))

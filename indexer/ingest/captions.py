@@ -25,16 +25,22 @@ from .scan import ImageFile
 LARGEST_SIDECAR = 1_000_000
 """Maximum bytes of a sidecar; a larger `NAME.txt` does not hold captions and is ignored."""
 
+NAMED = 1000
+"""Maximum number of images that are named because captions match none of the index."""
+
 
 @dataclass
 class CaptionOutcome:
-    """The number of captions added, and of captions in the file that match no image, or several.
+    """What was done with captions.
 
-    `refused` are the lines of sidecars that are not text in a known encoding.
+    - `added` counts captions.
+    - `unmatched` counts those of the file that match no image, or several; `unmatched_images` names their images.
+    - `refused` are the lines of sidecars that are not text in a known encoding.
     """
 
     added: int = 0
     unmatched: int = 0
+    unmatched_images: list[str] = field(default_factory=list)
     refused: list[Rejected] = field(default_factory=list)
     stopped: bool = False
 
@@ -64,7 +70,9 @@ def index_captions(
     sidecar_captions, sidecar_times, outcome.refused = _changed_sidecars(catalog, files, known)
     rows: list[tuple[str, int | None, str]] = [("sidecar", image_id, text) for image_id, text in sidecar_captions]
     if captions is not None:
-        matched, outcome.unmatched = _match(captions, known)
+        matched, unmatched = _match(captions, known)
+        outcome.unmatched = len(unmatched)
+        outcome.unmatched_images = list(dict.fromkeys(unmatched))[:NAMED]
         existing = caption_texts(catalog, "dataset")
         rows += [("dataset", image_id, text) for image_id, text in matched if (image_id, text) not in existing]
     done = 0
@@ -127,20 +135,20 @@ def _read_sidecar(path: Path) -> CaptionFile:
     return collect(path, (Row(path.name, line, n) for n, line in enumerate(lines, start=1) if line.strip()))
 
 
-def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[list[tuple[int, str]], int]:
+def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[list[tuple[int, str]], list[str]]:
     """Match each caption to the image whose path ends as the caption file says.
 
     Images below the caption file's folder take precedence. Captions that match no image, or several, are left out.
 
     Returns:
-        Image id and text of each matched caption, and the number of captions left out.
+        Image id and text of each matched caption, and the image of each caption left out.
     """
     by_name: dict[str, list[LocationRecord]] = {}
     for record in known.values():
         by_name.setdefault(Path(record.path).name, []).append(record)
     folder = captions.path.resolve().parent
     matched: dict[tuple[int, str], None] = {}
-    unmatched = 0
+    unmatched: list[str] = []
     for row in captions.entries:
         parts = Path(row.image).parts
         candidates = [r for r in by_name.get(parts[-1], []) if Path(r.path).parts[-len(parts) :] == parts]
@@ -149,5 +157,5 @@ def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[lis
         if len(image_ids) == 1:
             matched[image_ids.pop(), row.caption] = None
         else:
-            unmatched += 1
+            unmatched.append(row.image)
     return list(matched), unmatched

@@ -8,6 +8,19 @@ from typing import NamedTuple
 
 from PIL import features
 
+from encoders.datasets import IMAGE_SUFFIXES
+
+SUFFIXES = IMAGE_SUFFIXES | {".jfif", ".jif", ".jpe", ".mpo", ".hif", ".heics", ".avifs", ".dib", ".apng"}
+"""Suffixes of the files that are read, in lower case."""
+
+RAW_SUFFIXES = frozenset(
+    {
+        *(".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf"),
+        *(".orf", ".rw2", ".dng", ".pef", ".srw", ".x3f", ".3fr", ".iiq", ".rwl"),
+    }
+)
+"""Suffixes of cameras' raw files, in lower case."""
+
 
 class PictureFormat(NamedTuple):
     """The media type of a format, the signature at the start of its files, and their suffixes.

@@ -33,6 +33,7 @@ def counts(report: IndexReport) -> dict[str, int]:
         "unchanged",
         "duplicates",
         "missing",
+        "excluded",
         "removed",
         "captions_added",
         "captions_unmatched",
