@@ -6,6 +6,7 @@ IndexerError
 │   └── ReadError              the system refuses to read it; a later attempt may succeed
 ├── SidecarError           an XMP sidecar cannot be read, or is not one
 ├── WatchError             a folder cannot be watched
+├── PlacesError            the table of places is missing or damaged
 ├── FilterError            a --where expression does not parse
 ├── PatternError           an --exclude pattern cannot be used
 └── CatalogError           the catalog cannot be used
@@ -42,6 +43,10 @@ class SidecarError(IndexerError):
 
 class WatchError(IndexerError):
     """A folder cannot be watched for changes."""
+
+
+class PlacesError(IndexerError):
+    """The table of the world's places is missing or damaged: the installation is broken."""
 
 
 class FilterError(IndexerError):
