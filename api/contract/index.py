@@ -16,8 +16,8 @@ Height = Annotated[int, Field(description="Height in pixels after EXIF rotation.
 TakenAt = Annotated[
     str | None,
     Field(
-        description="Capture time by the camera's clock, without a time zone; null if unknown.",
-        examples=["2024-07-14T16:03:22"],
+        description="Capture time by the camera's clock, without a time zone, or a date alone; null if unknown.",
+        examples=["2024-07-14T16:03:22", "2024-07-14"],
     ),
 ]
 
@@ -45,6 +45,9 @@ class ImageResponse(BaseModel):
     height: Height
     format: str = Field(description="Format detected from the content, whatever the file name says.", examples=["JPEG"])
     taken_at: TakenAt
+    date_source: Literal["picture", "sidecar", "name"] | None = Field(
+        description="Where `taken_at` is from: the picture itself, its XMP sidecar, or its file name; null without one."
+    )
     camera: str | None = Field(description="Camera make and model; null if unknown.", examples=["Canon EOS 5D"])
     lens: str | None = Field(description="The lens; null if unknown.", examples=["EF50mm f/1.8 STM"])
     latitude: float | None = Field(description="Degrees, north positive; null if unknown.", examples=[48.137])

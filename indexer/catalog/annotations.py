@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from ..places import Place
 from . import schema
 from .catalog import Catalog
 from .words import folded, words_of
 
 
 class Annotation(StrEnum):
-    """The name of an annotation. An image may have several keywords, persons and places, and one of each other."""
+    """The name of an annotation.
+
+    An image may have several keywords, persons and places, and further texts beside its title and description, such as
+    those in other languages. Of the others it has at most one.
+    """
 
     TITLE = "title"
     DESCRIPTION = "description"
+    TEXT = "text"
     KEYWORD = "keyword"
     PERSON = "person"
     PLACE = "place"
@@ -26,8 +33,8 @@ class Annotation(StrEnum):
     RATING = "rating"
 
 
-SINGLE = tuple(name for name in Annotation if name not in (Annotation.KEYWORD, Annotation.PERSON, Annotation.PLACE))
-"""The annotations of which an image has at most one."""
+SEVERAL = {Annotation.TEXT, Annotation.KEYWORD, Annotation.PERSON, Annotation.PLACE}
+"""Annotations of which an image may have several."""
 
 NOT_SEARCHED = {Annotation.COPYRIGHT, Annotation.LENS, Annotation.RATING}
 """Annotations that are filters and facets, but whose words do not find an image."""
@@ -67,3 +74,17 @@ def write_annotations(connection: Connection, image_id: int, annotations: Iterab
         connection.execute(insert(schema.annotation), rows)
     if rows or previous:
         connection.execute(update(schema.edition).values(count=schema.edition.c.count + 1))
+
+
+def write_place(connection: Connection, place: Place) -> int:
+    """Add a place with all its names, unless the catalog has it; return its id."""
+    digest = hashlib.sha256("\n".join(place.names).encode()).hexdigest()
+    c = schema.place.c
+    place_id = connection.execute(select(c.id).where(c.digest == digest)).scalar_one_or_none()
+    if place_id is None:
+        values = {"digest": digest, "city": place.city, "region": place.region, "country": place.country}
+        place_id = connection.execute(insert(schema.place).values(values).returning(c.id)).scalar_one()
+        names = {(folded(name), words_of(name)): None for name in place.names}
+        rows = [{"place_id": place_id, "folded": fold, "words": words} for fold, words in names]
+        connection.execute(insert(schema.place_name), rows)
+    return int(place_id)

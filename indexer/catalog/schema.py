@@ -50,6 +50,25 @@ exclusion = Table(  # patterns of `crosslook index --exclude`
     Column("patterns", String, nullable=False),  # lines of a .gitignore file in this folder
 )
 
+place = Table(  # where pictures were taken, by their positions: see places.py
+    "place",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),  # of its names
+    Column("city", String),
+    Column("region", String),
+    Column("country", String, nullable=False),
+)
+
+place_name = Table(  # all names under which a place is found, in many languages
+    "place_name",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("place_id", ForeignKey("place.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("folded", String, nullable=False),  # words.folded of the name
+    Column("words", String, nullable=False, index=True),  # words.words_of of the name
+)
+
 image = Table(
     "image",
     metadata,
@@ -64,6 +83,9 @@ image = Table(
     Column("camera", String),
     Column("record", String),  # what the picture says about itself: JSON, see annotations.py
     Column("record_version", Integer, nullable=False, server_default=text("0")),
+    Column("pixel_hash", String),  # of the pixels that the model was given
+    Column("place_id", ForeignKey("place.id"), index=True),
+    Column("date_source", String),  # of taken_at: picture, sidecar or name
     sqlite_autoincrement=True,  # ids are never reused, which reveals a stale FAISS file
 )
 Index("image_taken", image.c.taken_at)  # SQLite appends the id, which gives the order of browsing

@@ -36,6 +36,7 @@ from ..errors import DecodeError, ReadError
 from ..pictures.decode import read_picture, reading_size
 from ..pictures.safe_read import read_file
 from ..vectors.rebuild import refresh
+from .annotations import read_records
 from .backfill import backfill
 from .captions import index_captions
 from .displaced import resolve_displaced
@@ -177,7 +178,10 @@ class _Run:
         if not self.report.stopped:
             self.resolve_displaced()
             self.hide_missing(prune=prune)
-            sidecars = self.sidecars(known_locations(self.catalog, self.bases) if files else self.known)
+            known = known_locations(self.catalog, self.bases) if files else self.known
+            self.read_records(known, progress)
+        if not self.report.stopped:
+            sidecars = self.sidecars(known)
             outcome = index_captions(
                 self.catalog, self.encoder, sidecars, captions, self.stop, lambda *done: progress("captions", *done)
             )
@@ -224,6 +228,14 @@ class _Run:
         old = {path: record for path, record in records.items() if record.ctime_ns is None}
         pairs = ((file, old.get(file.path)) for file in (self.files if old else ()))
         return [(f.path, f.ctime_ns) for f, r in pairs if r is not None and f.ctime_ns is not None and _unchanged(r, f)]
+
+    def read_records(self, known: dict[str, LocationRecord], progress: Progress) -> None:
+        """Read XMP sidecars, and records of pictures that an earlier version has indexed."""
+        self.report.records, notes = read_records(
+            self.catalog, self.files, known, self.stop, lambda *done: progress("metadata", *done)
+        )
+        self.report.notes += [Failure(path, note) for path, note in notes]
+        self.report.stopped = self.stop.is_set()
 
     def sidecars(self, known: dict[str, LocationRecord]) -> list[ImageFile]:
         """The files whose sidecar was added, changed or removed, or now belongs to another image."""

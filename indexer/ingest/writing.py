@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from ..catalog.images import content_hashes, release_hash, replace_image
 from ..catalog.records import Kind, LocationRecord
 from ..catalog.words import folded, words_of
 from ..pictures.metadata import PictureMetadata
+from .annotations import RECORD_VERSION, annotate, record_of
 from .displaced import note_displaced, note_new
 from .rules import LeftOut
 from .scan import ImageFile
@@ -40,12 +42,13 @@ class IndexReport:
     """The outcome of a run. Counts are files unless stated otherwise.
 
     - `failed` includes earlier failures whose files are unchanged.
-    - `notes` are about files that were added although something is wrong with them.
+    - `notes` are about files that were indexed although something in them could not be read.
     - `missing` files are hidden; with `prune`, `removed` counts the images that were deleted with them.
     - `excluded` files are in the index, hidden because a pattern or a default leaves them out now.
     - `left_out` counts all that the walk left out: see `rules.py`.
     - `away` lists the roots below which no image is found any more: see `roots.py`.
     - `unmatched_images` names pictures of captions that match no image, or several; at most a thousand.
+    - `records` counts the sidecars with metadata that were read, and the pictures whose metadata was read again.
     - `completed` counts indexed images and captions that the model had not embedded yet.
     """
 
@@ -64,6 +67,7 @@ class IndexReport:
     captions_unmatched: int = 0
     unmatched_images: list[str] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
+    records: int = 0
     completed: int = 0
     stopped: bool = False
     seconds: float = 0.0
@@ -77,6 +81,11 @@ class Picture:
     digest: str
     metadata: PictureMetadata | None
     pixels: Pixels | None
+
+    @property
+    def pixel_hash(self) -> str | None:
+        """SHA-256 of the pixels that the model is given; a file whose metadata alone was edited has the same."""
+        return None if self.pixels is None else hashlib.sha256(self.pixels.tobytes()).hexdigest()
 
 
 class BatchWriter:
@@ -126,6 +135,7 @@ class BatchWriter:
             new = set(new_pictures)
             for picture in pictures:
                 self._write_location(connection, picture, new)
+            annotate(connection, list(dict.fromkeys(self.hashes[picture.digest] for picture in pictures)))
             for file, reason in failures:
                 self._write_failure(connection, file, reason)
 
@@ -140,9 +150,9 @@ class BatchWriter:
         return self._encoder.encode_images(np.stack([p.pixels for p in pictures if p.pixels is not None]))
 
     def _insert_image(self, connection: Connection, picture: Picture) -> int:
-        columns = set(schema.image.c.keys()).intersection(PictureMetadata.__dataclass_fields__)
-        values = {name: getattr(picture.metadata, name) for name in columns}
-        row = insert(schema.image).values(content_hash=picture.digest, **values)
+        assert picture.metadata is not None  # noqa: S101  it was decoded
+        self._report.notes += [Failure(picture.file.path, note) for note in picture.metadata.words.notes]
+        row = insert(schema.image).values(content_hash=picture.digest, **_image_values(picture, picture.metadata))
         if picture.digest in self.hashes:
             release_hash(connection, self.hashes[picture.digest])
         image_id = connection.execute(row.returning(schema.image.c.id)).scalar_one()
@@ -197,3 +207,15 @@ class BatchWriter:
         statement = upsert(schema.failure).values(path=file.path, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
         self._report.failed.append(Failure(file.path, reason))
+
+
+def _image_values(picture: Picture, metadata: PictureMetadata) -> dict[str, object]:
+    """The columns of an image that its file determines; `annotate` derives the others."""
+    return {
+        "width": metadata.width,
+        "height": metadata.height,
+        "format": metadata.format,
+        "record": record_of(metadata),
+        "record_version": RECORD_VERSION,
+        "pixel_hash": picture.pixel_hash,
+    }

@@ -8,19 +8,6 @@ from typing import NamedTuple
 
 from PIL import features
 
-from encoders.datasets import IMAGE_SUFFIXES
-
-SUFFIXES = IMAGE_SUFFIXES | {".jfif", ".jif", ".jpe", ".mpo", ".hif", ".heics", ".avifs", ".dib", ".apng"}
-"""Suffixes of the files that are read, in lower case."""
-
-RAW_SUFFIXES = frozenset(
-    {
-        *(".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf"),
-        *(".orf", ".rw2", ".dng", ".pef", ".srw", ".x3f", ".3fr", ".iiq", ".rwl"),
-    }
-)
-"""Suffixes of cameras' raw files, in lower case."""
-
 
 class PictureFormat(NamedTuple):
     """The media type of a format, the signature at the start of its files, and their suffixes.
@@ -92,6 +79,9 @@ _SUPPORTED = tuple(name for name in sorted(FORMATS) if _readable(name))
 
 SUFFIXES = frozenset(suffix for name in _SUPPORTED for suffix in FORMATS[name].suffixes.split())
 """The suffixes of the files that this installation can decode, in lower case."""
+
+RAW_SUFFIXES = frozenset(FORMATS["RAW"].suffixes.split())
+"""The suffixes of cameras' raw files, in lower case, whether or not they can be decoded."""
 
 
 def supported_formats() -> tuple[str, ...]:

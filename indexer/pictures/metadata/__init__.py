@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from .names import date_from_name
 from .reading import read_metadata
-from .record import Annotation, Findings, PictureMetadata, dated_by_name, with_note, with_sidecar
+from .record import Findings, PictureMetadata, Words, dated_by_name, with_note, with_sidecar
 from .sidecar import read_xmp_sidecar
 
 __all__ = [
-    "Annotation",
     "Findings",
     "PictureMetadata",
+    "Words",
     "date_from_name",
     "dated_by_name",
     "read_metadata",

@@ -9,11 +9,11 @@ from .names import date_from_name
 from .text import MAX_WORDS, unique
 
 PLURALS = ("texts", "keywords", "persons", "places", "notes")
-"""Fields of an `Annotation` that are united where two are merged."""
+"""Fields of an `Words` that are united where two are merged."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Annotation:
+class Words:
     """The words that belong to a picture. Texts are NFC, without line breaks and control characters.
 
     - `texts` are further titles and descriptions: in other languages, or from another program.
@@ -48,7 +48,7 @@ class Findings:
     latitude: float | None = None
     longitude: float | None = None
     camera: str | None = None
-    words: Annotation = field(default_factory=Annotation)
+    words: Words = field(default_factory=Words)
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ def with_note(picture: _F, note: str) -> _F:
     return replace(picture, words=replace(picture.words, notes=(note, *picture.words.notes)))
 
 
-def _merged(picture: Annotation, sidecar: Annotation) -> Annotation:
+def _merged(picture: Words, sidecar: Words) -> Words:
     changes: dict[str, Any] = {}
-    for name in (f.name for f in fields(Annotation)):
+    for name in (f.name for f in fields(Words)):
         value, previous = getattr(sidecar, name), getattr(picture, name)
         if name in PLURALS:
             changes[name] = unique((*value, *previous))[:MAX_WORDS]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from .dates import parse_date
 from .positions import Position
-from .record import Annotation, Findings
+from .record import Findings, Words
 from .text import MAX_NAME, MAX_TEXT, MAX_WORDS, clean, unique
 
 DATES = ("original", "digitized", "created", "modified")
@@ -56,7 +56,7 @@ def findings(exif: Tags, xmp: Tags, iptc: Tags, text: Tags, *, date_source: str 
     title, description = next(iter(titles), None), next(iter(descriptions), None)
     others = unique((*titles[1:], *descriptions[1:]))
     chosen = {(text or "").casefold() for text in (title, description)}
-    annotation = Annotation(
+    chosen_words = Words(
         title=title,
         description=description,
         texts=tuple(text for text in others if text.casefold() not in chosen)[:MAX_WORDS],
@@ -72,7 +72,7 @@ def findings(exif: Tags, xmp: Tags, iptc: Tags, text: Tags, *, date_source: str 
     )
     latitude, longitude = place or (None, None)
     camera = next(iter(_names(facts, "camera")), None)
-    return Findings(taken_at=taken_at, latitude=latitude, longitude=longitude, camera=camera, words=annotation)
+    return Findings(taken_at=taken_at, latitude=latitude, longitude=longitude, camera=camera, words=chosen_words)
 
 
 def camera_name(maker: str, model: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.pictures.metadata import Annotation, Findings, PictureMetadata, dated_by_name, with_sidecar
+from indexer.pictures.metadata import Words, Findings, PictureMetadata, dated_by_name, with_sidecar
 
 PICTURE = PictureMetadata(
     16,
@@ -10,13 +10,13 @@ PICTURE = PictureMetadata(
     "JPEG",
     taken_at="2021-05-04",
     camera="M3",
-    words=Annotation(title="Dog", keywords=("dog", "snow"), persons=("Ida",), rating=3, date_source="picture"),
+    words=Words(title="Dog", keywords=("dog", "snow"), persons=("Ida",), rating=3, date_source="picture"),
 )
 
 
 def test_single_values_of_the_sidecar_win_and_lists_are_united() -> None:
     """The sidecar is the newer of the two."""
-    words = Annotation(title="Cat", keywords=("Snow", "cat"), persons=("Emil",), notes=("a note",))
+    words = Words(title="Cat", keywords=("Snow", "cat"), persons=("Emil",), notes=("a note",))
     merged = with_sidecar(PICTURE, Findings(latitude=48.0, longitude=11.0, words=words))
     assert (merged.width, merged.taken_at, merged.camera, merged.latitude) == (16, "2021-05-04", "M3", 48.0)
     assert (merged.words.title, merged.words.rating, merged.words.date_source) == ("Cat", 3, "picture")
@@ -26,7 +26,7 @@ def test_single_values_of_the_sidecar_win_and_lists_are_united() -> None:
 
 def test_a_date_of_the_sidecar_is_marked() -> None:
     """It replaces the picture's."""
-    merged = with_sidecar(PICTURE, Findings(taken_at="1965-08-12", words=Annotation(date_source="sidecar")))
+    merged = with_sidecar(PICTURE, Findings(taken_at="1965-08-12", words=Words(date_source="sidecar")))
     assert (merged.taken_at, merged.words.date_source) == ("1965-08-12", "sidecar")
 
 
