@@ -60,7 +60,9 @@ def findings_of(record: str | None) -> Findings:
     if record is None:
         return Findings()
     document: dict[str, Any] = json.loads(record)
-    words = {name: tuple(value) if isinstance(value, list) else value for name, value in document["words"].items()}
+    words: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in document["words"].items()
+    }
     return Findings(**document | {"words": Words(**words)})
 
 
@@ -88,13 +90,13 @@ def _merged(connection: Connection, image_ids: Sequence[object]) -> Iterator[tup
     locations = select(_location.image_id, _location.path, _location.record).where(_location.image_id.in_(image_ids))
     for row in connection.execute(locations.order_by(_location.path)):
         files.setdefault(row.image_id, []).append((row.path, row.record))
-    for row in connection.execute(select(_image.id, _image.record).where(_image.id.in_(image_ids))):
-        findings = findings_of(row.record)
-        for _, record in files.get(row.id, ()):
+    for image in connection.execute(select(_image.id, _image.record).where(_image.id.in_(image_ids))):
+        findings = findings_of(image.record)
+        for _, record in files.get(image.id, ()):
             findings = findings if record is None else with_sidecar(findings, findings_of(record))
-        for path, _ in files.get(row.id, ()):
+        for path, _ in files.get(image.id, ()):
             findings = dated_by_name(findings, Path(path).name)
-        yield row.id, findings
+        yield image.id, findings
 
 
 def _position(findings: Findings) -> tuple[float, float]:

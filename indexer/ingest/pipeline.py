@@ -256,7 +256,14 @@ class _Run:
         else:
             encoder_id = active.id
         self.writer = BatchWriter(
-            self.catalog, encoder, encoder_id, self.known, self.report, is_alias=self.survey.is_alias, again=self.again
+            self.catalog,
+            encoder,
+            encoder_id,
+            self.known,
+            self.report,
+            read=self._read,
+            is_alias=self.survey.is_alias,
+            again=self.again,
         )
         with closing(read_ahead(self._read, files, 3 * batch_size)) as pictures:
             for batch in batches(pictures, batch_size):

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard, cast
 
 import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
@@ -22,6 +23,7 @@ from ..catalog.words import folded, words_of
 from ..pictures.metadata import PictureMetadata
 from .annotations import RECORD_VERSION, annotate, record_of
 from .displaced import note_displaced, note_new
+from .edits import EditedImage, edited_images
 from .rules import LeftOut
 from .scan import ImageFile
 
@@ -91,8 +93,10 @@ class Picture:
 class BatchWriter:
     """Writes the batches of one run.
 
-    `hashes` maps content hashes to image ids; `displaced` are the ids of images whose path now holds another image.
-    With `again`, known images that were decoded are replaced by new ones, which take over their files and captions.
+    - `read` reads a file that has to be read again.
+    - `hashes` maps content hashes to image ids.
+    - `displaced` are the ids of images whose path now holds another image.
+    - With `again`, known images that were decoded are replaced by new ones, which take over their files and captions.
     """
 
     def __init__(
@@ -103,11 +107,13 @@ class BatchWriter:
         known: dict[str, LocationRecord],
         report: IndexReport,
         *,
+        read: Callable[[ImageFile], Picture | tuple[ImageFile, str]],
         is_alias: Callable[[str], bool] = lambda _: False,
         again: bool = False,
     ) -> None:
         self._catalog, self._encoder, self._encoder_id = catalog, encoder, encoder_id
-        self._known, self._report, self._is_alias, self._again = known, report, is_alias, again
+        self._known, self._report, self._read = known, report, read
+        self._is_alias, self._again = is_alias, again
         self.hashes = content_hashes(catalog)
         self._renewed: dict[int, int] = {}  # ids of replaced images, and of those that replaced them
         self.displaced: set[int] = set()
@@ -118,11 +124,17 @@ class BatchWriter:
         Args:
             batch: the files that were read, and those that could not be, each with the reason.
         """
+        batch = [self._read(item.file) if self._is_stale(item) else item for item in batch]
         pictures = [item for item in batch if isinstance(item, Picture)]
         failures = [item for item in batch if not isinstance(item, Picture)]
         new_pictures = {p.digest: p for p in pictures if p.pixels is not None and self._is_new(p.digest)}
+        kept = {p.digest for p in pictures if p.pixels is None}
+        edited = {} if self._again else edited_images(self._catalog, new_pictures.values(), self._known, kept)
+        rewritten = [new_pictures.pop(digest) for digest in edited]
         features = self._encode(list(new_pictures.values()))
         with self._catalog.transaction() as connection:
+            for picture in rewritten:
+                self._rewrite_image(connection, picture, edited[picture.digest])
             for row, (digest, picture) in enumerate(new_pictures.items()):
                 image_id = self._insert_image(connection, picture)
                 write_embedding(
@@ -139,6 +151,10 @@ class BatchWriter:
             for file, reason in failures:
                 self._write_failure(connection, file, reason)
 
+    def _is_stale(self, item: Picture | tuple[ImageFile, str]) -> TypeGuard[Picture]:
+        """Whether a file was not decoded because an image had its content, which was edited since."""
+        return isinstance(item, Picture) and item.pixels is None and item.digest not in self.hashes
+
     def _is_new(self, digest: str) -> bool:
         """Whether the catalog has no image of this content, or it is to be replaced."""
         image_id = self.hashes.get(digest)
@@ -150,14 +166,25 @@ class BatchWriter:
         return self._encoder.encode_images(np.stack([p.pixels for p in pictures if p.pixels is not None]))
 
     def _insert_image(self, connection: Connection, picture: Picture) -> int:
-        assert picture.metadata is not None  # noqa: S101  it was decoded
-        self._report.notes += [Failure(picture.file.path, note) for note in picture.metadata.words.notes]
-        row = insert(schema.image).values(content_hash=picture.digest, **_image_values(picture, picture.metadata))
+        row = insert(schema.image).values(content_hash=picture.digest, **_image_values(picture))
+        self._note(picture)
         if picture.digest in self.hashes:
             release_hash(connection, self.hashes[picture.digest])
         image_id = connection.execute(row.returning(schema.image.c.id)).scalar_one()
         note_new(connection, image_id)
         return image_id
+
+    def _rewrite_image(self, connection: Connection, picture: Picture, image: EditedImage) -> None:
+        """Give an image the content of a file in which only the metadata was edited."""
+        values = {"content_hash": picture.digest} | _image_values(picture)
+        connection.execute(update(schema.image).where(schema.image.c.id == image.id).values(values))
+        self._note(picture)
+        del self.hashes[image.content_hash]
+        self.hashes[picture.digest] = image.id
+
+    def _note(self, picture: Picture) -> None:
+        notes = () if picture.metadata is None else picture.metadata.words.notes
+        self._report.notes += [Failure(picture.file.path, note) for note in notes]
 
     def _write_location(self, connection: Connection, picture: Picture, new: set[str]) -> None:
         """Write a file's location, and count it in the report.
@@ -209,8 +236,9 @@ class BatchWriter:
         self._report.failed.append(Failure(file.path, reason))
 
 
-def _image_values(picture: Picture, metadata: PictureMetadata) -> dict[str, object]:
-    """The columns of an image that its file determines; `annotate` derives the others."""
+def _image_values(picture: Picture) -> dict[str, object]:
+    """The columns of an image that its decoded file determines; `annotate` derives the others."""
+    metadata = cast(PictureMetadata, picture.metadata)
     return {
         "width": metadata.width,
         "height": metadata.height,

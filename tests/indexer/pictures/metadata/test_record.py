@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.pictures.metadata import Words, Findings, PictureMetadata, dated_by_name, with_sidecar
+from indexer.pictures.metadata import Findings, PictureMetadata, Words, dated_by_name, with_sidecar
 
 PICTURE = PictureMetadata(
     16,
