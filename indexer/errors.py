@@ -5,6 +5,7 @@ IndexerError
 ├── DecodeError            a file is not an image, is damaged, or is too large
 │   └── ReadError              the system refuses to read it; a later attempt may succeed
 ├── WatchError             a folder cannot be watched
+├── PlacesError            the table of places is missing or damaged
 ├── FilterError            a --where expression does not parse
 └── CatalogError           the catalog cannot be used
     ├── IndexNotFoundError     the folder holds no index
@@ -36,6 +37,10 @@ class ReadError(DecodeError):
 
 class WatchError(IndexerError):
     """A folder cannot be watched for changes."""
+
+
+class PlacesError(IndexerError):
+    """The table of the world's places is missing or damaged: the installation is broken."""
 
 
 class FilterError(IndexerError):
