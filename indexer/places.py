@@ -51,7 +51,7 @@ class Place:
         country_code: ISO 3166-1, two letters; `XK` is Kosovo.
         names: what the place is found by: the names above, those in other languages, and those of its quarter and of
             towns of the same region that reach as far as here. Compare each as a whole, since Munich is also `Monaco
-            di Baviera`, and without capitals and accents, in which no two differ.
+            di Baviera`.
     """
 
     city: str | None
@@ -141,11 +141,10 @@ class Names:
     def __len__(self) -> int:
         return len(self._ends)
 
-    def __getitem__(self, row: int) -> list[str]:
-        if row >= len(self):
-            raise IndexError(row)
-        start = self._ends[row - 1] + 1 if row else 0
-        return self._text[start : self._ends[row]].tobytes().decode().split("\t")
+    def row(self, number: int) -> list[str]:
+        """Return the names of a row."""
+        start = self._ends[number - 1] + 1 if number else 0
+        return self._text[start : self._ends[number]].tobytes().decode().split("\t")
 
 
 class PlaceTable:
@@ -157,13 +156,14 @@ class PlaceTable:
 
     def __init__(self, file: Path) -> None:
         try:
-            with np.load(file, allow_pickle=False) as arrays:
+            with file.open("rb") as content, np.load(content, allow_pickle=False) as arrays:
                 self._points = Points(arrays["degrees"] / UNITS)
                 self._radius = radii(arrays["population"])
                 self._region: npt.NDArray[np.uint16] = arrays["region"]
                 self._quarter: npt.NDArray[np.bool_] = arrays["quarter"]
                 self._names, self._regions = Names(arrays["names"]), Names(arrays["regions"])
-                self._countries = {code: names for code, *names in Names(arrays["countries"])}
+                countries = Names(arrays["countries"])
+                self._countries = {code: names for code, *names in map(countries.row, range(len(countries)))}
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as exc:
             raise PlacesError(
                 f"the names of places cannot be read from {file} ({exc}); install crosslook again"
@@ -179,8 +179,8 @@ class PlaceTable:
         for number, place in zip(missing, self._countries_near(unique[missing]), strict=True):
             found[number] = place
         result: list[Place | None] = [None] * len(degrees)
-        for number, copy in zip(np.flatnonzero(valid), copies.ravel(), strict=True):
-            result[number] = found[copy]
+        for row, copy in zip(np.flatnonzero(valid), copies.ravel(), strict=True):
+            result[row] = found[copy]
         return result
 
     def _cities(self, degrees: Numbers) -> list[Place | None]:
@@ -209,15 +209,15 @@ class PlaceTable:
             if not len(points):
                 yield None
                 continue
-            code = self._regions[self._region[points[np.argmin(distances)]]][0]
+            code = self._regions.row(self._region[points[np.argmin(distances)]])[0]
             if code not in known:
                 known[code] = Place(None, None, self._countries[code][0], code, tuple(self._countries[code]))
             yield known[code]
 
     def _place(self, city: int, *around: int) -> Place:
-        code, *region = self._regions[self._region[city]]
+        code, *region = self._regions.row(self._region[city])
         country = self._countries[code]
-        names = [name for place in (city, *around) for name in self._names[place]]
+        names = [name for place in (city, *around) for name in self._names.row(place)]
         unique = tuple(dict.fromkeys([*names, *region, *country]))
         return Place(names[0], region[0] if region else None, country[0], code, unique)
 

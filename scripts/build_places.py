@@ -18,7 +18,6 @@ import io
 import json
 import pickle
 import re
-import unicodedata
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -147,28 +146,17 @@ def country_names(wheels: Wheels) -> Names:
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """Leave out what nobody types, and of names that differ only in accents or capitals all but one with accents.
+    """Keep the first name, and others that people type and that differ from earlier ones by more than capitals.
 
-    GeoNames' own transliterations have no capitals (`luo ma` for 羅馬). Its codes of airports are capitals only
-    (`MUC`); they are kept as initials of the first name (`NYC`). The first name stays as it is.
+    Nobody types GeoNames' own transliterations, which have no capitals (`luo ma` for 羅馬).
     """
     first, *others = filter(None, map(str.strip, names))
-    kept = {folded(first): first}
-    initials = "".join(word[0] for word in first.split())
+    kept = {first.casefold(): first}
     for name in others:
         transliteration = re.search("[a-z]", name) and name == name.lower()
-        code = re.fullmatch(r"[A-Z0-9]{2,4}", name) and name != initials
-        if transliteration or code or len(name) > LONGEST_NAME:
-            continue
-        same = kept.setdefault(folded(name), name)
-        if same.isascii() and same != first:
-            kept[folded(name)] = name
+        if not transliteration and len(name) <= LONGEST_NAME:
+            kept.setdefault(name.casefold(), name)
     return list(kept.values())
-
-
-def folded(name: str) -> str:
-    """Return a name without capitals and accents."""
-    return "".join(char for char in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(char))
 
 
 def quarters(places: Sequence[Record], degrees: Floats, kinds: dict[int, str]) -> npt.NDArray[np.bool_]:
@@ -205,8 +193,11 @@ def write_table(output: Path, places: list[Record], kinds: dict[int, str], regio
 
 
 def place_names(place: Record) -> list[str]:
-    """Return the names of a place: only the English one of a small place."""
-    return distinct([place["name"], *(place["alternatenames"] if place["population"] >= NAMED else [])])
+    """Return the names of a place, without codes of airports (`MUC`) except initials (`NYC`); one of a small place."""
+    name = place["name"]
+    initials = "".join(word[0] for word in name.split())
+    others = place["alternatenames"] if place["population"] >= NAMED else []
+    return distinct([name, *(o for o in others if o == initials or not re.fullmatch("[A-Z0-9]{2,4}", o))])
 
 
 def packed(rows: Iterable[Sequence[str]]) -> npt.NDArray[np.uint8]:
