@@ -95,13 +95,14 @@ def test_an_id_that_does_not_exist_is_refused(engine: SearchEngine, number: int)
 def test_a_file_that_is_no_picture_is_refused(engine: SearchEngine, tmp_path: Path) -> None:
     """A pipe does not block, and a device is not read."""
     os.mkfifo(tmp_path / "pipe.jpg")
-    for path, words in {
+    refused: dict[str | Path, str] = {
         tmp_path / "pipe.jpg": "not a regular file but a pipe",
         "/dev/null": "not a regular file but a device",
         tmp_path: "Is a directory",
         "a\0b": "no such image",
         "none.jpg": "no such image",
-    }.items():
+    }
+    for path, words in refused.items():
         with pytest.raises(QueryError, match=words):
             engine.similar_images(path)
     with pytest.raises(QueryError, match="the picture: an array of int64"):
