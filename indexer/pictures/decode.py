@@ -23,7 +23,7 @@ from .opened import Opened
 from .pillow_files import open_with_pillow
 from .raw import may_be_raw, open_raw
 from .safe_read import read_file
-from .sources import PictureSource, image_of_array, is_picture_source
+from .sources import PictureSource, image_of_array, is_picture_source, unread_file
 from .tiff import open_samples
 
 MAX_ASPECT = 16
@@ -69,6 +69,8 @@ def read_picture(source: PictureSource, *, at_least: int | None = None) -> tuple
             f"{type(source).__name__} is not a picture; give a path, the bytes of a file, a Pillow image or an array"
         )
     data = bytes(source) if isinstance(source, bytearray | memoryview) else source
+    if isinstance(data, Image.Image):
+        data = unread_file(data) or data
     if isinstance(data, bytes) and not data:
         raise DecodeError("the file is empty")
     with _as_decode_errors(data), ExitStack() as stack:

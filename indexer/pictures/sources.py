@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import DecodeError
+from .formats import FORMATS
 from .ranges import shown_range, to_bytes
+from .safe_read import MAX_BYTES
 
 PictureSource = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | npt.NDArray[Any]
 """A file by its path, the bytes of a file, a Pillow image, or an array.
@@ -23,6 +26,21 @@ Shape:
 def is_picture_source(value: object) -> bool:
     """Whether a value is of one of the types of a `PictureSource`."""
     return isinstance(value, str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray)
+
+
+def unread_file(image: Image.Image) -> bytes | None:
+    """The file that a Pillow image was opened from, if none of its pixels have been read yet."""
+    file = getattr(image, "fp", None)
+    first_frame = int(image.format == "PSD")
+    if file is None or not getattr(image, "tile", None) or image.format not in FORMATS or image.tell() != first_frame:
+        return None
+    with suppress(OSError, ValueError):  # it may be closed
+        position = file.tell()
+        file.seek(0)
+        data: bytes = file.read(MAX_BYTES)
+        file.seek(position)
+        return data
+    return None
 
 
 def image_of_array(array: npt.NDArray[Any]) -> Image.Image:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 _TYPES = {"B": 1, "s": 2, "H": 3, "I": 4, "q": 10}  # q: signed rationals, here of denominator 1
+_Entries = dict[int, tuple[Any, ...]]
 
 
 def dng(
@@ -25,14 +27,21 @@ def dng(
     sensor = sensor or Image.new("RGB", (640, 480), (90, 90, 90))
     width, height = sensor.size
     mosaic = _mosaic(sensor)
-    main = {254: ("I", 1), 271: ("s", b"Leitz\0"), 272: ("s", b"M3\0"), 274: ("H", orientation)}
+    main: _Entries = {254: ("I", 1), 271: ("s", b"Leitz\0"), 272: ("s", b"M3\0"), 274: ("H", orientation)}
     main |= {50706: ("B", 1, 4, 0, 0), 50721: ("q", *np.eye(3, dtype=int).ravel().tolist()), 50778: ("H", 21)}
-    raw = {254: ("I", 0), 256: ("I", width), 257: ("I", height), 258: ("H", 16), 259: ("H", 1), 262: ("H", 32803)}
+    raw: _Entries = {
+        254: ("I", 0),
+        256: ("I", width),
+        257: ("I", height),
+        258: ("H", 16),
+        259: ("H", 1),
+        262: ("H", 32803),
+    }
     raw |= {277: ("H", 1), 278: ("I", height), 279: ("I", len(mosaic)), 33421: ("H", 2, 2), 33422: ("B", 0, 1, 1, 2)}
     file, directories = bytearray(8), []
     for preview in previews:
         wide, high = _jpeg_size(preview)
-        entries = {254: ("I", 1), 256: ("I", wide), 257: ("I", high), 258: ("H", 8, 8, 8), 259: ("H", 7)}
+        entries: _Entries = {254: ("I", 1), 256: ("I", wide), 257: ("I", high), 258: ("H", 8, 8, 8), 259: ("H", 7)}
         entries |= {262: ("H", 6), 273: ("I", len(file)), 277: ("H", 3), 278: ("I", high), 279: ("I", len(preview))}
         file += preview + bytes(len(preview) % 2)
         directories.append(_append(file, entries))
@@ -44,17 +53,17 @@ def dng(
     _append(file, raw)
     start = _append(file, main | {330: ("I", *directories)})
     file[:8] = struct.pack("<2sHI", b"II", 42, start)
-    file = file.ljust(raw[273][1], b"\0")  # type: ignore[arg-type]  # an offset
+    file = file.ljust(raw[273][1], b"\0")
     return bytes(file + mosaic[: len(mosaic) - cut])
 
 
-def _append(file: bytearray, entries: dict[int, tuple[object, ...]]) -> int:
+def _append(file: bytearray, entries: _Entries) -> int:
     """Append a TIFF directory to a file, and return its offset."""
     start, values = len(file), b""
     head = struct.pack("<H", len(entries))
     for tag, (kind, *numbers) in sorted(entries.items()):
         if kind == "s":
-            packed, count = numbers[0], len(numbers[0])  # type: ignore[arg-type]  # bytes
+            packed, count = numbers[0], len(numbers[0])
         elif kind == "q":
             packed, count = b"".join(struct.pack("<ii", number, 1) for number in numbers), len(numbers)
         else:

@@ -17,6 +17,7 @@ from indexer.pictures.decode import read_picture
 from indexer.pictures.sources import PictureSource
 from tests.indexer.pictures.hostile import encoded, photograph, whole
 from tests.indexer.pictures.profiles import ADOBE_RGB, rgb_profile
+from tests.indexer.pictures.raws import psd
 
 EXIF = Image.Exif()
 EXIF[274] = 6
@@ -47,11 +48,39 @@ def test_each_way_in_gives_the_picture_of_the_file(name: str, tmp_path: Path) ->
     expected = np.asarray(open_image(path))
     loaded = Image.open(io.BytesIO(data))
     loaded.load()
-    sources: list[PictureSource] = [str(path), data, bytearray(data), memoryview(data), Image.open(path), loaded]
+    sources: list[PictureSource] = [str(path), data, bytearray(data), memoryview(data), loaded]
     if name != "turned TIFF":  # whose copies have no metadata, but are upright
         sources.append(loaded.copy())
+    sources.append(Image.open(io.BytesIO(data)))
     for source in sources:
         np.testing.assert_array_equal(np.asarray(open_image(source)), expected)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(photograph(), "JPEG")[:-2],
+        encoded(Image.new("RGB", (64, 48)), "GIF", save_all=True, append_images=[photograph()]),
+        psd(CLEAR),
+    ],
+    ids=["without its end", "an animation that fades in", "a saved selection"],
+)
+def test_an_image_whose_pixels_are_not_read_yet_is_its_file(data: bytes) -> None:
+    """What is done for files is done for it, and it can still be used."""
+    image = Image.open(io.BytesIO(data))
+    np.testing.assert_array_equal(np.asarray(open_image(image)), np.asarray(open_image(data)))
+    assert image.size == (64, 48)
+    if not data.startswith(b"\xff"):
+        image.load()
+
+
+def test_the_frame_that_a_caller_chose_is_the_picture() -> None:
+    """Not the first one."""
+    image = Image.open(
+        io.BytesIO(encoded(photograph(), "GIF", save_all=True, append_images=[Image.new("RGB", (64, 48))]))
+    )
+    image.seek(1)
+    assert np.asarray(open_image(image)).max() < 8
 
 
 def test_a_picture_that_was_opened_can_be_given_again() -> None:

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from contextlib import suppress
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,12 @@ from tests.indexer.pictures.hostile import photograph
 
 
 def tiff(
-    values: npt.NDArray[np.generic], *, order: str = "<", predictor: int = 1, tile: int = 0, compression: int = 8
+    values: npt.NDArray[np.generic],
+    *,
+    order: Literal["<", ">"] = "<",
+    predictor: int = 1,
+    tile: int = 0,
+    compression: int = 8,
 ) -> bytes:
     """Write samples (H, W, S) in one strip, or in square tiles; deflated, or as they are."""
     height, width, samples = values.shape
@@ -70,7 +76,7 @@ def shade(dtype: str, samples: int = 3) -> npt.NDArray[np.generic]:
     picture = np.dstack([picture, picture])[..., :samples]
     if np.dtype(dtype).kind == "f":
         return picture.astype(dtype)
-    return (picture * np.iinfo(dtype).max).astype(dtype)  # type: ignore[type-var]  # an integer type
+    return (picture * np.iinfo(dtype).max).astype(dtype)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -78,7 +84,7 @@ def shade(dtype: str, samples: int = 3) -> npt.NDArray[np.generic]:
 @pytest.mark.parametrize(
     ("dtype", "predictor"), [("f2", 1), ("f2", 3), ("f4", 1), ("f4", 3), ("u4", 1), ("u4", 2), ("f8", 3)]
 )
-def test_samples_are_read_in_every_layout(dtype: str, predictor: int, tile: int, order: str) -> None:
+def test_samples_are_read_in_every_layout(dtype: str, predictor: int, tile: int, order: Literal["<", ">"]) -> None:
     """In either byte order, in strips and tiles, with each predictor."""
     image, metadata = read_picture(tiff(shade(dtype), predictor=predictor, tile=tile, order=order))
     assert metadata.format == "TIFF"
