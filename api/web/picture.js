@@ -297,13 +297,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   function detailList({ taken_at, camera, latitude, longitude, folder, size, width, height, format, places }) {
     const list = el("dl", { className: "details" });
     const add = (term, value) => value && list.append(el("dt", {}, term), el("dd", {}, value));
-    add(
-      "Taken",
-      taken_at &&
-        new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short", timeZone: "UTC" }).format(
-          new Date(`${taken_at}Z`),
-        ),
-    );
+    add("Taken", taken_at && when(taken_at));
     add("Camera", camera);
     add("Place", latitude !== null && longitude !== null && degrees(latitude, longitude));
     add("Size", `${width} × ${height}, ${megapixels(width, height)}${size === null ? "" : `, ${bytes(size)}`}`);
@@ -397,6 +391,13 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       return id;
     },
   };
+}
+
+/** A capture time in words; of some pictures, only the date is known. */
+function when(taken) {
+  const time = taken.includes("T") ? { timeStyle: "short" } : {};
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "full", ...time, timeZone: "UTC" });
+  return format.format(new Date(taken.includes("T") ? `${taken}Z` : taken));
 }
 
 function degrees(latitude, longitude) {

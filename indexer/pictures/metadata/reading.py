@@ -69,9 +69,9 @@ def _read(name: str, read: Callable[[], Tags]) -> Tags:
 
 
 def _transpose(image: Image.Image, directories: Directories) -> Image.Transpose | None:
-    """The transposition that undoes the EXIF orientation; HEIF and TIFF decoders have undone it already."""
+    """The transposition that undoes the EXIF orientation; some decoders have undone it already."""
     orientation = directories.base.get(ExifTags.Base.Orientation)
-    if not isinstance(orientation, int) or image.format in ("HEIF", "TIFF"):
+    if not isinstance(orientation, int) or image.format in ("HEIF", "JXL", "TIFF"):
         return None
     return _TRANSPOSES.get(orientation)
 
