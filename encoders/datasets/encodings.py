@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 
 _MARKS = {  # that of UTF-32 first, because it starts with that of UTF-16
@@ -11,6 +12,11 @@ _MARKS = {  # that of UTF-32 first, because it starts with that of UTF-16
     BOM_UTF16_BE: "utf-16-be",
     BOM_UTF8: "utf-8",
 }
+
+
+MIN_VALID = 10
+"""Characters of UTF-8 for each byte that is not, for a file to be UTF-8 with faults. In other encodings, some bytes are
+valid by chance: the 山 of GB 18030 is the ɽ of UTF-8."""
 
 
 def decode_text(content: bytes) -> str:
@@ -27,8 +33,12 @@ def decode_text(content: bytes) -> str:
         try:
             return content[len(mark) :].decode(encoding, errors="surrogatepass")
         except UnicodeDecodeError:  # cut off, or something else
-            return content.decode("utf-8", errors="surrogateescape")
-    return content[len(mark) :].decode("utf-8", errors="surrogateescape")
+            return content.decode("ascii", errors="surrogateescape")
+    text = content[len(mark) :].decode("utf-8", errors="surrogateescape")
+    invalid = len(re.findall("[\ud800-\udfff]", text))
+    if invalid and MIN_VALID * invalid > len(re.findall(r"[^\x00-\x7f]", text)) - invalid:
+        return content.decode("ascii", errors="surrogateescape")
+    return text
 
 
 def _unmarked(content: bytes) -> str:

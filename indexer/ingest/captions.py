@@ -35,7 +35,7 @@ class CaptionOutcome:
 
     - `added` counts captions.
     - `unmatched` counts those of the file that match no image, or several; `unmatched_images` names their images.
-    - `refused` are the lines of sidecars that are not text in a known encoding.
+    - `refused` has the first line of each sidecar that is not text in a known encoding.
     """
 
     added: int = 0
@@ -97,11 +97,11 @@ def _changed_sidecars(
     """Find new captions in sidecars, and delete from the catalog those that their sidecars no longer contain.
 
     Returns:
-        Image id and text of each new caption; by image path, the modification times of the sidecars read; and the lines
-        that were refused. A sidecar with such lines is read, and reported, again in the next run.
+        Image id and text of each new caption; by image path, the modification times of the sidecars read; and of each
+        sidecar in another encoding, the first line of it; such a sidecar is read, and reported, again in the next run.
     """
     new: list[tuple[int, str]] = []
-    refused: list[Rejected] = []
+    refused: dict[Path, Rejected] = {}
     times: dict[str, int | None] = {}
     changed: dict[int, None] = {}
     for file in files:
@@ -115,14 +115,14 @@ def _changed_sidecars(
         lines = dict.fromkeys(row.caption for sidecar in sidecars.values() for row in sidecar.entries)
         for path, sidecar in sidecars.items():
             if sidecar.rejected:
-                refused += sidecar.rejected
+                refused[sidecar.path] = sidecar.rejected[0]
                 times.pop(str(path), None)
         previous = {c.text: c.id for c in captions_of_image(catalog, image.id) if c.source == "sidecar"}
         if all(path.parent.is_dir() for path in image.paths):  # else a sidecar on an unplugged drive may contain them
             with catalog.transaction() as connection:
                 forget_captions(connection, [i for text, i in previous.items() if text not in lines])
         new += [(image.id, text) for text in lines if text not in previous]
-    return new, times, refused
+    return new, times, list(refused.values())
 
 
 def _read_sidecar(path: Path) -> CaptionFile:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import threading
 import time
@@ -187,10 +186,7 @@ class _Run:
             )
             self.report.captions_added, self.report.captions_unmatched = outcome.added, outcome.unmatched
             self.report.unmatched_images = outcome.unmatched_images
-            for file, rows in itertools.groupby(outcome.refused, lambda row: row.file):
-                first, *others = rows
-                more = f" (and {len(others):,} more lines)" if others else ""
-                self.report.failed.append(Failure(str(file), f"line {first.line}: {first.reason}{more}"))
+            self.report.failed += [Failure(str(row.file), f"line {row.line}: {row.reason}") for row in outcome.refused]
             self.report.stopped = outcome.stopped
 
     def select_changed(self) -> list[ImageFile]:

@@ -13,6 +13,9 @@ from typing import Any
 Directory = Mapping[int, Any]
 """Values by tag: bytes, a string, a number, or a tuple of numbers."""
 
+MAX_BLOCK = 4_000_000
+"""Maximum bytes of a block that are read; larger ones hold previews at their end."""
+
 MAX_VALUE = 65_536
 """Maximum bytes of a value; a larger one is left out."""
 
@@ -22,7 +25,7 @@ MAX_ENTRIES = 1_000
 _BYTES = {1: 1, 2: 1, 7: 1, 129: 1}  # BYTE, ASCII, UNDEFINED, UTF-8
 _NUMBERS = {3: "H", 4: "L", 6: "b", 8: "h", 9: "l", 11: "f", 12: "d", 13: "L"}
 _RATIONALS = {5: "L", 10: "l"}
-_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">", b"II\0*": "<", b"MM*\0": ">"}  # the last two are wrong, and exist
 
 
 class Exif:
@@ -33,6 +36,7 @@ class Exif:
     """
 
     def __init__(self, block: bytes) -> None:
+        block = block[:MAX_BLOCK]
         while block.startswith(b"Exif\0\0"):
             block = block[6:]
         if block[:4] not in _ORDERS:

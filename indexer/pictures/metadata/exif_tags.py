@@ -6,6 +6,7 @@ Sources: CIPA DC-008 (Exif 3.0); the XP tags, rating and its percentage are Micr
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import NamedTuple
 
 from PIL import ExifTags, Image
@@ -52,16 +53,24 @@ def read_directories(image: Image.Image) -> Directories:
     """
     if hasattr(image, "tag_v2"):  # a TIFF is an EXIF block itself, which Pillow has read
         exif = image.getexif()
-        return Directories(
-            exif, exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo), exif.endian or "<"
-        )
+        inner = [exif.get_ifd(ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)]
+        return Directories(_undamaged(exif), inner[0], inner[1], exif.endian or "<")
     block = image.info.get("exif") or raw_profile(image, "exif") or raw_profile(image, "APP1")
-    if not isinstance(block, bytes) or not block.removeprefix(b"Exif\0\0"):
+    if not isinstance(block, bytes) or block in (b"", b"Exif\0\0"):
         return Directories({}, {}, {})
     reader = Exif(block)
     base = reader.directory(reader.start, _WANTED)
     details = reader.directory(base.get(_BASE.ExifOffset), _WANTED)
     return Directories(base, details, reader.directory(base.get(_BASE.GPSInfo), _COORDINATES), reader.order)
+
+
+def _undamaged(exif: Image.Exif) -> dict[int, object]:
+    """The wanted tags of a TIFF; Pillow raises anything on those that are damaged."""
+    found: dict[int, object] = {}
+    for tag in _WANTED.intersection(exif):
+        with suppress(Exception):
+            found[tag] = exif[tag]
+    return found
 
 
 def raw_profile(image: Image.Image, name: str) -> bytes:

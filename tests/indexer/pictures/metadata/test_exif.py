@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from indexer.pictures.metadata.exif import Exif
 
-from .samples import encoded, exif, jpeg, metadata
+from .samples import encoded, exif, jpeg, metadata, xmp
 
 BASE = ExifTags.Base
 GPS = ExifTags.GPS
@@ -137,7 +137,7 @@ def test_descriptions_without_a_known_encoding_are_left_out(data: bytes, text: s
 
 def test_orientation_is_that_of_exif() -> None:
     """Another in XMP, which Pillow takes if there is no EXIF, is ignored."""
-    packet = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description tiff:Orientation="6"/></rdf:RDF>'
+    packet = xmp(attributes='tiff:Orientation="6"').encode()
     assert metadata(jpeg(xmp=packet)).width == 16
     assert metadata(jpeg(exif=exif({BASE.Orientation: 6}), xmp=packet)).width == 12
 

@@ -31,7 +31,7 @@ def test_every_format_gives_its_packet(kind: str) -> None:
 
 
 def test_an_extension_is_read_with_its_packet() -> None:
-    """A JPEG has packets of more than 64 kB in several segments, in any order; those with another name are not its own."""
+    """A JPEG has large packets in several segments, in any order; those with another name are not its own."""
     name = b"0123456789ABCDEF" * 2
     packet = xmp(attributes=f'xmpNote:HasExtendedXMP="{name.decode()}" xmp:Rating="3"').encode()
     extension = xmp(bag("dc:subject", *(f"keyword {i}" for i in range(50)))).encode()
@@ -46,7 +46,8 @@ def test_an_extension_is_read_with_its_packet() -> None:
 
 def test_languages() -> None:
     """The default language is the title or description, the others are further texts."""
-    title = '<dc:title><rdf:Alt><rdf:li xml:lang="de">Hund</rdf:li><rdf:li xml:lang="x-default">Dog</rdf:li></rdf:Alt></dc:title>'
+    items = '<rdf:li xml:lang="de">Hund</rdf:li><rdf:li xml:lang="x-default">Dog</rdf:li>'
+    title = f"<dc:title><rdf:Alt>{items}</rdf:Alt></dc:title>"
     words = metadata(jpeg(xmp=xmp(title).encode())).words
     assert (words.title, words.texts) == ("Dog", ("Hund",))
 
@@ -72,8 +73,9 @@ def test_keywords_of_several_programs() -> None:
 
 MWG = (
     '<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag>'
-    '<rdf:li rdf:parseType="Resource"><mwg-rs:Name>Wilhelmina</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type></rdf:li>'
-    '<rdf:li><rdf:Description mwg-rs:Name="Ottokar" mwg-rs:Type="Face"><mwg-rs:Area xmlns:stArea="urn:a" stArea:x="0.5"/>'
+    '<rdf:li rdf:parseType="Resource"><mwg-rs:Name>Wilhelmina</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type>'
+    "</rdf:li>"
+    '<rdf:li><rdf:Description mwg-rs:Name="Ottokar" mwg-rs:Type="Face"><mwg-rs:Area xmlns:a="urn:a" a:x="0.5"/>'
     "</rdf:Description></rdf:li>"
     '<rdf:li mwg-rs:Name="Rex" mwg-rs:Type="Pet"/><rdf:li mwg-rs:Type="Face"/>'
     "</rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions>"
@@ -100,15 +102,13 @@ def test_persons_are_named_in_regions_and_lists() -> None:
 
 def test_facts_and_places() -> None:
     """Date, position, camera, lens, rating and places, as attributes or elements."""
-    location = (
-        '<Iptc4xmpExt:LocationShown><rdf:Bag><rdf:li Iptc4xmpExt:City="Milan" Iptc4xmpExt:CountryName="Italy"/></rdf:Bag>'
-        "</Iptc4xmpExt:LocationShown>"
-    )
+    location = '<rdf:Bag><rdf:li Iptc4xmpExt:City="Milan" Iptc4xmpExt:CountryName="Italy"/></rdf:Bag>'
     attributes = (
         'exif:DateTimeOriginal="2021-05-04T10:11:12+02:00" xmp:CreateDate="2022-01-01T00:00:00" tiff:Make="Leitz" '
         'exif:GPSLatitude="33,51.0S" exif:GPSLongitude="151,12,0E" aux:Lens="Summicron" photoshop:City="Rome"'
     )
-    inner = location + "<tiff:Model>M3</tiff:Model><Iptc4xmpCore:Location>Forum</Iptc4xmpCore:Location>"
+    inner = f"<Iptc4xmpExt:LocationShown>{location}</Iptc4xmpExt:LocationShown>"
+    inner += "<tiff:Model>M3</tiff:Model><Iptc4xmpCore:Location>Forum</Iptc4xmpCore:Location>"
     found = metadata(jpeg(xmp=xmp(inner, attributes).encode()))
     assert (found.taken_at, found.latitude, found.longitude) == ("2021-05-04T10:11:12", -33.85, 151.2)
     assert (found.camera, found.words.lens) == ("Leitz M3", "Summicron")
@@ -125,7 +125,8 @@ def test_ratings(rating: str, expected: int | None) -> None:
 
 def test_the_properties_of_ingredients_are_not_the_pictures() -> None:
     """A collage keeps the packets of its parts inside its own."""
-    pantry = "<xmpMM:Pantry><rdf:Bag><rdf:li><rdf:Description><dc:title>A part</dc:title></rdf:Description></rdf:li></rdf:Bag></xmpMM:Pantry>"
+    part = "<rdf:li><rdf:Description><dc:title>A part</dc:title></rdf:Description></rdf:li>"
+    pantry = f"<xmpMM:Pantry><rdf:Bag>{part}</rdf:Bag></xmpMM:Pantry>"
     assert metadata(jpeg(xmp=xmp(pantry).encode())).words.title is None
 
 
