@@ -25,15 +25,13 @@ from indexer import Catalog
 from indexer.catalog.fulltext import images_named, images_with_term
 from indexer.catalog.records import Ids
 
-from .query import Query
+from .query import FILE_NAME, Query
 
 PRESENCE = 3.0
 """C: assumes that 95 % of the images that an unknown word refers to contain it: log(0.95 / 0.05)."""
 
 CERTAIN = 20.0
 """Log-odds of an image whose file name is the query; times the strangeness if the query has no suffix like .jpg."""
-
-_ENDING = re.compile(r"\.\w{2,5}$")
 
 FAMILIAR = 0.05
 """Minimum strangeness of keywords: the others add next to nothing, and millions of captions contain them."""
@@ -98,7 +96,7 @@ def find_keywords(
     named = images_named(catalog, query.text)
     terms: list[Term] = []
     # "dog.jpg" can only be a file name; "dog" may mean any dog
-    certainty = 1.0 if _ENDING.search(query.text) else max(strangeness(included), default=0.0)
+    certainty = 1.0 if FILE_NAME.search(query.text) else max(strangeness(included), default=0.0)
     if len(named) and certainty >= FAMILIAR:
         terms.append(Term(query.text, certainty * CERTAIN, named, np.empty(0, np.int64)))
     for sign, words in ((1, included), (-1, _words(query.without))):
