@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from PIL import Image
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperOption
 
 from encoders import load_encoder
 from indexer import Catalog
@@ -18,6 +18,7 @@ from indexer.catalog.connection import DATABASE
 from search import SearchEngine
 
 from ..errors import SettingsError
+from .command import Command
 from .options import DEFAULT_INDEX, Device, Index, Model, model_directory
 from .output import message
 
@@ -32,7 +33,7 @@ Text = Annotated[str | None, typer.Option()]
 Number = Annotated[int | None, typer.Option()]
 
 
-class ServeCommand(TyperCommand):
+class ServeCommand(Command):
     """`crosslook serve`, whose help takes the description and default of each flag from `Settings`."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  typer exports neither type
