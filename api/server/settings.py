@@ -162,7 +162,8 @@ def read_settings(
         if error["type"] == "extra_forbidden":
             known = ", ".join(Settings.model_fields)
             raise SettingsError(f"{origin}: unknown setting {name!r}; expected one of: {known}") from exc
-        raise SettingsError(f"{origin}: {name}: {error['msg']}, not {error['input']!r}") from exc
+        given = str(error["input"]) if isinstance(error["input"], Path) else error["input"]
+        raise SettingsError(f"{origin}: {name}: {error['msg']}, not {given!r}") from exc
 
 
 def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
