@@ -26,7 +26,7 @@ from indexer.catalog.fulltext import TermMatches, images_named, images_with_term
 from indexer.catalog.records import Ids
 from indexer.catalog.words import is_unspaced
 
-from .query import Query
+from .query import FILE_NAME, Query
 
 SOURCES = ("name", "caption", "annotation")
 """What an answer calls the places in which a word was found, in the order of `TermMatches`."""
@@ -39,8 +39,6 @@ CERTAIN = 20.0
 
 PAIR = 2
 """Characters of the words that are looked up in a sentence without spaces."""
-
-_ENDING = re.compile(r"\.\w{2,5}$")
 
 FAMILIAR = 0.05
 """Minimum strangeness of keywords: the others add next to nothing, and millions of captions contain them."""
@@ -106,7 +104,7 @@ def find_keywords(
     named = images_named(catalog, query.text)
     terms: list[Term] = []
     # "dog.jpg" can only be a file name; "dog" may mean any dog
-    certainty = 1.0 if _ENDING.search(query.text) else max(strangeness(included), default=0.0)
+    certainty = 1.0 if FILE_NAME.search(query.text) else max(strangeness(included), default=0.0)
     if len(named) and certainty >= FAMILIAR:
         terms.append(Term(query.text, certainty * CERTAIN, TermMatches(named, named[:0], named[:0])))
     for sign, words in ((1, included), (-1, _words(query.without))):
