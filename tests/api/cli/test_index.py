@@ -145,7 +145,9 @@ def test_what_is_left_out_is_said(run: Run, folder: Path, paint: Paint) -> None:
     assert expected in done.err
     document = run("index", "--json").json
     assert document["left_out"] == {
-        **{"folders": {"@eaDir": 1}, "patterns": {"red.png": 1}, "kinds": {".mov": 1}},
+        "folders": {"@eaDir": 1},
+        "patterns": {"red.png": 1},
+        "kinds": {".mov": 1},
         **dict.fromkeys(("nomedia", "hidden", "links", "raw"), 0),
     }
     assert run("stats", "--json").json["exclusions"] == {str(folder): ["red.png", "private/"]}
