@@ -308,8 +308,7 @@ def _print_failures(report: IndexReport) -> None:
         names = ", ".join(report.unmatched_images[:SHOWN_NAMES])
         more = ", …" if len(report.unmatched_images) > SHOWN_NAMES else ""
         message(
-            f"Captions of images that are not in the index, or whose name several have: {report.captions_unmatched:,} "
-            f"({names}{more})",
+            f"Captions of images that are not in the index: {report.captions_unmatched:,} ({names}{more})",
             style="yellow",
         )
 

@@ -139,6 +139,7 @@ def index_changes(
     catalog = catalog.for_model(encoder.name, encoder.fingerprint)
     reach, known = Reach.of(catalog), known_locations(catalog, paths)
     result = scan(reach.outermost(paths), reach, known)
+    add_roots(catalog, (), result, reach)
     run = _Run(catalog, encoder, paths, result, reach, known, stop or threading.Event())
     run.execute(None, batch_size, progress, prune=False)
     if run.report.added or run.report.updated or run.report.captions_added:

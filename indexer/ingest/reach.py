@@ -58,7 +58,8 @@ class Reach:
         self._root = Nearest(self.roots)
         self._inside: dict[str, FolderRules] = {}
         self._has_no_media: dict[str, bool] = {}
-        self._real_roots = {os.path.realpath(root): root for root in sorted(self.roots, reverse=True)}
+        preferred_last = sorted(self.roots, key=lambda root: (root not in self.given, root), reverse=True)
+        self._real_roots = {os.path.realpath(root): root for root in preferred_last}
         self._real_root = Nearest(self._real_roots)
 
     @classmethod

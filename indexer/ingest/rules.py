@@ -119,24 +119,24 @@ class LeftOut:
 
 def describe(left_out: LeftOut) -> str:
     """Describe what was left out in one phrase, without links, which are listed; empty if nothing was."""
-    parts = [
-        (sum(left_out.folders.values()), "other programs'", left_out.folders),
-        (sum(left_out.patterns.values()), "excluded", left_out.patterns),
-        (left_out.nomedia, "with .nomedia", {}),
-        (left_out.hidden, "hidden", {}),
-        (left_out.raw, "RAW beside a JPEG or HEIC", {}),
-        (sum(left_out.kinds.values()), "of kinds that are not read", left_out.kinds),
-    ]
-    return ", ".join(f"{count:,} {what}{_list_counts(counts)}" for count, what, counts in parts if count)
+    parts = {
+        "folders of other programs": left_out.folders,
+        "by pattern": left_out.patterns,
+        "by .nomedia": left_out.nomedia,
+        "hidden": left_out.hidden,
+        "RAW beside a JPEG": left_out.raw,
+        "kinds that are not read": left_out.kinds,
+    }
+    return ", ".join(f"{what} {_counts(count)}" for what, count in parts.items() if count)
 
 
-def _list_counts(counts: dict[str, int]) -> str:
-    """List the most frequent keys with their counts, in brackets."""
-    if not counts:
-        return ""
-    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+def _counts(count: int | dict[str, int]) -> str:
+    """A count, or in brackets the most frequent keys with theirs."""
+    if isinstance(count, int):
+        return f"{count:,}"
+    largest = sorted(count.items(), key=lambda item: (-item[1], item[0]))
     more = ", …" if len(largest) > SHOWN else ""
-    return " (" + ", ".join(f"{key} {count:,}" for key, count in largest[:SHOWN]) + more + ")"
+    return "(" + ", ".join(f"{key} {number:,}" for key, number in largest[:SHOWN]) + more + ")"
 
 
 class Patterns:

@@ -99,7 +99,9 @@ def scan(paths: Iterable[str], reach: Reach | None = None, known: Container[str]
     given = list(dict.fromkeys(paths))
     walk = _Walk(reach or Reach(given), known)
     for path in sorted(given, key=lambda path: os.path.realpath(path) != path):
-        if os.path.isdir(path):
+        if os.path.isdir(path) and os.path.islink(path) and path not in walk.reach.given:
+            walk.links.append(path)
+        elif os.path.isdir(path):
             walk.add_folder(path)
         elif os.path.exists(path):
             walk.add_file(path)
@@ -128,12 +130,12 @@ class _Walk:
         self.result = Scan()
         self._folders: set[tuple[int, int]] = set()  # device and inode
         self._files: dict[object, tuple[ImageFile, bool]] = {}  # by identity, and whether it was reached by a link
-        self._links: list[str] = []
+        self.links: list[str] = []
 
     def follow_links(self) -> None:
         """Walk the linked folders that were found: after all others, so that a path without links comes first."""
-        while self._links:
-            links, self._links = sorted(self._links), []
+        while self.links:
+            links, self.links = sorted(self.links), []
             for link in links:
                 if self.reach.is_listed_elsewhere(link):
                     self.result.add_alias(link)
@@ -179,7 +181,7 @@ class _Walk:
                 (path, own_device, os.path.join(real_path, os.path.basename(path)))
                 for path in sorted(listing.folders, reverse=True)
             ]
-            self._links += listing.links
+            self.links += listing.links
             for entry in listing.images:
                 self._add_entry(entry, listing, linked=linked)
 

@@ -109,7 +109,7 @@ def follow(
                     yield report
                 changed_paths = _changed_paths(catalog, set(roots), changes)
                 report = update(changed_paths) if changed_paths else IndexReport()
-                if report.seen or report.missing or report.failed:
+                if report.seen or report.missing or report.excluded or report.failed:
                     yield report
             except IndexBusyError:
                 if not started:

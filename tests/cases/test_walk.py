@@ -171,6 +171,21 @@ def test_a_linked_folder_that_becomes_a_root_keeps_its_images(
     assert (encoder.images_encoded, catalog_stats(catalog).locations, shown(catalog)) == (3, 3, 3)
 
 
+def test_a_folder_given_by_itself_is_preferred_to_a_link_to_it(
+    catalog: Catalog, encoder: FakeEncoder, album: Path, tmp_path: Path
+) -> None:
+    """Also by a later run of the folder with the link alone."""
+    index_paths(catalog, encoder, [album])
+    target = tmp_path / "other" / "2022"
+    index_paths(catalog, encoder, [target])
+    for paths in ([album], [], [album]):
+        assert index_paths(catalog, encoder, paths).missing == 0
+    assert indexed_roots(catalog) == [str(target), str(album)]
+    assert {Path(path) for path in known_locations(catalog)} == {
+        *(album / "2020" / "a.jpg", album / "2020" / "c.jpg", target / "b.jpg")
+    }
+
+
 def test_an_index_that_has_both_names_of_a_file_keeps_one(catalog: Catalog, encoder: FakeEncoder, album: Path) -> None:
     """As earlier versions wrote them: the other name is neither missing nor a duplicate."""
     index_paths(catalog, encoder, [album])
@@ -397,9 +412,10 @@ def test_a_folder_without_images_says_what_was_left_out(catalog: Catalog, encode
     write(root / "a.mov")
     write(root / "b.MOV")
     write(root / "@eaDir" / "c.jpg")
-    with pytest.raises(
-        SourceError, match=r"left out: 1 other programs' \(@eaDir 1\), 2 of kinds .* \(\.mov 2\)\); cross"
-    ):
+    words = (
+        r"\(left out: folders of other programs \(@eaDir 1\), kinds that are not read \(\.mov 2\)\); crosslook reads"
+    )
+    with pytest.raises(SourceError, match=words):
         index_paths(catalog, encoder, [root])
 
 

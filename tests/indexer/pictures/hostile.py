@@ -346,7 +346,9 @@ def oddities(folder: Path) -> dict[Path, Fate]:
     good = [folder / name for name in names]
     for number_, path in enumerate(good):
         path.write_bytes(encoded(Image.new("RGB", (8, 8), (number_, 9, 9)), "PNG"))
-    (folder / "linked.png").symlink_to(good[0])
+    hidden = folder / ".hidden.png"  # so the link is the only name under which a walk lists it
+    hidden.write_bytes(encoded(Image.new("RGB", (8, 8), (99, 9, 9)), "PNG"))
+    (folder / "linked.png").symlink_to(hidden)
     strange = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
     strange.write_bytes(good[0].read_bytes())
     os.mkfifo(folder / "-rf.txt")  # where a sidecar would be
