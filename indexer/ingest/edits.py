@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
 from ..catalog.records import LocationRecord, chunks
-
-if TYPE_CHECKING:
-    from .writing import Picture
+from .picture import Picture
 
 _image, _location = schema.image.c, schema.location.c
 

@@ -40,12 +40,13 @@ from .backfill import backfill
 from .captions import index_captions
 from .displaced import resolve_displaced
 from .lock import locked
+from .picture import Picture
 from .reach import Reach
 from .reading import batches, read_ahead
 from .roots import Survey, add_roots, check_paths, known_roots
 from .rules import typed_patterns
 from .scan import ImageFile, Scan, scan
-from .writing import NEVER, BatchWriter, Failure, IndexReport, Picture
+from .writing import NEVER, BatchWriter, Failure, IndexReport
 
 
 @locked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from encoders import Encoder, ImageFeatures, Pixels
+from encoders import Encoder, ImageFeatures
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
@@ -24,6 +23,7 @@ from ..pictures.metadata import PictureMetadata
 from .annotations import RECORD_VERSION, annotate, record_of
 from .displaced import note_displaced, note_new
 from .edits import EditedImage, edited_images
+from .picture import Picture
 from .rules import LeftOut
 from .scan import ImageFile
 
@@ -73,21 +73,6 @@ class IndexReport:
     completed: int = 0
     stopped: bool = False
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A file that was read: its SHA-256, and unless the catalog has that content, its metadata and pixels."""
-
-    file: ImageFile
-    digest: str
-    metadata: PictureMetadata | None
-    pixels: Pixels | None
-
-    @property
-    def pixel_hash(self) -> str | None:
-        """SHA-256 of the pixels that the model is given; a file whose metadata alone was edited has the same."""
-        return None if self.pixels is None else hashlib.sha256(self.pixels.tobytes()).hexdigest()
 
 
 class BatchWriter:
