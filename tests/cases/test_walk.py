@@ -422,8 +422,11 @@ def test_a_folder_without_images_says_what_was_left_out(catalog: Catalog, encode
 # --- kinds ---
 
 
-def test_kinds_that_are_not_read_are_counted_by_name(paint: Paint, root: Path) -> None:
+def test_kinds_that_are_not_read_are_counted_by_name(
+    paint: Paint, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pictures and videos; notes, databases and settings are of no interest."""
+    monkeypatch.setattr("indexer.ingest.listing.SUFFIXES", frozenset({".png"}))
     paint("a.png")
     for name in ("b.mov", "c.MOV", "d.psd", "e.jxl", "f.nef", "g.svg", "h.json", "Thumbs.db", "desktop.ini", "i.txt"):
         write(root / name)
@@ -445,9 +448,8 @@ def test_a_raw_file_beside_its_jpeg_is_one_picture(
     paint: Paint, root: Path, monkeypatch: pytest.MonkeyPatch, *, reads_raw: bool
 ) -> None:
     """Whether raw files are read or not; one without a JPEG is a picture of its own, or a kind that is not read."""
-    if reads_raw:
-        both = formats.SUFFIXES | formats.RAW_SUFFIXES
-        monkeypatch.setattr("indexer.ingest.listing.SUFFIXES", both)
+    raws = formats.RAW_SUFFIXES if reads_raw else frozenset[str]()
+    monkeypatch.setattr("indexer.ingest.listing.SUFFIXES", formats.SUFFIXES - formats.RAW_SUFFIXES | raws)
     for name in ("IMG_1.CR2", "IMG_2.dng", "IMG_3.NEF", "IMG_1.XMP.png"):
         write(root / name)
     paint("img_1.JPG")

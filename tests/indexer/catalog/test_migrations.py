@@ -202,15 +202,15 @@ def test_words_of_an_upgraded_catalog_can_be_searched(upgraded: Catalog) -> None
     assert images_named(upgraded, "IMG_2034").tolist() == [1]
 
 
-def test_indexing_an_upgraded_catalog_again_opens_no_file(upgraded: Catalog) -> None:
-    """All files are unchanged, and the damaged one is not tried again."""
+def test_indexing_an_upgraded_catalog_again_embeds_nothing(upgraded: Catalog) -> None:
+    """All files are unchanged, and the damaged one is not tried again. Metadata is read once, if it has not been."""
     encoder, pictures = FakeEncoder(), upgraded.directory.parent / "holiday" / "pictures"
-    assert [name for name in opened(lambda: index_paths(upgraded, encoder, [pictures])) if "holiday" in name] == []
     report = index_paths(upgraded, encoder, [pictures])
     assert (report.added, report.updated, report.unchanged, report.captions_added) == (0, 0, 7, 0)
     assert [Path(failure.path).name for failure in report.failed] == ["damaged.jpg"]
     assert (encoder.images_encoded, encoder.texts_encoded) == (0, 0)
     assert indexed_roots(upgraded) == [str(pictures)]
+    assert [name for name in opened(lambda: index_paths(upgraded, encoder, [pictures])) if "holiday" in name] == []
 
 
 def test_models_of_an_upgraded_catalog_are_kept(upgraded: Catalog, request: pytest.FixtureRequest) -> None:
