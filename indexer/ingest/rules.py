@@ -119,7 +119,7 @@ class LeftOut:
 
 def describe(left_out: LeftOut) -> str:
     """Describe what was left out in one phrase, without links, which are listed; empty if nothing was."""
-    parts = {
+    parts: dict[str, int | dict[str, int]] = {
         "folders of other programs": left_out.folders,
         "by pattern": left_out.patterns,
         "by .nomedia": left_out.nomedia,

@@ -412,9 +412,7 @@ def test_a_folder_without_images_says_what_was_left_out(catalog: Catalog, encode
     write(root / "a.mov")
     write(root / "b.MOV")
     write(root / "@eaDir" / "c.jpg")
-    words = (
-        r"\(left out: folders of other programs \(@eaDir 1\), kinds that are not read \(\.mov 2\)\); crosslook reads"
-    )
+    words = r"\(left out: folders of other programs \(@eaDir 1\), kinds that are not read \(\.mov 2\)\); crosslook"
     with pytest.raises(SourceError, match=words):
         index_paths(catalog, encoder, [root])
 
