@@ -420,9 +420,7 @@ def test_a_folder_without_images_says_what_was_left_out(catalog: Catalog, encode
 # --- kinds ---
 
 
-def test_kinds_that_are_not_read_are_counted_by_name(
-    paint: Paint, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kinds_that_are_not_read_are_counted_by_name(paint: Paint, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures and videos; notes, databases and settings are of no interest."""
     monkeypatch.setattr("indexer.ingest.listing.SUFFIXES", frozenset({".png"}))
     paint("a.png")

@@ -166,9 +166,7 @@ def content(directory: Path) -> Content:
         rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}  # noqa: S608  our own
         names = _names(rows)
         contents = {name: sorted(str(_natural(row, names)) for row in rows[name]) for name in tables}
-        return contents | {
-            words: _words(connection, words, names[source]) for words, source in schema.KEYWORDS.items()
-        }
+        return contents | {words: _words(connection, words, names[source]) for words, source in schema.KEYWORDS.items()}
 
 
 def captions_by_content(catalog: Catalog) -> dict[str, list[str]]:
