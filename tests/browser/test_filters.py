@@ -165,6 +165,24 @@ def test_the_timeline_shows_each_month_and_leads_to_it(page: Page, collection: C
     expect(page).to_have_url(re.compile(r"from=20\d\d-\d\d"))
 
 
+def test_a_long_time_without_pictures_is_one_bar(page: Page, collection: Collection) -> None:
+    """One old scan does not squeeze the years that have pictures."""
+
+    def with_a_scan(route: Route) -> None:
+        document = route.fetch().json()
+        document["months"].append({"value": "1931-05", "count": 1})
+        document["years"].append({"value": "1931", "count": 1})
+        route.fulfill(json=document)
+
+    before = timeline(page).count()
+    page.route("**/v1/facets*", with_a_scan)
+    page.reload()
+    names = timeline(page).evaluate_all("bars => bars.map(bar => bar.ariaLabel)")
+    assert len(names) == before + 2
+    assert names[0].startswith("May 1931")
+    assert names[1].startswith(f"June 1931 to December {min(map(int, filter(None, collection.years))) - 1}")
+
+
 def test_the_timeline_takes_a_span_by_dragging(page: Page) -> None:
     """Dragging selects from one month to another, both included."""
     bars = timeline(page)
