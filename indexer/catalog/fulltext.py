@@ -54,6 +54,15 @@ def images_with_term(catalog: Catalog, term: str, *, limit: int) -> TermMatches:
     return TermMatches(names, captions, np.union1d(annotations, placed)[:limit])
 
 
+def places_among(catalog: Catalog, texts: Iterable[str]) -> list[str]:
+    """Return those of some texts that are names of places where indexed pictures were taken."""
+    phrases = {phrase: text for text in texts for phrase in phrases_of(_storable(text))}
+    if not phrases:
+        return []
+    rows = catalog.rows(_PLACE_NAMES, phrases=list(phrases))
+    return list(dict.fromkeys(phrases[str(row.words)] for row in rows))
+
+
 def images_named(catalog: Catalog, name: str, *, limit: int = 1000) -> Ids:
     """Find images with a file of exactly this name, with or without suffix, ignoring case; ids are ascending."""
     name, phrases = folded(_storable(name)), phrases_of(_storable(name))
@@ -94,10 +103,10 @@ _IN_CAPTIONS = _distinct_ids(
     _caption.image_id, _caption.id.in_(_matching_rows("caption_words")), _caption.image_id.is_not(None)
 )
 _IN_ANNOTATIONS = _distinct_ids(_annotation.image_id, _annotation.id.in_(_matching_rows("annotation_words")))
-_PLACED = schema.place_name.c.words.in_(bindparam("phrases", expanding=True))  # Munich is also Monaco di Baviera
-_IN_PLACES = _distinct_ids(
-    schema.image.c.id, schema.image.c.place_id.in_(select(schema.place_name.c.place_id).where(_PLACED))
-)
+_place = schema.place_name.c
+_PLACED = _place.words.in_(bindparam("phrases", expanding=True))  # Munich is also Monaco di Baviera
+_PLACE_NAMES = select(_place.words.label("words")).distinct().where(_PLACED)
+_IN_PLACES = _distinct_ids(schema.image.c.id, schema.image.c.place_id.in_(select(_place.place_id).where(_PLACED)))
 _NAMED = _distinct_ids(
     _location.image_id,
     _PRESENT_MATCH,

@@ -22,7 +22,7 @@ import numpy as np
 
 from encoders import Floats
 from indexer import Catalog
-from indexer.catalog.fulltext import TermMatches, images_named, images_with_term
+from indexer.catalog.fulltext import TermMatches, images_named, images_with_term, places_among
 from indexer.catalog.records import Ids
 from indexer.catalog.words import is_unspaced
 
@@ -107,6 +107,7 @@ def find_keywords(
     certainty = 1.0 if FILE_NAME.search(query.text) else max(strangeness(included), default=0.0)
     if len(named) and certainty >= FAMILIAR:
         terms.append(Term(query.text, certainty * CERTAIN, TermMatches(named, named[:0], named[:0])))
+    included += places_among(catalog, _sequences(query.text))
     for sign, words in ((1, included), (-1, _words(query.without))):
         for word, unknown in zip(words, strangeness(words), strict=True):
             for part, matches in _lookup(catalog, word) if unknown >= FAMILIAR else ():
@@ -121,6 +122,12 @@ def _words(texts: Iterable[str]) -> list[str]:
     words = (match[0] for text in texts if (match := re.search(r"\w(?:.*\w)?", text)))
     words = (word.removesuffix("'s").removesuffix("\u2019s") for word in words)
     return list(dict.fromkeys(word for word in words if len(word) > 2 or not word.isascii()))
+
+
+def _sequences(text: str) -> list[str]:
+    """Two or three neighbouring words, such as `New York`."""
+    words = re.findall(r"[^\W_]+", text)
+    return [" ".join(words[i : i + n]) for n in (2, 3) for i in range(len(words) - n + 1)]
 
 
 def _lookup(catalog: Catalog, word: str) -> list[tuple[str, TermMatches]]:
