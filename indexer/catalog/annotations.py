@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from ..places import Place
 from . import schema
 from .catalog import Catalog
+from .records import chunks
 from .words import folded, words_of
 
 
@@ -51,29 +52,36 @@ def annotations_of_image(catalog: Catalog, image_id: int) -> dict[Annotation, li
     return found
 
 
-def write_annotations(connection: Connection, image_id: int, annotations: Iterable[tuple[Annotation, str]]) -> None:
-    """Replace the annotations of an image.
+def write_annotations(connection: Connection, annotations: Mapping[int, Iterable[tuple[Annotation, str]]]) -> None:
+    """Replace the annotations of some images. Those of a name that are as they were are not written again.
 
     Args:
         connection: an open transaction.
-        image_id: the image.
-        annotations: name and value of each; equal ones are written once.
+        annotations: name and value of each annotation by image id; equal ones are written once.
     """
-    rows = [
-        {
-            "image_id": image_id,
-            "name": name.value,
-            "value": value,
-            "folded": folded(value),
-            "words": "" if name in NOT_SEARCHED else words_of(value),
-        }
-        for name, value in dict.fromkeys(annotations)
-    ]
-    previous = connection.execute(delete(schema.annotation).where(_annotation.image_id == image_id)).rowcount
-    if rows:
-        connection.execute(insert(schema.annotation), rows)
-    if rows or previous:
+    stored: dict[tuple[int, str], list[tuple[int, str]]] = {}
+    for part in chunks(list(annotations)):
+        query = select(_annotation).where(_annotation.image_id.in_(part)).order_by(_annotation.id)
+        for row in connection.execute(query):
+            stored.setdefault((row.image_id, row.name), []).append((row.id, row.value))
+    wanted: dict[tuple[int, str], list[str]] = {}
+    for image_id, pairs in annotations.items():
+        for name, value in dict.fromkeys(pairs):
+            wanted.setdefault((image_id, name.value), []).append(value)
+    same = {key for key, rows in stored.items() if [value for _, value in rows] == wanted.get(key)}
+    stale = [row_id for key, rows in stored.items() if key not in same for row_id, _ in rows]
+    new = [_row(*key, value) for key, values in wanted.items() if key not in same for value in values]
+    for part in chunks(stale):
+        connection.execute(delete(schema.annotation).where(_annotation.id.in_(part)))
+    if new:
+        connection.execute(insert(schema.annotation), new)
+    if new or stale:
         connection.execute(update(schema.edition).values(count=schema.edition.c.count + 1))
+
+
+def _row(image_id: int, name: str, value: str) -> dict[str, object]:
+    words = "" if name in NOT_SEARCHED else words_of(value)
+    return {"image_id": image_id, "name": name, "value": value, "folded": folded(value), "words": words}
 
 
 def write_place(connection: Connection, place: Place) -> int:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Update, select, update
+from sqlalchemy import Connection, Update, bindparam, func, select, update
 
 from ..catalog import schema
 from ..catalog.annotations import Annotation, write_annotations, write_place
@@ -75,13 +75,26 @@ def annotate(connection: Connection, image_ids: Sequence[int]) -> None:
     """
     for part in chunks(image_ids):
         found = dict(_merged(connection, part))
-        places = find_places(*zip(*(_position(findings) for findings in found.values()), strict=True)) if found else []
-        for (image_id, findings), place in zip(found.items(), places, strict=True):
-            values = {name: getattr(findings, name) for name in _FIELDS if name != "words"}
-            values["date_source"] = findings.words.date_source
-            values["place_id"] = None if place is None else write_place(connection, place)
-            connection.execute(update(schema.image).where(_image.id == image_id).values(values))
-            write_annotations(connection, image_id, _annotations(findings.words, place))
+        if not found:
+            continue
+        places = find_places(*zip(*map(_position, found.values()), strict=True))
+        rows = [
+            {
+                "of": image_id,
+                **_derived(findings),
+                "place_id": None if place is None else write_place(connection, place),
+            }
+            for (image_id, findings), place in zip(found.items(), places, strict=True)
+        ]
+        connection.execute(_DERIVE, rows)
+        annotations = zip(found, map(_annotations, found.values(), places), strict=True)
+        write_annotations(connection, dict(annotations))
+
+
+def _derived(findings: Findings) -> dict[str, object]:
+    """The columns of an image that are derived, but for its place."""
+    values = {name: getattr(findings, name) for name in _FIELDS if name != "words"}
+    return values | {"date_source": findings.words.date_source}
 
 
 def _merged(connection: Connection, image_ids: Sequence[object]) -> Iterator[tuple[int, Findings]]:
@@ -106,7 +119,8 @@ def _position(findings: Findings) -> tuple[float, float]:
     return findings.latitude, findings.longitude
 
 
-def _annotations(words: Words, place: Place | None) -> Iterator[tuple[Annotation, str]]:
+def _annotations(findings: Findings, place: Place | None) -> Iterator[tuple[Annotation, str]]:
+    words = findings.words
     for field, name in _SINGLE.items():
         if (value := getattr(words, field)) is not None:
             yield name, value
@@ -119,10 +133,11 @@ def _annotations(words: Words, place: Place | None) -> Iterator[tuple[Annotation
 
 
 class _Read(NamedTuple):
-    """A record that was read: its image, the statement that stores it, and notes by path."""
+    """A record that was read: its image, the statement that stores it with its values, and notes by path."""
 
     image_id: int
     statement: Update
+    values: dict[str, object]
     notes: list[tuple[str, str]]
 
 
@@ -152,8 +167,9 @@ def read_records(
     with closing(read_ahead(lambda task: task(), tasks, 4 * BATCH)) as results:
         for batch in batches(results, BATCH):
             with catalog.transaction() as connection:
-                for read in batch:
-                    connection.execute(read.statement)
+                for statement in (_STORE_PICTURE, _STORE_SIDECAR):
+                    if values := [read.values for read in batch if read.statement is statement]:
+                        connection.execute(statement, values)
                 annotate(connection, list(dict.fromkeys(read.image_id for read in batch)))
             notes += [note for read in batch for note in read.notes]
             done += len(batch)
@@ -178,17 +194,16 @@ def _unread_pictures(
 
 def _read_picture(file: ImageFile, image_id: int, content_hash: str) -> _Read:
     """Read the metadata of an indexed picture; if that fails, the image keeps what it has. Called in a thread."""
-    values: dict[str, Any] = {"record_version": RECORD_VERSION}
-    notes: list[tuple[str, str]] = []
+    record, notes = None, []
     try:
         with read_file(Path(file.path)) as data:
             if hashlib.sha256(data).hexdigest() == content_hash:
                 _, metadata = read_picture(data, at_least=SMALL)
-                values["record"] = record_of(metadata)
+                record = record_of(metadata)
                 notes = [(file.path, note) for note in metadata.words.notes]
     except DecodeError as exc:
         notes = [(file.path, str(exc))]
-    return _Read(image_id, update(schema.image).where(_image.id == image_id).values(values), notes)
+    return _Read(image_id, _STORE_PICTURE, {"of": image_id, "new_record": record}, notes)
 
 
 def _read_sidecar(file: ImageFile, image_id: int) -> _Read:
@@ -200,5 +215,20 @@ def _read_sidecar(file: ImageFile, image_id: int) -> _Read:
             record, notes = record_of(findings), [(file.path, note) for note in findings.words.notes]
         except SidecarError as exc:
             notes = [(file.path, str(exc))]
-    values = {"record": record, "xmp_mtime_ns": file.xmp_mtime_ns}
-    return _Read(image_id, update(schema.location).where(_location.path == file.path).values(values), notes)
+    values = {"at": file.path, "record": record, "xmp_mtime_ns": file.xmp_mtime_ns}
+    return _Read(image_id, _STORE_SIDECAR, values, notes)
+
+
+# Statements for many rows at a time.
+_DERIVED = (*(name for name in _FIELDS if name != "words"), "date_source", "place_id")
+_DERIVE = update(schema.image).where(_image.id == bindparam("of")).values({n: bindparam(n) for n in _DERIVED})
+_STORE_PICTURE = (
+    update(schema.image)
+    .where(_image.id == bindparam("of"))
+    .values(record=func.coalesce(bindparam("new_record"), _image.record), record_version=RECORD_VERSION)
+)
+_STORE_SIDECAR = (
+    update(schema.location)
+    .where(_location.path == bindparam("at"))
+    .values(record=bindparam("record"), xmp_mtime_ns=bindparam("xmp_mtime_ns"))
+)
