@@ -170,7 +170,7 @@ def orphaned_images(connection: Connection) -> list[int]:
 
 
 def forget_images(connection: Connection, ids: Sequence[int]) -> list[str]:
-    """Delete images with their captions and embeddings; return their content hashes."""
+    """Delete images with their captions and embeddings, and places without any; return their content hashes."""
     hashes: list[str] = []
     c = schema.image.c
     for part in chunks(ids):
@@ -179,6 +179,9 @@ def forget_images(connection: Connection, ids: Sequence[int]) -> list[str]:
         hashes += [row.content_hash for row in connection.execute(select(c.content_hash).where(c.id.in_(part)))]
         forget_embeddings(connection, Kind.IMAGE, part)
         connection.execute(delete(schema.image).where(c.id.in_(part)))
+    if hashes:
+        of_images = select(c.id).where(c.place_id == schema.place.c.id)
+        connection.execute(delete(schema.place).where(~exists(of_images)))
     return hashes
 
 
