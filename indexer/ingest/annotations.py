@@ -80,19 +80,16 @@ def annotate(connection: Connection, image_ids: Sequence[int]) -> None:
         found = dict(_merged(connection, part))
         if not found:
             continue
-        places = find_places(*zip(*map(_position, found.values()), strict=True))
+        places = _places(found)
+        place_ids = {image_id: write_place(connection, place) for image_id, place in places.items()}
         rows = [
-            {
-                "of": image_id,
-                **_derived(findings),
-                "place_id": None if place is None else write_place(connection, place),
-            }
-            for (image_id, findings), place in zip(found.items(), places, strict=True)
+            {"of": image_id, "place_id": place_ids.get(image_id), **_derived(findings)}
+            for image_id, findings in found.items()
         ]
         connection.execute(_DERIVE, rows)
         connection.execute(update(schema.edition).values(count=schema.edition.c.count + 1))
-        annotations = zip(found, map(_annotations, found.values(), places), strict=True)
-        write_annotations(connection, dict(annotations))
+        annotations = {i: _annotations(findings.words, places.get(i)) for i, findings in found.items()}
+        write_annotations(connection, annotations)
 
 
 def _derived(findings: Findings) -> dict[str, object]:
@@ -122,15 +119,17 @@ def _merged(connection: Connection, image_ids: Sequence[object]) -> Iterator[tup
         yield image.id, findings
 
 
-def _position(findings: Findings) -> tuple[float, float]:
-    """The position; not a number if it is unknown."""
-    if findings.latitude is None or findings.longitude is None:
-        return float("nan"), float("nan")
-    return findings.latitude, findings.longitude
+def _places(found: Mapping[int, Findings]) -> dict[int, Place]:
+    """The places of the images whose position is known and near one; the table is read for the first of these."""
+    positions = {i: (f.latitude, f.longitude) for i, f in found.items() if f.latitude is not None}
+    if not positions:
+        return {}
+    latitudes, longitudes = zip(*positions.values(), strict=True)
+    pairs = zip(positions, find_places(latitudes, longitudes), strict=True)
+    return {image_id: place for image_id, place in pairs if place is not None}
 
 
-def _annotations(findings: Findings, place: Place | None) -> Iterator[tuple[Annotation, str]]:
-    words = findings.words
+def _annotations(words: Words, place: Place | None) -> Iterator[tuple[Annotation, str]]:
     for field, name in _SINGLE.items():
         if (value := getattr(words, field)) is not None:
             yield name, value
