@@ -274,11 +274,10 @@ class _Run:
 
     def _read(self, file: ImageFile) -> Picture | tuple[ImageFile, str]:
         """Hash a file, and decode it if its content is new; return the reason if it fails. Called in a thread."""
-        hashes = {} if self.writer is None else self.writer.hashes
         try:
             with read_file(Path(file.path)) as data:
                 digest = hashlib.sha256(data).hexdigest()
-                if digest in hashes and not self.again:
+                if self.writer is not None and not self.writer.is_new(digest):
                     return Picture(file, digest, None, None)
                 image, metadata = read_picture(data, at_least=reading_size(self.encoder.input_size))
             return Picture(file, digest, metadata, self.encoder.prepare(image))
