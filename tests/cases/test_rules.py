@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from indexer import Catalog, forget, index_paths
+from indexer import Catalog, IndexReport, forget, index_paths
 from indexer.catalog.contents import catalog_stats, indexed_roots
 from indexer.errors import PatternError, SourceError
+from indexer.ingest.pipeline import index_changes
 from indexer.ingest.rules import typed_patterns
+from indexer.pictures.safe_read import read_file
 from tests.cases.folders import shown, walked, write
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 from tests.indexer.ingest.opens import opened
 from tests.indexer.ingest.test_pipeline import counts
+from tests.indexer.ingest.test_roots import mount
 
 
 def test_a_synology_share_has_only_its_photographs(paint: Paint, root: Path) -> None:
@@ -141,7 +147,13 @@ def test_a_hash_is_a_name_where_patterns_are_typed(paint: Paint, root: Path) -> 
     assert walked(root)[0] == ["#1/a.png", "b.png"]
 
 
-@pytest.mark.parametrize("pattern", ["!", "[z-a]", "a/\\", "x\ny", "foo["])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("!", "[z-a]", "a/\\", "x\ny", "foo["),
+        *("*a" * 12 + "b", "?*" * 5, "!x/*a*a*a*a*/y", "a/" + "**/a/" * 5 + "b"),
+    ],
+)
 def test_a_bad_pattern_is_refused_before_anything_runs(
     catalog: Catalog, encoder: FakeEncoder, folder: Path, pattern: str
 ) -> None:
@@ -198,7 +210,7 @@ def test_a_drive_below_an_excluded_folder_is_hidden(
     """A walk found it, so nobody asked for it by name."""
     paint("home.png", seed=1)
     drive = paint("snapshots/drive/a.png", seed=2).parent
-    monkeypatch.setattr("indexer.ingest.scan._device", lambda path: 2 if Path(path).is_relative_to(drive) else 1)
+    mount(monkeypatch, drive)
     index_paths(catalog, encoder, [root])
     report = index_paths(catalog, encoder, [root], exclude=["snapshots"])
     assert (report.excluded, report.missing, report.away, shown(catalog)) == (1, 0, [], 1)
@@ -215,3 +227,107 @@ def test_a_folder_without_images_says_what_was_left_out(catalog: Catalog, encode
     words = r"\(left out: folders of other programs \(@eaDir 1\), kinds that are not read \(\.mov 2\)\); crosslook"
     with pytest.raises(SourceError, match=words):
         index_paths(catalog, encoder, [root])
+
+
+def test_runs_of_stars_are_one(paint: Paint, root: Path) -> None:
+    """However many there are, a name that nearly matches takes no time."""
+    paint("a" * 200 + ".png")
+    paint("ab/c/d.png")
+    patterns = ("a" + "*" * 40 + "b.png", "*a*a*a*" + "*" * 20 + "b", "a**/**/d.png", r"\***\*")
+    assert walked(root, patterns=patterns)[0] == ["a" * 200 + ".png"]
+
+
+@pytest.mark.parametrize("number", [1_000, 1_001])
+def test_patterns_are_limited_in_number_and_length(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, number: int
+) -> None:
+    """The message gives the limit, and not all of a long pattern."""
+    patterns = [f"name{n}" for n in range(number)]
+    if number > 1_000:
+        with pytest.raises(PatternError, match=r"1,001 patterns for .* cannot be used; at most 1,000"):
+            index_paths(catalog, encoder, [folder], exclude=patterns)
+    else:
+        index_paths(catalog, encoder, [folder], exclude=patterns)
+    with pytest.raises(PatternError, match=r"^pattern 'x{40}…' cannot be used: it has 1,001 char"):
+        typed_patterns(["x" * 1_001], str(folder))
+
+
+UNUSABLE = {
+    "large": "too large",
+    "long": "it has 1,001 patterns; the limit is 1,000",
+    "forbidden": "cannot be read: Permission denied",
+    "unplugged": "cannot be read: No such file or directory",
+    "pipe": "not a regular file but a pipe",
+}
+"""Ignore files that cannot be used, each with the reason."""
+
+
+def spoil(ignore: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make an ignore file that cannot be used."""
+    if kind == "unplugged":
+        ignore.symlink_to(ignore.parent.parent / "nowhere")
+    elif kind == "pipe":
+        os.mkfifo(ignore)
+    else:
+        rest = {"large": "# " + "x" * 1_000_000, "long": "blue.png\n" * 1_000, "forbidden": ""}
+        ignore.write_text("blue.png\n" + rest[kind])
+    original = os.open
+
+    def refuse(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path) == ignore:
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path, flags, mode)
+
+    if kind == "forbidden":  # also to root
+        monkeypatch.setattr(os, "open", refuse)
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_below_an_ignore_file_that_cannot_be_used_all_stays_as_it_is(
+    catalog: Catalog,
+    encoder: FakeEncoder,
+    folder: Path,
+    paint: Paint,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    """Nothing new enters, nothing is hidden, also where a part is indexed alone; the run says why."""
+    inner = paint("in/old.png", seed=1).parent
+    index_paths(catalog, encoder, [folder])
+    ignore = folder / ".crosslookignore"
+    spoil(ignore, kind, monkeypatch)
+    new = paint("in/new.png", seed=2)
+    (inner / "old.png").unlink()
+    runs: tuple[Callable[[], IndexReport], ...] = (
+        lambda: index_paths(catalog, encoder, [], prune=True),
+        lambda: index_paths(catalog, encoder, [inner], prune=True),
+        lambda: index_changes(catalog, encoder, [str(new)]),
+    )
+    for run in runs:
+        report = run()
+        assert counts(report) == {"failed": 1}
+        assert UNUSABLE[kind] in report.failed[0].reason
+        assert f"until {ignore} can be used" in report.failed[0].reason
+        assert (shown(catalog), encoder.images_encoded) == (6, 6)
+    ignore.unlink()
+    assert counts(index_paths(catalog, encoder, [])) == {"added": 1, "unchanged": 5, "missing": 1}
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_an_ignore_file_that_vanishes_says_nothing(
+    paint: Paint, root: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    """Nor does one that is empty."""
+    paint("a.png")
+    ignore = write(root / ".crosslookignore", b"a.png\n")
+
+    @contextmanager
+    def vanish(path: Path, *, limit: int) -> Iterator[bytes]:
+        ignore.unlink()
+        if content is not None:
+            ignore.write_bytes(content)
+        with read_file(path, limit=limit) as data:
+            yield data
+
+    monkeypatch.setattr("indexer.ingest.reach.read_file", vanish)
+    assert walked(root)[0] == ["a.png"]
