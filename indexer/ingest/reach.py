@@ -67,9 +67,9 @@ class Reach:
     def of(
         cls, catalog: Catalog, bases: Collection[str] = (), exclusions: Mapping[str, Sequence[str]] | None = None
     ) -> Reach:
-        """The reach of the roots of an index, and of other paths."""
+        """The reach of the roots of an index, and of other paths that people give."""
         found = found_roots(catalog)
-        given = {*bases, *indexed_roots(catalog)} - found
+        given = {*bases, *(root for root in indexed_roots(catalog) if root not in found)}
         return cls(given, found, stored_exclusions(catalog) if exclusions is None else exclusions)
 
     def inside(self, folder: str) -> FolderRules:

@@ -10,6 +10,7 @@ import pytest
 
 from indexer import Catalog, find_duplicates, index_paths
 from indexer.catalog.contents import catalog_stats, indexed_roots
+from indexer.catalog.exclusions import found_roots
 from indexer.catalog.images import content_hashes, known_locations
 from tests.cases.folders import shown, walked
 from tests.conftest import Paint
@@ -166,3 +167,26 @@ def test_of_hard_links_the_known_path_stays(catalog: Catalog, encoder: FakeEncod
     picture.unlink()
     assert counts(index_paths(catalog, encoder, [])) == {"updated": 1, "missing": 1}
     assert (encoder.images_encoded, shown(catalog)) == (1, 1)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_linked_folder_that_is_given_is_a_given_root(
+    catalog: Catalog, encoder: FakeEncoder, album: Path, *, is_known: bool
+) -> None:
+    """Also if a walk has found it before; a later run of the other folder leaves it so."""
+    index_paths(catalog, encoder, [album] if is_known else [album / "2020"])
+    assert found_roots(catalog) == ({str(album / "2022")} if is_known else set())
+    for paths in ([album, album / "2022"], [album], []):
+        index_paths(catalog, encoder, paths)
+        assert (found_roots(catalog), indexed_roots(catalog)) == (set(), [str(album), str(album / "2022")])
+    assert (shown(catalog), encoder.images_encoded) == (3, 3)
+
+
+def test_a_given_link_keeps_its_images_when_the_folder_above_excludes_it(
+    catalog: Catalog, encoder: FakeEncoder, album: Path
+) -> None:
+    """As any folder that is given."""
+    index_paths(catalog, encoder, [album])
+    index_paths(catalog, encoder, [album / "2022"])
+    report = index_paths(catalog, encoder, [album], exclude=["2022"])
+    assert (report.excluded, shown(catalog)) == (0, 3)
