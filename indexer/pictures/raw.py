@@ -7,7 +7,7 @@ pixels. Its metadata is the RAW file's own where it is a TIFF, else the preview'
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Collection, Iterator, MutableMapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,11 @@ MIN_PREVIEW = 384
 """Pixels of the shorter side below which the sensor's data is developed instead, unless fewer are asked for."""
 
 _BASE = ExifTags.Base
-_KEPT = {None: WANTED - POINTERS, ExifTags.IFD.Exif: WANTED, ExifTags.IFD.GPSInfo: COORDINATES}
+_KEPT: dict[int | None, Collection[int]] = {
+    None: WANTED - POINTERS,
+    ExifTags.IFD.Exif: WANTED,
+    ExifTags.IFD.GPSInfo: COORDINATES,
+}
 _XMP, _SUBDIRECTORIES, _DNG_VERSION = 700, 330, 50706
 _SENSOR_DATA = (32803, 34892)  # photometric interpretations: colour filter array, and linear raw
 _NO_DATE = "1970:01:01 00:00:00"  # what LibRaw writes into a preview without EXIF if it knows no date
@@ -120,7 +124,7 @@ def _previewed(
             preview = opened.image
         image = preview.copy()  # without its format, and the EXIF block that Pillow has read already
         own = _own_exif(data, preview)
-        image.info |= _packets(own)
+        _add_packets(image, own)
         exif = _kept(own)
         is_upright = (image.width < image.height) != (size[0] < size[1])
         if is_upright and exif.get(_BASE.Orientation) in _SIDEWAYS:
@@ -136,7 +140,7 @@ def _developed(raw: rawpy.RawPy, data: bytes) -> Iterator[Opened]:
     with reserve(BYTES_PER_PIXEL * sizes.raw_width * sizes.raw_height, size, "RAW"):
         image = Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8))
         own = _own_exif(data, None)
-        image.info |= _packets(own)
+        _add_packets(image, own)
         exif = _kept(own)
         if _BASE.Orientation in exif:  # LibRaw has turned it
             del exif[_BASE.Orientation]
@@ -167,7 +171,7 @@ def _kept(own: Image.Exif) -> Image.Exif:
     exif = Image.Exif()
     for directory, tags in _KEPT.items():
         values = _directory(own, directory)
-        for tag in tags.intersection(values):
+        for tag in set(values).intersection(tags):
             with suppress(Exception):  # as above
                 trial = Image.Exif()
                 _directory(trial, directory)[tag] = values[tag]
@@ -185,13 +189,13 @@ def _directory(exif: Image.Exif, directory: int | None) -> MutableMapping[int, A
     return {}
 
 
-def _packets(own: Image.Exif) -> dict[str, Any]:
-    """XMP and IPTC, where Pillow has those of a JPEG."""
+def _add_packets(image: Image.Image, own: Image.Exif) -> None:
+    """Put XMP and IPTC where Pillow has those of a JPEG."""
     values = {} if own._info is None else own._info._tagdata  # noqa: SLF001  see iptc_block
-    packets: dict[str, Any] = {"xmp": values[_XMP]} if _XMP in values else {}
+    if _XMP in values:
+        image.info["xmp"] = values[_XMP]
     if iptc.TIFF_TAG in values:
-        packets["photoshop"] = {iptc.RESOURCE: values[iptc.TIFF_TAG]}
-    return packets
+        image.info["photoshop"] = {iptc.RESOURCE: values[iptc.TIFF_TAG]}
 
 
 def _is_tiff(data: bytes) -> bool:
