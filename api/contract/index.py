@@ -61,7 +61,7 @@ class ImageResponse(BaseModel):
     description: str | None = Field(description="Description that the picture carries.", examples=["Before the rain"])
     keywords: list[str] = Field(description="Keywords that the picture carries.", examples=[["garden", "tulips"]])
     persons: list[str] = Field(description="Names of the people shown, as somebody wrote them.", examples=[["Anna"]])
-    rating: int | None = Field(description="Stars from 0 to 5; -1 for a rejected picture.", examples=[4])
+    rating: int | None = Field(description="Stars from 1 to 5; -1 for a rejected picture; null without.", examples=[4])
     creator: str | None = Field(description="Who made the picture.", examples=["Anna Example"])
     copyright: str | None = Field(description="Its copyright notice.", examples=["© 2024 Anna Example"])
     places: list[PlaceOfImage] = Field(description="All files with exactly this content.")

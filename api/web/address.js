@@ -86,8 +86,8 @@ export function where(state, except = null) {
 
 function clause(name, value) {
   if (value === "") return `${name} != *`;
-  const mark = value.includes('"') ? "'" : '"';
-  return `${name} = ${mark}${value}${mark}`;
+  const literal = name === "folder" ? value : value.replace(/(\\*)\*/g, "$1$1\\*"); // a folder takes no wildcards
+  return `${name} = "${literal.replaceAll('"', '""')}"`;
 }
 
 function id(text) {

@@ -173,9 +173,9 @@ function listText(name, values) {
   return name === "folder" ? value.split(/[\\/]/).findLast(Boolean) : value;
 }
 
-/** A rating in words: stars, or that a picture was rejected. */
+/** A rating in words: 1 to 5 stars, or that a picture was rejected. */
 export function stars(rating) {
-  return Number(rating) < 0 ? "Rejected" : "★".repeat(Number(rating)) || "No stars";
+  return Number(rating) < 0 ? "Rejected" : "★".repeat(Number(rating));
 }
 
 function dateText({ from, to, undated }) {

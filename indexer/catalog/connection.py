@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from ..errors import CatalogError, CatalogWriteError
+from .words import folded
 
 DATABASE = "catalog.db"
 """Name of the catalog's file in an index directory."""
@@ -71,9 +73,20 @@ def write_transaction(connection: Connection) -> Iterator[None]:
     connection.commit()
 
 
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Let queries call `words.folded`, for values such as cameras, of which few are different."""
+
+    @lru_cache(maxsize=4096)
+    def null_or_folded(text: str | None) -> str | None:
+        return None if text is None else folded(text)
+
+    connection.create_function("folded", 1, null_or_folded, deterministic=True)
+
+
 def _writer(file: Path) -> sqlite3.Connection:
     # No isolation level: the catalog begins transactions itself, because the driver's would not cover DDL.
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+    add_functions(connection)
     _enable_wal(connection)
     # Not NORMAL: a power cut could undo a commit that a FAISS file, or a reply to the user, already relies on.
     connection.execute("PRAGMA synchronous = FULL")
@@ -117,6 +130,7 @@ def _reader(file: Path) -> sqlite3.Connection:
         check_same_thread=False,
         isolation_level=None,
     )
+    add_functions(connection)
     if _NO_LOCKS in options:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     return connection

@@ -1,22 +1,24 @@
 """Camera RAW files, read by LibRaw: the largest preview inside, or else the sensor's data at half size.
 
 The preview is the picture as the camera developed it, takes a tenth of the time, and in most cameras has enough
-pixels. Date, camera and position come from the RAW file's own EXIF where it is a TIFF, else from the preview's.
+pixels. Its metadata is the RAW file's own where it is a TIFF, else the preview's.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, MutableMapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import ExifTags, Image
 
 from ..errors import DecodeError
 from .formats import FORMATS, supported_formats
 from .limits import check_size, reserve
+from .metadata import iptc
+from .metadata.exif_tags import COORDINATES, POINTERS, WANTED
 from .opened import Opened
 from .pillow_files import open_with_pillow
 from .tiff import read_tags
@@ -31,7 +33,11 @@ MIN_PREVIEW = 384
 """Pixels of the shorter side below which the sensor's data is developed instead, unless fewer are asked for."""
 
 _BASE = ExifTags.Base
-_KEPT = (_BASE.Make, _BASE.Model, _BASE.Orientation, _BASE.DateTime, _BASE.ImageDescription, _BASE.Artist)
+_KEPT: dict[int | None, Collection[int]] = {
+    None: WANTED - POINTERS,
+    ExifTags.IFD.Exif: WANTED,
+    ExifTags.IFD.GPSInfo: COORDINATES,
+}
 _XMP, _SUBDIRECTORIES, _DNG_VERSION = 700, 330, 50706
 _SENSOR_DATA = (32803, 34892)  # photometric interpretations: colour filter array, and linear raw
 _NO_DATE = "1970:01:01 00:00:00"  # what LibRaw writes into a preview without EXIF if it knows no date
@@ -117,7 +123,9 @@ def _previewed(
                 raise DecodeError(f"its preview is {opened.note}")
             preview = opened.image
         image = preview.copy()  # without its format, and the EXIF block that Pillow has read already
-        exif = _exif(data, preview)
+        own = _own_exif(data, preview)
+        _add_packets(image, own)
+        exif = _kept(own)
         is_upright = (image.width < image.height) != (size[0] < size[1])
         if is_upright and exif.get(_BASE.Orientation) in _SIDEWAYS:
             del exif[_BASE.Orientation]
@@ -131,7 +139,9 @@ def _developed(raw: rawpy.RawPy, data: bytes) -> Iterator[Opened]:
     size = (sizes.height, sizes.width) if sizes.flip & 4 else (sizes.width, sizes.height)
     with reserve(BYTES_PER_PIXEL * sizes.raw_width * sizes.raw_height, size, "RAW"):
         image = Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8))
-        exif = _exif(data, None)
+        own = _own_exif(data, None)
+        _add_packets(image, own)
+        exif = _kept(own)
         if _BASE.Orientation in exif:  # LibRaw has turned it
             del exif[_BASE.Orientation]
         yield _opened(image, exif, size)
@@ -143,25 +153,49 @@ def _opened(image: Image.Image, exif: Image.Exif, size: tuple[int, int]) -> Open
     return Opened(image, size)
 
 
-def _exif(data: bytes, preview: Image.Image | None) -> Image.Exif:
+def _own_exif(data: bytes, preview: Image.Image | None) -> Image.Exif:
     """The metadata of a RAW file that is a TIFF, or else that of its preview."""
-    exif = Image.Exif()
+    own = Image.Exif()
     with suppress(Exception):  # Pillow raises anything on a broken EXIF block
-        own = Image.Exif()
         if _is_tiff(data):
             own.load_from_fp(io.BytesIO(data))
         elif data.startswith((b"IIU\0", b"IIR", b"MMOR")):  # TIFF but for these bytes
             own.load(b"Exif\0\0" + (b"II*\0" if data.startswith(b"II") else b"MM\0*") + data[4:])
         elif preview is not None:
             own = preview.getexif()
-        for tag in _KEPT:
-            if tag in own and own[tag] != _NO_DATE:
-                exif[tag] = own[tag]
-        for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            values = own.get_ifd(directory)
-            values.pop(_BASE.MakerNote, None)
-            exif.get_ifd(directory).update(values)
+    return own
+
+
+def _kept(own: Image.Exif) -> Image.Exif:
+    """The tags that are read, without those that are damaged or of a type that cannot be written."""
+    exif = Image.Exif()
+    for directory, tags in _KEPT.items():
+        values = _directory(own, directory)
+        for tag in set(values).intersection(tags):
+            with suppress(Exception):  # as above
+                trial = Image.Exif()
+                _directory(trial, directory)[tag] = values[tag]
+                if trial.tobytes() and values[tag] != _NO_DATE:
+                    _directory(exif, directory)[tag] = values[tag]
     return exif
+
+
+def _directory(exif: Image.Exif, directory: int | None) -> MutableMapping[int, Any]:
+    """One directory of an EXIF block; None is the first."""
+    if directory is None:
+        return exif
+    with suppress(Exception):  # as above
+        return exif.get_ifd(directory)
+    return {}
+
+
+def _add_packets(image: Image.Image, own: Image.Exif) -> None:
+    """Put XMP and IPTC where Pillow has those of a JPEG."""
+    values = {} if own._info is None else own._info._tagdata  # noqa: SLF001  see iptc_block
+    if _XMP in values:
+        image.info["xmp"] = values[_XMP]
+    if iptc.TIFF_TAG in values:
+        image.info["photoshop"] = {iptc.RESOURCE: values[iptc.TIFF_TAG]}
 
 
 def _is_tiff(data: bytes) -> bool:

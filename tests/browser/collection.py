@@ -46,11 +46,13 @@ CHANGED = "text.pool.value.weight"
 ANNOTATED = ("chelsea.png", "coffee.png")
 """Photographs with a sidecar."""
 PERSON, KEYWORD, CITY = "Wilhelmina Quast", "Zwischenstopp", "Munich"
+QUOTED = """The "5 o'clock" *"""
+"""A keyword with all that a filter must escape."""
 SIDECAR = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
  xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/"
  xmp:Rating="4" exif:GPSLatitude="48,8.2N" exif:GPSLongitude="11,34.5E">
-<dc:subject><rdf:Bag><rdf:li>{KEYWORD}</rdf:li></rdf:Bag></dc:subject>
+<dc:subject><rdf:Bag><rdf:li>{KEYWORD}</rdf:li><rdf:li>{QUOTED}</rdf:li></rdf:Bag></dc:subject>
 <mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag><rdf:li rdf:parseType="Resource">
 <mwg-rs:Name>{PERSON}</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type>
 </rdf:li></rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions></rdf:Description></rdf:RDF></x:xmpmeta>"""

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.actions import open_first, search
-from tests.browser.collection import ANNOTATED, CITY, KEYWORD, PERSON
+from tests.browser.collection import ANNOTATED, CITY, KEYWORD, PERSON, QUOTED
 from tests.browser.test_filters import choices, counted, results
 
 
@@ -22,7 +22,8 @@ def test_a_word_of_a_sidecar_finds_its_pictures(page: Page, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("Keyword", KEYWORD), ("Person", PERSON), ("Place", CITY), ("Rating", "★★★★")]
+    ("name", "value"),
+    [("Keyword", KEYWORD), ("Keyword", QUOTED), ("Person", PERSON), ("Place", CITY), ("Rating", "★★★★")],
 )
 def test_filters_by_what_pictures_say(page: Page, name: str, value: str) -> None:
     """Shown because some pictures have such values."""
@@ -31,6 +32,21 @@ def test_filters_by_what_pictures_say(page: Page, name: str, value: str) -> None
     rows.filter(has_text=value).get_by_role("checkbox").check()
     results(page, len(ANNOTATED))
     expect(page).to_have_url(re.compile(f"{name.lower()}="))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expression"),
+    [
+        ("keyword", "a*", r'keyword = "a\*"'),
+        ("keyword", "a\\*b\\", r'keyword = "a\\\*b\"'),
+        ("camera", """5" 'x'""", """camera = "5"" 'x'\""""),
+        ("folder", "/a*", 'folder = "/a*"'),
+    ],
+)
+def test_a_value_is_asked_for_as_it_is(page: Page, name: str, value: str, expression: str) -> None:
+    """Its stars are no wildcards; those of a folder never are."""
+    where = "([name, value]) => import('./static/address.js').then(m => m.where({...m.DEFAULT_STATE, [name]: [value]}))"
+    assert page.evaluate(where, [name, value]) == [expression]
 
 
 def test_filters_without_values_are_not_offered(page: Page) -> None:
@@ -46,7 +62,7 @@ def test_a_picture_shows_what_it_says(page: Page) -> None:
     details = dialog.get_by_role("region", name="Details")
     for term, value in (
         ("People", PERSON),
-        ("Keywords", KEYWORD),
+        ("Keywords", f"{KEYWORD}, {QUOTED}"),
         ("Rating", "★★★★"),
         ("Place", f"{CITY}, Bavaria, Germany"),
     ):

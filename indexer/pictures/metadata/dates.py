@@ -10,6 +10,9 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate
 
+KINDS = ("original", "digitized", "created", "modified")
+"""Kinds of dates, from the picture's own to that of the last edit, which is used if there is no other."""
+
 EARLIEST = date(1826, 1, 1)
 """The oldest photograph that survives is of 1826 or 1827."""
 

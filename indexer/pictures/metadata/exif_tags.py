@@ -1,6 +1,6 @@
 """The EXIF tags that say something about a picture.
 
-Sources: CIPA DC-008 (Exif 3.0); the XP tags, rating and its percentage are Microsoft's.
+Sources: CIPA DC-008 (Exif 3.0); the XP tags and the rating are Microsoft's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .tags import Tags, camera_name
 from .text import decode
 
 _BASE, _GPS = ExifTags.Base, ExifTags.GPS
-_POINTERS = {_BASE.ExifOffset, _BASE.GPSInfo}
+POINTERS = {_BASE.ExifOffset, _BASE.GPSInfo}
 _DATES = {"original": _BASE.DateTimeOriginal, "digitized": _BASE.DateTimeDigitized, "modified": _BASE.DateTime}
 _TEXTS = {"description": _BASE.ImageDescription, "creator": _BASE.Artist, "lens": _BASE.LensModel}
 _UTF16 = {
@@ -27,10 +27,10 @@ _UTF16 = {
     _BASE.XPAuthor: "creator",
     _BASE.XPKeywords: "keywords",
 }
-_COORDINATES = {_GPS.GPSLatitudeRef, _GPS.GPSLatitude, _GPS.GPSLongitudeRef, _GPS.GPSLongitude, _GPS.GPSStatus}
-_WANTED = frozenset(
+COORDINATES = {_GPS.GPSLatitudeRef, _GPS.GPSLatitude, _GPS.GPSLongitudeRef, _GPS.GPSLongitude, _GPS.GPSStatus}
+WANTED = frozenset(
     {_BASE.Make, _BASE.Model, _BASE.Orientation, _BASE.Copyright, _BASE.Rating, _BASE.UserComment}
-    | _POINTERS
+    | POINTERS
     | {*_DATES.values(), *_TEXTS.values(), *_UTF16}
 )
 _CHARACTER_CODES = {b"ASCII\0\0\0": None, b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0": "iso2022_jp", bytes(8): None}
@@ -59,15 +59,15 @@ def read_directories(image: Image.Image) -> Directories:
     if not isinstance(block, bytes) or block in (b"", b"Exif\0\0"):
         return Directories({}, {}, {})
     reader = Exif(block)
-    base = reader.directory(reader.start, _WANTED)
-    details = reader.directory(base.get(_BASE.ExifOffset), _WANTED)
-    return Directories(base, details, reader.directory(base.get(_BASE.GPSInfo), _COORDINATES), reader.order)
+    base = reader.directory(reader.start, WANTED)
+    details = reader.directory(base.get(_BASE.ExifOffset), WANTED)
+    return Directories(base, details, reader.directory(base.get(_BASE.GPSInfo), COORDINATES), reader.order)
 
 
 def _undamaged(exif: Image.Exif) -> dict[int, object]:
     """The wanted tags of a TIFF; Pillow raises anything on those that are damaged."""
     found: dict[int, object] = {}
-    for tag in _WANTED.intersection(exif):
+    for tag in WANTED.intersection(exif):
         with suppress(Exception):
             found[tag] = exif[tag]
     return found

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from .dates import KINDS
 from .names import date_from_name
 from .text import MAX_WORDS, unique
 
 PLURALS = ("texts", "keywords", "persons", "places", "notes")
-"""Fields of an `Words` that are united where two are merged."""
+"""Fields of `Words` that are united where two are merged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class Words:
     - `persons` are named in face regions and lists of persons; `places` are named, from the site to the country.
     - `rating` is 1 to 5, or -1 for a rejected picture.
     - `date_source` says where `taken_at` is from: `picture`, `sidecar` or (file) `name`.
+    - `date_kind` is one of `dates.KINDS`; None if `taken_at` is from a name, or from a record that is older than this
+      field, whose date counts as an original one.
     - `notes` has a sentence on each part that could not be read.
     """
 
@@ -34,6 +37,7 @@ class Words:
     lens: str | None = None
     rating: int | None = None
     date_source: str | None = None
+    date_kind: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -64,7 +68,12 @@ _F = TypeVar("_F", bound=Findings)
 
 
 def with_sidecar(picture: _F, sidecar: Findings) -> _F:
-    """Merge a picture's metadata with its sidecar's: the sidecar's single values win, and lists are united."""
+    """Merge a picture's metadata with its sidecar's: the sidecar's single values win, and lists are united.
+
+    Its date wins only over those of its kind and of later kinds: its last edit does not date a picture that has a date.
+    """
+    if _date_rank(picture) < _date_rank(sidecar):
+        sidecar = replace(sidecar, taken_at=None, words=replace(sidecar.words, date_source=None, date_kind=None))
     changes = {f.name: getattr(sidecar, f.name) for f in fields(Findings) if f.name != "words"}
     changes = {name: value for name, value in changes.items() if value is not None}
     return replace(picture, **changes, words=_merged(picture.words, sidecar.words))
@@ -79,6 +88,13 @@ def dated_by_name(picture: _F, name: str) -> _F:
 def with_note(picture: _F, note: str) -> _F:
     """Add a note, before those there are."""
     return replace(picture, words=replace(picture.words, notes=(note, *picture.words.notes)))
+
+
+def _date_rank(findings: Findings) -> int:
+    """The position of a date's kind among the kinds."""
+    if findings.taken_at is None:
+        return len(KINDS)
+    return 0 if findings.words.date_kind is None else KINDS.index(findings.words.date_kind)
 
 
 def _merged(picture: Words, sidecar: Words) -> Words:

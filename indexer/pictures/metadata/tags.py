@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from .dates import parse_date
+from .dates import KINDS, parse_date
 from .positions import Position
 from .record import Findings, Words
 from .text import MAX_NAME, MAX_TEXT, MAX_WORDS, clean, unique
-
-DATES = ("original", "digitized", "created", "modified")
-"""Kinds of dates, from the picture's own to that of the last edit, which is used if there is no other."""
 
 _BOILERPLATE = re.compile(
     r"(?:olympus|(?:konica )?minolta|kodak|samsung|sony|nikon|canon|fujifilm|panasonic|casio|vivitar|polaroid)?[\s_-]*"
@@ -50,7 +47,7 @@ def findings(exif: Tags, xmp: Tags, iptc: Tags, text: Tags, *, date_source: str 
     Working Group advises (Guidelines for Handling Image Metadata, version 2.0).
     """
     facts, words = (exif, xmp, iptc, text), (xmp, iptc, exif, text)
-    taken_at = _date(facts)
+    taken_at, date_kind = _date(facts)
     place = next((source.position for source in facts if source.position is not None), None)
     titles, descriptions = (_texts(words, name) for name in ("title", "description"))
     title, description = next(iter(titles), None), next(iter(descriptions), None)
@@ -68,6 +65,7 @@ def findings(exif: Tags, xmp: Tags, iptc: Tags, text: Tags, *, date_source: str 
         lens=next(iter(_names(facts, "lens")), None),
         rating=_rating(_names(words, "rating")),
         date_source=None if taken_at is None else date_source,
+        date_kind=date_kind,
         notes=tuple(note for source in facts for note in source.notes)[:MAX_WORDS],
     )
     latitude, longitude = place or (None, None)
@@ -83,10 +81,13 @@ def camera_name(maker: str, model: str) -> str:
     return f"{maker} {model}".strip()
 
 
-def _date(sources: Sequence[Tags]) -> str | None:
-    """The first valid date of the first kind that has one."""
-    texts = (text for kind in DATES for source in sources for text in source.values.get(kind, ()))
-    return next((found for found in map(parse_date, texts) if found is not None), None)
+def _date(sources: Sequence[Tags]) -> tuple[str, str] | tuple[None, None]:
+    """The first valid date of the first kind that has one, and that kind."""
+    for kind in KINDS:
+        for text in (text for source in sources for text in source.values.get(kind, ())):
+            if (found := parse_date(text)) is not None:
+                return found, kind
+    return None, None
 
 
 def _texts(sources: Iterable[Tags], name: str) -> tuple[str, ...]:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from itertools import islice
 from typing import TypeAlias
 
 from encoders.datasets import decode_text
 
 MAX_PACKET = 131_072
 """Maximum bytes of a picture's packet that are read: twice what fits into a segment of a JPEG."""
+
+MAX_TAGS = 100_000
+"""Maximum start and end tags of a packet that are read: each costs memory and time, however few its bytes are."""
 
 MAX_DEPTH = 20
 """Maximum depth of structures and lists."""
@@ -61,6 +65,10 @@ class Packet:
         text, foreign = re.subn("[\ud800-\udfff]+", "\ufffd", text[found.start() : text.rfind(">") + 1])
         if foreign:
             self.fault = "some of its text is not UTF-8"
+        excess = next(islice(re.finditer("<", text), MAX_TAGS, None), None)
+        if excess is not None:
+            self.fault = self.fault or f"only its first {MAX_TAGS:,} tags were read"
+            text = text[: excess.start()]
         builder = ET.TreeBuilder()  # apart from the parser, because it keeps what precedes a fault
         parser = ET.XMLParser(target=builder)  # noqa: S314  see DOCTYPE; three times as fast as defusedxml
         try:

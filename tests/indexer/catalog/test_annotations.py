@@ -64,6 +64,7 @@ def test_annotations_are_read_by_name_in_their_order(annotated: Catalog) -> None
         ("rating = 5", [ANNA]),
         ("rating < 0", [GARDEN]),
         ("rating >= -1", [ANNA, GARDEN]),
+        ("rating > 0", [ANNA]),
         ("rating != 5", [GARDEN, 3, 4, 5]),
     ],
 )
@@ -72,7 +73,9 @@ def test_filters_by_annotation(annotated: Catalog, expression: str, expected: li
     assert image_ids_where(annotated, [expression]).tolist() == expected
 
 
-@pytest.mark.parametrize("expression", ["rating = five", "rating = 10", "keyword > a", "person <= b"])
+@pytest.mark.parametrize(
+    "expression", ["rating = five", "rating = 10", "rating = 6", "rating = -2", "keyword > a", "person <= b"]
+)
 def test_a_filter_that_makes_no_sense_is_refused(annotated: Catalog, expression: str) -> None:
     """The message names the position."""
     with pytest.raises(FilterError, match="at character"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +13,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, insert, select, update
 from sqlalchemy.pool import StaticPool
 
 from indexer import Catalog, index_paths
 from indexer.catalog import schema
+from indexer.catalog.connection import add_functions
 from indexer.catalog.filters import FIELDS, condition
 from indexer.catalog.images import image_ids_where, images_by_id
 from indexer.errors import FilterError
 from tests.fakes import FakeEncoder
 
-EMPTY = create_engine("sqlite://", poolclass=StaticPool)
+
+def in_memory() -> sqlite3.Connection:
+    """A database with the functions of a catalog."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    add_functions(connection)
+    return connection
+
+
+EMPTY = create_engine("sqlite://", creator=in_memory, poolclass=StaticPool)
 schema.metadata.create_all(EMPTY)
 
 
@@ -213,3 +224,65 @@ def test_pictures_without_a_date_can_be_selected(indexed: Catalog) -> None:
     assert len(image_ids_where(indexed, ["has_date = false"])) == 5
     assert len(image_ids_where(indexed, ["has_date != true"])) == 5
     assert len(image_ids_where(indexed, ["has_date = true"])) == 0
+
+
+@pytest.fixture
+def cameras(indexed: Catalog) -> Catalog:
+    """Five pictures of five cameras, of which two differ in case."""
+    names = [(1, "ФЭД 5"), (2, "фэд 5"), (3, r"Zorki\*4"), (4, r"Zorki\84"), (5, """The "O'Hara" *""")]
+    with indexed.transaction() as connection:
+        for number, name in names:
+            connection.execute(update(schema.image).where(schema.image.c.id == number).values(camera=name))
+    return indexed
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("camera = Фэд*", [1, 2]),
+        ("camera != ФЭД 5", [3, 4, 5]),
+        (r"camera = zorki\\*", [3, 4]),
+        (r"camera = zorki\84", [4]),
+        (r"camera = zorki\\\*4", [3]),
+        (r"camera = *\*", [5]),
+        (r"camera = *\**", [3, 5]),
+        ('''camera = "the ""o'hara"" *"''', [5]),
+        ("""camera = 'the "o''hara" \\*'""", [5]),
+        ('''camera = """"''', []),
+        ('camera = "" or camera = "фэд 5"', [1, 2]),
+    ],
+)
+def test_any_value_can_be_asked_for(cameras: Catalog, expression: str, expected: list[int]) -> None:
+    """In any alphabet, with both quotation marks, and with stars and backslashes that are meant."""
+    assert image_ids_where(cameras, [expression]).tolist() == expected
+
+
+@pytest.mark.parametrize(("folder", "name"), [(r"c:\pictures", "A.jpg"), (r"c:\pictures\deep", "B.jpg")])
+def test_names_are_found_where_backslashes_separate(folder: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, where a separator precedes a wildcard."""
+    with EMPTY.connect() as connection:
+        connection.execute(insert(schema.image).values(id=1, content_hash="", width=1, height=1, format="JPEG"))
+        path = f"{folder}\\{name.lower()}"
+        times = {"size": 1, "mtime_ns": 1}
+        connection.execute(insert(schema.location).values(image_id=1, path=path, folded=path, **times))
+        monkeypatch.setattr(os, "sep", "\\")
+        found = [
+            connection.execute(select(schema.image.c.id).where(condition(f"name = {value}"))).all()
+            for value in (name, "*.JPG", f"{name[0]}*", "C*", "pictures*", r"\*.jpg")
+        ]
+        connection.rollback()
+    assert list(map(len, found)) == [1, 1, 1, 0, 0, 0]
+
+
+@given(st.text(st.sampled_from(["*", "\\", '"', "'", "a", "%", "_"]), min_size=1, max_size=8))
+def test_a_value_that_is_escaped_matches_only_itself(value: str) -> None:
+    """As the web page escapes it."""
+    literal = re.sub(r"(\\*)\*", r"\1\1\\*", value).replace('"', '""')
+    with EMPTY.connect() as connection:
+        for camera, expected in ((value, 1), (f"{value}a", 0), (value[1:], 0)):
+            connection.execute(
+                insert(schema.image).values(content_hash="", width=1, height=1, format="JPEG", camera=camera)
+            )
+            query = select(schema.image.c.id).where(condition(f'camera = "{literal}"'))
+            assert len(connection.execute(query).all()) == expected
+            connection.rollback()

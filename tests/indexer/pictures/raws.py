@@ -9,11 +9,17 @@ import numpy as np
 from PIL import Image
 
 _TYPES = {"B": 1, "s": 2, "H": 3, "I": 4, "q": 10}  # q: signed rationals, here of denominator 1
-_Entries = dict[int, tuple[Any, ...]]
+Entries = dict[int, tuple[Any, ...]]
+"""Values by tag; the first is the letter of their type."""
 
 
 def dng(
-    *previews: bytes, orientation: int = 1, date: str | None = None, sensor: Image.Image | None = None, cut: int = 0
+    *previews: bytes,
+    orientation: int = 1,
+    date: str | None = None,
+    sensor: Image.Image | None = None,
+    cut: int = 0,
+    tags: Entries | None = None,
 ) -> bytes:
     """An uncompressed DNG with JPEG previews. Source: Adobe Digital Negative Specification 1.6.
 
@@ -22,14 +28,16 @@ def dng(
         orientation: the EXIF orientation of the whole file.
         date: when it was taken, as EXIF writes it.
         sensor: what the sensor saw; grey if None.
+        tags: further entries of its first directory.
         cut: bytes of the sensor's data that are missing at the end of the file.
     """
     sensor = sensor or Image.new("RGB", (640, 480), (90, 90, 90))
     width, height = sensor.size
     mosaic = _mosaic(sensor)
-    main: _Entries = {254: ("I", 1), 271: ("s", b"Leitz\0"), 272: ("s", b"M3\0"), 274: ("H", orientation)}
+    main: Entries = {254: ("I", 1), 271: ("s", b"Leitz\0"), 272: ("s", b"M3\0"), 274: ("H", orientation)}
     main |= {50706: ("B", 1, 4, 0, 0), 50721: ("q", *np.eye(3, dtype=int).ravel().tolist()), 50778: ("H", 21)}
-    raw: _Entries = {
+    main |= tags or {}
+    raw: Entries = {
         254: ("I", 0),
         256: ("I", width),
         257: ("I", height),
@@ -41,7 +49,7 @@ def dng(
     file, directories = bytearray(8), []
     for preview in previews:
         wide, high = _jpeg_size(preview)
-        entries: _Entries = {254: ("I", 1), 256: ("I", wide), 257: ("I", high), 258: ("H", 8, 8, 8), 259: ("H", 7)}
+        entries: Entries = {254: ("I", 1), 256: ("I", wide), 257: ("I", high), 258: ("H", 8, 8, 8), 259: ("H", 7)}
         entries |= {262: ("H", 6), 273: ("I", len(file)), 277: ("H", 3), 278: ("I", high), 279: ("I", len(preview))}
         file += preview + bytes(len(preview) % 2)
         directories.append(_append(file, entries))
@@ -57,7 +65,7 @@ def dng(
     return bytes(file + mosaic[: len(mosaic) - cut])
 
 
-def _append(file: bytearray, entries: _Entries) -> int:
+def _append(file: bytearray, entries: Entries) -> int:
     """Append a TIFF directory to a file, and return its offset."""
     start, values = len(file), b""
     head = struct.pack("<H", len(entries))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from indexer import open_image
 from indexer.errors import DecodeError
 from indexer.pictures import limits
 from indexer.pictures.decode import read_picture
-from tests.indexer.pictures.raws import dng
+from tests.indexer.pictures.metadata.samples import bag, field, xmp
+from tests.indexer.pictures.raws import Entries, dng
 
 
 def jpeg(width: int, height: int, colour: str, **options: object) -> bytes:
@@ -71,6 +74,37 @@ def test_date_and_camera_come_from_the_raw_file() -> None:
     assert (metadata.taken_at, metadata.camera) == ("2024-03-01T12:30:00", "Leitz M3")
     _, metadata = read_picture(dng(jpeg(640, 480, "lime")))
     assert metadata.taken_at is None  # LibRaw would write 1970
+
+
+XMP = xmp(bag("dc:subject", "Käthe"), 'xmp:Rating="4"').encode()
+IPTC = field(25, "garden") + field(92, "Forum") + bytes(3)
+SAYS: Entries = {
+    315: ("s", b"Ottokar\0"),
+    700: ("B", *XMP),
+    18246: ("H", 2),
+    33432: ("s", b"Wilhelmina\0"),
+    33723: ("I", *struct.unpack(f"<{len(IPTC) // 4}I", IPTC[: len(IPTC) // 4 * 4])),
+    40091: ("B", *"Snow".encode("utf-16-le"), 0, 0),
+}
+
+
+@pytest.mark.parametrize("previews", [[(640, 480)], []])
+def test_words_come_from_the_raw_file(previews: list[tuple[int, int]]) -> None:
+    """From its EXIF, XMP and IPTC, which some programs declare as integers; those of the preview are older."""
+    files = [jpeg(*size, "lime", xmp=xmp(bag("dc:subject", "older")).encode()) for size in previews]
+    words = read_picture(dng(*files, tags=SAYS))[1].words
+    assert (words.title, words.creator, words.copyright, words.rating) == ("Snow", "Ottokar", "Wilhelmina", 4)
+    assert (words.keywords, words.places, words.notes) == (("Käthe", "garden"), ("Forum",), ())
+    words = read_picture(dng(*files, tags={18246: SAYS[18246]}))[1].words
+    assert (words.rating, words.keywords) == (2, ("older",) if files else ())
+
+
+@pytest.mark.parametrize("tag", [306, 315, 18246, 33432, 33723, 40091, 700])
+@pytest.mark.parametrize("value", [("s", b"good\0"), ("q", 1, 2), ("I", 2**32 - 1), ("B", 255)])
+def test_metadata_of_another_type_leaves_the_picture_readable(tag: int, value: tuple[Any, ...]) -> None:
+    """And the rest of what it says."""
+    image, metadata = read_picture(dng(jpeg(640, 480, "lime"), tags={tag: value}))
+    assert (image.size, metadata.camera) == ((640, 480), "Leitz M3")
 
 
 def test_without_a_useful_preview_the_sensor_data_is_developed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from indexer.errors import SidecarError
 from indexer.pictures.metadata import read_xmp_sidecar
 from indexer.pictures.metadata.sidecar import MAX_SIDECAR
+from indexer.pictures.metadata.xmp import MAX_TAGS
 
 from .samples import bag, xmp
 
@@ -67,3 +69,19 @@ def test_a_large_sidecar_is_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.xmp"
     path.write_text(xmp(f"<dc:x>{'A' * (MAX_SIDECAR // 2)}</dc:x>" + bag("dc:subject", "Käthe")), encoding="utf-8")
     assert read_xmp_sidecar(path).words.keywords == ("Käthe",)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("<dc:x/>", ""), ("<dc:x>", "</dc:x>"), ("<dc:x>a</dc:x>", "")])
+def test_so_many_elements_that_memory_would_suffer_are_cut_off(tmp_path: Path, opening: str, closing: str) -> None:
+    """Side by side or nested: 4 MB of them would take 300 MB. What precedes them is kept."""
+    path = tmp_path / "a.xmp"
+    elements = opening * (MAX_TAGS + 1) + closing * (MAX_TAGS + 1)
+    text = xmp(bag("dc:subject", "Käthe") + elements + bag("dc:title", "garden"))
+    path.write_text(text, encoding="utf-8")
+    tracemalloc.start()
+    words = read_xmp_sidecar(path).words
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (words.keywords, words.title) == (("Käthe",), None)
+    assert words.notes == ("its sidecar a.xmp could not be read in full: only its first 100,000 tags were read",)
+    assert peak < 40_000_000
