@@ -1,0 +1,115 @@
+"""Find duplicates: copies of a file, and versions of a picture that were resized, recompressed, cropped or turned.
+
+Each stage is stricter and slower than the one before: vectors and region grids choose candidates from the index alone,
+coarse grids find how one picture lies in another, and a comparison place by place decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from encoders.progress import Progress, no_progress
+
+from ..catalog.catalog import Catalog
+from ..catalog.images import known_locations
+from ..catalog.records import LocationRecord
+from ..errors import DecodeError
+from ..ingest.reading import DECODE_THREADS, read_ahead
+from ..pictures.decode import open_image, read_picture
+from .candidates import PAIRS, candidate_pairs
+from .files import unchanged_status
+from .groups import DuplicateGroup, Groups, duplicate_groups
+from .looks import DETAIL, LIKENESS, SIDE, Look, likeness
+
+CACHED = 4 * PAIRS
+"""Images whose looks stay in memory, 40 kB each; `PAIRS` pairs need at most half as many."""
+
+Locations = Mapping[int, Sequence[LocationRecord]]
+
+
+def find_duplicates(
+    catalog: Catalog, *, threshold: float = LIKENESS, progress: Progress = no_progress
+) -> list[DuplicateGroup]:
+    """Find all groups of files that show one picture, and of names that lead to one file, as they are on the disk now.
+
+    Files that are gone or have changed since they were indexed are left out, and so are symbolic links.
+
+    Args:
+        catalog: an open index.
+        threshold: minimum likeness of duplicates; at 1 they must be identical files, and no file is opened.
+        progress: called with the phases `images` and `pairs`.
+    """
+    locations: dict[int, list[LocationRecord]] = {}
+    for record in known_locations(catalog).values():
+        if not record.missing:
+            locations.setdefault(record.image_id, []).append(record)
+    groups = Groups(locations)
+    if threshold < 1:
+        pairs = candidate_pairs(catalog, locations, progress)
+        for (one, two), value in _likenesses(pairs, locations, progress):
+            if value >= threshold:
+                groups.unite(one, two, value)
+    return duplicate_groups(catalog, groups.several(locations), locations)
+
+
+def _likenesses(
+    pairs: Sequence[tuple[int, int]], locations: Locations, progress: Progress
+) -> Iterator[tuple[tuple[int, int], float]]:
+    """Yield the likeness of each pair whose files can be read.
+
+    Pairs are sorted by connected component, so that each image is read once, unless a component is so large that its
+    looks do not stay in memory.
+    """
+    components = Groups({image for pair in pairs for image in pair})
+    for one, two in pairs:
+        components.unite(one, two, 1.0)
+    pairs = sorted(pairs, key=lambda pair: (components.root(pair[0]), pair))
+    cached: dict[int, Look | None] = {}  # the least recently used first
+    for start in range(0, len(pairs), PAIRS):
+        batch = pairs[start : start + PAIRS]
+        ids = {image for pair in batch for image in pair}
+        cached |= {image: cached.pop(image) for image in ids & cached.keys()}
+        missing = sorted(ids - cached.keys())
+        results = read_ahead(partial(_read_look, locations), missing, 2 * DECODE_THREADS)
+        cached.update(zip(missing, results, strict=True))
+        for image in list(cached)[:-CACHED]:
+            del cached[image]
+        for one, two in batch:
+            first, second = cached[one], cached[two]
+            if first is not None and second is not None:
+                yield (one, two), likeness(first, second, partial(_read_details, locations, one, two))
+        progress("pairs", min(start + PAIRS, len(pairs)), len(pairs))
+
+
+def _read_look(locations: Locations, image: int) -> Look | None:
+    """Return what an image looks like; None if none of its files can be read as it was indexed."""
+    for location in locations[image]:
+        if unchanged_status(location) is None:
+            continue
+        try:
+            picture, metadata = read_picture(Path(location.path), at_least=SIDE)
+        except DecodeError:
+            continue
+        return Look.of(picture, (metadata.width, metadata.height), metadata.taken_at)
+    return None
+
+
+def _read_details(locations: Locations, one: int, two: int) -> tuple[Image.Image, Image.Image] | None:
+    """Return two images in grey and in detail; None if one of them cannot be read any more."""
+    first, second = (_read_grey(locations[image]) for image in (one, two))
+    return None if first is None or second is None else (first, second)
+
+
+def _read_grey(locations: Sequence[LocationRecord]) -> Image.Image | None:
+    for location in locations:
+        if unchanged_status(location) is None:
+            continue
+        try:
+            return open_image(Path(location.path), at_least=DETAIL).convert("L")
+        except DecodeError:
+            continue
+    return None

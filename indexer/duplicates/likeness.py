@@ -1,0 +1,117 @@
+"""Compare two aligned pictures place by place, so that a version differs nowhere and another photograph somewhere.
+
+A version of a picture differs from it by compression, scaling and tone, everywhere alike. Two photographs of one scene,
+or two documents of one form, agree almost everywhere too; what moved, or what was filled in, differs completely. So the
+pictures are fitted to each other, in place and tone, and the places where they differ most decide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from encoders import Floats
+
+from .alignment import Box
+
+NOISE = 5.0
+"""Standard deviation of what compression and scaling change, in grey levels of 256."""
+
+WORST = 0.03
+"""Share of the places that decide: those where the pictures differ most."""
+
+TONES = 32  # steps of the curve that maps the tones of one picture to those of another
+
+SHARPEST = 0.75
+"""Pixels compared, by those of the smaller picture: its finest detail depends on how it was scaled."""
+
+
+def place_likeness(ones: Floats, twos: Floats, *, places: int = 16) -> Floats:
+    """The likeness of two squares of pixels at each of `places` x `places` places, after their tones were fitted."""
+    fits = [(tones_fitted(ones, twos), twos), (tones_fitted(twos, ones), ones)]
+    one, two = min(fits, key=lambda fit: float(((fit[0] - fit[1]) ** 2).mean() / max(fit[1].var(), 1.0)))
+    places = min(places, len(one) // 4)
+    one, two = blocks(one, places), blocks(two, places)
+    return 1 - ((one - two) ** 2).mean(axis=1) / (one.var(axis=1) + two.var(axis=1) + 2 * NOISE**2)
+
+
+def worst(likenesses: Floats) -> float:
+    """The mean likeness of the least alike places."""
+    count = max(2, round(WORST * likenesses.size))
+    return float(np.sort(likenesses)[:count].mean())
+
+
+def compared_side(outer: tuple[int, int], inner: tuple[int, int], box: Box, most: int) -> int:
+    """The side of the squares at which two pictures are compared, in pixels: a multiple of 16, up to `most`.
+
+    Args:
+        outer: width and height of the picture that contains the other.
+        inner: those of the other.
+        box: where the other is.
+        most: the side of the squares at hand.
+    """
+    left, top, right, bottom = box
+    shortest = min((right - left) * outer[0], (bottom - top) * outer[1], *inner)
+    return 16 * max(2, int(min(most, SHARPEST * shortest) // 16))
+
+
+def pixels(image: Image.Image, side: int, box: Box = (0, 0, 1, 1)) -> Floats:
+    """Resize a box of a picture to a square of values."""
+    scale = (image.width, image.height) * 2
+    absolute = tuple(share * length for share, length in zip(box, scale, strict=True))
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=absolute), np.float32)
+
+
+def refined(outer: Image.Image, inner: Image.Image, box: Box, side: int) -> Box:
+    """Fit a box to a fraction of a pixel, with coarse pixels first.
+
+    Gauss-Newton on the four sides and a linear change of tone (Lucas and Kanade, 1981).
+    """
+    best = np.array(box)
+    for pixels_a_side in sorted({32, min(64, side), side}):
+        best = _refined_at(outer, inner, best, pixels_a_side)
+    return tuple(best.tolist())  # type: ignore[return-value]  # four numbers
+
+
+def _refined_at(outer: Image.Image, inner: Image.Image, box: np.ndarray, side: int, steps: int = 4) -> np.ndarray:
+    target = pixels(inner, side)
+    along = (np.arange(side, dtype=np.float32) + 0.5) / side
+    best, best_error = box, np.inf
+    for _ in range(steps + 1):
+        window = pixels(outer, side, tuple(box))
+        design = np.stack([window, np.ones_like(window)], axis=-1).reshape(-1, 2)
+        (gain, _), *_ = np.linalg.lstsq(design, target.ravel(), rcond=None)
+        error = float(((target - target.mean() - gain * (window - window.mean())) ** 2).mean())
+        if error < best_error:
+            best, best_error = box, error
+        down, across = (side * gradient for gradient in np.gradient(window))
+        across, down = gain * across / (box[2] - box[0]), gain * down / (box[3] - box[1])
+        near, far = 1 - along, along
+        moved = (across * near, down * near[:, None], across * far, down * far[:, None])
+        slopes = np.stack([*moved, window, np.ones_like(window)], axis=-1).reshape(-1, 6)
+        normal = slopes.T @ slopes
+        step = np.linalg.lstsq(normal + 1e-6 * np.trace(normal) * np.eye(6) / 6, slopes.T @ target.ravel(), rcond=None)
+        box = np.clip(box + np.clip(step[0][:4], -0.03, 0.03), 0, 1)
+        if min(box[2] - box[0], box[3] - box[1]) < 0.5:
+            break
+    return best
+
+
+def tones_fitted(source: Floats, target: Floats) -> Floats:
+    """Map the tones of one picture to the mean tones of another at the same pixels: a curve of `TONES` steps."""
+    step = np.minimum(source * (TONES / 256), TONES - 1).astype(np.int64).ravel()
+    counts = np.bincount(step, minlength=TONES)
+    used = counts > 0
+    means = (np.bincount(step, values.ravel(), minlength=TONES)[used] / counts[used] for values in (source, target))
+    return np.interp(source, *means).astype(np.float32)
+
+
+def blocks(square: Floats, places: int) -> Floats:
+    """Divide a square into `places` x `places` squares of pixels, one row each."""
+    side = len(square) // places
+    return square.reshape(places, side, places, side).swapaxes(1, 2).reshape(places * places, side * side)
+
+
+def structure(square: Floats) -> float:
+    """The share of places with more contrast than noise makes."""
+    return float((blocks(square, 16).std(axis=1) > 2 * NOISE).mean())
