@@ -17,11 +17,12 @@ class Hit:
     - `rerank_score` is comparable within one answer. It takes everything in the query into account: the sentence, the
       query's picture, keywords and excluded words.
     - `match_probability` is the calibrated probability, in [0, 1], that the sentence alone describes the image. A
-      picture in the query changes the order but not the probability; keywords that the image's names and captions
-      contain raise it; excluded words can only lower it. So with a picture or excluded words, probabilities need not
-      fall from hit to hit. Like the rerank score it is None beyond the reranked depth.
+      picture in the query changes the order but not the probability; keywords that the image's names, captions and
+      annotations contain raise it; excluded words can only lower it. So with a picture or excluded words,
+      probabilities need not fall from hit to hit. Like the rerank score it is None beyond the reranked depth.
     - `sources` says how the image was found: `vector` if it is among the nearest, `name` if the name of a file or
-      folder contains keywords of the query, `caption` if a caption does. `matched` lists these keywords.
+      folder contains keywords of the query, `caption` if a caption does, `annotation` if its title, keywords, persons,
+      places, … do. `matched` lists these keywords.
     - `path` is None if all files of the image are gone. `width` and `height` are pixels of the upright picture.
     """
 

@@ -43,7 +43,10 @@ def search(
     depth: Depth = 100,
     no_rerank: NoRerank = False,
     no_keywords: Annotated[
-        bool, typer.Option("--no-keywords", help="Do not match words in file names, folder names and captions.")
+        bool,
+        typer.Option(
+            "--no-keywords", help="Do not match words in names of files and folders, captions and annotations."
+        ),
     ] = False,
     where: Where = None,
     min_probability: Annotated[

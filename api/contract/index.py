@@ -46,8 +46,20 @@ class ImageResponse(BaseModel):
     format: str = Field(description="Format detected from the content, whatever the file name says.", examples=["JPEG"])
     taken_at: TakenAt
     camera: str | None = Field(description="Camera make and model; null if unknown.", examples=["Canon EOS 5D"])
+    lens: str | None = Field(description="The lens; null if unknown.", examples=["EF50mm f/1.8 STM"])
     latitude: float | None = Field(description="Degrees, north positive; null if unknown.", examples=[48.137])
     longitude: float | None = Field(description="Degrees, east positive; null if unknown.", examples=[11.575])
+    place_names: list[str] = Field(
+        description="Names of the place, the nearest first: from the picture itself, or of its position.",
+        examples=[["Munich", "Bavaria", "Germany"]],
+    )
+    title: str | None = Field(description="Title that the picture carries.", examples=["Our new garden"])
+    description: str | None = Field(description="Description that the picture carries.", examples=["Before the rain"])
+    keywords: list[str] = Field(description="Keywords that the picture carries.", examples=[["garden", "tulips"]])
+    persons: list[str] = Field(description="Names of the people shown, as somebody wrote them.", examples=[["Anna"]])
+    rating: int | None = Field(description="Stars from 0 to 5; -1 for a rejected picture.", examples=[4])
+    creator: str | None = Field(description="Who made the picture.", examples=["Anna Example"])
+    copyright: str | None = Field(description="Its copyright notice.", examples=["© 2024 Anna Example"])
     places: list[PlaceOfImage] = Field(description="All files with exactly this content.")
     captions: list[OwnCaption] = Field(description="Captions indexed with the image.")
 
@@ -81,7 +93,10 @@ Counts = Annotated[list[Count], Field(description="Image counts by value.")]
 
 
 class FacetsResponse(BaseModel):
-    """Image counts by folder, camera, format, … among the images that match the filters. Missing files do not count."""
+    """Image counts by folder, camera, format, … among the images that match the filters. Missing files do not count.
+
+    Of keywords, persons, places and lenses, the 100 most frequent are listed.
+    """
 
     images: int = Field(description="Number of matching images.", examples=[480])
     folders: list[Count] = Field(
@@ -93,6 +108,11 @@ class FacetsResponse(BaseModel):
     orientations: Counts
     years: Counts
     months: Counts
+    keywords: Counts
+    persons: Counts
+    places: Counts
+    lenses: Counts
+    ratings: Counts
 
 
 class CopyOfImage(BaseModel):

@@ -82,7 +82,9 @@ class SearchRequest(Body):
         default=True, description="Whether to rerank candidates with the cross-attention model.", examples=[True]
     )
     keywords: bool = Field(
-        default=True, description="Whether to match words in file names, folder names and captions.", examples=[True]
+        default=True,
+        description="Whether to match words in file names, folder names, captions and annotations.",
+        examples=[True],
     )
     where: Where = []
     min_probability: float | None = Field(
@@ -131,11 +133,14 @@ class ImageHit(BaseModel):
     match_probability: float | None = Field(
         description="Calibrated, [0, 1]; null without a rerank score.", examples=[0.87]
     )
-    sources: list[Literal["vector", "name", "caption"]] = Field(
-        description="How the hit was retrieved: by vector, by file or folder name, by caption.",
+    sources: list[Literal["vector", "name", "caption", "annotation"]] = Field(
+        description="How the hit was retrieved: by vector, by file or folder name, by caption, or by what the picture "
+        "says about itself (title, keyword, person, place, …).",
         examples=[["vector", "name"]],
     )
-    matched: list[str] = Field(description="Query words that its names or captions contain.", examples=[["IMG_2034"]])
+    matched: list[str] = Field(
+        description="Query words that its names, captions or annotations contain.", examples=[["IMG_2034"]]
+    )
     retrieval_rank: int = Field(description="Rank before reranking, from 1.", examples=[14])
     width: int = Field(description="Width in pixels after EXIF rotation.", examples=[4000])
     height: int = Field(description="Height in pixels after EXIF rotation.", examples=[3000])

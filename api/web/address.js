@@ -1,7 +1,17 @@
 /* The page's state, read from and written to the address, so that back, reload and sharing work. */
 
 /** Filters that take several values; an empty value means "not known". */
-export const LIST_FILTERS = ["folder", "camera", "format", "orientation"];
+export const LIST_FILTERS = [
+  "folder",
+  "camera",
+  "format",
+  "orientation",
+  "keyword",
+  "person",
+  "place",
+  "rating",
+  "lens",
+];
 
 const VIEWS = ["indexing", "compare"];
 const DAY = /^\d{4}(-\d\d(-\d\d)?)?$/;
@@ -11,10 +21,7 @@ export const DEFAULT_STATE = {
   q: "",
   like: null, // id of an indexed image
   upload: null, // key of an uploaded picture, which is lost when the page is closed
-  folder: [],
-  camera: [],
-  format: [],
-  orientation: [],
+  ...Object.fromEntries(LIST_FILTERS.map((name) => [name, []])),
   from: "", // year, month or day; both ends inclusive
   to: "",
   undated: false,

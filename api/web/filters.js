@@ -3,13 +3,36 @@
 import { filtered, LIST_FILTERS, where } from "./address.js";
 import { el, icon } from "./dom.js";
 
-const NAMES = { date: "Date", folder: "Folder", camera: "Camera", format: "Format", orientation: "Shape" };
-const FACETS = { folder: "folders", camera: "cameras", format: "formats", orientation: "orientations" };
+const NAMES = {
+  date: "Date",
+  folder: "Folder",
+  camera: "Camera",
+  format: "Format",
+  orientation: "Shape",
+  keyword: "Keyword",
+  person: "Person",
+  place: "Place",
+  rating: "Rating",
+  lens: "Lens",
+};
+const FACETS = {
+  folder: "folders",
+  camera: "cameras",
+  format: "formats",
+  orientation: "orientations",
+  keyword: "keywords",
+  person: "persons",
+  place: "places",
+  rating: "ratings",
+  lens: "lenses",
+};
+const OPTIONAL = ["keyword", "person", "place", "rating", "lens"]; // shown if a picture has such a value
 const count = new Intl.NumberFormat();
 
 /** `facets(where)` resolves to counts; `change(filters)` is called with the selection. Returns `draw(state)`. */
 export function filters(host, { facets, change }) {
   let state = null;
+  let hasValues = null; // of each optional filter, once known
   const pills = {};
 
   for (const name of ["date", ...LIST_FILTERS]) {
@@ -37,10 +60,24 @@ export function filters(host, { facets, change }) {
   }
   const all = el("button", { type: "button", className: "pill plain", hidden: true }, "Clear filters");
   all.addEventListener("click", () => {
-    change({ folder: [], camera: [], format: [], orientation: [], from: "", to: "", undated: false });
+    change({ ...Object.fromEntries(LIST_FILTERS.map((name) => [name, []])), from: "", to: "", undated: false });
     pills.date.button.focus();
   });
   host.append(all);
+
+  /** Shows the optional filters of which some picture has a value. */
+  async function showOptional() {
+    if (hasValues === null) {
+      hasValues = {};
+      try {
+        const counts = await facets([]);
+        hasValues = Object.fromEntries(OPTIONAL.map((name) => [name, counts[FACETS[name]].length > 0]));
+      } catch {
+        hasValues = null; // the next draw tries again
+      }
+    }
+    for (const name of OPTIONAL) pills[name].button.hidden = !(hasValues?.[name] || state[name].length);
+  }
 
   async function fill(name, panel, signal) {
     panel.replaceChildren(el("p", { className: "muted" }, "Counting…"));
@@ -63,7 +100,8 @@ export function filters(host, { facets, change }) {
         const others = state[name].filter((other) => other !== (value ?? ""));
         change({ [name]: isChecked() ? others : [...others, value ?? ""] });
       };
-      return row(value === null ? "Not known" : shorten(value), n, { title: value ?? "", isChecked, toggle });
+      const text = value === null ? "Not known" : name === "rating" ? stars(value) : shorten(value);
+      return row(text, n, { title: value ?? "", isChecked, toggle });
     });
     return [el("ul", {}, ...rows)];
   }
@@ -112,6 +150,7 @@ export function filters(host, { facets, change }) {
       button.classList.toggle("on", label !== null);
       button.ariaLabel = label === null ? NAMES[name] : `${NAMES[name]}: ${label}`;
     }
+    showOptional();
     for (const input of host.querySelectorAll("input")) input.update(); // in place, so that the focus stays
     all.hidden = filtered(state) === 0;
   };
@@ -122,7 +161,13 @@ function listText(name, values) {
   if (values.length > 1) return `${NAMES[name]} · ${values.length}`;
   const [value] = values;
   if (value === "") return `${NAMES[name]} not known`;
+  if (name === "rating") return stars(value);
   return name === "folder" ? value.split(/[\\/]/).findLast(Boolean) : value;
+}
+
+/** A rating in words: stars, or that a picture was rejected. */
+export function stars(rating) {
+  return Number(rating) < 0 ? "Rejected" : "★".repeat(Number(rating)) || "No stars";
 }
 
 function dateText({ from, to, undated }) {

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { light, whereabouts } from "./attention.js";
 import { el, icon } from "./dom.js";
+import { stars } from "./filters.js";
 import { likelihood, MEANING, percent } from "./probability-words.js";
 
 const WEB_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // shown by every browser
@@ -151,7 +152,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     if (hit?.matched.length) {
       const sources = hit.sources
         .filter((source) => source !== "vector")
-        .map((source) => ({ name: "its name", caption: "a caption" })[source]);
+        .map((source) => ({ name: "its name", caption: "a caption", annotation: "what the picture says" })[source]);
       why.append(el("p", { className: "muted" }, `Found in ${sources.join(" and ")}: ${hit.matched.join(", ")}`));
     }
   }
@@ -294,9 +295,15 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     }
   }
 
-  function detailList({ taken_at, camera, latitude, longitude, folder, size, width, height, format, places }) {
+  function detailList(metadata) {
+    const { taken_at, camera, latitude, longitude, folder, size, width, height, format, places } = metadata;
     const list = el("dl", { className: "details" });
     const add = (term, value) => value && list.append(el("dt", {}, term), el("dd", {}, value));
+    add("Title", metadata.title);
+    add("Description", metadata.description);
+    add("People", metadata.persons.join(", "));
+    add("Keywords", metadata.keywords.join(", "));
+    add("Rating", metadata.rating === null ? "" : stars(metadata.rating));
     add(
       "Taken",
       taken_at &&
@@ -304,8 +311,12 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
           new Date(`${taken_at}Z`),
         ),
     );
+    add("Place", metadata.place_names.join(", "));
+    add("Position", latitude !== null && longitude !== null && degrees(latitude, longitude));
     add("Camera", camera);
-    add("Place", latitude !== null && longitude !== null && degrees(latitude, longitude));
+    add("Lens", metadata.lens);
+    add("By", metadata.creator);
+    add("Copyright", metadata.copyright);
     add("Size", `${width} × ${height}, ${megapixels(width, height)}${size === null ? "" : `, ${bytes(size)}`}`);
     add("Format", format);
     add("Folder", folder ?? "Its file is gone");

@@ -25,6 +25,7 @@ from .records import (
     Kind,
     chunks,
 )
+from .words import words_of
 
 
 def captions_by_id(catalog: Catalog, ids: Sequence[int]) -> dict[int, CaptionRecord]:
@@ -86,13 +87,14 @@ def write_captions(
         features: their vectors and token states, in the same order.
     """
     encoder_id, added, c = catalog.require_encoder().id, 0, schema.caption.c
-    for (source, image_id, words), vector, tokens in zip(captions, features.vectors, features.tokens, strict=True):
-        row = insert(schema.caption).prefix_with("OR IGNORE").values(text=words, image_id=image_id, source=source)
+    for (source, image_id, sentence), vector, tokens in zip(captions, features.vectors, features.tokens, strict=True):
+        values = {"text": sentence, "image_id": image_id, "source": source, "words": words_of(sentence)}
+        row = insert(schema.caption).prefix_with("OR IGNORE").values(values)
         caption_id = connection.execute(row.returning(c.id)).scalar_one_or_none()
         if caption_id is not None:
             added += 1
         else:
-            identical = (c.text == words) & (c.source == source) & c.image_id.is_not_distinct_from(image_id)
+            identical = (c.text == sentence) & (c.source == source) & c.image_id.is_not_distinct_from(image_id)
             unembedded = select(c.id).where(identical & ~is_embedded(encoder_id, Kind.CAPTION, c.id))
             caption_id = connection.execute(unembedded).scalar_one_or_none()
         if caption_id is not None:

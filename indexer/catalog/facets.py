@@ -1,4 +1,4 @@
-"""Facets: counts of images by folder, camera, format, orientation, year and month."""
+"""Facets: counts of images by folder, camera, format, orientation, year and month, and by annotations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Select, case, func, select
 
 from . import schema
+from .annotations import Annotation
 from .browse import present
 from .catalog import Catalog
 from .filters import condition
@@ -19,7 +20,11 @@ from .filters import condition
 MAX_FOLDERS = 50
 """Maximum number of folders listed."""
 
-_image, _location = schema.image.c, schema.location.c
+MAX_VALUES = 100
+"""Maximum number of keywords, persons, places and lenses listed: the most frequent."""
+
+_image, _location, _annotation = schema.image.c, schema.location.c, schema.annotation.c
+_COUNTED = (Annotation.KEYWORD, Annotation.PERSON, Annotation.PLACE, Annotation.LENS, Annotation.RATING)
 
 Counts = dict[str | None, int]
 """Count by value; the key None counts images whose value is unknown."""
@@ -36,6 +41,11 @@ class Facets:
     orientations: Counts
     years: Counts
     months: Counts
+    keywords: Counts
+    persons: Counts
+    places: Counts
+    lenses: Counts
+    ratings: Counts
 
 
 def facets(catalog: Catalog, where: Sequence[str] = ()) -> Facets:
@@ -53,6 +63,7 @@ def facets(catalog: Catalog, where: Sequence[str] = ()) -> Facets:
     shape = case(
         (_image.width > _image.height, "landscape"), (_image.width < _image.height, "portrait"), else_="square"
     )
+    annotations = _annotations(catalog, matching)
     months = count_by(func.substr(_image.taken_at, 1, 7))
     years: Counter[str | None] = Counter()
     for month, count in months.items():
@@ -65,6 +76,11 @@ def facets(catalog: Catalog, where: Sequence[str] = ()) -> Facets:
         orientations=count_by(shape),
         years=_newest_first(years),
         months=_newest_first(months),
+        keywords=annotations[Annotation.KEYWORD],
+        persons=annotations[Annotation.PERSON],
+        places=annotations[Annotation.PLACE],
+        lenses=annotations[Annotation.LENS],
+        ratings=annotations[Annotation.RATING],
     )
 
 
@@ -75,6 +91,21 @@ def facets_state(catalog: Catalog) -> tuple[object, ...]:
     """
     rows = (*catalog.rows(select(schema.edition)), *catalog.rows(select(schema.tally)))
     return tuple(tuple(row) for row in rows)
+
+
+def _annotations(catalog: Catalog, matching: Sequence[ColumnElement[bool]]) -> dict[Annotation, Counts]:
+    """Count images by the values of their annotations, the most frequent first; ratings from the highest."""
+    query = select(_annotation.name, _annotation.value, func.count().label("n"))
+    query = query.where(_annotation.name.in_(_COUNTED), _annotation.image_id.in_(select(_image.id).where(*matching)))
+    counts: dict[Annotation, Counts] = {name: {} for name in _COUNTED}
+    rows = catalog.rows(query.group_by(_annotation.name, _annotation.value))
+    for row in sorted(rows, key=lambda row: (-row.n, row.value)):
+        values = counts[Annotation(row.name)]
+        if len(values) < MAX_VALUES:
+            values[row.value] = int(row.n)
+    ratings = counts[Annotation.RATING]
+    counts[Annotation.RATING] = {value: ratings[value] for value in sorted(ratings, key=lambda v: -int(v or 0))}
+    return counts
 
 
 def _folders(catalog: Catalog, matching: Sequence[ColumnElement[bool]]) -> dict[str, int]:

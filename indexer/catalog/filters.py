@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Integer, and_, func, or_, select, true
+from sqlalchemy import cast as sql_cast
 
 from ..errors import FilterError
 from . import schema
+from .annotations import Annotation
+from .words import folded
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -39,6 +42,7 @@ MAX_CLAUSES = 50
 
 _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 _image, _location, _caption = schema.image.c, schema.location.c, schema.caption.c
+_annotation = schema.annotation.c
 
 Condition = ColumnElement[bool]
 
@@ -210,20 +214,43 @@ def _size(clause: _Clause) -> Condition:
 
 
 def _folder(clause: _Clause) -> Condition:
-    """All files below a folder, as a range of the index on paths."""
+    """All files below a folder, as a range of the index on folded paths."""
     clause.require_equality()
     expanded = os.path.expanduser(clause.value)  # noqa: PTH111  Path.expanduser raises where there is no such user
-    folder = os.path.abspath(expanded).rstrip(os.sep)
-    return _has_file(and_(_location.path > folder + os.sep, _location.path < folder + chr(ord(os.sep) + 1)))
+    folder = folded(os.path.abspath(expanded)).rstrip(os.sep)
+    return _has_file(and_(_location.folded > folder + os.sep, _location.folded < folder + chr(ord(os.sep) + 1)))
 
 
 def _name(clause: _Clause) -> Condition:
     """The file name. Comparing the end of the whole path first is fast, and leaves few paths to split."""
     clause.require_equality()
-    path = _location.path
+    path = _location.folded
     folder = func.rtrim(path, func.replace(path, os.sep, ""))  # strips trailing characters up to the last separator
     name = func.substr(path, func.length(folder) + 1)
-    return _has_file(and_(_like(path, f"*{os.sep}{clause.value}"), _like(name, clause.value)))
+    value = folded(clause.value)
+    return _has_file(and_(_like(path, f"*{os.sep}{value}"), _like(name, value)))
+
+
+def _annotated(name: Annotation) -> Callable[[_Clause], Condition]:
+    """An annotation of a name; `*` matches any text."""
+
+    def build(clause: _Clause) -> Condition:
+        clause.require_equality()
+        return _has_annotation(name, _like(_annotation.folded, folded(clause.value)))
+
+    return build
+
+
+def _rating(clause: _Clause) -> Condition:
+    """Stars from 1 to 5; -1 is a picture that was rejected. Images without a rating match only `!=`."""
+    if not re.fullmatch(r"-?[0-9]", clause.value):
+        raise clause.invalid_value(f"{clause.value!r} is not a rating from -1 to 5")
+    value = sql_cast(_annotation.folded, Integer)
+    return _has_annotation(Annotation.RATING, _OPERATORS[clause.op](value, int(clause.value)))
+
+
+def _has_annotation(name: Annotation, matches: Condition) -> Condition:
+    return _image.id.in_(select(_annotation.image_id).where(_annotation.name == name.value, matches))
 
 
 def _has_caption(clause: _Clause) -> Condition:
@@ -265,5 +292,10 @@ _BUILDERS: dict[str, Callable[[_Clause], Condition]] = {
     "folder": _folder,
     "name": _name,
     "has_caption": _has_caption,
+    "keyword": _annotated(Annotation.KEYWORD),
+    "person": _annotated(Annotation.PERSON),
+    "place": _annotated(Annotation.PLACE),
+    "lens": _annotated(Annotation.LENS),
+    "rating": _rating,
 }
 FIELDS = tuple(_BUILDERS)

@@ -1,14 +1,14 @@
-"""Full-text search in captions and in file and folder names (SQLite FTS5).
+"""Full-text search in names of files and folders, captions, and annotations (SQLite FTS5).
 
-The user's text is passed to FTS5 as one quoted string, so nothing in it is query syntax. The tokenizer splits it like
-the indexed text: `IMG_2034` becomes the phrase "img 2034".
+A term is looked for as the phrases that `words.phrases_of` makes of it, each passed to FTS5 as one quoted string of
+plain words, so nothing in it is query syntax.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Column, ColumnElement, Select, bindparam, literal_column, select, table
@@ -17,13 +17,22 @@ from . import schema
 from .catalog import Catalog
 from .images import images_by_id
 from .records import Ids
+from .words import folded, phrases_of
 
 MAX_NAME_LENGTH = 255
 """Maximum characters of a file name; file systems allow no more."""
 
 
-def images_with_term(catalog: Catalog, term: str, *, limit: int) -> tuple[Ids, Ids]:
-    """Find images with a word or phrase in the path of a file that is not missing, or in a caption.
+class TermMatches(NamedTuple):
+    """Ids of the images that contain a term, by where they do; each ascending."""
+
+    names: Ids
+    captions: Ids
+    annotations: Ids
+
+
+def images_with_term(catalog: Catalog, term: str, *, limit: int) -> TermMatches:
+    """Find images with a word or phrase in the path of a file that is not missing, in a caption or in an annotation.
 
     The caption bank is not searched. Case, accents and word endings are ignored.
 
@@ -31,31 +40,29 @@ def images_with_term(catalog: Catalog, term: str, *, limit: int) -> tuple[Ids, I
         catalog: an open catalog.
         term: a word or phrase; any text.
         limit: maximum number of ids in each result; which ones are dropped is arbitrary.
-
-    Returns:
-        Ids of images with a match in a path, and of images with a match in a caption, both ascending.
     """
-    quoted = _quoted(term)
-    names, captions = (np.sort(catalog.ids(query, term=quoted, limit=limit)) for query in (_IN_NAMES, _IN_CAPTIONS))
-    return names, captions
+    phrases = _phrases(term)
+    if not phrases:
+        return TermMatches(*(np.empty(0, np.int64) for _ in TermMatches._fields))
+    queries = (_IN_NAMES, _IN_CAPTIONS, _IN_ANNOTATIONS)
+    return TermMatches(*(np.sort(catalog.ids(query, term=phrases, limit=limit)) for query in queries))
 
 
 def images_named(catalog: Catalog, name: str, *, limit: int = 1000) -> Ids:
     """Find images with a file of exactly this name, with or without suffix, ignoring case; ids are ascending."""
-    name = _storable(name)
-    if len(name) > MAX_NAME_LENGTH:
+    name, phrases = folded(_storable(name)), _phrases(name)
+    if len(name) > MAX_NAME_LENGTH or not phrases:
         return np.empty(0, np.int64)
     pattern = "%" + re.sub(r"([/%_])", r"/\1", os.sep + name)
-    candidates = catalog.ids(_NAMED, term=_quoted(name), full=pattern, stem=pattern + ".%", limit=limit)
-    lowered = name.lower()
+    candidates = catalog.ids(_NAMED, term=phrases, full=pattern, stem=pattern + ".%", limit=limit)
     records = images_by_id(catalog, np.sort(candidates).tolist())
-    ids = [i for i, r in records.items() if any(lowered in (p.name.lower(), p.stem.lower()) for p in r.paths)]
+    ids = [i for i, r in records.items() if any(name in (folded(p.name), folded(p.stem)) for p in r.paths)]
     return np.array(sorted(ids), np.int64)
 
 
-def _quoted(term: str) -> str:
-    """Quote a term as one FTS5 string."""
-    return f'"{_storable(term).replace(chr(0), " ").replace(chr(34), " ")}"'
+def _phrases(term: str) -> str:
+    """Return an FTS5 query for any of the phrases of a term; empty if it has no words."""
+    return " OR ".join(f'"{phrase}"' for phrase in phrases_of(_storable(term)))
 
 
 def _storable(text: str) -> str:
@@ -74,14 +81,15 @@ def _distinct_ids(column: Column[int], *where: ColumnElement[bool]) -> Select[An
 
 
 # Built once, because building a query takes longer than running it.
-_location, _caption = schema.location.c, schema.caption.c
+_location, _caption, _annotation = schema.location.c, schema.caption.c, schema.annotation.c
 _PRESENT_MATCH = _location.id.in_(_matching_rows("location_words")) & _location.missing_since.is_(None)
 _IN_NAMES = _distinct_ids(_location.image_id, _PRESENT_MATCH)
 _IN_CAPTIONS = _distinct_ids(
     _caption.image_id, _caption.id.in_(_matching_rows("caption_words")), _caption.image_id.is_not(None)
 )
+_IN_ANNOTATIONS = _distinct_ids(_annotation.image_id, _annotation.id.in_(_matching_rows("annotation_words")))
 _NAMED = _distinct_ids(
     _location.image_id,
     _PRESENT_MATCH,
-    _location.path.like(bindparam("full"), escape="/") | _location.path.like(bindparam("stem"), escape="/"),
+    _location.folded.like(bindparam("full"), escape="/") | _location.folded.like(bindparam("stem"), escape="/"),
 )

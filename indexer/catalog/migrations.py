@@ -1,6 +1,7 @@
 """Upgrade an older catalog, one version at a time, in a single transaction.
 
 Each step is literal SQL and never changes once a version is out: a later change of `schema.py` is a step of its own.
+SQL functions whose names end in a version are those of `words.py`; a change of what they return is a new version.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 from ..errors import CatalogError, CatalogVersionError, IndexNotFoundError
 from . import schema
 from .connection import write_transaction
+from .words import folded, words_of
 
 STEPS: dict[int, tuple[str, ...]] = {
     1: (
@@ -64,12 +66,71 @@ STEPS: dict[int, tuple[str, ...]] = {
         """CREATE TRIGGER location_delete AFTER DELETE ON location BEGIN
         UPDATE edition SET count = count + 1; END""",
     ),
+    5: (
+        "ALTER TABLE image ADD COLUMN record VARCHAR",
+        "ALTER TABLE image ADD COLUMN record_version INTEGER DEFAULT 0 NOT NULL",
+        "DROP TRIGGER location_words_added",
+        "DROP TRIGGER location_words_removed",
+        "DROP TRIGGER location_words_changed",
+        "DROP TABLE location_words",
+        "DROP TRIGGER caption_words_added",
+        "DROP TRIGGER caption_words_removed",
+        "DROP TRIGGER caption_words_changed",
+        "DROP TABLE caption_words",
+        "ALTER TABLE location ADD COLUMN folded VARCHAR DEFAULT '' NOT NULL",
+        "ALTER TABLE location ADD COLUMN words VARCHAR DEFAULT '' NOT NULL",
+        "ALTER TABLE location ADD COLUMN record VARCHAR",
+        "ALTER TABLE caption ADD COLUMN words VARCHAR DEFAULT '' NOT NULL",
+        "UPDATE location SET folded = folded_6(path), words = words_6(path)",
+        "UPDATE caption SET words = words_6(text)",
+        "CREATE INDEX location_folded ON location (folded)",
+        """CREATE TABLE annotation (id INTEGER NOT NULL, image_id INTEGER NOT NULL, name VARCHAR NOT NULL,
+        value VARCHAR NOT NULL, folded VARCHAR NOT NULL, words VARCHAR NOT NULL, PRIMARY KEY (id),
+        FOREIGN KEY(image_id) REFERENCES image (id) ON DELETE CASCADE)""",
+        "CREATE INDEX ix_annotation_image_id ON annotation (image_id)",
+        "CREATE INDEX annotation_value ON annotation (name, folded, image_id)",
+        """CREATE VIRTUAL TABLE caption_words
+        USING fts5(words, content='caption', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2')""",
+        """CREATE TRIGGER caption_words_added AFTER INSERT ON caption BEGIN
+        INSERT INTO caption_words(rowid, words) VALUES (new.id, new.words); END""",
+        """CREATE TRIGGER caption_words_removed AFTER DELETE ON caption BEGIN
+        INSERT INTO caption_words(caption_words, rowid, words) VALUES ('delete', old.id, old.words); END""",
+        """CREATE TRIGGER caption_words_changed AFTER UPDATE OF words ON caption BEGIN
+        INSERT INTO caption_words(caption_words, rowid, words) VALUES ('delete', old.id, old.words);
+        INSERT INTO caption_words(rowid, words) VALUES (new.id, new.words); END""",
+        "INSERT INTO caption_words(caption_words) VALUES ('rebuild')",
+        """CREATE VIRTUAL TABLE location_words
+        USING fts5(words, content='location', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2')""",
+        """CREATE TRIGGER location_words_added AFTER INSERT ON location BEGIN
+        INSERT INTO location_words(rowid, words) VALUES (new.id, new.words); END""",
+        """CREATE TRIGGER location_words_removed AFTER DELETE ON location BEGIN
+        INSERT INTO location_words(location_words, rowid, words) VALUES ('delete', old.id, old.words); END""",
+        """CREATE TRIGGER location_words_changed AFTER UPDATE OF words ON location BEGIN
+        INSERT INTO location_words(location_words, rowid, words) VALUES ('delete', old.id, old.words);
+        INSERT INTO location_words(rowid, words) VALUES (new.id, new.words); END""",
+        "INSERT INTO location_words(location_words) VALUES ('rebuild')",
+        """CREATE VIRTUAL TABLE annotation_words
+        USING fts5(words, content='annotation', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2')""",
+        """CREATE TRIGGER annotation_words_added AFTER INSERT ON annotation BEGIN
+        INSERT INTO annotation_words(rowid, words) VALUES (new.id, new.words); END""",
+        """CREATE TRIGGER annotation_words_removed AFTER DELETE ON annotation BEGIN
+        INSERT INTO annotation_words(annotation_words, rowid, words) VALUES ('delete', old.id, old.words); END""",
+        """CREATE TRIGGER annotation_words_changed AFTER UPDATE OF words ON annotation BEGIN
+        INSERT INTO annotation_words(annotation_words, rowid, words) VALUES ('delete', old.id, old.words);
+        INSERT INTO annotation_words(rowid, words) VALUES (new.id, new.words); END""",
+        "INSERT INTO annotation_words(annotation_words) VALUES ('rebuild')",
+    ),
 }
 """The SQL that upgrades each version to the next."""
+
+_FUNCTIONS = {"folded_6": folded, "words_6": words_of}
 
 
 def upgrade(connection: Connection, version: int) -> None:
     """Apply every step from `version` on, in the caller's transaction."""
+    database = connection.connection.driver_connection
+    for name, function in _FUNCTIONS.items():
+        database.create_function(name, 1, function, deterministic=True)  # type: ignore[union-attr]  # sqlite3's
     for step in range(version, schema.VERSION):
         for statement in STEPS[step]:
             connection.exec_driver_sql(statement)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 5
+VERSION = 6
 """Stored as SQLite's `user_version`. `migrations.py` upgrades lower versions; higher ones are rejected."""
 
 metadata = MetaData()
@@ -54,6 +54,8 @@ image = Table(
     Column("latitude", Float),
     Column("longitude", Float),
     Column("camera", String),
+    Column("record", String),  # what the picture says about itself: JSON, see annotations.py
+    Column("record_version", Integer, nullable=False, server_default=text("0")),
     sqlite_autoincrement=True,  # ids are never reused, which reveals a stale FAISS file
 )
 Index("image_taken", image.c.taken_at)  # SQLite appends the id, which gives the order of browsing
@@ -68,7 +70,11 @@ location = Table(
     Column("mtime_ns", Integer, nullable=False),
     Column("sidecar_mtime_ns", Integer),
     Column("missing_since", String),
+    Column("folded", String, nullable=False, server_default=text("''")),  # words.folded of the path
+    Column("words", String, nullable=False, server_default=text("''")),  # words.words_of of the path
+    Column("record", String),  # what its XMP sidecar says: JSON
 )
+Index("location_folded", location.c.folded)
 _missing = location.c.missing_since.is_not(None)
 location_missing = Index("location_missing", location.c.image_id, sqlite_where=_missing)
 
@@ -88,10 +94,23 @@ caption = Table(
     Column("image_id", ForeignKey("image.id", ondelete="CASCADE")),
     Column("source", String, nullable=False),
     Column("language", String),
+    Column("words", String, nullable=False, server_default=text("''")),  # words.words_of of the text
     sqlite_autoincrement=True,
 )
 Index("caption_once", caption.c.image_id, caption.c.source, caption.c.text, unique=True)
 Index("bank_once", caption.c.text, unique=True, sqlite_where=text("image_id IS NULL"))
+
+annotation = Table(  # what a picture, its sidecars and its position say, merged: title, keyword, person, place, …
+    "annotation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("image_id", ForeignKey("image.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String, nullable=False),
+    Column("value", String, nullable=False),
+    Column("folded", String, nullable=False),  # words.folded of the value
+    Column("words", String, nullable=False),  # words.words_of of the value; empty if it is not searched
+)
+Index("annotation_value", annotation.c.name, annotation.c.folded, annotation.c.image_id)
 
 embedding = Table(
     "embedding",
@@ -134,8 +153,8 @@ failure = Table(
 edition = Table("edition", metadata, Column("count", Integer, nullable=False))
 """One row with the number of changes to `location`, updated by triggers."""
 
-KEYWORDS = {"caption_words": ("caption", "text"), "location_words": ("location", "path")}
-"""Full-text tables. Each indexes one column of another table, shares its rowid and is kept in sync by triggers."""
+KEYWORDS = {"caption_words": "caption", "location_words": "location", "annotation_words": "annotation"}
+"""Full-text tables. Each indexes the column `words` of another table and is kept in sync by triggers."""
 
 
 TALLY_TRIGGERS = (
@@ -164,15 +183,15 @@ def derived_statements() -> list[str]:
     Source: https://sqlite.org/fts5.html, "External Content Tables".
     """
     statements = list(TALLY_TRIGGERS)
-    for words, (table, column) in KEYWORDS.items():
-        add = f"INSERT INTO {words}(rowid, {column}) VALUES (new.id, new.{column});"  # noqa: S608  our own names
-        drop = f"INSERT INTO {words}({words}, rowid, {column}) VALUES ('delete', old.id, old.{column});"  # noqa: S608
-        options = f"{column}, content='{table}', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2'"
+    for name, table in KEYWORDS.items():
+        add = f"INSERT INTO {name}(rowid, words) VALUES (new.id, new.words);"  # noqa: S608  our own names
+        drop = f"INSERT INTO {name}({name}, rowid, words) VALUES ('delete', old.id, old.words);"  # noqa: S608
+        options = f"words, content='{table}', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2'"
         statements += [
-            f"CREATE VIRTUAL TABLE {words} USING fts5({options})",
-            f"CREATE TRIGGER {words}_added AFTER INSERT ON {table} BEGIN {add} END",
-            f"CREATE TRIGGER {words}_removed AFTER DELETE ON {table} BEGIN {drop} END",
-            f"CREATE TRIGGER {words}_changed AFTER UPDATE OF {column} ON {table} BEGIN {drop} {add} END",
-            f"INSERT INTO {words}({words}) VALUES ('rebuild')",  # noqa: S608
+            f"CREATE VIRTUAL TABLE {name} USING fts5({options})",
+            f"CREATE TRIGGER {name}_added AFTER INSERT ON {table} BEGIN {add} END",
+            f"CREATE TRIGGER {name}_removed AFTER DELETE ON {table} BEGIN {drop} END",
+            f"CREATE TRIGGER {name}_changed AFTER UPDATE OF words ON {table} BEGIN {drop} {add} END",
+            f"INSERT INTO {name}({name}) VALUES ('rebuild')",  # noqa: S608
         ]
     return statements

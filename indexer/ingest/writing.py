@@ -17,6 +17,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.embeddings import write_embedding
 from ..catalog.images import content_hashes
 from ..catalog.records import Kind, LocationRecord
+from ..catalog.words import folded, words_of
 from ..pictures.metadata import PictureMetadata
 from .displaced import note_displaced, note_new
 from .scan import ImageFile
@@ -136,7 +137,8 @@ class BatchWriter:
         values = {"image_id": image_id, "size": file.size, "mtime_ns": file.mtime_ns, "missing_since": None}
         if previous is not None and previous.image_id != image_id:
             self._displace(connection, previous)
-        statement = upsert(schema.location).values(path=path, **values)
+        words = {"folded": folded(path), "words": words_of(path)}
+        statement = upsert(schema.location).values(path=path, **words, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
         connection.execute(delete(schema.failure).where(schema.failure.c.path == path))
         if previous is not None or (picture.digest not in new and self._was_moved(connection, image_id, path)):

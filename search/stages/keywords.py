@@ -1,4 +1,4 @@
-"""Keywords: words of the query that file names, folder names and captions contain.
+"""Keywords: words of the query that file names, folder names, captions and annotations contain.
 
 The model knows what a dog looks like, but not who Anna is, nor which picture is IMG_2034. So the less the model knows a
 word of the query (`Encoder.strangeness`), and the rarer the word is in the index, the more it counts as a keyword. For
@@ -22,16 +22,23 @@ import numpy as np
 
 from encoders import Floats
 from indexer import Catalog
-from indexer.catalog.fulltext import images_named, images_with_term
+from indexer.catalog.fulltext import TermMatches, images_named, images_with_term
 from indexer.catalog.records import Ids
+from indexer.catalog.words import is_unspaced
 
 from .query import Query
+
+SOURCES = ("name", "caption", "annotation")
+"""What an answer calls the places in which a word was found, in the order of `TermMatches`."""
 
 PRESENCE = 3.0
 """C: assumes that 95 % of the images that an unknown word refers to contain it: log(0.95 / 0.05)."""
 
 CERTAIN = 20.0
 """Log-odds of an image whose file name is the query; times the strangeness if the query has no suffix like .jpg."""
+
+PAIR = 2
+"""Characters of the words that are looked up in a sentence without spaces."""
 
 _ENDING = re.compile(r"\.\w{2,5}$")
 
@@ -48,8 +55,7 @@ class Term:
 
     text: str
     weight: float
-    names: Ids
-    captions: Ids
+    matches: TermMatches
 
 
 @dataclass(frozen=True)
@@ -62,31 +68,33 @@ class Keywords:
         """The evidence of all keywords about images (K,), in log-odds (K,)."""
         total = np.zeros(len(ids), np.float32)
         for term in self.terms:
-            total += term.weight * (np.isin(ids, term.names) | np.isin(ids, term.captions))
+            total += term.weight * np.isin(ids, np.concatenate(term.matches))
         return total
 
     def images(self) -> Ids:
         """Ids of the images that contain a keyword that is not excluded, ascending."""
-        ids = [ids for term in self.terms if term.weight > 0 for ids in (term.names, term.captions)]
+        ids = [ids for term in self.terms if term.weight > 0 for ids in term.matches]
         return np.unique(np.concatenate(ids)) if ids else np.empty(0, np.int64)
 
     def sources(self, image_id: int) -> tuple[str, ...]:
-        """Where an image contains keywords: `name`, `caption`, both or neither."""
+        """Where an image contains keywords: `name`, `caption`, `annotation`, several of them or none."""
         terms = [term for term in self.terms if term.weight > 0]
-        in_name = any(image_id in term.names for term in terms)
-        in_caption = any(image_id in term.captions for term in terms)
-        return ("name",) * in_name + ("caption",) * in_caption
+        return tuple(
+            source
+            for source, place in zip(SOURCES, TermMatches._fields, strict=True)
+            if any(image_id in getattr(term.matches, place) for term in terms)
+        )
 
     def matched(self, image_id: int) -> tuple[str, ...]:
         """The keywords that an image contains, as written in the query."""
         terms = (term for term in self.terms if term.weight > 0)
-        return tuple(dict.fromkeys(t.text for t in terms if image_id in t.names or image_id in t.captions))
+        return tuple(dict.fromkeys(t.text for t in terms if any(image_id in ids for ids in t.matches)))
 
 
 def find_keywords(
     catalog: Catalog, query: Query, strangeness: Callable[[Sequence[str]], Sequence[float]], count: int
 ) -> Keywords:
-    """Look up the words of a query in the names and captions of a catalog.
+    """Look up the words of a query in the names, captions and annotations of a catalog.
 
     Args:
         catalog: the catalog.
@@ -100,14 +108,13 @@ def find_keywords(
     # "dog.jpg" can only be a file name; "dog" may mean any dog
     certainty = 1.0 if _ENDING.search(query.text) else max(strangeness(included), default=0.0)
     if len(named) and certainty >= FAMILIAR:
-        terms.append(Term(query.text, certainty * CERTAIN, named, np.empty(0, np.int64)))
+        terms.append(Term(query.text, certainty * CERTAIN, TermMatches(named, named[:0], named[:0])))
     for sign, words in ((1, included), (-1, _words(query.without))):
         for word, unknown in zip(words, strangeness(words), strict=True):
-            if unknown >= FAMILIAR:
-                names, captions = images_with_term(catalog, word, limit=MOST)
-                weight = sign * unknown * _weight(len(np.union1d(names, captions)), count)
-                if weight and max(len(names), len(captions)) < MOST:
-                    terms.append(Term(word, weight, names, captions))
+            for part, matches in _lookup(catalog, word) if unknown >= FAMILIAR else ():
+                weight = sign * unknown * _weight(len(np.unique(np.concatenate(matches))), count)
+                if weight and max(map(len, matches)) < MOST:
+                    terms.append(Term(part, weight, matches))
     return Keywords(tuple(terms))
 
 
@@ -116,6 +123,19 @@ def _words(texts: Iterable[str]) -> list[str]:
     words = (match[0] for text in texts if (match := re.search(r"\w(?:.*\w)?", text)))
     words = (word.removesuffix("'s").removesuffix("\u2019s") for word in words)
     return list(dict.fromkeys(word for word in words if len(word) > 2 or not word.isascii()))
+
+
+def _lookup(catalog: Catalog, word: str) -> list[tuple[str, TermMatches]]:
+    """Find the images that contain a word.
+
+    A sentence without spaces, as in Chinese, is one word here. If no image contains all of it, its pairs of neighbouring
+    characters are looked up: most words consist of two.
+    """
+    matches = images_with_term(catalog, word, limit=MOST)
+    if any(map(len, matches)) or len(word) <= PAIR or not is_unspaced(word):
+        return [(word, matches)]
+    pairs = dict.fromkeys(word[start : start + PAIR] for start in range(len(word) - PAIR + 1))
+    return [(pair, images_with_term(catalog, pair, limit=MOST)) for pair in pairs]
 
 
 def _weight(matching: int, count: int) -> float:

@@ -38,7 +38,7 @@ async def counts(
     service: Served,
     where: Annotated[Where, Query()] = [],  # noqa: B006  FastAPI copies it
 ) -> FacetsResponse:
-    """Count images by folder, camera, format, orientation, year and month, for use in filters."""
+    """Count images by folder, camera, format, shape, time, and by what they say themselves, for use in filters."""
 
     def find() -> FacetsResponse:
         catalog = service.engine.catalog

@@ -191,9 +191,9 @@ def test_an_upgraded_catalog_keeps_its_contents(upgraded: Catalog) -> None:
 
 def test_words_of_an_upgraded_catalog_can_be_searched(upgraded: Catalog) -> None:
     """In captions and names, even if the version had no full-text tables."""
-    names, captions = images_with_term(upgraded, "red", limit=9)
-    assert (names.tolist(), captions.tolist()) == ([5], [5])
-    assert images_with_term(upgraded, "fjord", limit=9)[1].tolist() == [2]
+    found = images_with_term(upgraded, "red", limit=9)
+    assert (found.names.tolist(), found.captions.tolist()) == ([5], [5])
+    assert images_with_term(upgraded, "fjord", limit=9).captions.tolist() == [2]
     assert images_named(upgraded, "IMG_2034").tolist() == [1]
 
 

@@ -88,6 +88,24 @@ def test_an_ordinary_sentence_is_answered_as_without_keywords(
                 assert len(both[0]) == 10
 
 
+def test_words_in_a_sentence_without_spaces_are_found(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
+) -> None:
+    """A name need not contain the whole sentence, nor end where a word of the query does."""
+    for number, name in enumerate(("海边度假照片", "山上的雪", "제주도 여행", "plain")):
+        paint(f"{name}.png", "red", seed=number)
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    with SearchEngine.open(catalog.directory, encoder=encoder) as engine:
+        for text, name, matched in (
+            ("度假", "海边度假照片", ("度假",)),
+            ("去年在海边玩", "海边度假照片", ("海边",)),
+            ("제주도에서", "제주도 여행", ("제주", "주도")),
+        ):
+            hit = engine.search_images(text).hits[0]
+            assert hit.path is not None
+            assert (hit.path.stem, hit.matched) == (name, matched)
+
+
 def test_the_bank_is_not_searched_for_keywords(changing_album: SearchEngine) -> None:
     """Its captions belong to no image."""
     add_bank(changing_album.catalog, ["a zebra"], changing_album.encoder.encode_texts(["a zebra"]))
