@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -141,16 +141,7 @@ def letter(rng: np.random.Generator) -> Image.Image:
 TEMPLATES: dict[str, Draw] = {
     function.__name__: function for function in (receipt, chat, form, table, code, slide, music, letter)
 }
+"""By name."""
 
-
-def one_word_changed(seed: int) -> Iterator[tuple[str, Image.Image, Image.Image]]:
-    """Yield pages of each template with the same page after one price, word or message was changed."""
-    for name, draw in TEMPLATES.items():
-        page = draw(np.random.default_rng(seed))
-        changed = page.copy()
-        height = round(0.028 * page.height)
-        y = round(0.44 * page.height)
-        x = round(0.55 * page.width)
-        other = draw(np.random.default_rng(seed + 1)).crop((0, y, page.width, y + 2 * height))
-        changed.paste(other.crop((x, 0, page.width, 2 * height)), (x, y))
-        yield name, page, changed
+PAPER = ("receipt", "form", "table", "music", "letter")
+"""Those that people print and scan."""
