@@ -2,13 +2,13 @@
 
 Writes files, indexes them with the base model, and lists duplicates as `crosslook duplicates` does. What is in there:
 
-- Photographs, each with edited versions of itself (`benchmarks/edits.py`). They are to be found.
+- Photographs, each with one edited version of itself (`benchmarks/edits.py`), so that none is found through another.
 - Look-alikes, which are not: pairs of photographs with the closest numbers in a folder whose names begin with a number
   that grows with time, as Flickr's do, many of them two photographs of one scene (bursts); and further folders of
   photographs that show the same things, such as faces of one person before one wall.
 - Series from a tripod: a photograph, and the same with noise after something small has moved. These are made: a disc
   with another photograph's content is at another place. They replace no real series, but no set at hand has one.
-- Documents of one template with different text, and each recompressed, reduced and scanned again
+- Documents of one template with different text, each recompressed, reduced or scanned again
   (`benchmarks/documents.py`).
 
 A pair is found if both files are in one group.
@@ -74,25 +74,25 @@ def write_files(folder: Path, photographs: Path, look_alikes: list[Path], counts
     for path in [*bursts, *look_alikes]:
         save(open_image(path), folder, path.stem, "look-alike")
     rest = sorted(set(photographs.glob("*.jpg")) - set(bursts))
-    chosen = [rest[i] for i in sorted(rng.choice(len(rest), 2 * counts["originals"], replace=False))]
-    originals, series = chosen[: counts["originals"]], chosen[counts["originals"] :]
-    for path in originals:
+    number_of_files = counts["originals"] * (len(EDITS) + len(MOVED))
+    chosen = [rest[i] for i in rng.choice(len(rest), number_of_files, replace=False)]
+    originals, series = chosen[: counts["originals"] * len(EDITS)], chosen[counts["originals"] * len(EDITS) :]
+    for path, (name, edit) in zip(originals, itertools.cycle(EDITS.items()), strict=False):
         image = open_image(path)
         save(image, folder, path.stem, "original")
-        for name, edit in EDITS.items():
-            save(edit(image), folder, path.stem, name)
+        save(edit(image), folder, path.stem, name)
     for number, path in enumerate(series):
         share = MOVED[number % len(MOVED)]
         scenes = tripod_series(open_image(path), open_image(series[number - 1]), share, rng)
         for frame, scene in enumerate(scenes):
             save(scene, folder, f"{path.stem}-{frame}", f"tripod {share:.1%}")
     for name, draw in TEMPLATES.items():
+        edits = [item for item in PAGE_EDITS.items() if item[0] != "page scanned again" or name in PAPER]
         for number in range(counts["documents"]):
             page = draw(np.random.default_rng([SEED, number]))
             save(page, folder, f"{name}-{number}", f"document {name}")
-            for edit_name, edit in PAGE_EDITS.items():
-                if edit_name != "page scanned again" or name in PAPER:
-                    save(edit(page), folder, f"{name}-{number}", edit_name)
+            edit_name, edit = edits[number % len(edits)]
+            save(edit(page), folder, f"{name}-{number}", edit_name)
 
 
 def parsed(path: Path) -> tuple[str, str]:
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("photographs", type=Path, help="folder whose file names begin with numbers that grow with time")
     parser.add_argument("look_alikes", type=Path, nargs="*", help="files of photographs that look alike")
     parser.add_argument("--pairs", type=int, default=800, help="pairs with the closest numbers")
-    parser.add_argument("--originals", type=int, default=100, help="photographs that are edited, and tripod series")
+    parser.add_argument("--originals", type=int, default=40, help="photographs for each edit, and tripod series")
     parser.add_argument("--documents", type=int, default=12, help="documents of each template")
     parser.add_argument("--folder", type=Path, help="keep the files and the index here")
     options = parser.parse_args()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from encoders import Floats
@@ -39,6 +40,14 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
+class Coarse:
+    """A picture as `align` compares it: a square of pixels (S, S), and its grid in each orientation (8, V)."""
+
+    pixels: Floats
+    grids: Floats
+
+
+@dataclass(frozen=True)
 class Alignment:
     """A picture in an orientation lies in the `box` of another; `correlation` is that of their coarse grids."""
 
@@ -52,41 +61,39 @@ def oriented(image: Image.Image, orientation: Image.Transpose | None) -> Image.I
     return image if orientation is None else image.transpose(orientation)
 
 
-def align(outer: Image.Image, inner: Image.Image, shape: float, inner_shape: float) -> Alignment:
+def coarse(grey: Image.Image) -> Coarse:
+    """Reduce a picture, squeezed to a square, to what `align` compares."""
+    small = grey.resize((CELLS, CELLS), Image.Resampling.BOX)
+    grids = np.stack([np.asarray(oriented(small, o), np.float32).ravel() for o in ORIENTATIONS])
+    return Coarse(np.asarray(grey.resize((PIXELS, PIXELS), Image.Resampling.BOX), np.float32), _normalised(grids))
+
+
+def align(outer: Coarse, inner: Coarse, shape: float, inner_shape: float) -> Alignment:
     """Find the best alignment of a picture in another.
 
     Args:
-        outer: the picture that may contain the other, in grey, squeezed to a square.
-        inner: the other, in the same way.
+        outer: the picture that may contain the other.
+        inner: the other.
         shape: width by height of the outer picture as it is.
         inner_shape: that of the inner one.
     """
-    fits = [
-        np.abs(np.log(_SHAPES * (shape / wanted))) <= SQUEEZE
-        for wanted in (inner_shape, 1 / inner_shape)
-        for _ in range(4)
-    ]
-    fitting = np.stack(fits, axis=1)
+    upright, across = (
+        np.abs(_LOG_SHAPES + np.log(shape / other)) <= SQUEEZE for other in (inner_shape, 1 / inner_shape)
+    )
+    fitting = np.repeat(np.stack([upright, across], axis=1), len(ORIENTATIONS) // 2, axis=1)
     fitting[_WHOLE, 0] = True  # a squeezed copy is found unless it is cropped, too
     chosen = np.flatnonzero(fitting.any(axis=1))
-    scores = np.where(fitting[chosen], _windows(outer, chosen) @ _grids(inner).T, -1)
+    scores = np.where(fitting[chosen], _windows(outer.pixels, chosen) @ inner.grids.T, -1)
     window, orientation = np.unravel_index(int(scores.argmax()), scores.shape)
     rows, columns = divmod(int(chosen[window]), len(_INTERVALS))
     (left, right), (top, bottom) = _INTERVALS[columns], _INTERVALS[rows]
     return Alignment(ORIENTATIONS[orientation], (left, top, right, bottom), float(scores[window, orientation]))
 
 
-def _grids(grey: Image.Image) -> Floats:
-    """The coarse grid of a picture in all orientations, one row each."""
-    small = grey.resize((CELLS, CELLS), Image.Resampling.BOX)
-    return _normalised(np.stack([np.asarray(oriented(small, o), np.float32).ravel() for o in ORIENTATIONS]))
-
-
-def _windows(grey: Image.Image, chosen: np.ndarray) -> Floats:
+def _windows(pixels: Floats, chosen: npt.NDArray[np.intp]) -> Floats:
     """The coarse grids of the chosen windows of a picture, one row each."""
-    values = np.asarray(grey.resize((PIXELS, PIXELS), Image.Resampling.BOX), np.float32)
     rows, columns = np.divmod(chosen, len(_INTERVALS))
-    grids = (_RESAMPLE @ values)[rows] @ _RESAMPLE[columns].transpose(0, 2, 1)
+    grids = (_RESAMPLE @ pixels)[rows] @ _RESAMPLE[columns].transpose(0, 2, 1)
     return _normalised(grids.reshape(len(chosen), -1))
 
 
@@ -99,9 +106,9 @@ def _normalised(rows: Floats) -> Floats:
 
 def _interval_means(start: float, end: float) -> Floats:
     """The matrix that averages an interval of `PIXELS` to `CELLS`."""
-    pixels = np.arange(PIXELS)
+    pixel = np.arange(PIXELS)
     edges = np.linspace(start, end, CELLS + 1) * PIXELS
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
     weights = np.maximum(overlap, 0)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
@@ -112,5 +119,5 @@ _INTERVALS = [(i * STEP, 1 - j * STEP) for i in range(_COUNT) for j in range(_CO
 
 _RESAMPLE = np.stack([_interval_means(*interval) for interval in _INTERVALS])
 _LENGTHS = np.array([end - start for start, end in _INTERVALS])
-_SHAPES = (_LENGTHS[None, :] / _LENGTHS[:, None]).ravel()  # width by height of each window
+_LOG_SHAPES = np.log(_LENGTHS[None, :] / _LENGTHS[:, None]).ravel()  # of each window, width by height
 _WHOLE = 0

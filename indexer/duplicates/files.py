@@ -37,7 +37,7 @@ def files_of(locations: Iterable[LocationRecord]) -> list[NamedFile]:
     by_identity: dict[tuple[int, int | str, int], list[tuple[str, os.stat_result]]] = {}
     for location in locations:
         status = unchanged_status(location)
-        if status is not None and not Path(location.path).is_symlink():
+        if status is not None:
             # Where the file system has no inode numbers, only the resolved path identifies a file.
             inode = status.st_ino or os.path.realpath(location.path)
             by_identity.setdefault((status.st_dev, inode, location.image_id), []).append((location.path, status))
@@ -49,9 +49,9 @@ def files_of(locations: Iterable[LocationRecord]) -> list[NamedFile]:
 
 
 def unchanged_status(location: LocationRecord) -> os.stat_result | None:
-    """Stat a file; None if it is gone, not a regular file, or not as it was when it was indexed."""
+    """Stat a file; None if it is gone, not a regular file but a link, say, or not as it was when it was indexed."""
     try:
-        status = Path(location.path).stat()
+        status = Path(location.path).lstat()
     except OSError:
         return None
     indexed = (location.size, location.mtime_ns)

@@ -6,7 +6,7 @@ coarse grids find how one picture lies in another, and a comparison place by pla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from .groups import DuplicateGroup, Groups, duplicate_groups
 from .looks import DETAIL, LIKENESS, SIDE, Look, likeness
 
 CACHED = 4 * PAIRS
-"""Images whose looks stay in memory, 40 kB each; `PAIRS` pairs need at most half as many."""
+"""Images whose looks stay in memory, 52 kB each; `PAIRS` pairs need at most half as many."""
 
 Locations = Mapping[int, Sequence[LocationRecord]]
 
@@ -50,16 +50,16 @@ def find_duplicates(
     groups = Groups(locations)
     if threshold < 1:
         pairs = candidate_pairs(catalog, locations, progress)
-        for (one, two), value in _likenesses(pairs, locations, progress):
-            if value >= threshold:
+        for (one, two), compare in _comparisons(pairs, locations, progress):
+            if groups.root(one) != groups.root(two) and (value := compare()) >= threshold:
                 groups.unite(one, two, value)
     return duplicate_groups(catalog, groups.several(locations), locations)
 
 
-def _likenesses(
+def _comparisons(
     pairs: Sequence[tuple[int, int]], locations: Locations, progress: Progress
-) -> Iterator[tuple[tuple[int, int], float]]:
-    """Yield the likeness of each pair whose files can be read.
+) -> Iterator[tuple[tuple[int, int], Callable[[], float]]]:
+    """Yield each pair whose files can be read, and a function that computes its likeness.
 
     Pairs are sorted by connected component, so that each image is read once, unless a component is so large that its
     looks do not stay in memory.
@@ -81,7 +81,7 @@ def _likenesses(
         for one, two in batch:
             first, second = cached[one], cached[two]
             if first is not None and second is not None:
-                yield (one, two), likeness(first, second, partial(_read_details, locations, one, two))
+                yield (one, two), partial(likeness, first, second, partial(_read_details, locations, one, two))
         progress("pairs", min(start + PAIRS, len(pairs)), len(pairs))
 
 

@@ -17,7 +17,7 @@ from .alignment import Box
 NOISE = 5.0
 """Standard deviation of what compression and scaling change, in grey levels of 256."""
 
-WORST = 0.03
+WORST = 0.015
 """Share of the places that decide: those where the pictures differ most."""
 
 TONES = 32  # steps of the curve that maps the tones of one picture to those of another
@@ -41,18 +41,15 @@ def worst(likenesses: Floats) -> float:
     return float(np.sort(likenesses)[:count].mean())
 
 
-def compared_side(outer: tuple[int, int], inner: tuple[int, int], box: Box, most: int) -> int:
-    """The side of the squares at which two pictures are compared, in pixels: a multiple of 16, up to `most`.
-
-    Args:
-        outer: width and height of the picture that contains the other.
-        inner: those of the other.
-        box: where the other is.
-        most: the side of the squares at hand.
-    """
+def shortest_side(outer: tuple[int, int], inner: tuple[int, int], box: Box) -> float:
+    """The fewest pixels that a side of two pictures has, of the outer one within the box; sizes are in pixels."""
     left, top, right, bottom = box
-    shortest = min((right - left) * outer[0], (bottom - top) * outer[1], *inner)
-    return 16 * max(2, int(min(most, SHARPEST * shortest) // 16))
+    return min((right - left) * outer[0], (bottom - top) * outer[1], *inner)
+
+
+def compared_side(pixels: float) -> int:
+    """The side of the squares at which pictures with so many pixels a side are compared: a multiple of 16."""
+    return 16 * max(2, int(pixels // 16))
 
 
 def pixels(image: Image.Image, side: int, box: Box = (0, 0, 1, 1)) -> Floats:
@@ -113,5 +110,8 @@ def blocks(square: Floats, places: int) -> Floats:
 
 
 def structure(square: Floats) -> float:
-    """The share of places with more contrast than noise makes."""
-    return float((blocks(square, 16).std(axis=1) > 2 * NOISE).mean())
+    """The share of places with more contrast than noise makes, of those of two grids half a place apart."""
+    place = len(square) // 16
+    within = slice(place // 2, place // 2 + 15 * place)
+    grids = blocks(square, 16), blocks(square[within, within], 15)
+    return max(float((places.std(axis=1) > 2 * NOISE).mean()) for places in grids)

@@ -7,13 +7,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 from PIL import Image
 
-from .alignment import Alignment, align, oriented
-from .likeness import compared_side, pixels, place_likeness, refined, structure, worst
+from .alignment import Alignment, Box, Coarse, align, coarse, oriented
+from .likeness import (
+    SHARPEST,
+    compared_side,
+    pixels,
+    place_likeness,
+    refined,
+    shortest_side,
+    structure,
+    worst,
+)
 from .pages import is_page, page_likeness
 
-CORRELATION = 0.9
+CORRELATION = 0.87
 """Minimum correlation of coarse grids of two pictures that are compared further."""
 
 LIKENESS = 0.6
@@ -23,12 +33,16 @@ STRUCTURED = 0.06
 """Minimum share of places with contrast. With fewer, as in two clear skies, there is nothing to tell pictures by."""
 
 SIDE, COLOUR_SIDE = 192, 32
-"""Pixels a side of what stays in memory of a picture: 40 kB."""
+"""Pixels a side of what stays in memory of a picture, with its coarse grids 52 kB."""
 
 DETAIL = 768
 """Pixels a side at which pages are compared in the end: ten for a line of text on a full page."""
 
-_COLOURED = 4.0  # standard deviation of a colour channel, below which a picture counts as grey
+READABLE = 256
+"""Minimum pixels a side of pages that are compared: in smaller ones different text looks the same."""
+
+COLOURED, COLOURS = 3.0, 0.8
+"""Standard deviation of the colour channels from which a picture is not grey, and their correlation in versions."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +50,14 @@ class Look:
     """A picture squeezed to a square, in grey and, smaller, in colour (YCbCr).
 
     Attributes:
+        coarse: the grey picture reduced further.
         size: width and height in pixels of the picture in its file.
         taken_at: when it was taken, by its file: ISO 8601.
     """
 
     grey: Image.Image
     colours: Image.Image
+    coarse: Coarse
     size: tuple[int, int]
     taken_at: str | None = None
 
@@ -50,7 +66,8 @@ class Look:
         """Reduce a picture; `size` is that before it was reduced while reading."""
         square = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
         small = square.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
-        return cls(square.convert("L"), small.convert("YCbCr"), size, taken_at)
+        grey = square.convert("L")
+        return cls(grey, small.convert("YCbCr"), coarse(grey), size, taken_at)
 
     @property
     def shape(self) -> float:
@@ -77,7 +94,7 @@ def likeness(one: Look, two: Look, details: Details) -> float:
         return 0.0
     best = 0.0
     for swapped, (outer, inner) in enumerate(((one, two), (two, one))):
-        alignment = align(outer.grey, inner.grey, outer.shape, inner.shape)
+        alignment = align(outer.coarse, inner.coarse, outer.shape, inner.shape)
         if alignment.correlation >= CORRELATION:
 
             def ordered(swapped: int = swapped) -> tuple[Image.Image, Image.Image] | None:
@@ -85,40 +102,38 @@ def likeness(one: Look, two: Look, details: Details) -> float:
                 return pictures[::-1] if pictures and swapped else pictures
 
             best = max(best, _inside(outer, inner, alignment, ordered))
+        if best >= LIKENESS:
+            break
     return best
 
 
 def _inside(outer: Look, inner: Look, alignment: Alignment, details: Details) -> float:
     """The likeness of a picture to a part of another."""
     turned = oriented(inner.grey, alignment.orientation)
-    side = compared_side(outer.size, inner.size, alignment.box, SIDE)
+    shortest = shortest_side(outer.size, inner.size, alignment.box)
+    side = compared_side(min(SIDE, SHARPEST * shortest))
     box = refined(outer.grey, turned, alignment.box, side)
     ones, twos = pixels(outer.grey, side, box), pixels(turned, side)
-    if min(structure(ones), structure(twos)) < STRUCTURED:
+    if min(structure(ones), structure(twos)) < STRUCTURED or not _colours_agree(outer, inner, alignment, box):
         return 0.0
-    colours = _colour_likeness(outer, inner, alignment.orientation, box)
-    if not (is_page(outer.grey) or is_page(inner.grey)):
-        return min(colours, worst(place_likeness(ones, twos)))
-    coarsely = min(colours, page_likeness(outer.grey, turned, box, side, side))
-    detailed_side = compared_side(outer.size, inner.size, box, DETAIL)
-    if coarsely < LIKENESS or detailed_side == side:
-        return coarsely
+    if not (is_page(ones) or is_page(twos)):
+        return worst(place_likeness(ones, twos))
+    if shortest < READABLE or page_likeness(outer.grey, turned, box, SIDE, SIDE) < LIKENESS / 2:
+        return 0.0
     pictures = details()
     if pictures is None:
         return 0.0
     page = oriented(pictures[1], alignment.orientation)
-    return min(colours, page_likeness(pictures[0], page, box, detailed_side, side))
+    return page_likeness(pictures[0], page, box, compared_side(min(DETAIL, shortest)), SIDE)
 
 
-def _colour_likeness(
-    outer: Look, inner: Look, orientation: Image.Transpose | None, box: tuple[float, float, float, float]
-) -> float:
-    """The likeness of colours, whatever the brightness; 1 if one of the pictures is grey."""
-    channels = zip(outer.colours.split()[1:], oriented(inner.colours, orientation).split()[1:], strict=True)
+def _colours_agree(outer: Look, inner: Look, alignment: Alignment, box: Box) -> bool:
+    """Whether two pictures have the same colours at the same places, or one of them none."""
+    channels = zip(outer.colours.split()[1:], oriented(inner.colours, alignment.orientation).split()[1:], strict=True)
     pairs = [(pixels(one, COLOUR_SIDE, box), pixels(two, COLOUR_SIDE)) for one, two in channels]
-    if min(max(pair[i].std() for pair in pairs) for i in (0, 1)) < _COLOURED:
-        return 1.0
-    return min(worst(place_likeness(one, two)) for one, two in pairs)
+    ones, twos = (np.stack([side - side.mean() for side in sides]) for sides in zip(*pairs, strict=True))
+    spreads = ones.std(), twos.std()
+    return bool(min(spreads) < COLOURED or (ones * twos).mean() >= COLOURS * spreads[0] * spreads[1])
 
 
 def _two_exposures(one: str | None, two: str | None) -> bool:

@@ -18,9 +18,12 @@ from .alignment import Box
 from .likeness import NOISE, blocks, pixels, tones_fitted
 
 BLANK, TONE = 0.35, 12
-"""A picture counts as a page if at least this share of it is within so many grey levels of one tone."""
+"""Minimum share of a page that is blank: within so many grey levels of one tone."""
 
-PLACE = 16  # pixels a side of a place: one short word in detail
+BESIDE, LINES = 0.2, 0.7
+"""Between lines a page shows: so much of a place with something in it is blank, in this share of these places."""
+
+PLACE = 8  # pixels a side of a place
 DECISIVE = 4  # places
 
 REACH = 3  # pixels that a place is looked for in each direction
@@ -28,10 +31,14 @@ _SHIFTS = sorted(itertools.product(range(-REACH, REACH + 1), repeat=2), key=lamb
 """The nearest first, which counts among equals."""
 
 
-def is_page(grey: Image.Image) -> bool:
-    """Whether much of a picture has one tone: paper, a window, or the background of a slide."""
-    counts = np.asarray(grey.histogram(), np.float64)
-    return bool(np.convolve(counts, np.ones(2 * TONE + 1), "same").max() >= BLANK * counts.sum())
+def is_page(square: Floats) -> bool:
+    """Whether a picture shows text or lines on one tone: paper, a window, or the background of a slide."""
+    counts = np.bincount(square.astype(np.int64).ravel(), minlength=256)
+    around = np.convolve(counts, np.ones(2 * TONE + 1), "same")
+    places = blocks(square, 16)
+    filled = places[places.std(axis=1) > 2 * NOISE]
+    blank = np.abs(filled - around.argmax()) <= TONE
+    return bool(around.max() >= BLANK * square.size and (blank.mean(axis=1) >= BESIDE).sum() >= LINES * len(filled))
 
 
 def page_likeness(outer: Image.Image, inner: Image.Image, box: Box, side: int, coarse_side: int) -> float:

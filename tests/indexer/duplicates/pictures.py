@@ -22,11 +22,11 @@ def mosaic(path: Path, seed: int, *, size: tuple[int, int] = (64, 64), shift: in
 def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
     """Discs of all colours and sizes on a shaded ground: structure everywhere, as in a photograph."""
     rng = np.random.default_rng(seed)
-    image = Image.fromarray(rng.integers(40, 215, (3, 4, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    image = Image.fromarray(rng.integers(40, 200, (3, 4, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
     for _ in range(70):
         x, y, radius = rng.integers(size[0]), rng.integers(size[1]), rng.integers(6, 30)
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(rng.integers(0, 256, 3).tolist()))
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(rng.integers(0, 200, 3).tolist()))
     return image.filter(ImageFilter.GaussianBlur(1))
 
 

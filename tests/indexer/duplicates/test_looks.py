@@ -26,7 +26,8 @@ def compared(
     looks = [Look.of(image, image.size, at) for image, at in zip((one, two), taken, strict=True)]
     greys = (one.convert("L"), two.convert("L"))
     value = likeness(looks[0], looks[1], lambda: greys if detailed else None)
-    assert value == pytest.approx(likeness(looks[1], looks[0], lambda: greys[::-1] if detailed else None), abs=0.02)
+    reverse = likeness(looks[1], looks[0], lambda: greys[::-1] if detailed else None)
+    assert (value >= LIKENESS) == (reverse >= LIKENESS)
     return value
 
 
@@ -51,7 +52,6 @@ VERSIONS = {
     "cropped all round": lambda image: cut(image, 0.03, 0.02, 0.97, 0.96),
     "cropped to a square": lambda image: cut(image, 0.125, 0, 0.875, 1),
     "cropped and mirrored": lambda image: ImageOps.mirror(cut(image, right=0.8)),
-    "bordered": lambda image: ImageOps.expand(image, 16, "white"),
 }
 
 
@@ -61,13 +61,15 @@ def test_versions_are_alike(version: str) -> None:
     assert compared(scene(1), recompressed(VERSIONS[version](scene(1)))) >= LIKENESS
 
 
-@pytest.mark.parametrize("share", [0.01, 0.05])
-def test_a_scene_in_which_something_moved_is_another_picture(share: float) -> None:
-    """However alike the rest is."""
-    image, later = scene(1), scene(1)
-    side = round((share * image.width * image.height) ** 0.5)
-    later.paste(scene(2).crop((0, 0, side, side)), (150, 90))
-    assert compared(image, recompressed(later, 90)) < LIKENESS
+@pytest.mark.parametrize("radius", [12, 40])
+def test_a_scene_in_which_something_moved_is_another_picture(radius: int) -> None:
+    """However small it is, and alike the rest."""
+    frames = []
+    for x in (90, 230):
+        frame = scene(1)
+        ImageDraw.Draw(frame).ellipse((x - radius, 120 - radius, x + radius, 120 + radius), fill=(20, 20, 30))
+        frames.append(recompressed(frame, 90))
+    assert compared(*frames) < LIKENESS
 
 
 def test_a_view_from_another_place_is_another_picture() -> None:
