@@ -83,7 +83,7 @@ def test_few_looks_stay_in_memory(
     """However many pairs are compared, each image is read once."""
     monkeypatch.setattr("indexer.duplicates.find.PAIRS", 2)
     monkeypatch.setattr("indexer.duplicates.find.CACHED", 8)
-    for size in (64, 96, 128):
+    for size in (256, 320, 384):
         for seed in range(12):
             mosaic(tmp_path / "pictures" / f"{size} {seed}.png", seed, size=(size, size))
     index_paths(catalog, encoder, [tmp_path / "pictures"])
@@ -170,15 +170,29 @@ def test_images_deleted_during_the_search_leave_no_group_of_one(
     assert find_duplicates(catalog) == []
 
 
+def copied(original: Path, path: Path) -> Path:
+    """A copy with the same modification time."""
+    shutil.copy2(original, path)
+    return path
+
+
 def test_names_of_one_file_are_not_copies(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
     """Hard links are listed with their file, and free nothing; links and paths through linked folders are left out."""
     pictures = tmp_path / "pictures"
     original = mosaic(pictures / "a.png", 1)
-    (pictures / "b.png").hardlink_to(original)
+    other_name = copied(original, pictures / "b.png")
     mosaic(tmp_path / "elsewhere" / "c.png", 2)
-    (pictures / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    (pictures / "link.png").symlink_to(original)
-    index_paths(catalog, encoder, [pictures, pictures / "linked", tmp_path / "elsewhere"])
+    linked_folder = pictures / "linked"
+    linked_folder.mkdir()
+    copied(tmp_path / "elsewhere" / "c.png", linked_folder / "c.png")
+    link = copied(original, pictures / "link.png")
+    index_paths(catalog, encoder, [pictures, tmp_path / "elsewhere"])
+    for copy in (other_name, link, linked_folder / "c.png"):  # only now, because the index may leave such names out
+        copy.unlink()
+    other_name.hardlink_to(original)
+    link.symlink_to(original)
+    linked_folder.rmdir()
+    linked_folder.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (group,) = find_duplicates(catalog)
     assert kinds([group]) == [{"a.png": "largest", "b.png": "another name"}]
     assert [copy.frees for copy in group.copies] == [original.stat().st_size, 0]
