@@ -23,6 +23,8 @@ from encoders import load_encoder
 from indexer import Catalog, VectorIndex
 from indexer.catalog import schema
 from indexer.catalog.records import Kind
+from indexer.catalog.words import folded, words_of
+from indexer.ingest.annotations import RECORD_VERSION
 
 ROOT = Path(__file__).parent.parent
 FOLDER = 500  # files per folder
@@ -44,10 +46,17 @@ def make_files(folder: Path, count: int) -> Iterator[tuple[str, int, int]]:
 def fill(connection: Connection, files: list[tuple[str, int, int]], first: int, vectors: np.ndarray) -> None:
     """Insert the rows that indexing writes, with synthetic hashes and vectors and without region grids."""
     ids = range(first, first + len(files))
-    image = {"width": 4000, "height": 3000, "format": "JPEG"}
+    image = {"width": 4000, "height": 3000, "format": "JPEG", "record_version": RECORD_VERSION}
     connection.execute(insert(schema.image), [{"id": i, "content_hash": f"{i:064x}", **image} for i in ids])
     places = [
-        {"path": path, "image_id": i, "size": size, "mtime_ns": mtime_ns}
+        {
+            "path": path,
+            "image_id": i,
+            "size": size,
+            "mtime_ns": mtime_ns,
+            "folded": folded(path),
+            "words": words_of(path),
+        }
         for i, (path, size, mtime_ns) in zip(ids, files, strict=True)
     ]
     connection.execute(insert(schema.location), places)
@@ -84,6 +93,7 @@ def run(directory: Path, *arguments: str) -> dict[str, object]:
     return {
         "seen": counts["seen"],
         "unchanged": counts["unchanged"],
+        "records": counts["records"],
         "wall_seconds": round(wall, 2),
         "user_seconds": round(after.ru_utime - before.ru_utime, 2),
         "system_seconds": round(after.ru_stime - before.ru_stime, 2),

@@ -4,8 +4,11 @@ IndexerError
 ├── SourceError            a path to index does not exist, or holds no images
 ├── DecodeError            a file is not an image, is damaged, or is too large
 │   └── ReadError              the system refuses to read it; a later attempt may succeed
+├── SidecarError           an XMP sidecar cannot be read, or is not one
 ├── WatchError             a folder cannot be watched
+├── PlacesError            the table of places is missing or damaged
 ├── FilterError            a --where expression does not parse
+├── PatternError           an --exclude pattern cannot be used
 └── CatalogError           the catalog cannot be used
     ├── IndexNotFoundError     the folder holds no index
     ├── CatalogVersionError    written by a newer crosslook
@@ -34,12 +37,24 @@ class ReadError(DecodeError):
     """The system refuses to read a file; a later attempt may succeed."""
 
 
+class SidecarError(IndexerError):
+    """An XMP sidecar cannot be read, or is not one."""
+
+
 class WatchError(IndexerError):
     """A folder cannot be watched for changes."""
 
 
+class PlacesError(IndexerError):
+    """The table of the world's places is missing or damaged: the installation is broken."""
+
+
 class FilterError(IndexerError):
     """A `--where` expression does not parse."""
+
+
+class PatternError(IndexerError):
+    """A pattern of files to leave out cannot be used."""
 
 
 class CatalogError(IndexerError):

@@ -18,7 +18,7 @@ from .explain import Explanation
 from .image_query import ImageQuery, image_path, query_features, read_picture
 from .image_search import ImageSearch, search_similar
 from .model_index import ModelIndex
-from .stages.query import check_text
+from .stages.query import EXCLUDED, FILTER, check_text, listed
 
 R = TypeVar("R")
 
@@ -36,10 +36,10 @@ class SearchEngine:
     @classmethod
     def open(
         cls,
-        path: Path,
+        path: str | Path,
         *,
         encoder: Encoder | None = None,
-        model: Path | None = None,
+        model: str | Path | None = None,
         device: str = "auto",
         workers: int = 1,
     ) -> SearchEngine:
@@ -59,7 +59,8 @@ class SearchEngine:
             IndexNotFoundError, CatalogVersionError, CatalogError: the index cannot be used.
             CheckpointError: `model` cannot be loaded.
         """
-        return cls(open_models(path, encoder, model, device=device, workers=workers))
+        directory = None if model is None else Path(model)
+        return cls(open_models(Path(path), encoder, directory, device=device, workers=workers))
 
     def __enter__(self) -> Self:
         return self
@@ -110,12 +111,12 @@ class SearchEngine:
         text: str,
         *,
         image: ImageQuery | None = None,
-        without: Sequence[str] = (),
+        without: str | Sequence[str] = (),
         k: int = 10,
         depth: int = 100,
         rerank: bool = True,
         keywords: bool = True,
-        where: Sequence[str] = (),
+        where: str | Sequence[str] = (),
         min_probability: float | None = None,
         after: PageStart | None = None,
     ) -> Answer:
@@ -126,12 +127,12 @@ class SearchEngine:
         Args:
             text: what to look for; `-word` and `-"two words"` are excluded.
             image: a picture to look for as well; its vector is added to the sentence's.
-            without: further words to exclude.
+            without: a further phrase to exclude, or several.
             k: maximum number of hits.
             depth: number of candidates to rerank, of the nearest images and of those that match keywords.
             rerank: whether to rerank.
             keywords: whether words in captions, file names and folder names count.
-            where: filters that must all match.
+            where: a filter, or several that must all match.
             min_probability: leave out hits with a lower match probability.
             after: `following` of the previous page; must be passed to an engine with the same model.
 
@@ -139,24 +140,26 @@ class SearchEngine:
             QueryError: the sentence is empty or too long, or a number is out of range.
             FilterError: a filter does not parse.
         """
-        search = ImageSearch(text, image, without, k, depth, rerank, keywords, where, min_probability, after)
+        excluded, filters = listed(without, EXCLUDED), listed(where, FILTER)
+        search = ImageSearch(text, image, excluded, k, depth, rerank, keywords, filters, min_probability, after)
         return self._answer(search.run)
 
     def similar_images(
-        self, image: ImageQuery, *, without: Sequence[str] = (), k: int = 10, where: Sequence[str] = ()
+        self, image: ImageQuery, *, without: str | Sequence[str] = (), k: int = 10, where: str | Sequence[str] = ()
     ) -> Answer:
         """Find images similar to an image, without that image itself.
 
         Args:
-            image: the image.
-            without: words to exclude.
+            image: the image, see `ImageQuery`.
+            without: a phrase to exclude, or several.
             k: maximum number of hits.
-            where: filters that must all match.
+            where: a filter, or several that must all match.
 
         Raises:
             QueryError: the image does not exist, or is not an image.
         """
-        return self._answer(lambda model: search_similar(model, image, without=without, k=k, where=where))
+        excluded, filters = listed(without, EXCLUDED), listed(where, FILTER)
+        return self._answer(lambda model: search_similar(model, image, without=excluded, k=k, where=filters))
 
     def find_captions(
         self,
@@ -165,7 +168,7 @@ class SearchEngine:
         k: int = 5,
         depth: int = 100,
         rerank: bool = True,
-        bank: Sequence[str] | None = None,
+        bank: str | Sequence[str] | None = None,
     ) -> CaptionAnswer:
         """Find captions for an image.
 
@@ -173,16 +176,16 @@ class SearchEngine:
         ships with the base model is searched as well; it is embedded once and stored.
 
         Args:
-            image: the image.
+            image: the image, see `ImageQuery`.
             k: maximum number of captions.
             depth: number of candidates to rerank.
             rerank: whether to rerank.
-            bank: further captions to choose from, for this query only.
+            bank: a further caption, or several, to choose from, for this query only.
 
         Raises:
             QueryError: the image does not exist or is not an image, or a number is out of range.
         """
-        return self._answer(CaptionSearch(image, k, depth, rerank, bank or ()).run)
+        return self._answer(CaptionSearch(image, k, depth, rerank, listed(bank, "a caption")).run)
 
     def explain(self, image: ImageQuery, text: str) -> Explanation:
         """Show which regions of an image each word of a sentence attends to.

@@ -1,5 +1,29 @@
-"""Runs the program as `python -m api.cli`."""
+"""Starts the program, as `crosslook` and as `python -m api.cli`: Ctrl-C is quiet from the first moment on."""
 
-from .main import main
+from __future__ import annotations
 
-main()
+import os
+import signal
+from types import FrameType
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C: 128 and the number of the signal."""
+
+
+def start() -> None:
+    """Import the program, which takes a moment and must not end in a traceback, and run it."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:  # not ignored, as in the background of a script
+        signal.signal(signal.SIGINT, _exit)
+    from .main import main  # noqa: PLC0415  Ctrl-C is handled first
+
+    signal.signal(signal.SIGINT, handler)
+    main()
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    os._exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    start()

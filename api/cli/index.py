@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import threading
@@ -22,6 +23,7 @@ from indexer.catalog.contents import catalog_stats, recorded_failures
 from indexer.catalog.records import Kind
 from indexer.errors import ModelError
 from indexer.ingest.lock import indexing_lock
+from indexer.ingest.rules import describe, typed_patterns
 from indexer.pictures.formats import supported_formats
 from indexer.vectors.files import stored_structure
 from indexer.vectors.segment import gpu_count
@@ -31,7 +33,7 @@ from .interrupt import stop_on_interrupt
 from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_for
 from .output import count_of, message, print_facts, print_json, progress, size
 
-SHOWN_FAILURES, SHOWN_ROOTS = 10, 5
+SHOWN_FAILURES, SHOWN_ROOTS, SHOWN_NAMES = 10, 5, 5
 CAPTION_SOURCES = {"sidecar": "from sidecars", "dataset": "from --captions", "bank": "built in"}
 
 
@@ -45,6 +47,16 @@ def index(
         typer.Option("--captions", metavar="FILE", help="Captions for the images (.token, .csv, .json, …)."),
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Remove images whose files no longer exist.")] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="PATTERN",
+            help="Leave out files and folders from now on, as .gitignore does; repeatable; '' for none.",
+            show_default="the patterns of the last run with any",
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Read and embed unchanged files again as well.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Keep running and index changes until Ctrl-C.")] = False,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1024, help="Images per forward pass.")] = 32,
     index: Index = DEFAULT_INDEX,
@@ -55,17 +67,21 @@ def index(
     """Index images or update the index; unchanged files are not opened again.
 
     Without PATH, updates all folders indexed before, silently if stdout is not a terminal (as in a cron job).
-    Images in a missing folder (an unplugged drive) are hidden until it is back.
+    Images in a missing folder (an unplugged drive) are hidden until it is back. A file .crosslookignore in a folder
+    leaves out files and folders as .gitignore does.
     """
     new = not (index / DATABASE).exists()
     if new and not paths:
         raise typer.BadParameter(f"missing PATH: {index} holds no index yet; name the folders to index")
+    for folder in paths or (Path(),):  # before anything is written
+        typed_patterns(exclude or (), os.path.abspath(folder))
     caption_file = read_captions(captions) if captions else None
     if caption_file is not None and caption_file.rejected:
         rejected = caption_file.rejected
         message(f"{count_of(len(rejected), 'caption row')} skipped, the first: {rejected[0]}", style="yellow")
     encoder = load_encoder(model_for(index, model), device=device, lazy=True)
     options: dict[str, Any] = {"captions": caption_file, "prune": prune, "batch_size": batch_size}
+    options |= {"exclude": exclude, "again": again}
     quiet = not paths and caption_file is None and not sys.stdout.isatty()
     with Catalog.open(index, create=True) as catalog, stop_on_interrupt() as stop:
         if watch:
@@ -79,6 +95,9 @@ def index(
         _print_report(report, index, new=new)
     if report.stopped:
         message("Stopped. Finished work is kept; repeat the command to continue.", style="yellow")
+        raise typer.Exit(1)
+    named = {os.path.abspath(path) for path in paths or ()}
+    if any(failure.path in named for failure in report.failed):  # a script asked for this file
         raise typer.Exit(1)
 
 
@@ -125,8 +144,10 @@ def stats(
         {
             "index": str(index),
             "images": f"{totals.images:,} in {count_of(totals.locations, 'file')}"
-            + (f", {totals.missing} missing" if totals.missing else ""),
+            + (f", {totals.missing} missing" if totals.missing else "")
+            + (f", {totals.excluded} excluded" if totals.excluded else ""),
             "folders": _list_roots(totals.roots) or "none",
+            **{f"left out of {folder}": "  ".join(patterns) for folder, patterns in totals.exclusions.items()},
             "captions": captions or "none",
             "failures": str(totals.failures)
             + (" (list them with --failures)" if totals.failures and not failures else ""),
@@ -242,6 +263,7 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
         "duplicates": report.duplicates,
         "failed": len(report.failed),
         "missing": report.missing,
+        "excluded": report.excluded,
         "forgotten": report.removed,
     }
     facts = {name: str(count) for name, count in counts.items() if count or name == "new"}
@@ -250,13 +272,11 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
     if report.completed:
         facts["caught up"] = str(report.completed)
     print_facts(facts)
-    for failure in report.failed[:SHOWN_FAILURES]:
-        message(f"{failure.path}: {failure.reason}", style="yellow")
-    if len(report.failed) > SHOWN_FAILURES:
-        message(
-            f"… and {len(report.failed) - SHOWN_FAILURES} more; list them with: crosslook stats --failures",
-            style="yellow",
-        )
+    _print_failures(report)
+    for note in report.notes[:SHOWN_FAILURES]:
+        message(f"{note.path}: {note.reason}; it was indexed all the same", style="yellow")
+    if report.excluded:
+        message("Excluded images are hidden, and shown again when nothing excludes them any more.", style="dim")
     if report.duplicates:
         message("List the duplicates with: crosslook duplicates", style="dim")
     for root in report.away:
@@ -265,14 +285,32 @@ def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
             f"If it is gone for good: crosslook forget {root}",
             style="yellow",
         )
-    if report.captions_unmatched:
-        message(f"Captions of images that are not in the index: {report.captions_unmatched:,}", style="yellow")
+    if left_out := describe(report.left_out):
+        message(f"Left out: {left_out}", style="dim")
     done = report.added + report.updated + report.unchanged + report.duplicates + len(report.failed)
     files = f"{done:,} of {count_of(report.seen, 'file')}" if report.stopped else count_of(report.seen, "file")
     message(f"{files} in {report.seconds:.1f} s → {directory}", style="dim")
     if new and not report.stopped:
         option = "" if directory == DEFAULT_INDEX else f" --index {directory}"
         message(f'Now try: crosslook search "a dog in the snow"{option}', style="dim")
+
+
+def _print_failures(report: IndexReport) -> None:
+    """Print the files that could not be indexed and the captions that match no image, as far as there is room."""
+    for failure in report.failed[:SHOWN_FAILURES]:
+        message(f"{failure.path}: {failure.reason}", style="yellow")
+    if len(report.failed) > SHOWN_FAILURES:
+        message(
+            f"… and {len(report.failed) - SHOWN_FAILURES} more; list them with: crosslook stats --failures",
+            style="yellow",
+        )
+    if report.captions_unmatched:
+        names = ", ".join(report.unmatched_images[:SHOWN_NAMES])
+        more = ", …" if len(report.unmatched_images) > SHOWN_NAMES else ""
+        message(
+            f"Captions of images that are not in the index: {report.captions_unmatched:,} ({names}{more})",
+            style="yellow",
+        )
 
 
 def _list_roots(roots: Sequence[str]) -> str:

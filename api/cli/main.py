@@ -11,12 +11,15 @@ import typer
 
 from encoders import EncodersError
 from indexer import IndexerError
-from indexer.errors import FilterError
+from indexer.errors import FilterError, PatternError
 from search import SearchError
 
 from ..errors import ApiError
 from . import duplicates, evaluate, index, keys, models, search, serve, train
+from .__main__ import INTERRUPTED
+from .command import Command
 from .output import message
+from .streams import prepare_streams
 
 app = typer.Typer(
     name="crosslook",
@@ -45,7 +48,6 @@ def _options(
     """Options of the program itself."""
 
 
-INTERRUPTED = 130
 EXPECTED = (ApiError, SearchError, IndexerError, EncodersError)
 """The root error of each package: reported in one line, without a traceback."""
 
@@ -65,23 +67,29 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "forget": index.forget,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name, cls=serve.ServeCommand if _command is serve.serve else None)(_command)
+    app.command(_name, cls=serve.ServeCommand if _command is serve.serve else Command)(_command)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
-    """Run the program; exits with status 0 on success, 1 on failure, 2 on incorrect usage."""
+    """Run the program; exits with status 0 on success, 1 on failure, 2 on incorrect usage, 130 after Ctrl-C."""
+    prepare_streams()
     try:
         app()
     except EXPECTED as exc:
         message(f"crosslook: {exc}", style="red")
-        sys.exit(2 if isinstance(exc, FilterError) else 1)
-    except RuntimeError as exc:
-        if not isinstance(exc.__cause__, KeyboardInterrupt):  # which Python 3.11 wraps while it makes a class
-            raise
-        sys.exit(INTERRUPTED)
+        sys.exit(2 if isinstance(exc, (FilterError, PatternError)) else 1)
     except OSError as exc:
         file = f"{exc.filename}: " if exc.filename else ""
         message(f"crosslook: {file}{exc.strerror or exc}", style="red")
         sys.exit(1)
+    except Exception as exc:
+        if not _interrupted(exc):
+            raise
+        sys.exit(INTERRUPTED)
+
+
+def _interrupted(exc: BaseException | None) -> bool:
+    """Whether an error began with Ctrl-C, which Python and libraries turn into errors of their own while they load."""
+    return exc is not None and (isinstance(exc, KeyboardInterrupt) or _interrupted(exc.__cause__ or exc.__context__))

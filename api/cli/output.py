@@ -30,6 +30,8 @@ from encoders.progress import Progress
 from indexer.duplicates import Copy, CopyKind, DuplicateGroup
 from search import CaptionHit, Hit
 
+from .streams import is_unicode
+
 BAR_CELLS = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _GREEN, _YELLOW = 0.5, 0.2  # match probabilities from which a bar has this colour
@@ -61,8 +63,8 @@ def count_of(count: int, noun: str) -> str:
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401  any JSON
-    """Print a JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    """Print a JSON document on stdout; in ASCII if it cannot hold any character."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not is_unicode()) + "\n")
 
 
 class _Rate(ProgressColumn):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from PIL import Image
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperOption
 
 from encoders import load_encoder
 from indexer import Catalog
@@ -18,6 +18,7 @@ from indexer.catalog.connection import DATABASE
 from search import SearchEngine
 
 from ..errors import SettingsError
+from .command import Command
 from .options import DEFAULT_INDEX, Device, Index, Model, model_directory
 from .output import message
 
@@ -32,7 +33,7 @@ Text = Annotated[str | None, typer.Option()]
 Number = Annotated[int | None, typer.Option()]
 
 
-class ServeCommand(TyperCommand):
+class ServeCommand(Command):
     """`crosslook serve`, whose help takes the description and default of each flag from `Settings`."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  typer exports neither type
@@ -54,6 +55,7 @@ class ServeCommand(TyperCommand):
 def serve(
     host: Text = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+    root_path: Annotated[str | None, typer.Option(metavar="PATH")] = None,
     roots: Annotated[list[Path] | None, typer.Option("--root", metavar="DIR")] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings in TOML; by default the file in $CROSSLOOK_CONFIG.")
@@ -61,7 +63,6 @@ def serve(
     threads: Number = None,
     waiting: Number = None,
     upload_bytes: Number = None,
-    upload_pixels: Number = None,
     thumbnail_bytes: Number = None,
     receive_seconds: Number = None,
     rate: Number = None,
@@ -97,10 +98,8 @@ def serve(
         SearchEngine.open(index, encoder=encoder, device=device, workers=workers) as engine,
     ):
         address = f"[{settings.host}]" if ":" in settings.host else settings.host
-        message(
-            f"serving {index.resolve()} at http://{address}:{listener.getsockname()[1]} (Ctrl-C stops it)",
-            style="green",
-        )
+        url = f"http://{address}:{listener.getsockname()[1]}{settings.root_path}"
+        message(f"serving {index.resolve()} at {url} (Ctrl-C stops it)", style="green")
         log_to(log_format=settings.log_format, level=settings.log_level)
         run(engine, settings, listener)
 
@@ -166,7 +165,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as exc:
-        raise SettingsError(f"cannot serve at {host}, port {port}: {exc.strerror or exc}; give another --port") from exc
+        advice = "another --host" if isinstance(exc, socket.gaierror) else "another --port"
+        raise SettingsError(f"cannot serve at {host}, port {port}: {exc.strerror or exc}; give {advice}") from exc
     # Accepted connections inherit TCP_NODELAY. asyncio sets it only on sockets with an explicit protocol, unlike this
     # one; without it a response body waits 40 ms until the client acknowledges the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -16,8 +16,8 @@ Height = Annotated[int, Field(description="Height in pixels after EXIF rotation.
 TakenAt = Annotated[
     str | None,
     Field(
-        description="Capture time by the camera's clock, without a time zone; null if unknown.",
-        examples=["2024-07-14T16:03:22"],
+        description="Capture time by the camera's clock, without a time zone, or a date alone; null if unknown.",
+        examples=["2024-07-14T16:03:22", "2024-07-14"],
     ),
 ]
 
@@ -45,6 +45,9 @@ class ImageResponse(BaseModel):
     height: Height
     format: str = Field(description="Format detected from the content, whatever the file name says.", examples=["JPEG"])
     taken_at: TakenAt
+    date_source: Literal["picture", "sidecar", "name"] | None = Field(
+        description="Where `taken_at` is from: the picture itself, its XMP sidecar, or its file name; null without one."
+    )
     camera: str | None = Field(description="Camera make and model; null if unknown.", examples=["Canon EOS 5D"])
     lens: str | None = Field(description="The lens; null if unknown.", examples=["EF50mm f/1.8 STM"])
     latitude: float | None = Field(description="Degrees, north positive; null if unknown.", examples=[48.137])
@@ -192,12 +195,16 @@ class StatsResponse(BaseModel):
     images: int = Field(description="Distinct images.", examples=[480])
     locations: int = Field(description="Indexed files.", examples=[492])
     missing: int = Field(description="Files missing when their folder was last indexed.", examples=[0])
+    excluded: int = Field(description="Indexed files that are left out now, and hidden.", examples=[0])
     captions: dict[str, int] = Field(description="Caption counts by source.", examples=[{"sidecar": 12}])
     failures: int = Field(description="Files that could not be indexed.", examples=[1])
     encoder: ActiveModel | None = Field(description="The active model; null for an empty index.")
     bytes_on_disk: int = Field(description="Size of the index on disk.", examples=[5_200_000])
     bytes_an_image: int = Field(description="`bytes_on_disk` divided by the number of images.", examples=[10_833])
     roots: list[str] = Field(description="Indexed folders and files.", examples=[["/srv/pictures"]])
+    exclusions: dict[str, list[str]] = Field(
+        description="Patterns of what is left out, by folder.", examples=[{"/srv/pictures": ["private/"]}]
+    )
     vectors: dict[str, VectorsBuilt | None] = Field(
         description="Vector index of `image` and of `caption` vectors; null if not built yet.",
         examples=[{"image": {"structure": "exact", "breadth": 0, "recall": 1.0}, "caption": None}],

@@ -35,6 +35,26 @@ class IndexRequest(Body):
     )
 
 
+class LeftOutCounts(BaseModel):
+    """What the walk left out. A folder is counted, not what is in it, because it is not entered."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    folders: dict[str, int] = Field(
+        description="Folders of other programs (thumbnails, bins, caches), by name.", examples=[{"@eaDir": 12}]
+    )
+    patterns: dict[str, int] = Field(
+        description="Folders and image files that are excluded, by pattern.", examples=[{"private/": 1}]
+    )
+    nomedia: int = Field(description="Folders with a `.nomedia` file.", examples=[1])
+    hidden: int = Field(description="Folders and image files whose name begins with a dot.", examples=[2])
+    links: int = Field(description="Other names of files and folders that are indexed already.", examples=[0])
+    raw: int = Field(description="Raw files beside a JPEG or HEIC of the same name.", examples=[310])
+    kinds: dict[str, int] = Field(
+        description="Pictures and videos of kinds that are not read, by suffix.", examples=[{".mov": 12, ".psd": 3}]
+    )
+
+
 class IndexCounts(BaseModel):
     """What a job did; the same counts as `crosslook index --json`."""
 
@@ -46,6 +66,10 @@ class IndexCounts(BaseModel):
     unchanged: int = Field(description="Unchanged files, which are not opened again.", examples=[6980])
     duplicates: int = Field(description="Files whose content was already indexed.", examples=[3])
     missing: int = Field(description="Indexed files that no longer exist.", examples=[0])
+    excluded: int = Field(
+        description="Indexed files that are left out now; they are hidden until they no longer are.", examples=[0]
+    )
+    left_out: LeftOutCounts = Field(description="What was left out of the folders, and why.")
     removed: int = Field(description="Images removed from the index.", examples=[0])
     completed: int = Field(
         description="Previously indexed images and captions that the model had not embedded yet.", examples=[0]

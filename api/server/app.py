@@ -19,6 +19,7 @@ from .gate.guard import Guard
 from .gate.head import Head
 from .gate.headers import SecurityHeaders
 from .gate.keys import KeyStore
+from .gate.prefix import Prefix
 from .gate.request_log import RequestLog
 from .gate.strict_requests import content_type, parameters
 from .metrics import Metrics, StateCollector
@@ -103,6 +104,7 @@ def _protect(app: FastAPI, service: Service, keys: KeyStore) -> None:
         )
     app.add_middleware(RequestLog, metrics=service.metrics)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Prefix, root_path=settings.root_path)
 
 
 def _service(engine: SearchEngine, settings: Settings, prepare: Callable[[], None] | None) -> Service:

@@ -101,8 +101,9 @@ def _expected(_request: Request, exc: Exception) -> JSONResponse:
     return problem(status, str(exc), name=name)
 
 
-def _indexing(_request: Request, exc: Exception) -> JSONResponse:
-    headers = {"Location": f"/v1/jobs/{exc.running.id}"} if isinstance(exc, IndexingError) else None
+def _indexing(request: Request, exc: Exception) -> JSONResponse:
+    prefix = request.scope["root_path"]
+    headers = {"Location": f"{prefix}/v1/jobs/{exc.running.id}"} if isinstance(exc, IndexingError) else None
     return problem(409, str(exc), headers, name="indexing")
 
 

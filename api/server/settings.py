@@ -47,7 +47,25 @@ def _network(value: str) -> str:
 
 
 def _absolute(value: Path) -> Path:
-    return Path(os.path.abspath(value.expanduser()))
+    try:
+        return Path(os.path.abspath(value.expanduser()))
+    except RuntimeError as exc:  # no such user, or one without a home directory
+        raise PydanticCustomError("home", "there is no such home directory; write the whole path") from exc
+
+
+def _host(value: str) -> str:
+    """Accept an IPv6 address in brackets, as in a URL."""
+    if re.fullmatch(r"\[.*\]:\d*|[^:]*:\d*|\w+://.*", value):
+        raise PydanticCustomError("host", "an address or name without a port; set `port` to choose one")
+    return value[1:-1] if re.fullmatch(r"\[.*\]", value) else value
+
+
+def _prefix(value: str) -> str:
+    """Accept a path with or without slashes at its ends."""
+    path = value.strip("/")
+    if not re.fullmatch(r"([\w.~-]+(/[\w.~-]+)*)?", path, re.ASCII):
+        raise PydanticCustomError("path", "a path of letters, digits, `.`, `_`, `~` and `-`, such as /photos")
+    return f"/{path}" if path else ""
 
 
 class Settings(BaseModel):
@@ -55,9 +73,14 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = Field("127.0.0.1", description="Address to listen on; any but loopback requires API keys.")
+    host: Annotated[str, AfterValidator(_host)] = Field(
+        "127.0.0.1", description="Address to listen on; any but loopback requires API keys."
+    )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    roots: Annotated[list[Path], BeforeValidator(_split)] = Field(
+    root_path: Annotated[str, AfterValidator(_prefix)] = Field(
+        "", description="Path below which a proxy serves crosslook, such as /photos; the proxy may remove it or not."
+    )
+    roots: Annotated[list[Annotated[Path, AfterValidator(_absolute)]], BeforeValidator(_split)] = Field(
         [], description="The only folders that clients may index."
     )
     threads: int = Field(32, ge=1, le=256, description="Requests handled at the same time.")
@@ -65,7 +88,6 @@ class Settings(BaseModel):
     upload_bytes: int = Field(
         32 * 1024**2, ge=1024, description="Largest upload in bytes; any other request body may have 1 MiB."
     )
-    upload_pixels: int = Field(100_000_000, ge=1, description="Largest uploaded picture in pixels, by its header.")
     thumbnail_bytes: int = Field(2 * 1024**3, ge=0, description="Size of the thumbnail cache in bytes; 0 turns it off.")
     receive_seconds: int = Field(
         60, ge=1, le=3600, description="Seconds that a request may take to arrive, body included."
@@ -131,7 +153,7 @@ def read_settings(
         values |= source
         origins |= dict.fromkeys(source, origin)
     try:
-        settings = Settings(**values)
+        return Settings(**values)
     except ValidationError as exc:
         error = exc.errors()[0]
         name = str(error["loc"][0])
@@ -139,8 +161,8 @@ def read_settings(
         if error["type"] == "extra_forbidden":
             known = ", ".join(Settings.model_fields)
             raise SettingsError(f"{origin}: unknown setting {name!r}; expected one of: {known}") from exc
-        raise SettingsError(f"{origin}: {name}: {error['msg']}, not {error['input']!r}") from exc
-    return settings.model_copy(update={"roots": [_absolute(root) for root in settings.roots]})
+        given = str(error["input"]) if isinstance(error["input"], Path) else error["input"]
+        raise SettingsError(f"{origin}: {name}: {error['msg']}, not {given!r}") from exc
 
 
 def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:

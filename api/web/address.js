@@ -47,7 +47,7 @@ export function read() {
   };
 }
 
-/** The address for a state. */
+/** The address for a state, relative to the page: a proxy may serve it below a path. */
 export function address(state) {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(state)) {
@@ -55,7 +55,7 @@ export function address(state) {
     else if (value === true) params.set(name, "");
     else if (value) params.set(name, value);
   }
-  return params.size ? `/?${params.toString().replace(/=(?=&|$)/g, "")}` : "/";
+  return params.size ? `./?${params.toString().replace(/=(?=&|$)/g, "")}` : "./";
 }
 
 /** Identifies the query of a state: states with equal keys show the same pictures. */

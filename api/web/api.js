@@ -1,4 +1,4 @@
-/* The only file that sends requests. Each function resolves to the JSON of its route (see /openapi.json) or throws a
+/* The only file that sends requests, all to addresses relative to the page. Each function resolves to the JSON of its route (see openapi.json) or throws a
    Problem; `signal` aborts it. */
 
 /** A failed request. `status` is 0 if the server did not respond; `message` is for display. */
@@ -40,72 +40,72 @@ export function hasKey() {
 
 /** Images for a sentence. `query`: text, k, where, image_id, without, depth, rerank, keywords, model. */
 export function search(query, signal) {
-  return json("/v1/search", { method: "POST", body: query, signal });
+  return json("v1/search", { method: "POST", body: query, signal });
 }
 
 /** The next page of a search, by its `next_cursor`. */
 export function nextPage(cursor, signal) {
-  return json("/v1/search", { method: "POST", body: { cursor }, signal });
+  return json("v1/search", { method: "POST", body: { cursor }, signal });
 }
 
 /** Images similar to an uploaded picture, optionally refined by words: `fields` has text, k, where, … */
 export function searchByPicture(file, fields, signal) {
-  return json("/v1/search/image", { method: "POST", body: form({ image: file, ...fields }), signal });
+  return json("v1/search/image", { method: "POST", body: form({ image: file, ...fields }), signal });
 }
 
 /** Images similar to an indexed one. */
 export function similar(id, { k = 60, where = [] } = {}, signal) {
-  return json(`/v1/images/${id}/similar${params({ k, where })}`, { signal });
+  return json(`v1/images/${id}/similar${params({ k, where })}`, { signal });
 }
 
 /** Captions for a file, or for an image of the index by its id. */
 export function captions(picture, { k = 5 } = {}, signal) {
   const source = typeof picture === "number" ? { image_id: picture } : { image: picture };
-  return json("/v1/captions", { method: "POST", body: form({ ...source, k }), signal });
+  return json("v1/captions", { method: "POST", body: form({ ...source, k }), signal });
 }
 
 /** Attention maps of an image for each word of a sentence. */
 export function explain(id, text, signal) {
-  return json("/v1/explain", { method: "POST", body: { image_id: id, text }, signal });
+  return json("v1/explain", { method: "POST", body: { image_id: id, text }, signal });
 }
 
 // --- the index ---
 
 /** A page of all images, newest first; with a cursor, the next page. */
 export function images({ k = 100, where = [], cursor = null } = {}, signal) {
-  return json(`/v1/images${params(cursor === null ? { k, where } : { cursor })}`, { signal });
+  return json(`v1/images${params(cursor === null ? { k, where } : { cursor })}`, { signal });
 }
 
 /** An image's metadata. */
 export function image(id, signal) {
-  return json(`/v1/images/${id}`, { signal });
+  return json(`v1/images/${id}`, { signal });
 }
 
 /** Counts of images for each filter value. */
 export function facets(where = [], signal) {
-  return json(`/v1/facets${params({ where })}`, { signal });
+  return json(`v1/facets${params({ where })}`, { signal });
 }
 
 /** Groups of near-duplicates; not retried while the server is busy. */
 export function duplicates(k = 1000, signal) {
-  return json(`/v1/duplicates${params({ k })}`, { signal, retry: false });
+  return json(`v1/duplicates${params({ k })}`, { signal, retry: false });
 }
 
 /** What the index holds. */
 export function stats(signal) {
-  return json("/v1/stats", { signal });
+  return json("v1/stats", { signal });
 }
 
 /** The models of the index. */
 export function models(signal) {
-  return json("/v1/models", { signal });
+  return json("v1/models", { signal });
 }
 
 // --- pictures ---
 
 /** The address of a thumbnail; `size` is 128, 256, 512 or 1024, pixels of the longer side. */
 export function thumbnailAddress(id, size) {
-  return `/v1/images/${id}/thumbnail?size=${size}`;
+  return `v1/images/${id}/thumbnail?size=${size}`;
 }
 
 /** The smallest thumbnail size that fills so many CSS pixels of the longer side. */
@@ -116,12 +116,18 @@ export function thumbnailSize(pixels) {
 
 /** The address of an indexed file. */
 export function fileAddress(id) {
-  return `/v1/images/${id}/file`;
+  return `v1/images/${id}/file`;
 }
 
 /** An indexed file, as a blob. */
 export async function file(id, signal) {
   return (await ask(fileAddress(id), { signal })).blob();
+}
+
+/** A picture at an address of this origin, as a file. */
+export async function picture(address) {
+  const blob = await (await ask(address)).blob();
+  return new File([blob], "the dragged one", { type: blob.type });
 }
 
 /** Shows a picture of this server in an <img>; with a key, it is fetched and shown as a blob. */
@@ -248,25 +254,25 @@ function form(values) {
 
 /** The folders that may be indexed. */
 export function roots(signal) {
-  return json("/v1/roots", { signal });
+  return json("v1/roots", { signal });
 }
 
 /** Starts indexing folders by id; `prune` removes images whose files are gone. */
 export function startIndexing({ roots, prune = false }, signal) {
-  return json("/v1/index", { method: "POST", body: { roots, prune }, signal });
+  return json("v1/index", { method: "POST", body: { roots, prune }, signal });
 }
 
 /** The jobs since the server started, latest first. */
 export function jobs(signal) {
-  return json("/v1/jobs", { signal });
+  return json("v1/jobs", { signal });
 }
 
 /** A job's progress and failed files. */
 export function job(id, signal) {
-  return json(`/v1/jobs/${id}`, { signal });
+  return json(`v1/jobs/${id}`, { signal });
 }
 
 /** Cancels a job; it ends once its current batch is committed. */
 export function cancelJob(id, signal) {
-  return json(`/v1/jobs/${id}`, { method: "DELETE", signal });
+  return json(`v1/jobs/${id}`, { method: "DELETE", signal });
 }

@@ -64,7 +64,8 @@ acceptPictures({
     limit(uploads);
     go({ like: null, upload: name, picture: null, view: null });
   },
-  refuse: () => notify("That is not a picture. Drop a JPEG, PNG, WebP or HEIC file.", { kind: "bad", seconds: 6 }),
+  refuse: (why) => notify(why, { kind: "bad", seconds: 6 }),
+  fetchPicture: api.picture,
 });
 
 // --- the address ---

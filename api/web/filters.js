@@ -27,6 +27,7 @@ const FACETS = {
   lens: "lenses",
 };
 const OPTIONAL = ["keyword", "person", "place", "rating", "lens"]; // shown if a picture has such a value
+const LAST_DAY = "9999-12-31"; // or a date field takes years of six digits
 const count = new Intl.NumberFormat();
 
 /** `facets(where)` resolves to counts; `change(filters)` is called with the selection. Returns `draw(state)`. */
@@ -107,13 +108,20 @@ export function filters(host, { facets, change }) {
   }
 
   function dates(counts) {
+    const note = el("p", { className: "note", id: "date-note", role: "status" });
     const range = ["from", "to"].map((end) => {
-      const field = el("input", { type: "date", className: "field" });
+      const field = el("input", { type: "date", className: "field", max: LAST_DAY });
+      field.setAttribute("aria-describedby", note.id);
       field.update = () => {
         const day = dayOf(state[end], end);
         if (field.value !== day) field.value = day;
+        if (isReversed(state)) note.textContent = "From is after To, so no picture matches.";
+        else if (!field.validity.badInput) note.textContent = "";
       };
       field.update();
+      field.addEventListener("blur", () => {
+        if (field.validity.badInput) note.textContent = "A date needs day, month and year.";
+      });
       field.addEventListener("change", () => change({ [end]: field.value, undated: false }));
       return el("label", {}, end === "from" ? "From" : "To", field);
     });
@@ -126,7 +134,7 @@ export function filters(host, { facets, change }) {
       };
       return row(value ?? "Without a date", n, { isChecked, toggle });
     });
-    return [el("div", { className: "range" }, ...range), el("ul", {}, ...rows)];
+    return [el("div", { className: "range" }, ...range, note), el("ul", {}, ...rows)];
   }
 
   /** A row with a checkbox and a count. */
@@ -185,6 +193,10 @@ function dayOf(text, end) {
     return `${text}-${end === "from" ? "01" : new Date(Date.UTC(year, month, 0)).getUTCDate()}`;
   }
   return text;
+}
+
+function isReversed({ from, to }) {
+  return from !== "" && to !== "" && dayOf(from, "from") > dayOf(to, "to");
 }
 
 /** Returns a function that removes the common prefix of some folders. */

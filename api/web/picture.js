@@ -304,13 +304,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     add("People", metadata.persons.join(", "));
     add("Keywords", metadata.keywords.join(", "));
     add("Rating", metadata.rating === null ? "" : stars(metadata.rating));
-    add(
-      "Taken",
-      taken_at &&
-        new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short", timeZone: "UTC" }).format(
-          new Date(`${taken_at}Z`),
-        ),
-    );
+    add("Taken", taken_at && dateText(taken_at, metadata.date_source));
     add("Place", metadata.place_names.join(", "));
     add("Position", latitude !== null && longitude !== null && degrees(latitude, longitude));
     add("Camera", camera);
@@ -408,6 +402,14 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
       return id;
     },
   };
+}
+
+/** A capture time in words; one that the camera did not record says where it is from. */
+function dateText(takenAt, source) {
+  const time = takenAt.includes("T") ? { timeStyle: "short" } : {};
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "full", ...time, timeZone: "UTC" });
+  const from = source === "name" ? ", by its name" : "";
+  return format.format(new Date(takenAt.includes("T") ? `${takenAt}Z` : takenAt)) + from;
 }
 
 function degrees(latitude, longitude) {

@@ -1,10 +1,12 @@
-/* The timeline: a bar per month, whose height shows the number of pictures. Click one, or drag over several. */
+/* The timeline: a bar per month, whose height shows the number of pictures. Click one, or drag over several.
+   A long time without pictures is one bar, so that a scan from 1931 does not squeeze all others. */
 
 import { where } from "./address.js";
 import { el } from "./dom.js";
 import { month } from "./result-pages.js";
 
 const MAX_MONTHS = 216; // a longer time is shown in years
+const MAX_GAP = 24; // bars in a row without pictures; more are drawn as one
 const count = new Intl.NumberFormat();
 
 /** `facets(where)` resolves to counts; `change(filters)` is called with the selected dates. */
@@ -23,7 +25,7 @@ export function timeline(host, { facets, change }) {
   let state = null;
   let isVisible = false;
   let countedFilters = null; // the filters that the bars are for
-  let times = []; // of all bars: "2024-06" or "2024"
+  let times = []; // of all bars: "2024-06" or "2024"; of a gap its first
   let position = null; // capture time of the picture at the top of the viewport
   let dragStart = null; // index of the bar where a drag began
 
@@ -53,17 +55,19 @@ export function timeline(host, { facets, change }) {
     );
     const undated = facetCounts.months.find(({ value }) => value === null)?.count ?? 0;
     const months = [...dated.keys()].sort();
-    times = months.length ? span(months[0], months.at(-1)) : [];
+    const every = months.length ? span(months[0], months.at(-1)) : [];
     let counts = dated;
-    if (times.length > MAX_MONTHS) {
-      times = [...new Set(times.map((time) => time.slice(0, 4)))];
+    let parts = withGaps(every, counts);
+    if (parts.length > MAX_MONTHS) {
       counts = new Map(facetCounts.years.map(({ value, count: n }) => [value, n]));
+      parts = withGaps([...new Set(every.map((time) => time.slice(0, 4)))], counts);
     }
+    times = parts.map(({ first }) => first);
     const most = Math.max(1, ...counts.values());
-    bars.replaceChildren(...times.map((time, index) => bar(time, index, counts.get(time) ?? 0, most)));
+    bars.replaceChildren(...parts.map((part, index) => bar(part, index, counts.get(part.first) ?? 0, most)));
     years.replaceChildren(
-      ...times.flatMap((time, index) =>
-        index === 0 || time.slice(0, 4) !== times[index - 1].slice(0, 4) ? [year(time, index)] : [],
+      ...parts.flatMap(({ first, last }, index) =>
+        first === last && first.slice(0, 4) !== times[index - 1]?.slice(0, 4) ? [year(first, index)] : [],
       ),
     );
     hideOverlapping();
@@ -72,9 +76,11 @@ export function timeline(host, { facets, change }) {
     undatedButton.textContent = `No date · ${count.format(undated)}`;
   }
 
-  function bar(time, index, n, most) {
+  function bar({ first, last }, index, n, most) {
     const button = el("button", { type: "button", tabIndex: index === times.length - 1 ? 0 : -1, disabled: n === 0 });
-    button.ariaLabel = `${name(time)}, ${count.format(n)} picture${n === 1 ? "" : "s"}`;
+    const time = first === last ? name(first) : `${name(first)} to ${name(last)}`;
+    button.ariaLabel = `${time}, ${count.format(n)} picture${n === 1 ? "" : "s"}`;
+    button.classList.toggle("gap", first !== last);
     button.dataset.place = index;
     button.style.setProperty("--share", n === 0 ? 0 : 0.12 + 0.88 * Math.sqrt(n / most));
     return button;
@@ -208,6 +214,21 @@ export function timeline(host, { facets, change }) {
 
 function name(time) {
   return time.length === 4 ? time : month(time);
+}
+
+/** The first and last of each bar's times: one time each, or a long gap between two that have pictures. */
+function withGaps(every, counts) {
+  const parts = [];
+  let start = 0; // of the times without pictures before the current one
+  for (const [index, time] of every.entries()) {
+    if (!counts.get(time)) continue;
+    const empty = every.slice(start, index);
+    if (empty.length > MAX_GAP) parts.push({ first: empty[0], last: empty.at(-1) });
+    else parts.push(...empty.map((first) => ({ first, last: first })));
+    parts.push({ first: time, last: time });
+    start = index + 1;
+  }
+  return parts;
 }
 
 /** All months from one to another, both included. */

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import DatasetError
 from . import documents, flickr, folder, tables
+from .encodings import decode_text
 from .rows import (
     IMAGE_SUFFIXES,
     CaptionFile,
@@ -38,6 +39,8 @@ __all__ = [
     "Label",
     "Rejected",
     "Row",
+    "collect",
+    "decode_text",
     "read_captions",
     "read_dataset",
     "split_lines",
@@ -95,7 +98,7 @@ def _is_table(path: Path) -> bool:
     """Whether a text file is a table: a common copy of Flickr8k has a `captions.txt` that begins `image,caption`."""
     try:
         with path.open("rb") as file:
-            return file.readline(64).strip().lower() == b"image,caption"
+            return split_lines(decode_text(file.read(64)))[0].strip().lower() == "image,caption"
     except OSError as exc:
         raise DatasetError(f"{path} cannot be read: {exc.strerror or exc}") from exc
 

@@ -6,13 +6,13 @@ import json
 import os
 import random
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from ..errors import DatasetError
+from .encodings import decode_text
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
@@ -122,18 +122,15 @@ class Dataset:
 
 
 def read_text(path: Path) -> str:
-    """Read a file's text; bytes that are not UTF-8 become surrogates, so that their rows can be refused one by one.
+    """Read a file's text, decoded as by `decode_text`.
 
     Raises:
-        DatasetError: the file cannot be read, or is UTF-16.
+        DatasetError: the file cannot be read.
     """
     try:
-        content = path.read_bytes()
+        return decode_text(path.read_bytes())
     except OSError as exc:
         raise DatasetError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise DatasetError(f"{path} is UTF-16; save the file as UTF-8")
-    return content.decode("utf-8-sig", errors="surrogateescape")
 
 
 def split_lines(text: str) -> list[str]:
@@ -189,11 +186,11 @@ def collect(path: Path, rows: Iterable[Row | Rejected]) -> CaptionFile:
 
 
 def fault(row: Row) -> str | None:
-    """Return why a row cannot be used (not UTF-8, a lone surrogate, no image name, no caption), or None."""
+    """Return why a row cannot be used (its encoding, a lone surrogate, no image name, no caption), or None."""
     surrogates = re.findall("[\ud800-\udfff]", row.image + row.caption + row.split)
     place = "" if row.line else f" in a row of {row.image!a}"
-    if surrogates and all("\udc80" <= char <= "\udcff" for char in surrogates):  # as `read_text` marks such bytes
-        return f"not UTF-8{place}; save the file as UTF-8"
+    if surrogates and all("\udc80" <= char <= "\udcff" for char in surrogates):  # as `decode_text` marks such bytes
+        return f"neither UTF-8 nor UTF-16{place}; save the file as UTF-8"
     if surrogates:
         return f"half a character ({surrogates[0]!a}, one half of a surrogate pair){place}; write the whole character"
     if "\0" in row.image:
@@ -202,7 +199,8 @@ def fault(row: Row) -> str | None:
         return "no image name"
     if not row.caption:
         return f"no caption for {row.image}"
-    return None
+    control = re.search("[\0\x1b]", row.caption)  # the latter in ISO-2022, whose bytes are all ASCII
+    return f"a control character ({control[0]!a}) in the caption; is the file text, in UTF-8?" if control else None
 
 
 def assemble(name: str, captions: CaptionFile, folders: Iterable[Path]) -> Dataset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Select, select, tuple_
@@ -61,6 +61,7 @@ class ImageDetails:
     height: int
     format: str
     taken_at: str | None
+    date_source: str | None
     camera: str | None
     latitude: float | None
     longitude: float | None
@@ -98,7 +99,7 @@ def image_details(catalog: Catalog, image_id: int) -> ImageDetails | None:
     if not rows:
         return None
     places = catalog.rows(select(schema.location).where(_location.image_id == image_id).order_by(_location.path))
-    names = ("id", "content_hash", "width", "height", "format", "taken_at", "camera", "latitude", "longitude")
+    names = [field.name for field in fields(ImageDetails) if field.name != "places"]
     values = {name: getattr(rows[0], name) for name in names}
     return ImageDetails(**values, places=tuple(FileLocation(Path(p.path), p.size, p.mtime_ns) for p in places))
 

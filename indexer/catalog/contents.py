@@ -10,7 +10,8 @@ from sqlalchemy import (
 from . import schema
 from .catalog import Catalog
 from .embeddings import vector_stamp
-from .images import count_missing
+from .exclusions import stored_exclusions
+from .images import count_excluded, count_missing
 from .records import (
     CatalogStats,
     FailureRecord,
@@ -40,7 +41,7 @@ def indexed_roots(catalog: Catalog) -> list[str]:
 def recorded_failures(catalog: Catalog) -> list[FailureRecord]:
     """The files that could not be indexed."""
     rows = catalog.rows(select(schema.failure).order_by(schema.failure.c.path))
-    return [FailureRecord(r.path, r.reason, r.size, r.mtime_ns) for r in rows]
+    return [FailureRecord(r.path, r.reason, r.size, r.mtime_ns, r.ctime_ns) for r in rows]
 
 
 def catalog_stats(catalog: Catalog) -> CatalogStats:
@@ -56,9 +57,11 @@ def catalog_stats(catalog: Catalog) -> CatalogStats:
         images=counts["image"],
         locations=counts["location"],
         missing=count_missing(catalog),
+        excluded=count_excluded(catalog),
         captions={row.source: int(row.n) for row in by_source},
         failures=counts["failure"],
         encoder=catalog.active_encoder(),
         bytes_on_disk=sum(file.stat().st_size for file in files),
         roots=tuple(indexed_roots(catalog)),
+        exclusions=stored_exclusions(catalog),
     )

@@ -241,6 +241,15 @@ def _annotated(name: Annotation) -> Callable[[_Clause], Condition]:
     return build
 
 
+def _place(clause: _Clause) -> Condition:
+    """A place that the picture names, or any name of the place of its position."""
+    clause.require_equality()
+    value, place_name = folded(clause.value), schema.place_name.c
+    of_position = select(place_name.place_id).where(_like(place_name.folded, value))
+    named = _has_annotation(Annotation.PLACE, _like(_annotation.folded, value))
+    return or_(named, and_(_image.place_id.is_not(None), _image.place_id.in_(of_position)))
+
+
 def _rating(clause: _Clause) -> Condition:
     """Stars from 1 to 5; -1 is a picture that was rejected. Images without a rating match only `!=`."""
     if not re.fullmatch(r"-?[0-9]", clause.value):
@@ -294,7 +303,7 @@ _BUILDERS: dict[str, Callable[[_Clause], Condition]] = {
     "has_caption": _has_caption,
     "keyword": _annotated(Annotation.KEYWORD),
     "person": _annotated(Annotation.PERSON),
-    "place": _annotated(Annotation.PLACE),
+    "place": _place,
     "lens": _annotated(Annotation.LENS),
     "rating": _rating,
 }

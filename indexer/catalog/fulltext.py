@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,35 +35,49 @@ class TermMatches(NamedTuple):
 def images_with_term(catalog: Catalog, term: str, *, limit: int) -> TermMatches:
     """Find images with a word or phrase in the path of a file that is not missing, in a caption or in an annotation.
 
-    The caption bank is not searched. Case, accents and word endings are ignored.
+    The caption bank is not searched. Case, accents and word endings are ignored. A place must have the term as one of
+    its names, in any language.
 
     Args:
         catalog: an open catalog.
         term: a word or phrase; any text.
         limit: maximum number of ids in each result; which ones are dropped is arbitrary.
     """
-    phrases = _phrases(term)
+    phrases = phrases_of(_storable(term))
     if not phrases:
         return TermMatches(*(np.empty(0, np.int64) for _ in TermMatches._fields))
     queries = (_IN_NAMES, _IN_CAPTIONS, _IN_ANNOTATIONS)
-    return TermMatches(*(np.sort(catalog.ids(query, term=phrases, limit=limit)) for query in queries))
+    names, captions, annotations = (
+        np.sort(catalog.ids(query, term=_any_of(phrases), limit=limit)) for query in queries
+    )
+    placed = catalog.ids(_IN_PLACES, phrases=phrases, limit=limit)
+    return TermMatches(names, captions, np.union1d(annotations, placed)[:limit])
+
+
+def places_among(catalog: Catalog, texts: Iterable[str]) -> list[str]:
+    """Return those of some texts that are names of places where indexed pictures were taken."""
+    phrases = {phrase: text for text in texts for phrase in phrases_of(_storable(text))}
+    if not phrases:
+        return []
+    rows = catalog.rows(_PLACE_NAMES, phrases=list(phrases))
+    return list(dict.fromkeys(phrases[str(row.words)] for row in rows))
 
 
 def images_named(catalog: Catalog, name: str, *, limit: int = 1000) -> Ids:
     """Find images with a file of exactly this name, with or without suffix, ignoring case; ids are ascending."""
-    name, phrases = folded(_storable(name)), _phrases(name)
+    name, phrases = folded(_storable(name)), phrases_of(_storable(name))
     if len(name) > MAX_NAME_LENGTH or not phrases:
         return np.empty(0, np.int64)
     pattern = "%" + re.sub(r"([/%_])", r"/\1", os.sep + name)
-    candidates = catalog.ids(_NAMED, term=phrases, full=pattern, stem=pattern + ".%", limit=limit)
+    candidates = catalog.ids(_NAMED, term=_any_of(phrases), full=pattern, stem=pattern + ".%", limit=limit)
     records = images_by_id(catalog, np.sort(candidates).tolist())
     ids = [i for i, r in records.items() if any(name in (folded(p.name), folded(p.stem)) for p in r.paths)]
     return np.array(sorted(ids), np.int64)
 
 
-def _phrases(term: str) -> str:
-    """Return an FTS5 query for any of the phrases of a term; empty if it has no words."""
-    return " OR ".join(f'"{phrase}"' for phrase in phrases_of(_storable(term)))
+def _any_of(phrases: Iterable[str]) -> str:
+    """Return an FTS5 query for any of some phrases."""
+    return " OR ".join(f'"{phrase}"' for phrase in phrases)
 
 
 def _storable(text: str) -> str:
@@ -88,6 +103,10 @@ _IN_CAPTIONS = _distinct_ids(
     _caption.image_id, _caption.id.in_(_matching_rows("caption_words")), _caption.image_id.is_not(None)
 )
 _IN_ANNOTATIONS = _distinct_ids(_annotation.image_id, _annotation.id.in_(_matching_rows("annotation_words")))
+_place = schema.place_name.c
+_PLACED = _place.words.in_(bindparam("phrases", expanding=True))  # Munich is also Monaco di Baviera
+_PLACE_NAMES = select(_place.words.label("words")).distinct().where(_PLACED)
+_IN_PLACES = _distinct_ids(schema.image.c.id, schema.image.c.place_id.in_(select(_place.place_id).where(_PLACED)))
 _NAMED = _distinct_ids(
     _location.image_id,
     _PRESENT_MATCH,

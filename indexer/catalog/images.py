@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Table,
     bindparam,
     delete,
     exists,
@@ -89,9 +90,16 @@ def is_settled(catalog: Catalog) -> bool:
 
 
 def count_missing(catalog: Catalog) -> int:
-    """The number of files that were missing when their folder was last indexed."""
+    """The number of files that were missing when their folder was last indexed, without excluded ones."""
     c = schema.location.c
-    return int(catalog.rows(select(func.count().label("n")).where(c.missing_since.is_not(None)))[0].n)
+    missing = c.missing_since.is_not(None) & c.excluded.is_not(True)
+    return int(catalog.rows(select(func.count().label("n")).where(missing))[0].n)
+
+
+def count_excluded(catalog: Catalog) -> int:
+    """The number of files in the catalog that were left out when their folder was last indexed."""
+    excluded = schema.location.c.missing_since.is_not(None) & schema.location.c.excluded.is_(True)
+    return int(catalog.rows(select(func.count().label("n")).where(excluded))[0].n)
 
 
 def count_images_below(catalog: Catalog, path: Path) -> int:
@@ -111,8 +119,10 @@ def known_locations(catalog: Catalog, below: Collection[str] | None = None) -> d
         below: only files at or below these paths; ignored when there are very many of them. None for all files.
     """
     c = schema.location.c
-    missing = c.missing_since.is_not(None)
-    query = select(c.path, c.image_id, c.size, c.mtime_ns, c.sidecar_mtime_ns, missing)
+    missing, excluded = c.missing_since.is_not(None), c.excluded.is_(True)
+    query = select(
+        *(c.path, c.image_id, c.size, c.mtime_ns, c.sidecar_mtime_ns, missing, c.ctime_ns, c.xmp_mtime_ns, excluded)
+    )
     if below is not None and len(below) <= _MANY_PATHS:
         query = query.where(or_(false(), *(at_or_below(c.path, path) for path in below if is_storable(path))))
     return {record.path: record for record in map(LocationRecord._make, catalog.rows(query))}
@@ -123,11 +133,32 @@ def content_hashes(catalog: Catalog) -> dict[str, int]:
     return {r.content_hash: r.id for r in catalog.rows(select(schema.image.c.content_hash, schema.image.c.id))}
 
 
-def mark_missing(connection: Connection, paths: Sequence[str], since: str | None) -> None:
-    """Record since when some files are missing; None records that they exist again."""
+def mark_missing(
+    connection: Connection, paths: Sequence[str], since: str | None, *, excluded: bool | None = None
+) -> None:
+    """Record since when some files are missing, and whether they are excluded; None records that they exist again."""
     for part in chunks(paths):
         where = schema.location.c.path.in_(part)
-        connection.execute(update(schema.location).where(where).values(missing_since=since))
+        connection.execute(update(schema.location).where(where).values(missing_since=since, excluded=excluded))
+
+
+def record_ctimes(connection: Connection, table: Table, ctimes: Sequence[tuple[str, int]]) -> None:
+    """Record the change times of some files in `location` or `failure`, by path."""
+    if ctimes:
+        statement = update(table).where(table.c.path == bindparam("file")).values(ctime_ns=bindparam("ctime"))
+        connection.execute(statement, [{"file": path, "ctime": ctime_ns} for path, ctime_ns in ctimes])
+
+
+def forget_aliases(connection: Connection, paths: Sequence[str]) -> list[str]:
+    """Delete the locations at some paths whose images have another one; return the paths of the others."""
+    c, other = schema.location.c, schema.location.alias().c
+    kept: list[str] = []
+    for path in paths:  # one by one, so that the last location of an image stays
+        present = (other.image_id == c.image_id) & (other.path != c.path) & other.missing_since.is_(None)
+        row = delete(schema.location).where((c.path == path) & exists(select(other.id).where(present)))
+        if not connection.execute(row).rowcount:
+            kept.append(path)
+    return kept
 
 
 def orphaned_images(connection: Connection) -> list[int]:
@@ -149,6 +180,19 @@ def forget_images(connection: Connection, ids: Sequence[int]) -> list[str]:
         forget_embeddings(connection, Kind.IMAGE, part)
         connection.execute(delete(schema.image).where(c.id.in_(part)))
     return hashes
+
+
+def release_hash(connection: Connection, image_id: int) -> None:
+    """Free the content hash of an image for the one that replaces it in the same transaction."""
+    c = schema.image.c
+    connection.execute(update(schema.image).where(c.id == image_id).values(content_hash=c.content_hash + " replaced"))
+
+
+def replace_image(connection: Connection, old: int, new: int) -> None:
+    """Move the files and captions of an image to a new one, and delete it with the embeddings of every model."""
+    for table in (schema.location, schema.caption):
+        connection.execute(update(table).where(table.c.image_id == old).values(image_id=new))
+    forget_images(connection, [old])
 
 
 def hidden_images() -> CompoundSelect[tuple[int]]:

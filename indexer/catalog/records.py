@@ -69,30 +69,36 @@ class LocationRecord(NamedTuple):
     mtime_ns: int
     sidecar_mtime_ns: int | None
     missing: bool
+    ctime_ns: int | None
+    xmp_mtime_ns: int | None
+    excluded: bool
 
 
 @dataclass(frozen=True)
 class FailureRecord:
-    """A file that could not be indexed, retried when its size or modification time changes."""
+    """A file that could not be indexed, retried when its size or one of its times changes."""
 
     path: str
     reason: str
     size: int
     mtime_ns: int
+    ctime_ns: int | None
 
 
 @dataclass(frozen=True)
 class CatalogStats:
-    """Counts and sizes of an index."""
+    """Counts and sizes of an index. Excluded files are not missing; `exclusions` are patterns by folder."""
 
     images: int
     locations: int
     missing: int
+    excluded: int
     captions: dict[str, int]
     failures: int
     encoder: EncoderRow | None
     bytes_on_disk: int
     roots: tuple[str, ...]
+    exclusions: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)

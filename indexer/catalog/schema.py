@@ -40,6 +40,33 @@ root = Table(
     "root",
     metadata,
     Column("path", String, primary_key=True),  # a folder or file passed to `crosslook index`
+    Column("found", Boolean),  # or a drive or linked folder that a walk found below one
+)
+
+exclusion = Table(  # patterns of `crosslook index --exclude`
+    "exclusion",
+    metadata,
+    Column("folder", String, primary_key=True),
+    Column("patterns", String, nullable=False),  # lines of a .gitignore file in this folder
+)
+
+place = Table(  # where pictures were taken, by their positions: see places.py
+    "place",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),  # of its names
+    Column("city", String),
+    Column("region", String),
+    Column("country", String, nullable=False),
+)
+
+place_name = Table(  # all names under which a place is found, in many languages
+    "place_name",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("place_id", ForeignKey("place.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("folded", String, nullable=False),  # words.folded of the name
+    Column("words", String, nullable=False, index=True),  # words.words_of of the name
 )
 
 image = Table(
@@ -56,6 +83,9 @@ image = Table(
     Column("camera", String),
     Column("record", String),  # what the picture says about itself: JSON, see annotations.py
     Column("record_version", Integer, nullable=False, server_default=text("0")),
+    Column("pixel_hash", String),  # of the pixels that the model was given
+    Column("place_id", ForeignKey("place.id"), index=True),
+    Column("date_source", String),  # of taken_at: picture, sidecar or name
     sqlite_autoincrement=True,  # ids are never reused, which reveals a stale FAISS file
 )
 Index("image_taken", image.c.taken_at)  # SQLite appends the id, which gives the order of browsing
@@ -70,6 +100,9 @@ location = Table(
     Column("mtime_ns", Integer, nullable=False),
     Column("sidecar_mtime_ns", Integer),
     Column("missing_since", String),
+    Column("ctime_ns", Integer),  # NULL in a row of version 5
+    Column("xmp_mtime_ns", Integer),
+    Column("excluded", Boolean),  # missing because a pattern or a default leaves the file out
     Column("folded", String, nullable=False, server_default=text("''")),  # words.folded of the path
     Column("words", String, nullable=False, server_default=text("''")),  # words.words_of of the path
     Column("record", String),  # what its XMP sidecar says: JSON
@@ -148,6 +181,7 @@ failure = Table(
     Column("reason", String, nullable=False),
     Column("size", Integer, nullable=False),
     Column("mtime_ns", Integer, nullable=False),
+    Column("ctime_ns", Integer),
 )
 
 edition = Table("edition", metadata, Column("count", Integer, nullable=False))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import update
 
 from encoders import Encoder
-from encoders.datasets import CaptionFile, split_lines
+from encoders.datasets import CaptionFile, Rejected, Row, collect, decode_text, split_lines
 from encoders.sentences import encode_in_batches
 
 from ..catalog import schema
@@ -25,13 +25,23 @@ from .scan import ImageFile
 LARGEST_SIDECAR = 1_000_000
 """Maximum bytes of a sidecar; a larger `NAME.txt` does not hold captions and is ignored."""
 
+NAMED = 1000
+"""Maximum number of images that are named because captions match none of the index."""
+
 
 @dataclass
 class CaptionOutcome:
-    """The number of captions added, and of captions in the file that match no image, or several."""
+    """What was done with captions.
+
+    - `added` counts captions.
+    - `unmatched` counts those of the file that match no image, or several; `unmatched_images` names their images.
+    - `refused` has the first line of each sidecar that is not text in a known encoding.
+    """
 
     added: int = 0
     unmatched: int = 0
+    unmatched_images: list[str] = field(default_factory=list)
+    refused: list[Rejected] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -57,10 +67,12 @@ def index_captions(
     if not files and captions is None:
         return outcome
     known = known_locations(catalog, [file.path for file in files] if captions is None else None)
-    sidecar_captions, sidecar_times = _changed_sidecars(catalog, files, known)
+    sidecar_captions, sidecar_times, outcome.refused = _changed_sidecars(catalog, files, known)
     rows: list[tuple[str, int | None, str]] = [("sidecar", image_id, text) for image_id, text in sidecar_captions]
     if captions is not None:
-        matched, outcome.unmatched = _match(captions, known)
+        matched, unmatched = _match(captions, known)
+        outcome.unmatched = len(unmatched)
+        outcome.unmatched_images = list(dict.fromkeys(unmatched))[:NAMED]
         existing = caption_texts(catalog, "dataset")
         rows += [("dataset", image_id, text) for image_id, text in matched if (image_id, text) not in existing]
     done = 0
@@ -81,13 +93,15 @@ def index_captions(
 
 def _changed_sidecars(
     catalog: Catalog, files: Sequence[ImageFile], known: dict[str, LocationRecord]
-) -> tuple[list[tuple[int, str]], dict[str, int | None]]:
+) -> tuple[list[tuple[int, str]], dict[str, int | None], list[Rejected]]:
     """Find new captions in sidecars, and delete from the catalog those that their sidecars no longer contain.
 
     Returns:
-        Image id and text of each new caption; and by image path, the modification times of the sidecars read.
+        Image id and text of each new caption; by image path, the modification times of the sidecars read; and of each
+        sidecar in another encoding, the first line of it; such a sidecar is read, and reported, again in the next run.
     """
     new: list[tuple[int, str]] = []
+    refused: dict[Path, Rejected] = {}
     times: dict[str, int | None] = {}
     changed: dict[int, None] = {}
     for file in files:
@@ -97,39 +111,44 @@ def _changed_sidecars(
             changed[record.image_id] = None
     # By image, because an image may have several locations, each with its own sidecar.
     for image in images_by_id(catalog, list(changed)).values():
-        lines = dict.fromkeys(text for path in image.paths for text in _lines(path.with_suffix(".txt")))
+        sidecars = {path: _read_sidecar(path.with_suffix(".txt")) for path in image.paths}
+        lines = dict.fromkeys(row.caption for sidecar in sidecars.values() for row in sidecar.entries)
+        for path, sidecar in sidecars.items():
+            if sidecar.rejected:
+                refused[sidecar.path] = sidecar.rejected[0]
+                times.pop(str(path), None)
         previous = {c.text: c.id for c in captions_of_image(catalog, image.id) if c.source == "sidecar"}
         if all(path.parent.is_dir() for path in image.paths):  # else a sidecar on an unplugged drive may contain them
             with catalog.transaction() as connection:
                 forget_captions(connection, [i for text, i in previous.items() if text not in lines])
         new += [(image.id, text) for text in lines if text not in previous]
-    return new, times
+    return new, times, list(refused.values())
 
 
-def _lines(path: Path) -> list[str]:
-    """Read a sidecar: one caption per line, undecodable bytes replaced."""
+def _read_sidecar(path: Path) -> CaptionFile:
+    """Read a sidecar: one caption per line."""
     try:
         with read_file(path, limit=LARGEST_SIDECAR) as data:
-            text = data.decode("utf-8-sig", errors="replace")
+            lines = split_lines(decode_text(data))
     except DecodeError:
-        return []  # missing, not a regular file, or too large
-    return list(dict.fromkeys(" ".join(line.split()) for line in split_lines(text) if line.strip()))
+        lines = []  # missing, not a regular file, or too large
+    return collect(path, (Row(path.name, line, n) for n, line in enumerate(lines, start=1) if line.strip()))
 
 
-def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[list[tuple[int, str]], int]:
+def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[list[tuple[int, str]], list[str]]:
     """Match each caption to the image whose path ends as the caption file says.
 
     Images below the caption file's folder take precedence. Captions that match no image, or several, are left out.
 
     Returns:
-        Image id and text of each matched caption, and the number of captions left out.
+        Image id and text of each matched caption, and the image of each caption left out.
     """
     by_name: dict[str, list[LocationRecord]] = {}
     for record in known.values():
         by_name.setdefault(Path(record.path).name, []).append(record)
     folder = captions.path.resolve().parent
     matched: dict[tuple[int, str], None] = {}
-    unmatched = 0
+    unmatched: list[str] = []
     for row in captions.entries:
         parts = Path(row.image).parts
         candidates = [r for r in by_name.get(parts[-1], []) if Path(r.path).parts[-len(parts) :] == parts]
@@ -138,5 +157,5 @@ def _match(captions: CaptionFile, known: dict[str, LocationRecord]) -> tuple[lis
         if len(image_ids) == 1:
             matched[image_ids.pop(), row.caption] = None
         else:
-            unmatched += 1
+            unmatched.append(row.image)
     return list(matched), unmatched

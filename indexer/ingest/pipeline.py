@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,20 +20,33 @@ from encoders.progress import Progress, no_progress
 from ..catalog import schema
 from ..catalog.catalog import Catalog
 from ..catalog.contents import indexed_roots, recorded_failures
-from ..catalog.images import forget_images, is_settled, known_locations, mark_missing, orphaned_images
+from ..catalog.exclusions import stored_exclusions, write_exclusions
+from ..catalog.images import (
+    forget_aliases,
+    forget_images,
+    is_settled,
+    known_locations,
+    mark_missing,
+    orphaned_images,
+    record_ctimes,
+)
 from ..catalog.records import FailureRecord, LocationRecord
 from ..errors import DecodeError, ReadError
 from ..pictures.decode import read_picture, reading_size
 from ..pictures.safe_read import read_file
 from ..vectors.rebuild import refresh
+from .annotations import read_records
 from .backfill import backfill
 from .captions import index_captions
 from .displaced import resolve_displaced
 from .lock import locked
+from .picture import Picture
+from .reach import Reach
 from .reading import batches, read_ahead
-from .roots import Survey, add_roots, check_paths, known_roots, outermost
+from .roots import Survey, add_roots, check_paths, known_roots
+from .rules import typed_patterns
 from .scan import ImageFile, Scan, scan
-from .writing import NEVER, BatchWriter, Failure, IndexReport, Picture
+from .writing import NEVER, BatchWriter, Failure, IndexReport
 
 
 @locked
@@ -44,15 +57,17 @@ def index_paths(
     *,
     captions: CaptionFile | None = None,
     prune: bool = False,
+    exclude: Sequence[str] | None = None,
+    again: bool = False,
     batch_size: int = 32,
     progress: Progress = no_progress,
     stop: threading.Event | None = None,
 ) -> IndexReport:
     """Bring the index up to date with the image files below some paths.
 
-    Files whose size and modification time are unchanged are not opened, and known content under another name is not
-    encoded again. Sidecar captions (`NAME.txt`) are read when they are new or changed. The images of files that are
-    missing, or are no longer readable as images, are hidden until the files are back.
+    Files whose size and times are unchanged are not opened, and known content is not encoded again. Sidecar captions
+    (`NAME.txt`) are read when they are new or changed. The images of files that are missing, left out, or no longer
+    readable as images, are hidden until the files are back.
 
     Args:
         catalog: an open index; if it has no model yet, `encoder` becomes its active one.
@@ -60,12 +75,16 @@ def index_paths(
         paths: folders and files, which become roots of the index; none for all its roots.
         captions: captions from a file, matched by file name or by the end of the path.
         prune: remove such files instead of hiding them, where they are gone for good: see `roots.py`.
+        exclude: patterns of what to leave out of these folders from now on, as in a `.gitignore` file; none to leave
+            nothing out, None to keep the patterns of earlier runs.
+        again: read, decode and embed unchanged files as well; their captions stay.
         batch_size: pictures in one forward pass and one transaction.
         progress: called as work goes on.
         stop: set it to end the run after the batch in flight has been committed.
 
     Raises:
         SourceError: a path does not exist, there is no image file, or the index has no roots.
+        PatternError: a pattern cannot be used.
         IndexBusyError: another process is indexing there.
         CatalogError: the index belongs to another model, or cannot be written.
     """
@@ -73,11 +92,19 @@ def index_paths(
     bases = [os.path.abspath(path) for path in paths] or known_roots(catalog)
     catalog.check_encoder(encoder.name, encoder.fingerprint)
     catalog = catalog.for_model(encoder.name, encoder.fingerprint)  # another may become active during the run
-    result = scan(outermost(bases))
+    folders = [] if exclude is None else [path for path in bases if Path(path).is_dir()]
+    excluded = {folder: tuple(typed_patterns(exclude or (), folder)) for folder in folders}
+    reach = Reach.of(catalog, bases, stored_exclusions(catalog) | excluded)
+    known = known_locations(catalog, bases)
+    result = scan(reach.outermost(bases), reach, known)
     if paths:
         check_paths(catalog, bases, result)
-    add_roots(catalog, bases, result)
-    run = _Run(catalog, encoder, bases, result, stop or threading.Event())
+    if excluded:
+        with catalog.transaction() as connection:
+            for folder, patterns in excluded.items():
+                write_exclusions(connection, folder, patterns)
+    add_roots(catalog, bases, result, reach)
+    run = _Run(catalog, encoder, bases, result, reach, known, stop or threading.Event(), again=again)
     run.execute(captions, batch_size, progress, prune=prune)
     if not run.report.stopped and catalog.active_encoder() is not None:
         outcome = backfill(catalog, encoder, batch_size=batch_size, progress=progress, stop=run.stop)
@@ -111,7 +138,10 @@ def index_changes(
     start = time.perf_counter()
     catalog.check_encoder(encoder.name, encoder.fingerprint)
     catalog = catalog.for_model(encoder.name, encoder.fingerprint)
-    run = _Run(catalog, encoder, paths, scan(outermost(paths)), stop or threading.Event())
+    reach, known = Reach.of(catalog), known_locations(catalog, paths)
+    result = scan(reach.outermost(paths), reach, known)
+    add_roots(catalog, (), result, reach)
+    run = _Run(catalog, encoder, paths, result, reach, known, stop or threading.Event())
     run.execute(None, batch_size, progress, prune=False)
     if run.report.added or run.report.updated or run.report.captions_added:
         run.report.stopped |= not refresh(catalog, run.stop, progress)
@@ -123,14 +153,22 @@ class _Run:
     """One indexing run over one catalog."""
 
     def __init__(
-        self, catalog: Catalog, encoder: Encoder, bases: Collection[str], result: Scan, stop: threading.Event
+        self,
+        catalog: Catalog,
+        encoder: Encoder,
+        bases: Collection[str],
+        result: Scan,
+        reach: Reach,
+        known: dict[str, LocationRecord],
+        stop: threading.Event,
+        *,
+        again: bool = False,
     ) -> None:
-        self.catalog, self.encoder, self.stop = catalog, encoder, stop
-        self.bases, self.files = bases, result.files
+        self.catalog, self.encoder, self.stop, self.again = catalog, encoder, stop, again
+        self.bases, self.files, self.known = bases, result.files, known
         self.roots = set(indexed_roots(catalog))
-        self.survey = Survey(result, bases, self.roots)
-        self.known = known_locations(catalog, bases)
-        self.report = IndexReport(seen=len(result.files))
+        self.survey = Survey(result, bases, self.roots, reach)
+        self.report = IndexReport(seen=len(result.files), left_out=result.left_out)
         self.writer: BatchWriter | None = None
         self.report.failed += [Failure(_printable(item.path), item.reason) for item in result.unreadable]
 
@@ -141,36 +179,61 @@ class _Run:
         if not self.report.stopped:
             self.resolve_displaced()
             self.hide_missing(prune=prune)
-            sidecars = self.sidecars(known_locations(self.catalog, self.bases) if files else self.known)
+            known = known_locations(self.catalog, self.bases) if files else self.known
+            self.read_records(known, progress)
+        if not self.report.stopped:
+            sidecars = self.sidecars(known)
             outcome = index_captions(
                 self.catalog, self.encoder, sidecars, captions, self.stop, lambda *done: progress("captions", *done)
             )
             self.report.captions_added, self.report.captions_unmatched = outcome.added, outcome.unmatched
+            self.report.unmatched_images = outcome.unmatched_images
+            self.report.failed += [Failure(str(row.file), f"line {row.line}: {row.reason}") for row in outcome.refused]
             self.report.stopped = outcome.stopped
 
     def select_changed(self) -> list[ImageFile]:
-        """Return the new and changed files; count the others, and unhide those that were missing."""
+        """Return the new and changed files, with `again` all; count the others, and unhide those that were missing.
+
+        Catalogs of version 5 have no change times, so these are recorded, and compared from the next run on.
+        """
+        if self.again:
+            return self.files
         failures = {failure.path: failure for failure in recorded_failures(self.catalog)}
         changed, returned, readable = [], [], []
         for file in self.files:
-            record = self.known.get(file.path)
-            if record is not None and record.size == file.size and record.mtime_ns == file.mtime_ns:
+            record, failure = self.known.get(file.path), failures.get(file.path)
+            if record is not None and _unchanged(record, file):
                 self.report.unchanged += 1
                 if record.missing:
                     returned.append(file.path)
-                if file.path in failures:  # its earlier version was restored
+                if failure is not None:  # its earlier version was restored
                     readable.append(file.path)
-                continue
-            failure = failures.get(file.path)
-            if failure is not None and (failure.size, failure.mtime_ns) == (file.size, file.mtime_ns):
+            elif failure is not None and _unchanged(failure, file):
                 self.report.failed.append(Failure(file.path, failure.reason))
             else:
                 changed.append(file)
-        if returned or readable:
+        undated = {schema.location: self._undated(self.known), schema.failure: self._undated(failures)}
+        if returned or readable or any(undated.values()):
             with self.catalog.transaction() as connection:
                 mark_missing(connection, returned, None)
                 self._delete_rows(connection, schema.failure, readable)
+                for table, ctimes in undated.items():
+                    record_ctimes(connection, table, ctimes)
         return changed
+
+    def _undated(self, records: Mapping[str, LocationRecord | FailureRecord]) -> list[tuple[str, int]]:
+        """The change times of the unchanged files whose records have none."""
+        old = {path: record for path, record in records.items() if record.ctime_ns is None}
+        pairs = ((file, old.get(file.path)) for file in (self.files if old else ()))
+        return [(f.path, f.ctime_ns) for f, r in pairs if r is not None and f.ctime_ns is not None and _unchanged(r, f)]
+
+    def read_records(self, known: dict[str, LocationRecord], progress: Progress) -> None:
+        """Read XMP sidecars, and records of pictures that an earlier version has indexed."""
+        self.report.records, notes = read_records(
+            self.catalog, self.files, known, self.stop, lambda *done: progress("metadata", *done)
+        )
+        self.report.notes += [Failure(path, note) for path, note in notes]
+        self.report.stopped = self.stop.is_set()
 
     def sidecars(self, known: dict[str, LocationRecord]) -> list[ImageFile]:
         """The files whose sidecar was added, changed or removed, or now belongs to another image."""
@@ -190,7 +253,16 @@ class _Run:
             )
         else:
             encoder_id = active.id
-        self.writer = BatchWriter(self.catalog, encoder, encoder_id, self.known, self.report)
+        self.writer = BatchWriter(
+            self.catalog,
+            encoder,
+            encoder_id,
+            self.known,
+            self.report,
+            read=self._read,
+            is_alias=self.survey.is_alias,
+            again=self.again,
+        )
         with closing(read_ahead(self._read, files, 3 * batch_size)) as pictures:
             for batch in batches(pictures, batch_size):
                 self.writer.commit(batch)
@@ -206,7 +278,7 @@ class _Run:
         try:
             with read_file(Path(file.path)) as data:
                 digest = hashlib.sha256(data).hexdigest()
-                if digest in hashes:
+                if digest in hashes and not self.again:
                     return Picture(file, digest, None, None)
                 image, metadata = read_picture(data, at_least=reading_size(self.encoder.input_size))
             return Picture(file, digest, metadata, self.encoder.prepare(image))
@@ -227,25 +299,43 @@ class _Run:
             )
 
     def hide_missing(self, *, prune: bool) -> None:
-        """Hide the files that are missing or unreadable; with `prune`, remove those that are gone for good."""
-        missing = [record for path, record in self.known.items() if self.survey.is_missing(path)]
-        lost = {record.path for record in missing if self.survey.is_lost(record.path)}
-        hidden = [record for record in missing if record.path not in lost]
+        """Hide the files that are missing, excluded or unreadable; with `prune`, remove those that are gone for good.
+
+        A path that turned out to be another name of a listed file is removed.
+        """
+        absent = [record for path, record in self.known.items() if self.survey.is_missing(path)]
+        aliases = {record.path for record in absent if self.survey.is_alias(record.path)}
+        lost = {record.path for record in absent if self.survey.is_lost(record.path)}
+        excluded = {record.path for record in absent if self.survey.is_excluded(record.path)} - lost - aliases
+        missing = [record for record in absent if record.path not in excluded | aliases]
         failures = recorded_failures(self.catalog)
         unreadable = self._unreadable(failures)
-        obsolete = [f.path for f in failures if self.survey.is_missing(f.path) and self.survey.is_lost(f.path)]
-        self.report.missing = len(missing)
-        self.report.away = sorted({self.survey.owner(record.path) or "" for record in hidden} & self.roots)
-        if not (missing or unreadable or obsolete):
+        obsolete = [failure.path for failure in failures if self._is_obsolete(failure.path)]
+        self.report.missing, self.report.excluded = len(missing), len(excluded)
+        away = {self.survey.owner(record.path) or "" for record in missing if record.path not in lost}
+        self.report.away = sorted(away & self.roots)
+        if not (absent or unreadable or obsolete):
             return
         with self.catalog.transaction() as connection:
+            removed = aliases - set(forget_aliases(connection, sorted(aliases)))
             if prune:
-                self._delete_rows(connection, schema.location, sorted(lost | {record.path for record in unreadable}))
+                removed |= lost | {record.path for record in unreadable}
+                self._delete_rows(connection, schema.location, sorted(removed - aliases))
                 self._delete_rows(connection, schema.root, sorted(lost & self.roots))
                 self.report.removed = len(forget_images(connection, orphaned_images(connection)))
-            paths = [record.path for record in (hidden if prune else missing + unreadable) if not record.missing]
-            mark_missing(connection, paths, datetime.now(UTC).isoformat(timespec="seconds"))
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            hidden = [record for record in absent + unreadable if record.path not in removed]
+            for out in (False, True):  # unless they are hidden for this reason already
+                paths = [
+                    r.path for r in hidden if (r.path in excluded) is out and (r.missing, r.excluded) != (True, out)
+                ]
+                mark_missing(connection, paths, now, excluded=out)
             self._delete_rows(connection, schema.failure, obsolete)
+
+    def _is_obsolete(self, path: str) -> bool:
+        """Whether a failure concerns a file that is gone, or no longer listed."""
+        survey = self.survey
+        return survey.is_missing(path) and (survey.is_lost(path) or survey.is_excluded(path) or survey.is_alias(path))
 
     def _unreadable(self, failures: Sequence[FailureRecord]) -> list[LocationRecord]:
         """The indexed files that were overwritten with something that is not an image.
@@ -263,6 +353,12 @@ class _Run:
         """Delete the rows of a table for some paths."""
         for start in range(0, len(paths), 500):
             connection.execute(delete(table).where(table.c.path.in_(paths[start : start + 500])))
+
+
+def _unchanged(record: LocationRecord | FailureRecord, file: ImageFile) -> bool:
+    """Whether a file has the size and times of its record. Only the change time reveals an edit that sets the other."""
+    same = record.size == file.size and record.mtime_ns == file.mtime_ns
+    return same and record.ctime_ns in (None, file.ctime_ns)
 
 
 def _printable(path: str) -> str:

@@ -1,9 +1,9 @@
 """The roots of an index, and whether a file below them that was not found is missing or gone for good.
 
-Every path passed to `crosslook index`, and every mount point below one, is a root. A root below which no image is found
-is *away*: its images are hidden until it is back, even with `--prune`, so an unplugged drive costs nothing. A file is
-gone for good only if its root still holds other images. A root that is a single file is gone if its folder still holds
-anything.
+Every path passed to `crosslook index`, and every mount point and linked folder below one, is a root. A root below which
+no image is found is *away*: its images are hidden until it is back, even with `--prune`, so an unplugged drive costs
+nothing. A file is gone for good only if its root still holds other images. A root that is a single file is gone if its
+folder still holds anything. A file that is left out is not gone while it exists.
 """
 
 from __future__ import annotations
@@ -16,31 +16,35 @@ from pathlib import Path
 
 from sqlalchemy import delete, insert
 
-from encoders.datasets import IMAGE_SUFFIXES
-
 from ..catalog import schema
 from ..catalog.catalog import Catalog
 from ..catalog.contents import indexed_roots
+from ..catalog.exclusions import found_roots
 from ..catalog.images import forget_images, known_locations, orphaned_images
 from ..catalog.paths import at_or_below, is_storable
 from ..errors import SourceError
+from ..pictures.formats import SUFFIXES
 from .lock import locked
-from .scan import BROKEN_LINK, Scan, is_image_name
+from .reach import Nearest, Reach
+from .rules import describe
+from .scan import BROKEN_LINK, Scan
 
 
 class Survey:
     """What a scan says about files that it did not list."""
 
-    def __init__(self, result: Scan, bases: Collection[str], roots: Collection[str]) -> None:
+    def __init__(self, result: Scan, bases: Collection[str], roots: Collection[str], reach: Reach) -> None:
         """Judge by one scan.
 
         Args:
             result: the scan.
             bases: the paths that were scanned.
             roots: all roots of the index.
+            reach: what the scan left out.
         """
-        self._populated, self._bases = result.populated, set(bases)
+        self._populated, self._bases, self._reach = result.populated, set(bases), reach
         self._present = {file.path for file in result.files}
+        self._excluded, self._alias, self._given = map(Nearest, (result.excluded, result.aliases, reach.given))
         self._owner, self._root = Nearest({*bases, *roots}), Nearest(roots)
         self._broken_links = {item.path for item in result.unreadable if item.reason == BROKEN_LINK}
         self._unreadable = Nearest({item.path for item in result.unreadable} - self._broken_links - result.irregular)
@@ -52,14 +56,23 @@ class Survey:
         if path in self._present or self._unreadable(path) is not None:
             return False
         owner = self._owner(path)
-        return owner is not None and self._was_scanned(owner)
+        return owner is not None and (self._was_scanned(owner) or self.is_excluded(path) or self.is_alias(path))
 
     def is_lost(self, path: str) -> bool:
         """Whether a missing file is gone for good; the target of a broken link may be on an unplugged drive."""
-        if path in self._broken_links:
+        if path in self._broken_links or self.is_alias(path) or (self.is_excluded(path) and os.path.lexists(path)):
             return False
         owner = self._owner(path)
         return owner is not None and self._has_content(os.path.dirname(path) if owner == path else owner)
+
+    def is_excluded(self, path: str) -> bool:
+        """Whether the scan left a file out, alone or with its folder; not what was given by itself below that."""
+        excluded = self._excluded(path)
+        return excluded is not None and len(self._given(path) or "") < len(excluded)
+
+    def is_alias(self, path: str) -> bool:
+        """Whether a file is listed under another path."""
+        return path not in self._present and self._alias(path) is not None
 
     def covers_root_of(self, path: str) -> bool:
         """Whether the whole root of a file was scanned and is not away."""
@@ -73,7 +86,7 @@ class Survey:
         return self._owner(path)
 
     def _compute_was_scanned(self, owner: str) -> bool:
-        return owner in self._bases or covering(owner, self._bases) is not None
+        return owner in self._bases or self._reach.covering(owner, self._bases) is not None
 
     def _compute_has_content(self, folder: str) -> bool:
         """Whether a folder holds anything, checked now as well: the drive may have been unplugged during the scan."""
@@ -86,48 +99,13 @@ class Survey:
             return False
 
 
-class Nearest:
-    """Finds which of some paths is the nearest at or above another path."""
-
-    def __init__(self, paths: Collection[str]) -> None:
-        self._paths = paths
-        self._by_folder: dict[str, str | None] = {}
-
-    def __call__(self, path: str) -> str | None:
-        """Return the nearest path; None if none is at or above this one."""
-        if path in self._paths:
-            return path
-        folder = os.path.dirname(path)
-        if folder == path:
-            return None
-        if folder not in self._by_folder:
-            self._by_folder[folder] = self(folder)
-        return self._by_folder[folder]
-
-
-def covering(path: str, folders: Collection[str]) -> str | None:
+def covering(path: str, folders: Collection[str], reach: Reach | None = None) -> str | None:
     """Return the folder whose scan reaches a path; None if there is none.
 
-    Scans enter neither hidden folders nor links to folders, and list only files with the suffix of an image.
+    Scans list only files with the suffix of an image. They enter no hidden folder, none that is left out by default or
+    excluded, and no link to a folder that is listed under another path.
     """
-    between, folder = [path], os.path.dirname(path)
-    while folder not in folders:
-        if folder == os.path.dirname(folder):
-            return None
-        between.append(folder)
-        folder = os.path.dirname(folder)
-    if folder == path or any(os.path.basename(part).startswith(".") for part in between):
-        return None
-    if os.path.isfile(path) and not is_image_name(os.path.basename(path)):
-        return None
-    links = any(os.path.islink(part) for part in between if not os.path.isfile(part))
-    return None if links else folder
-
-
-def outermost(paths: Collection[str]) -> list[str]:
-    """The paths without those that the scan of another one reaches."""
-    distinct = set(paths)
-    return [path for path in distinct if covering(path, distinct) is None]
+    return (reach or Reach(folders)).covering(path, folders)
 
 
 def check_paths(catalog: Catalog, bases: Collection[str], result: Scan) -> None:
@@ -144,42 +122,50 @@ def check_paths(catalog: Catalog, bases: Collection[str], result: Scan) -> None:
         if path not in roots and not known_locations(catalog, [path]):
             raise SourceError(f"no such file or folder: {path}")
     if not (result.files or result.unreadable or roots.intersection(bases) or known_locations(catalog, bases)):
+        left_out = f" (left out: {counts})" if (counts := describe(result.left_out)) else ""
         names = ", ".join(bases)
-        raise SourceError(f"no image files in {names}; crosslook reads {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise SourceError(f"no image files in {names}{left_out}; crosslook reads {', '.join(sorted(SUFFIXES))}")
 
 
 def known_roots(catalog: Catalog) -> list[str]:
-    """Every root of an index.
+    """The roots of an index that were given; their scans find the others.
 
     Raises:
         SourceError: there is none.
     """
-    roots = indexed_roots(catalog)
+    roots = sorted(set(indexed_roots(catalog)) - found_roots(catalog))
     if not roots:
         raise SourceError(f"the index in {catalog.directory} has no folders yet; name one: crosslook index FOLDER")
     return roots
 
 
-def add_roots(catalog: Catalog, bases: Collection[str], result: Scan) -> None:
-    """Add the scanned paths that no root covers, and mount points; remove roots that are covered now."""
-    previous = set(indexed_roots(catalog))
+def add_roots(catalog: Catalog, bases: Collection[str], result: Scan, reach: Reach) -> None:
+    """Add the scanned paths that no root covers, mount points and linked folders; remove roots that are covered now."""
+    previous, found = set(indexed_roots(catalog)), found_roots(catalog)
     roots = set(previous)
     mounts = {folder for folder in result.mounts if folder in result.populated}
+    given: set[str] = set()
     for path in sorted(filter(is_storable, bases), key=len):
-        root = path if path in roots else covering(path, roots)
+        root = path if path in roots else reach.covering(path, roots)
         if root is None:
             roots.add(path)
+            given.add(path)
         else:
             mounts |= _mounts_between(path, root)
     scanned = set(bases)
-    covered = {root for root in roots - mounts if root in result.populated and covering(root, scanned) is not None}
+    covered = {
+        root for root in roots - mounts if root in result.populated and reach.covering(root, scanned) is not None
+    }
+    aliases = Nearest(result.aliases)
+    covered |= {root for root in found if aliases(root) is not None}
     roots = (roots - covered) | set(filter(is_storable, mounts))
     if roots != previous:
         with catalog.transaction() as connection:
             for path in sorted(previous - roots):
                 connection.execute(delete(schema.root).where(schema.root.c.path == path))
             for path in sorted(roots - previous):
-                connection.execute(insert(schema.root).prefix_with("OR IGNORE").values(path=path))
+                row = insert(schema.root).prefix_with("OR IGNORE").values(path=path, found=path not in given)
+                connection.execute(row)
 
 
 def _mounts_between(path: str, root: str) -> set[str]:
@@ -219,8 +205,9 @@ def forget(catalog: Catalog, path: Path) -> Forgotten:
             table.name: connection.execute(delete(table).where(at_or_below(table.c.path, target))).rowcount
             for table in (schema.location, schema.failure, schema.root)
         }
+        connection.execute(delete(schema.exclusion).where(at_or_below(schema.exclusion.c.folder, target)))
         if not any(counts.values()):
             raise SourceError(f"the index in {catalog.directory} has nothing at or below {target}")
         images = forget_images(connection, orphaned_images(connection))
-    below = covering(target, indexed_roots(catalog)) if os.path.exists(target) else None
+    below = Reach.of(catalog).covering(target, indexed_roots(catalog)) if os.path.exists(target) else None
     return Forgotten(files=counts["location"], images=len(images), below=below)

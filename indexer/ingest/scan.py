@@ -1,30 +1,37 @@
-"""List image files with their size and modification time, and that of their sidecars.
+"""List image files with their size and times, and those of their sidecars.
 
-Opens no file. Paths are plain strings and each file is stat'ed once, so a collection of 100,000 takes a second.
+Opens no image. Paths are plain strings and each file is stat'ed once, so a collection of 100,000 takes a second.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from encoders.datasets import IMAGE_SUFFIXES
-
 from ..catalog.paths import is_storable
 from ..pictures.safe_read import describe_irregular, describe_read_error
+from .listing import Listing, has_companion
+from .reach import Reach
+from .rules import RAW_BESIDE, LeftOut, Reason
 
 
 class ImageFile(NamedTuple):
-    """An image file. Times are nanoseconds since 1970; `sidecar_mtime_ns` is None if there is no `NAME.txt`."""
+    """An image file. Times are nanoseconds since 1970.
+
+    `sidecar_mtime_ns` is that of `NAME.txt`, and `xmp` the path of `NAME.jpg.xmp` or `NAME.xmp`; None if there is none.
+    """
 
     path: str
     size: int
     mtime_ns: int
     sidecar_mtime_ns: int | None = None
+    ctime_ns: int | None = None
+    xmp: str | None = None
+    xmp_mtime_ns: int | None = None
 
 
 BROKEN_LINK = "a broken symbolic link"
@@ -41,8 +48,10 @@ class Unreadable(NamedTuple):
 class Scan:
     """The result of a scan: `files` sorted by path, `unreadable` paths, and given paths that are `absent`.
 
-    `mounts` are the scanned folders where another file system begins, such as a drive that may be unplugged.
-    `irregular` are the unreadable paths that are pipes, sockets or devices.
+    - `mounts` are the folders where another file system begins, such as a drive that may be unplugged, and links to
+      folders, which may be on one.
+    - `irregular` are the unreadable paths that are pipes, sockets or devices.
+    - `excluded` are the folders and image files that were left out, and `aliases` other names of listed ones.
     """
 
     files: list[ImageFile] = field(default_factory=list)
@@ -50,6 +59,9 @@ class Scan:
     absent: list[str] = field(default_factory=list)
     mounts: list[str] = field(default_factory=list)
     irregular: set[str] = field(default_factory=set)
+    excluded: set[str] = field(default_factory=set)
+    aliases: set[str] = field(default_factory=set)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @cached_property
     def populated(self) -> set[str]:
@@ -61,34 +73,42 @@ class Scan:
         """Add an unreadable path."""
         self.unreadable.append(Unreadable(path, describe_read_error(error)))
 
+    def leave_out(self, path: str, reason: Reason | None) -> None:
+        """Add an excluded path, and count it if there is a reason."""
+        self.excluded.add(path)
+        if reason is not None:
+            self.left_out.add(reason)
 
-def scan(paths: Iterable[str]) -> Scan:
+    def add_alias(self, path: str) -> None:
+        """Add another name of a listed file or folder."""
+        self.aliases.add(path)
+        self.left_out.links += 1
+
+
+def scan(paths: Iterable[str], reach: Reach | None = None, known: Container[str] = ()) -> Scan:
     """List the image files below some folders, and single files as given, each once, sorted by path.
 
-    Hidden files and folders are left out, and links to folders are not followed. Pipes, devices and broken links
-    count as unreadable.
+    Links to folders are followed. A file or folder that several paths lead to is listed under one: rather a path
+    without links, then rather a known one. Pipes, devices and broken links count as unreadable.
 
     Args:
         paths: absolute, with symbolic links unresolved.
+        reach: what is left out; None for the rules that hold without a catalog.
+        known: paths of files that the catalog has.
     """
-    result = Scan()
-    for path in dict.fromkeys(paths):
-        if os.path.isdir(path):
-            _add_folder(path, result)
+    given = list(dict.fromkeys(paths))
+    walk = _Walk(reach or Reach(given), known)
+    for path in sorted(given, key=lambda path: os.path.realpath(path) != path):
+        if os.path.isdir(path) and os.path.islink(path) and path not in walk.reach.given:
+            walk.links.append(path)
+        elif os.path.isdir(path):
+            walk.add_folder(path)
         elif os.path.exists(path):
-            _add_file(path, result)
+            walk.add_file(path)
         else:
-            result.absent.append(path)
-    files = {file.path: file for file in result.files}
-    undecodable = {path for path in files if not (path.isascii() or is_storable(path))}
-    result.unreadable += [Unreadable(path, "its name is not UTF-8; rename it") for path in sorted(undecodable)]
-    result.files = [files[path] for path in sorted(files.keys() - undecodable)]
-    return result
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a scan of a folder lists a file of this name."""
-    return not name.startswith(".") and name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
+            walk.result.absent.append(path)
+    walk.follow_links()
+    return walk.finish()
 
 
 def folders_above(paths: Iterable[str]) -> set[str]:
@@ -102,54 +122,139 @@ def folders_above(paths: Iterable[str]) -> set[str]:
     return above
 
 
-def _add_folder(root: str, result: Scan) -> None:
-    """Add the image files at any depth below a folder."""
-    pending = [(root, _device(root))]
-    while pending:
-        folder, device = pending.pop()
-        own_device = _device(folder)
-        if own_device not in (device, None):
-            result.mounts.append(folder)
-        try:
-            with os.scandir(folder) as entries:
-                images, texts, folders = _group(entries)
-        except OSError as error:
-            result.add_error(folder, error)
-            continue
-        pending += [(path, own_device) for path in folders]
-        for entry in images:
-            sidecar = texts.get(entry.name[: entry.name.rfind(".")])
+class _Walk:
+    """One walk over several folders and files."""
+
+    def __init__(self, reach: Reach, known: Container[str]) -> None:
+        self.reach, self.known = reach, known
+        self.result = Scan()
+        self._folders: set[tuple[int, int]] = set()  # device and inode
+        self._files: dict[object, tuple[ImageFile, bool]] = {}  # by identity, and whether it was reached by a link
+        self.links: list[str] = []
+
+    def follow_links(self) -> None:
+        """Walk the linked folders that were found: after all others, so that a path without links comes first."""
+        while self.links:
+            links, self.links = sorted(self.links), []
+            for link in links:
+                if self.reach.is_listed_elsewhere(link):
+                    self.result.add_alias(link)
+                else:
+                    self.add_folder(link, os.path.realpath(link))
+
+    def finish(self) -> Scan:
+        """Return the result."""
+        result = self.result
+        files = {file.path: file for file, _ in self._files.values()}
+        undecodable = {path for path in files if not (path.isascii() or is_storable(path))}
+        result.unreadable += [Unreadable(path, "its name is not UTF-8; rename it") for path in sorted(undecodable)]
+        result.unreadable += [Unreadable(*fault) for fault in self.reach.faults]
+        result.files = [files[path] for path in sorted(files.keys() - undecodable)]
+        return result
+
+    def add_folder(self, root: str, real: str | None = None) -> None:
+        """Add the image files at any depth below a folder; `real` is its real path if a link led to it."""
+        result, linked = self.result, real is not None
+        pending = [(root, _device(os.path.dirname(root) if linked else root), real or "")]
+        while pending:
+            folder, device, real_path = pending.pop()
+            identity = _identity(folder)
+            if identity in self._folders or (linked and self.reach.other_root(folder, real_path)):
+                result.add_alias(folder)
+                continue
+            if identity is not None:
+                self._folders.add(identity)
+            own_device = _device(folder)
+            if (linked and folder == root) or own_device not in (device, None):
+                result.mounts.append(folder)
             try:
-                status = entry.stat()
-                if (reason := describe_irregular(status.st_mode)) is not None:
-                    result.unreadable.append(Unreadable(entry.path, reason))
-                    result.irregular.add(entry.path)
-                    continue
-                sidecar_mtime_ns = _mtime_ns(sidecar.path) if sidecar is not None else None
-                result.files.append(ImageFile(entry.path, status.st_size, status.st_mtime_ns, sidecar_mtime_ns))
-            except FileNotFoundError:
-                if entry.is_symlink():  # else the file was deleted after it was listed
-                    result.unreadable.append(Unreadable(entry.path, BROKEN_LINK))
+                with os.scandir(folder) as entries:
+                    listing = Listing(entries, self.reach.inside(folder))
             except OSError as error:
-                result.add_error(entry.path, error)
+                result.add_error(folder, error)
+                continue
+            for path, reason in listing.excluded:
+                result.leave_out(path, reason)
+            for reason in listing.counted:
+                result.left_out.add(reason)
+            pending += [
+                (path, own_device, os.path.join(real_path, os.path.basename(path)))
+                for path in sorted(listing.folders, reverse=True)
+            ]
+            self.links += listing.links
+            for entry in listing.images:
+                self._add_entry(entry, listing, linked=linked)
 
+    def add_file(self, path: str) -> None:
+        """Add a single file, whatever its name if it was given."""
+        if path not in self.reach.given and has_companion(path):
+            self.result.leave_out(path, RAW_BESIDE)
+            return
+        if path not in self.reach.given and os.path.islink(path) and self.reach.is_listed_elsewhere(path):
+            self.result.add_alias(path)
+            return
+        try:
+            status = os.stat(path)
+            if stat.S_ISREG(status.st_mode):
+                stem = os.path.splitext(path)[0]
+                sidecar_mtime_ns = _mtime_ns(stem + ".txt") if stem + ".txt" != path else None
+                candidates = (name + suffix for name in (path, stem) for suffix in (".xmp", ".XMP"))
+                xmp = next((found for name in candidates if (found := _regular(name)) is not None), (None, None))
+                self._add(path, status, sidecar_mtime_ns, *xmp, linked=os.path.islink(path))
+        except FileNotFoundError:
+            self.result.absent.append(path)
+        except OSError as error:
+            self.result.add_error(path, error)
 
-def _group(
-    entries: Iterable[os.DirEntry[str]],
-) -> tuple[list[os.DirEntry[str]], dict[str, os.DirEntry[str]], list[str]]:
-    """Return a folder's image files, its text files by stem, and its subfolders, without hidden ones."""
-    images, texts, folders = [], {}, []
-    for entry in entries:
-        name = entry.name
-        if name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            folders.append(entry.path)
-        elif is_image_name(name):
-            images.append(entry)
-        elif name.endswith(".txt"):
-            texts[name[:-4]] = entry
-    return images, texts, folders
+    def _add_entry(self, entry: os.DirEntry[str], listing: Listing, *, linked: bool) -> None:
+        """Add an image file of a folder."""
+        stem = entry.name[: entry.name.rfind(".")]
+        try:
+            status = entry.stat()
+            if (reason := describe_irregular(status.st_mode)) is not None:
+                self.result.unreadable.append(Unreadable(entry.path, reason))
+                self.result.irregular.add(entry.path)
+                return
+            if entry.is_symlink():
+                linked = True
+                if self.reach.is_listed_elsewhere(entry.path):
+                    self.result.add_alias(entry.path)
+                    return
+            sidecar = listing.texts.get(stem)
+            sidecar_mtime_ns = None if sidecar is None else _mtime_ns(sidecar.path)
+            xmp: tuple[str | None, int | None] = (None, None)
+            if listing.xmps:
+                candidates = (listing.xmps.get(name) for name in (entry.name, stem))
+                xmp = next((found for x in candidates if x and (found := _regular(x.path)) is not None), (None, None))
+            self._add(entry.path, status, sidecar_mtime_ns, *xmp, linked=linked)
+        except FileNotFoundError:
+            if entry.is_symlink():  # else the file was deleted after it was listed
+                self.result.unreadable.append(Unreadable(entry.path, BROKEN_LINK))
+        except OSError as error:
+            self.result.add_error(entry.path, error)
+
+    def _add(
+        self,
+        path: str,
+        status: os.stat_result,
+        sidecar_mtime_ns: int | None,
+        xmp: str | None,
+        xmp_mtime_ns: int | None,
+        *,
+        linked: bool,
+    ) -> None:
+        """Add a file, unless it is listed under a better path; the other path is an alias."""
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+        file = ImageFile(path, size, mtime_ns, sidecar_mtime_ns, status.st_ctime_ns, xmp, xmp_mtime_ns)
+        # Size and time as well, in case a file system invents inodes; on Windows a directory entry has none.
+        key = (status.st_dev, status.st_ino, size, mtime_ns) if status.st_ino else path
+        other, other_linked = self._files.setdefault(key, (file, linked))
+        if other.path == path:
+            return
+        if (linked, path not in self.known, path) < (other_linked, other.path not in self.known, other.path):
+            self._files[key] = (file, linked)
+            path = other.path
+        self.result.add_alias(path)
 
 
 def _device(folder: str) -> int | None:
@@ -160,6 +265,15 @@ def _device(folder: str) -> int | None:
         return None
 
 
+def _identity(folder: str) -> tuple[int, int] | None:
+    """Device and inode of a folder; None if it has none."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
+
+
 def _mtime_ns(path: str) -> int | None:
     try:
         return os.stat(path).st_mtime_ns
@@ -167,15 +281,10 @@ def _mtime_ns(path: str) -> int | None:
         return None
 
 
-def _add_file(path: str, result: Scan) -> None:
-    """Add a single file, whatever its name."""
+def _regular(path: str) -> tuple[str, int] | None:
+    """A path with its modification time; None if it is no regular file."""
     try:
         status = os.stat(path)
-        if stat.S_ISREG(status.st_mode):
-            sidecar = os.path.splitext(path)[0] + ".txt"
-            sidecar_mtime_ns = _mtime_ns(sidecar) if sidecar != path else None
-            result.files.append(ImageFile(path, status.st_size, status.st_mtime_ns, sidecar_mtime_ns))
-    except FileNotFoundError:
-        result.absent.append(path)
-    except OSError as error:
-        result.add_error(path, error)
+    except OSError:
+        return None
+    return (path, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None

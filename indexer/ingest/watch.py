@@ -20,9 +20,12 @@ from ..catalog.catalog import Catalog
 from ..catalog.contents import indexed_roots
 from ..catalog.images import known_locations
 from ..errors import IndexBusyError, WatchError
+from ..pictures.formats import RAW_SUFFIXES, SUFFIXES
 from .pipeline import index_changes, index_paths
-from .roots import Nearest, add_roots, covering, known_roots, outermost
-from .scan import Scan, is_image_name
+from .reach import Nearest, Reach, is_image_name
+from .roots import add_roots, known_roots
+from .rules import IGNORE_FILE, NO_MEDIA
+from .scan import Scan
 from .writing import IndexReport
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ def follow(
     *,
     captions: CaptionFile | None = None,
     prune: bool = False,
+    exclude: Sequence[str] | None = None,
+    again: bool = False,
     batch_size: int = 32,
     progress: Progress = no_progress,
     stop: threading.Event,
@@ -65,6 +70,8 @@ def follow(
         paths: files and folders, which may be empty; none for all roots of the index.
         captions: captions from a file, for the first scan.
         prune: as in `index_paths`.
+        exclude: as in `index_paths`.
+        again: as in `index_paths`, for the first scan.
         batch_size: pictures in one forward pass.
         progress: called as work goes on.
         stop: set it to end.
@@ -74,7 +81,7 @@ def follow(
         WatchError: the system cannot watch so many folders.
     """
     bases = [os.path.abspath(path) for path in paths] or known_roots(catalog)
-    add_roots(catalog, [path for path in bases if os.path.isdir(path)], Scan())
+    add_roots(catalog, [path for path in bases if os.path.isdir(path)], Scan(), Reach.of(catalog, bases))
     index_roots = partial(
         index_paths, catalog, encoder, prune=prune, batch_size=batch_size, progress=progress, stop=stop
     )
@@ -95,12 +102,14 @@ def follow(
         for changes in chain(pending, watch):
             try:
                 if due:
-                    report = index_roots([Path(root) for root in sorted(due)], captions=captions)
-                    captions, due, started = None, set(), True
+                    report = index_roots(
+                        [Path(root) for root in sorted(due)], captions=captions, exclude=exclude, again=again
+                    )
+                    captions, exclude, again, due, started = None, None, False, set(), True
                     yield report
                 changed_paths = _changed_paths(catalog, set(roots), changes)
                 report = update(changed_paths) if changed_paths else IndexReport()
-                if report.seen or report.missing or report.failed:
+                if report.seen or report.missing or report.excluded or report.failed:
                     yield report
             except IndexBusyError:
                 if not started:
@@ -165,7 +174,7 @@ def _bursts(folders: list[str], stop: threading.Event) -> Watch:
         return
     try:
         yield from watch(
-            *outermost(folders),
+            *_outermost(folders),
             watch_filter=None,
             debounce=round(1000 * BURST),
             step=round(1000 * QUIET),
@@ -184,17 +193,39 @@ def _bursts(folders: list[str], stop: threading.Event) -> Watch:
         ) from exc
 
 
+def _outermost(folders: Collection[str]) -> list[str]:
+    """The folders without those below another one, whose watch includes them."""
+    nearest = Nearest(folders)
+    return [
+        folder for folder in folders if os.path.dirname(folder) == folder or nearest(os.path.dirname(folder)) is None
+    ]
+
+
 def _changed_paths(catalog: Catalog, roots: set[str], changes: Iterable[Change]) -> list[str]:
-    """Return the image files and folders that changed or whose sidecar did, if a scan of the roots would reach them."""
+    """Return the image files and folders to scan after some changes, if a scan of the roots would reach them.
+
+    These are files that changed or whose sidecar did, and folders that appeared, disappeared or changed their rules.
+    """
     paths: set[str] = set()
+    ruled: set[str] = set()
     for change, path in changes:
-        if is_image_name(os.path.basename(path)):
-            paths.add(path)
-        elif path.endswith(".txt"):
-            neighbours = glob.glob(glob.escape(path[:-4]) + ".*")
-            paths |= {other for other in neighbours if is_image_name(os.path.basename(other))}
+        folder, name = os.path.split(path)
+        stem, suffix = os.path.splitext(path)
+        if name in (IGNORE_FILE, NO_MEDIA):
+            ruled.add(folder)
+        elif is_image_name(name):
+            paths |= {path, *_raw_files(stem)}
+        elif suffix == ".txt" or suffix.lower() == ".xmp":
+            paths |= set(filter(is_image_name, (stem, *glob.glob(glob.escape(stem) + ".*"))))
         elif (change.name == "added" and os.path.isdir(path)) or (
             change.name == "deleted" and known_locations(catalog, [path])  # a folder of images
         ):
             paths.add(path)
-    return sorted(path for path in paths if covering(path, roots) is not None)
+    reach = Reach.of(catalog, roots)
+    return sorted(ruled & roots | {path for path in paths | ruled if reach.covering(path, roots) is not None})
+
+
+def _raw_files(stem: str) -> Iterator[str]:
+    """The raw files of this name, which are left out while a JPEG is beside them."""
+    spelt = (stem + s for suffix in RAW_SUFFIXES & SUFFIXES for s in (suffix, suffix.upper()))
+    return filter(os.path.exists, spelt)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import lru_cache
 from math import ceil
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageCms
+
+from .ranges import shown_range, to_bytes
+from .transparency import find_ground, has_alpha, put_over
 
 STRIP = 1_000_000
 """Pixels converted at a time, so that a huge picture is never in memory twice."""
@@ -17,31 +20,30 @@ MAX_PROFILE_BYTES = 4_000_000
 """Maximum bytes of a colour profile; the largest in use, those of printers, have half of this."""
 
 _HIGH_DEPTH = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
-_ALPHA = ("RGBA", "RGBa", "LA", "PA")
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+
+Conversion = Callable[[Image.Image], Image.Image]
 
 
 def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
-    """Convert a picture to RGB: alpha over white, high bit depths scaled to 8 bits, colour profile applied.
+    """Convert a picture to RGB: alpha over a ground, high bit depths scaled to 8 bits, colour profile applied.
 
     Args:
         image: a picture of any mode.
         factor: divides both sides, by averaging squares of this side.
     """
-    value_range = _value_range(image) if image.mode in _HIGH_DEPTH else None
-    if factor > 1 or image.width * image.height > STRIP:
-        converted = _reduce(image, factor, value_range)
-    else:
-        converted = _to_8_bits(image, value_range)
+    convert = _conversion(image)
+    in_strips = factor > 1 or image.width * image.height > STRIP
+    converted = _reduce(image, factor, convert) if in_strips else convert(image)
     return _apply_profile(converted, image.info.get("icc_profile")).convert("RGB")
 
 
-def _reduce(image: Image.Image, factor: int, value_range: tuple[float, float] | None) -> Image.Image:
+def _reduce(image: Image.Image, factor: int, convert: Conversion) -> Image.Image:
     """Convert and reduce strip by strip."""
     rows = ceil(max(1, STRIP // image.width) / factor) * factor
     reduced = None
     for top in range(0, image.height, rows):
-        strip = _to_8_bits(_strip(image, top, rows), value_range).reduce(factor)
+        strip = convert(_strip(image, top, rows)).reduce(factor)
         if reduced is None:
             reduced = Image.new(strip.mode, (strip.width, ceil(image.height / factor)))
         reduced.paste(strip, (0, top // factor))
@@ -52,47 +54,29 @@ def _strip(image: Image.Image, top: int, rows: int) -> Image.Image:
     return image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _to_8_bits(image: Image.Image, value_range: tuple[float, float] | None) -> Image.Image:
-    """Convert to L, RGB or CMYK, whose values can be averaged."""
-    if value_range is not None:
-        return _scale(image, value_range)
-    if image.mode in _ALPHA or "transparency" in image.info:
-        return _over_white(image)
+def _conversion(image: Image.Image) -> Conversion:
+    """The conversion of a picture and its strips to L, RGB or CMYK, whose values can be averaged."""
+    if image.mode in _HIGH_DEPTH:
+        low, high = _extremes(image)
+        shown = shown_range(low, high, whole=image.mode != "F")
+        return lambda strip: Image.fromarray(to_bytes(np.asarray(strip), shown))
+    if has_alpha(image):
+        ground = find_ground(image)
+        return lambda strip: put_over(strip, ground)
     if image.mode in _SPACES:
-        return image
-    return image.convert("L" if image.mode == "1" else "RGB")
+        return lambda strip: strip
+    return lambda strip: strip.convert("L" if image.mode == "1" else "RGB")
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return flat.convert("L" if image.mode in ("L", "LA") else "RGB")
-
-
-def _value_range(image: Image.Image) -> tuple[float, float]:
-    """Find the values of black and white: the full range for 16 bits, the range in use for 32 bits and floats."""
-    if image.mode.startswith("I;16"):
-        return 0.0, 65535.0
+def _extremes(image: Image.Image) -> tuple[float, float]:
+    """The lowest and the highest finite value."""
     low, high = np.inf, -np.inf
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):
-        values = _values(_strip(image, top, rows))
+        values = np.asarray(_strip(image, top, rows), np.float64)
         values = values[np.isfinite(values)]
         low, high = min(low, values.min(initial=np.inf)), max(high, values.max(initial=-np.inf))
-    if image.mode == "I" and low >= 0 and 255 < high <= 65535:
-        return 0.0, 65535.0
-    return (float(low), float(high)) if low < high else (0.0, 255.0)
-
-
-def _scale(image: Image.Image, value_range: tuple[float, float]) -> Image.Image:
-    """Scale to 8-bit grey; NaN becomes black."""
-    low, high = value_range
-    values = np.nan_to_num((_values(image) - low) * (255 / (high - low)), nan=0, posinf=255, neginf=0)
-    return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
-
-
-def _values(image: Image.Image) -> npt.NDArray[np.float64]:
-    return np.asarray(image, np.float64)  # differences of 32-bit values overflow 32 bits
+    return float(low), float(high)
 
 
 def _apply_profile(image: Image.Image, profile: object) -> Image.Image:

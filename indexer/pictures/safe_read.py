@@ -63,6 +63,8 @@ def read_file(path: Path, *, limit: int = MAX_BYTES) -> Iterator[bytes]:
             data = file.read(status.st_size)
         except OSError as exc:
             raise ReadError(describe_read_error(exc)) from exc
+        except ValueError as exc:  # a NUL in its name
+            raise ReadError(f"cannot be read: {exc}") from exc
         except MemoryError as exc:
             raise DecodeError("does not fit into memory") from exc
         if not data:

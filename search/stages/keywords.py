@@ -22,11 +22,11 @@ import numpy as np
 
 from encoders import Floats
 from indexer import Catalog
-from indexer.catalog.fulltext import TermMatches, images_named, images_with_term
+from indexer.catalog.fulltext import TermMatches, images_named, images_with_term, places_among
 from indexer.catalog.records import Ids
 from indexer.catalog.words import is_unspaced
 
-from .query import Query
+from .query import FILE_NAME, Query
 
 SOURCES = ("name", "caption", "annotation")
 """What an answer calls the places in which a word was found, in the order of `TermMatches`."""
@@ -39,8 +39,6 @@ CERTAIN = 20.0
 
 PAIR = 2
 """Characters of the words that are looked up in a sentence without spaces."""
-
-_ENDING = re.compile(r"\.\w{2,5}$")
 
 FAMILIAR = 0.05
 """Minimum strangeness of keywords: the others add next to nothing, and millions of captions contain them."""
@@ -106,9 +104,10 @@ def find_keywords(
     named = images_named(catalog, query.text)
     terms: list[Term] = []
     # "dog.jpg" can only be a file name; "dog" may mean any dog
-    certainty = 1.0 if _ENDING.search(query.text) else max(strangeness(included), default=0.0)
+    certainty = 1.0 if FILE_NAME.search(query.text) else max(strangeness(included), default=0.0)
     if len(named) and certainty >= FAMILIAR:
         terms.append(Term(query.text, certainty * CERTAIN, TermMatches(named, named[:0], named[:0])))
+    included += places_among(catalog, _sequences(query.text))
     for sign, words in ((1, included), (-1, _words(query.without))):
         for word, unknown in zip(words, strangeness(words), strict=True):
             for part, matches in _lookup(catalog, word) if unknown >= FAMILIAR else ():
@@ -125,11 +124,17 @@ def _words(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(word for word in words if len(word) > 2 or not word.isascii()))
 
 
+def _sequences(text: str) -> list[str]:
+    """Two or three neighbouring words, such as `New York`."""
+    words = re.findall(r"[^\W_]+", text)
+    return [" ".join(words[i : i + n]) for n in (2, 3) for i in range(len(words) - n + 1)]
+
+
 def _lookup(catalog: Catalog, word: str) -> list[tuple[str, TermMatches]]:
     """Find the images that contain a word.
 
-    A sentence without spaces, as in Chinese, is one word here. If no image contains all of it, its pairs of neighbouring
-    characters are looked up: most words consist of two.
+    A sentence without spaces, as in Chinese, is one word here. If no image contains all of it, its pairs of characters
+    are looked up: most words consist of two.
     """
     matches = images_with_term(catalog, word, limit=MOST)
     if any(map(len, matches)) or len(word) <= PAIR or not is_unspaced(word):

@@ -43,6 +43,19 @@ CHANGED = "text.pool.value.weight"
 """The int8 matrix that differs in the second model."""
 
 
+ANNOTATED = ("chelsea.png", "coffee.png")
+"""Photographs with a sidecar."""
+PERSON, KEYWORD, CITY = "Wilhelmina Quast", "Zwischenstopp", "Munich"
+SIDECAR = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/"
+ xmp:Rating="4" exif:GPSLatitude="48,8.2N" exif:GPSLongitude="11,34.5E">
+<dc:subject><rdf:Bag><rdf:li>{KEYWORD}</rdf:li></rdf:Bag></dc:subject>
+<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag><rdf:li rdf:parseType="Resource">
+<mwg-rs:Name>{PERSON}</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type>
+</rdf:li></rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
 @dataclass
 class Collection:
     """The folder, and the counts that filters must show; copies count once, except by folder."""
@@ -105,6 +118,9 @@ def make_collection(path: Path, names: Sequence[str] = PHOTOGRAPHS) -> Collectio
             collection.add_plain(half, "copies", f"{Path(name).stem}_small.jpg")
     if COPIED in names:
         _copy(collection)
+    for name in ANNOTATED:
+        file = next(path.rglob(f"{Path(name).stem}.*"))
+        file.with_suffix(".xmp").write_text(SIDECAR, encoding="utf-8")
     (path / "things" / "broken.jpg").write_bytes((source / "rocket.jpg").read_bytes()[:20_000])
     (path / "things" / "notes.jpg").write_text("these are notes, whatever the name says")
     return collection

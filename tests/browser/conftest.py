@@ -160,15 +160,15 @@ Quick = Callable[..., QuickServer]
 
 @pytest.fixture
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Quick]:
-    """Start servers over empty indexes: `quick(root, …, require_keys=True)`. They end with the test."""
+    """Start servers over empty indexes: `quick(folder, …, require_keys=True)`. They end with the test."""
     monkeypatch.setattr("search.caption_search.caption_bank", lambda: BANK)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with ExitStack() as stack:
 
-        def start(*roots: Path, require_keys: bool = False) -> QuickServer:
+        def start(*roots: Path, require_keys: bool = False, root_path: str = "") -> QuickServer:
             index, encoder = tmp_path / "index", GatedEncoder()
             Catalog.open(index, create=True).close()
-            settings = Settings(roots=list(roots), require_keys=require_keys)
+            settings = Settings(roots=list(roots), require_keys=require_keys, root_path=root_path)
             engine = stack.enter_context(SearchEngine.open(index, encoder=encoder))
             server = listening(create_app(engine, settings), settings)
             stack.enter_context(server)

@@ -98,6 +98,62 @@ def test_what_is_no_picture_is_refused(page: Page, tmp_path: Path) -> None:
     expect(tiles(page).first).to_be_visible()
 
 
+DRAG = """([kinds, how]) => {
+    const carried = new DataTransfer();
+    for (const [kind, text] of Object.entries(kinds)) carried.setData(kind, text);
+    const options = {dataTransfer: carried, bubbles: true, cancelable: true};
+    const events = ["dragenter", "dragover", "drop"].map((kind) => new DragEvent(kind, options));
+    for (const event of events) document.querySelector(how).dispatchEvent(event);
+    return events.slice(1).map((event) => event.defaultPrevented);
+}"""
+"""Dispatches the events of dragging something without a file; returns whether dragover and drop were handled."""
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/uri-list", "text/plain"])
+def test_a_picture_dragged_from_another_tab_is_fetched_if_it_is_of_this_server(page: Page, kind: str) -> None:
+    """Browsers may give its address only: as an element, as a link, or as text."""
+    number = tiles(page).first.get_attribute("data-id")
+    address = f"{page.url.split('/?')[0].rstrip('/')}/v1/images/{number}/thumbnail?size=512"
+    forms = {
+        "text/html": f'<a href="https://other.example"><img src="{address}"></a>',
+        "text/uri-list": f"#x\r\n{address}",
+    }
+    with page.expect_response("**/v1/search/image") as answered:
+        assert page.evaluate(DRAG, [{kind: forms.get(kind, address)}, "#grid"]) == [True, True]
+    assert answered.value.json()["hits"][0]["image_id"] == int(number or 0)
+    expect(page.get_by_role("region", name="Query picture").get_by_role("img")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        ({"text/uri-list": "https://other.example/cat.jpg"}, "The browser does not hand over that picture"),
+        ({"text/html": '<img src="//x">', "text/uri-list": "http://127.0.0.1:1/cat.jpg"}, "does not hand over"),
+        ({"text/html": '<img src="data:image/png;base64,AAAA">'}, "The browser does not hand over that picture"),
+        ({"text/plain": "blob:{origin}/1234"}, "The browser does not hand over that picture"),
+        ({"text/uri-list": "{origin}/healthz"}, "That is not a picture"),
+        ({"text/plain": "a few words"}, "That is not a picture"),
+    ],
+)
+def test_what_is_dragged_from_elsewhere_is_refused_in_the_page(page: Page, kinds: dict[str, str], words: str) -> None:
+    """The page says what to do, and the browser does not leave it."""
+    expect(tiles(page).first).to_be_visible()
+    before, origin = page.url, page.url.split("/?")[0].rstrip("/")
+    given = {kind: text.replace("{origin}", origin) for kind, text in kinds.items()}
+    assert page.evaluate(DRAG, [given, "#grid"]) == [True, True]
+    expect(page.get_by_text(words)).to_be_visible()
+    expect(page.locator("#drop")).to_be_hidden()
+    expect(tiles(page).first).to_be_visible()
+    assert page.url == before
+
+
+def test_text_can_be_dragged_into_the_search_field(page: Page) -> None:
+    """The field takes it as everywhere else; an address dropped there is meant as a picture."""
+    assert page.evaluate(DRAG, [{"text/plain": "a cat"}, "#q"]) == [False, False]
+    assert page.evaluate(DRAG, [{"text/uri-list": "https://other.example/cat.jpg"}, "#q"]) == [True, True]
+    expect(page.get_by_text("The browser does not hand over that picture")).to_be_visible()
+
+
 @pytest.mark.troubled
 def test_a_picture_that_cannot_be_read_says_why(page: Page, tmp_path: Path) -> None:
     """The server's reason is shown."""

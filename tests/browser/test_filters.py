@@ -93,6 +93,33 @@ def test_years_are_counted_and_chosen(page: Page, collection: Collection) -> Non
     expect(page).to_have_url(re.compile(rf"from={YEARS[1]}&to={YEARS[1]}"))
 
 
+def test_an_unfinished_date_says_what_is_missing(page: Page) -> None:
+    """The filter holds no half of a date, and the page says so beside the field until the date is whole or empty."""
+    choices(page, "Date")
+    start, note = page.get_by_label("From"), page.locator("#date-note")
+    start.press("2")  # one part of three
+    expect(note).to_have_text("")
+    page.get_by_label("To", exact=True).focus()
+    expect(note).to_have_text("A date needs day, month and year.")
+    expect(start).to_have_accessible_description("A date needs day, month and year.")
+    assert "from=" not in page.url
+    start.fill("2020-01-02")
+    expect(page).to_have_url(re.compile("from=2020-01-02"))
+    expect(note).to_have_text("")
+
+
+def test_dates_in_the_wrong_order_say_so(page: Page) -> None:
+    """No picture can match them, which need not be the filters' fault otherwise."""
+    choices(page, "Date")
+    page.get_by_label("From").fill("2021-05-04")
+    page.get_by_label("To", exact=True).fill("2021-05-03")
+    note = page.locator("#date-note")
+    expect(note).to_have_text("From is after To, so no picture matches.")
+    expect(note).to_be_visible()
+    page.get_by_label("To", exact=True).fill("2021-05-04")
+    expect(note).to_have_text("")
+
+
 def test_filters_hold_together_and_each_counts_under_the_others(page: Page, collection: Collection) -> None:
     """A filter counts only what the others leave; several values of one filter can be chosen."""
     rows = choices(page, "Format")
@@ -136,6 +163,24 @@ def test_the_timeline_shows_each_month_and_leads_to_it(page: Page, collection: C
     page.keyboard.press("Enter")
     results(page, number)
     expect(page).to_have_url(re.compile(r"from=20\d\d-\d\d"))
+
+
+def test_a_long_time_without_pictures_is_one_bar(page: Page, collection: Collection) -> None:
+    """One old scan does not squeeze the years that have pictures."""
+
+    def with_a_scan(route: Route) -> None:
+        document = route.fetch().json()
+        document["months"].append({"value": "1931-05", "count": 1})
+        document["years"].append({"value": "1931", "count": 1})
+        route.fulfill(json=document)
+
+    before = timeline(page).count()
+    page.route("**/v1/facets*", with_a_scan)
+    page.reload()
+    names = timeline(page).evaluate_all("bars => bars.map(bar => bar.ariaLabel)")
+    assert len(names) == before + 2
+    assert names[0].startswith("May 1931")
+    assert names[1].startswith(f"June 1931 to December {min(map(int, filter(None, collection.years))) - 1}")
 
 
 def test_the_timeline_takes_a_span_by_dragging(page: Page) -> None:

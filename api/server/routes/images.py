@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
-from indexer.catalog.annotations import SINGLE, Annotation, annotations_of_image
+from indexer.catalog.annotations import SEVERAL, Annotation, annotations_of_image
 from indexer.catalog.browse import Browsed, FileLocation, ImageDetails, browse, image_details
 from indexer.catalog.captions import captions_of_image
 from indexer.catalog.images import images_by_id
@@ -159,9 +159,9 @@ def _image_response(service: Service, image_id: int) -> ImageResponse:
     details = _details(service, image_id)
     existing = [file for file in details.places if file.status() is not None]
     first = existing[0] if existing else None
-    names = ("id", "width", "height", "format", "taken_at", "camera", "latitude", "longitude")
+    names = ("id", "width", "height", "format", "taken_at", "date_source", "camera", "latitude", "longitude")
     said = annotations_of_image(service.engine.catalog, image_id)
-    single = {name.value: said[name][0] if name in said else None for name in SINGLE}
+    single = {name.value: next(iter(said.get(name, [])), None) for name in Annotation if name not in SEVERAL}
     return ImageResponse(
         **{name: getattr(details, name) for name in names},
         **single,

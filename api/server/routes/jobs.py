@@ -38,10 +38,12 @@ async def roots(request: Request, service: Served) -> list[RootDocument]:
 
 
 @router.post("/index", status_code=202, responses=errors(409, 422) | {202: STARTED})
-async def index(service: Served, response: Response, body: Annotated[IndexRequest, Body()]) -> JobDocument:
+async def index(
+    request: Request, service: Served, response: Response, body: Annotated[IndexRequest, Body()]
+) -> JobDocument:
     """Start indexing some roots, or all; unchanged files are not opened again."""
     job = service.jobs.start(body.roots, prune=body.prune)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/jobs/{job.id}"
     return _job_document(JobDocument, job)
 
 

@@ -86,7 +86,7 @@ async def search_by_image(
     """
 
     def find() -> SimilarResponse:
-        picture, filters, exclusions = upload(service, image), where or (), without or ()
+        picture, filters, exclusions = upload(image), where or (), without or ()
         if text:
             options: dict[str, Any] = {"depth": depth, "rerank": rerank, "keywords": keywords}
             options |= {"min_probability": min_probability, "without": exclusions, "where": filters}
@@ -130,21 +130,21 @@ async def captions(
         raise QueryError("send either an image file as 'image' or the id of an indexed image as 'image_id'")
 
     def find() -> CaptionsResponse:
-        source = image_id if image is None else upload(service, image)
+        source = image_id if image is None else upload(image)
         answer = service.engine.find_captions(source, k=k, depth=depth, rerank=rerank)  # type: ignore[arg-type]  # one of them is given
         return CaptionsResponse.model_validate(answer.as_dict())
 
     return await service.work.run(request, find)
 
 
-def upload(service: Service, file: UploadFile) -> Image.Image:
+def upload(file: UploadFile) -> Image.Image:
     """Decode an uploaded image. Call it in a worker thread: large uploads are spooled to disk.
 
     Raises:
-        DecodeError: the file is not an image, or has more pixels than the settings allow.
+        DecodeError: the file is not an image, or cannot be decoded.
     """
     try:
-        return open_image(file.file.read(), at_least=UPLOAD_PIXELS, at_most=service.settings.upload_pixels)
+        return open_image(file.file.read(), at_least=UPLOAD_PIXELS)
     except DecodeError as exc:
         raise DecodeError(f"the upload: {exc}") from exc
 

@@ -156,3 +156,54 @@ def test_an_unchanged_collection_needs_no_torch(folder: Path, tmp_path: Path) ->
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert '"unchanged": 5' in done.stdout
     assert done.stderr.strip() == "False"
+
+
+def test_what_is_left_out_is_said(run: Run, folder: Path, paint: Paint) -> None:
+    """In one line for people, in counts with --json; patterns are shown by `stats`."""
+    paint("@eaDir/red.png", "yellow")
+    (folder / "film.mov").touch()
+    done = run("index", folder, "--exclude", "red.png", "--exclude", "private/")
+    assert done.status == 0
+    expected = "folders of other programs (@eaDir 1), by pattern (red.png 1), kinds that are not read (.mov 1)"
+    assert f"Left out: {expected}" in done.err
+    document = run("index", "--json").json
+    assert document["left_out"] == {
+        "folders": {"@eaDir": 1},
+        "patterns": {"red.png": 1},
+        "kinds": {".mov": 1},
+        **dict.fromkeys(("nomedia", "hidden", "links", "raw"), 0),
+    }
+    assert run("stats", "--json").json["exclusions"] == {str(folder): ["red.png", "private/"]}
+    assert "red.png  private/" in run("stats").out
+    assert run("index", "--exclude", "", "--json").json["added"] == 1
+    assert run("stats", "--json").json["exclusions"] == {}
+
+
+def test_a_bad_pattern_is_a_usage_error(run: Run, folder: Path) -> None:
+    """Nothing is written."""
+    done = run("index", folder, "--exclude", "[z-a]")
+    assert done.status == 2
+    assert "pattern '[z-a]' cannot be used" in done.err
+    assert not Path("crosslook-index").exists()
+
+
+def test_a_named_file_that_fails_is_a_failure(run: Run, folder: Path) -> None:
+    """With the reason, also the second time; one that is found in a folder is only listed."""
+    bad = folder / "bad.jpg"
+    bad.write_bytes(b"no picture")
+    for _ in range(2):
+        done = run("index", folder / "red.png", bad)
+        assert done.status == 1
+        assert f"{bad}: " in done.err
+    assert run("index", folder).status == 0
+
+
+def test_images_of_unmatched_captions_are_named(run: Run, folder: Path, tmp_path: Path) -> None:
+    """The first few, so that people see what is wrong with the names."""
+    table = tmp_path / "captions.csv"
+    table.write_text("image,caption\n" + "".join(f"no-{number}.jpg,a\n" for number in range(7)))
+    done = run("index", folder, "--captions", table)
+    assert "7 (no-0.jpg, no-1.jpg, no-2.jpg, no-3.jpg, no-4.jpg, …)" in done.err
+    document = run("index", folder, "--captions", table, "--json").json
+    assert document["unmatched_images"] == [f"no-{number}.jpg" for number in range(7)]
+    assert document["captions_unmatched"] == 7

@@ -215,7 +215,7 @@ def test_training_errors_are_one_sentence(run: Run, pictures: Dataset, tmp_path:
         ("train", one, "--out", out, "--backbone", TINY): "one has 1 pictures; training and validation need four",
         ("train", lone, "--out", out, "--init", tmp_path / "tiny"): "too few pictures to validate on: 1",
         ("train", bare, "--out", out, "--backbone", TINY): "bare.csv:2: no caption for 0.png",
-        ("train", foreign, "--out", out, "--backbone", TINY): "foreign.csv:2: not UTF-8; save the file as UTF-8",
+        ("train", foreign, "--out", out, "--backbone", TINY): "foreign.csv:2: neither UTF-8 nor UTF-16;",
         ("train", tmp_path / "none", "--out", out): "no such file or folder",
         ("train", data, "--out", out, "--init", tmp_path / "none"): "is not a model: model.safetensors is missing",
         ("train", data, "--out", out, "--backbone", TINY, "--resume"): "holds no run to resume",

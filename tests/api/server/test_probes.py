@@ -46,7 +46,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     def counting(catalog: Catalog, _where: object = ()) -> Facets:
         with catalog.snapshot():
             made.stand()
-        return Facets(0, {}, {}, {}, {}, {}, {})
+        return Facets(0, *({} for _ in range(11)))
 
     def finding(catalog: Catalog) -> list[DuplicateGroup]:
         with catalog.snapshot():

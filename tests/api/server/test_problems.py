@@ -93,6 +93,26 @@ def test_an_unknown_parameter_is_refused(client: TestClient, address: str, takes
     assert takes in problem(client.get(address), 422)
 
 
+@pytest.mark.parametrize(
+    "address", ["/v1/images?k=3&k=4", "/v1/images/1/similar?k=3&where=width>1&k=3", "/v1/duplicates?k=&k="]
+)
+def test_a_repeated_parameter_is_refused(client: TestClient, address: str) -> None:
+    """Otherwise all but one of its values would be ignored; only lists are repeated."""
+    assert problem(client.get(address), 422) == "The query parameter 'k' was sent 2 times. Send it once."
+    assert client.get("/v1/images?where=width>1&where=height>1").status_code == 200
+
+
+def test_a_repeated_form_field_is_refused(client: TestClient) -> None:
+    """Form fields are refused like query parameters, and so is a second picture."""
+    image = ("image", ("red.png", picture()))
+    body = {"k": ["1", "2"], "where": ["width > 1", "height > 1"]}
+    detail = problem(client.post("/v1/search/image", data=body, files=[image]), 422)
+    assert detail == "The form field 'k' was sent 2 times. Send it once."
+    detail = problem(client.post("/v1/search/image", files=[image, image]), 422)
+    assert detail == "The form field 'image' was sent 2 times. Send it once."
+    assert client.post("/v1/search/image", data=body | {"k": "1"}, files=[image]).status_code == 200
+
+
 def test_error_messages_are_readable(client: TestClient) -> None:
     """Messages are ours, not those of the library that found the error."""
     cut = client.post("/v1/search", content=b'{"text"', headers={"Content-Type": "application/json"})

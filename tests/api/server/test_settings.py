@@ -26,11 +26,11 @@ DEFAULTS = Settings().model_dump(mode="json")
 FLAGS = {
     "host": "--host",
     "port": "--port",
+    "root_path": "--root-path",
     "roots": "--root",
     "threads": "--threads",
     "waiting": "--waiting",
     "upload_bytes": "--upload-bytes",
-    "upload_pixels": "--upload-pixels",
     "thumbnail_bytes": "--thumbnail-bytes",
     "receive_seconds": "--receive-seconds",
     "rate": "--rate",
@@ -46,11 +46,11 @@ FLAGS = {
 VALUES: dict[str, tuple[object, object, object]] = {
     "host": ("localhost", "::1", "127.0.0.1"),
     "port": (8001, 8002, 8003),
+    "root_path": ("/a", "/b/c", "/d"),
     "roots": (["/a", "/b"], ["/c", "/d"], ["/e", "/f"]),
     "threads": (1, 2, 3),
     "waiting": (1, 2, 3),
     "upload_bytes": (2001, 2002, 2003),
-    "upload_pixels": (1001, 1002, 1003),
     "thumbnail_bytes": (1, 2, 3),
     "rate": (1, 2, 3),
     "receive_seconds": (1, 2, 3),
@@ -156,6 +156,31 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
     assert settings.roots == []
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "meaning"),
+    [
+        ("host", "[::1]", "::1"),
+        ("host", "::1", "::1"),
+        ("host", "photos.example", "photos.example"),
+        ("root_path", "/", ""),
+        ("root_path", "photos/", "/photos"),
+        ("root_path", "/my/photos", "/my/photos"),
+    ],
+)
+def test_equal_ways_of_writing_a_setting(name: str, given: str, meaning: str) -> None:
+    """An IPv6 address may have brackets, and a path slashes at its ends."""
+    assert getattr(read_settings({name: given}, environment={}), name) == meaning
+    assert getattr(read_settings({}, environment={PREFIX + name.upper(): given}), name) == meaning
+
+
+def test_a_root_is_a_whole_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It may begin at a home directory or at the current folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings({"roots": [Path("~/pictures"), Path("more")]}, environment={})
+    assert settings.roots == [tmp_path / "pictures", tmp_path / "more"]
+
+
 def test_the_environment_names_the_file_unless_a_flag_does(tmp_path: Path) -> None:
     """`--config` overrides `CROSSLOOK_CONFIG`."""
     (tmp_path / "one.toml").write_text("port = 1\n")
@@ -170,6 +195,12 @@ def test_the_environment_names_the_file_unless_a_flag_does(tmp_path: Path) -> No
     [
         ({"threads": 0}, {}, None, "the command line: threads: "),
         ({}, {"CROSSLOOK_RATE": "many"}, None, "the environment: rate: "),
+        ({}, {"CROSSLOOK_PORT": "http"}, None, "the environment: port: Input should be a valid integer"),
+        ({}, {"CROSSLOOK_ROOTS": "/srv,~nobody-of-this-name/x"}, None, "the environment: roots: there is no such home"),
+        ({"host": "[::1]:8000"}, {}, None, "the command line: host: an address or name without a port"),
+        ({"host": "localhost:8000"}, {}, None, "set `port` to choose one, not 'localhost:8000'"),
+        ({"host": "http://localhost"}, {}, None, "the command line: host: "),
+        ({"root_path": "/photos?x"}, {}, None, "the command line: root_path: a path of letters"),
         ({}, {"CROSSLOOK_LOG_FORMAT": "xml"}, None, "the environment: log_format: "),
         ({}, {}, "port = 70000", "settings.toml: port: "),
         ({}, {}, "prot = 8000", "unknown setting 'prot'"),

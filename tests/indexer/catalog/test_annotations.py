@@ -37,8 +37,7 @@ SAID = {
 def annotated(indexed: Catalog) -> Catalog:
     """An index of five pictures, of which two are annotated."""
     with indexed.transaction() as connection:
-        for image_id, annotations in SAID.items():
-            write_annotations(connection, image_id, annotations)
+        write_annotations(connection, SAID)
     return indexed
 
 
@@ -116,7 +115,7 @@ def test_facets_list_the_most_frequent_values(annotated: Catalog) -> None:
     """A collection may have very many keywords."""
     keywords = [(Annotation.KEYWORD, f"keyword {number:03}") for number in range(MAX_VALUES + 50)]
     with annotated.transaction() as connection:
-        write_annotations(connection, UNRATED, keywords)
+        write_annotations(connection, {UNRATED: keywords})
     assert len(facets(annotated).keywords) == MAX_VALUES
     assert next(iter(facets(annotated).keywords)) == "beach"
 
@@ -125,7 +124,7 @@ def test_new_annotations_replace_the_old_ones_and_change_the_state(annotated: Ca
     """So that cached facets are counted again; equal annotations are written once."""
     before = facets_state(annotated)
     with annotated.transaction() as connection:
-        write_annotations(connection, ANNA, [(Annotation.KEYWORD, "sea"), (Annotation.KEYWORD, "sea")])
+        write_annotations(connection, {ANNA: [(Annotation.KEYWORD, "sea"), (Annotation.KEYWORD, "sea")]})
     assert annotations_of_image(annotated, ANNA) == {Annotation.KEYWORD: ["sea"]}
     assert facets_state(annotated) != before
     assert images_with_term(annotated, "rimini", limit=9).annotations.tolist() == []

@@ -166,9 +166,7 @@ def content(directory: Path) -> Content:
         rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}  # noqa: S608  our own
         names = _names(rows)
         contents = {name: sorted(str(_natural(row, names)) for row in rows[name]) for name in tables}
-        return contents | {
-            words: _words(connection, words, names[source]) for words, (source, _) in schema.KEYWORDS.items()
-        }
+        return contents | {words: _words(connection, words, names[source]) for words, source in schema.KEYWORDS.items()}
 
 
 def captions_by_content(catalog: Catalog) -> dict[str, list[str]]:
@@ -184,6 +182,8 @@ def _names(rows: dict[str, list[sqlite3.Row]]) -> dict[str, dict[int | None, obj
         "caption": {row["id"]: (row["source"], images[row["image_id"]], row["text"]) for row in rows["caption"]},
         "encoder": {row["id"]: row["fingerprint"] for row in rows["encoder"]},
         "location": {row["id"]: row["path"] for row in rows["location"]},
+        "annotation": {row["id"]: (images[row["image_id"]], row["name"], row["value"]) for row in rows["annotation"]},
+        "place": {None: None} | {row["id"]: row["digest"] for row in rows["place"]},
     }
 
 
@@ -191,7 +191,8 @@ def _natural(row: sqlite3.Row, names: dict[str, dict[int | None, object]]) -> di
     """A row without values that differ between runs: its id, and the time since when a file is missing."""
     values = dict(row)
     values.pop("id", None)
-    for column, of in (("image_id", "image"), ("encoder_id", "encoder"), ("item_id", values.get("kind", ""))):
+    owners = {"image_id": "image", "encoder_id": "encoder", "place_id": "place", "item_id": values.get("kind", "")}
+    for column, of in owners.items():
         if column in values:
             values[column] = names[of][values[column]]
     if "missing_since" in values:

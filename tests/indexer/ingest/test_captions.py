@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer.ingest.captions import _lines
+from indexer.ingest.captions import _read_sidecar
+
+
+def captions(sidecar: Path) -> list[str]:
+    """The captions of a sidecar."""
+    return [row.caption for row in _read_sidecar(sidecar).entries]
 
 
 @pytest.mark.parametrize("separator", "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e")
@@ -14,4 +19,31 @@ def test_a_sidecar_is_split_at_newlines_only(tmp_path: Path, separator: str) -> 
     """Other separators, at which `str.splitlines` splits, are spaces within a caption."""
     sidecar = tmp_path / "1.txt"
     sidecar.write_text(f"a dog{separator}in the snow\r\na cat\rtwo cats\n", encoding="utf-8", newline="")
-    assert _lines(sidecar) == ["a dog in the snow", "a cat", "two cats"]
+    assert captions(sidecar) == ["a dog in the snow", "a cat", "two cats"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_sidecar_in_unicode_is_read(tmp_path: Path, encoding: str) -> None:
+    """UTF-16 also without its mark."""
+    sidecar = tmp_path / "1.txt"
+    sidecar.write_bytes("our grandmother Käthe\r\nin the garden\r\n".encode(encoding))
+    assert captions(sidecar) == ["our grandmother Käthe", "in the garden"]
+
+
+@pytest.mark.parametrize("encoding", ["big5", "gb18030", "shift_jis", "euc_kr", "iso2022_jp"])
+def test_a_sidecar_in_another_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
+    """With each line and its reason; what is ASCII is read."""
+    sidecar = tmp_path / "1.txt"
+    sidecar.write_bytes("a dog\n海\n山\n".encode(encoding))
+    assert captions(sidecar) == ["a dog"]
+    rejected = _read_sidecar(sidecar).rejected
+    assert [(row.file, row.line) for row in rejected] == [(sidecar, 2), (sidecar, 3)]
+    assert all("UTF-8" in row.reason for row in rejected)
+
+
+def test_a_missing_or_huge_sidecar_has_no_captions(tmp_path: Path) -> None:
+    """As has a folder of that name."""
+    huge = tmp_path / "huge.txt"
+    huge.write_bytes(b"a" * 1_000_001)
+    for sidecar in (tmp_path / "none.txt", tmp_path, huge):
+        assert captions(sidecar) == []

@@ -33,6 +33,7 @@ def counts(report: IndexReport) -> dict[str, int]:
         "unchanged",
         "duplicates",
         "missing",
+        "excluded",
         "removed",
         "captions_added",
         "captions_unmatched",
@@ -333,6 +334,22 @@ def test_sidecars_become_captions_and_follow_their_file(catalog: Catalog, encode
     assert caption_texts(catalog, "sidecar") == set()
     assert len(VectorIndex.open(catalog, Kind.CAPTION)) == 0
     assert encoder.images_encoded == 5
+
+
+def test_a_sidecar_in_another_encoding_is_reported(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """In each run, until it is saved as UTF-8; its other lines are captions."""
+    sidecar = folder / "red.txt"
+    sidecar.write_bytes("a wall\n海边\n度假\n".encode("gb18030"))
+    for captions in (1, 0):
+        report = index_paths(catalog, encoder, [folder])
+        assert report.captions_added == captions
+        assert [(failure.path, failure.reason) for failure in report.failed] == [
+            (str(sidecar), "line 2: neither UTF-8 nor UTF-16; save the file as UTF-8")
+        ]
+    sidecar.write_text("a wall\n海边\n", encoding="utf-16")
+    touch(sidecar)
+    assert counts(index_paths(catalog, encoder, [folder])) == {"unchanged": 5, "captions_added": 1}
+    assert {text for _, text in caption_texts(catalog, "sidecar")} == {"a wall", "海边"}
 
 
 def test_each_copy_of_an_image_has_its_own_sidecar(catalog: Catalog, encoder: FakeEncoder, folder: Path) -> None:

@@ -166,3 +166,57 @@ def test_a_single_file_is_followed(catalog: Catalog, encoder: FakeEncoder, paint
     paint("other.png", "blue").replace(picture)
     until(reports, updated=1)
     assert catalog_stats(catalog).images == 1
+
+
+def test_rules_are_followed(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, stop: threading.Event
+) -> None:
+    """Ignored folders cause no run; an ignore file or `.nomedia` that appears, changes or goes does."""
+    reports = follow(catalog, encoder, [folder], exclude=["private/"], stop=stop)
+    until(reports, added=5)
+    paint("private/secret.png", seed=1)
+    paint("@eaDir/thumb.png", seed=2)
+    paint("new/kept.png", seed=3)
+    until(reports, added=1)
+    assert encoder.images_encoded == 6
+    (folder / ".crosslookignore").write_text("red.png\n")
+    until(reports, excluded=1)
+    (folder / "new" / ".nomedia").touch()
+    until(reports, excluded=1)
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 4
+    (folder / ".crosslookignore").unlink()
+    (folder / "new" / ".nomedia").unlink()
+    until(reports, unchanged=6)
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 6
+    assert encoder.images_encoded == 6
+
+
+def test_linked_folders_are_watched(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, tmp_path: Path, stop: threading.Event
+) -> None:
+    """Also one that is linked later, or whose target comes back."""
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    reports = follow(catalog, encoder, [folder], stop=stop)
+    until(reports, added=5)
+    paint("../elsewhere/yellow.png", "yellow")
+    until(reports, added=1)
+    paint("../later/other.png", seed=5)
+    (folder / "later").symlink_to(tmp_path / "later")
+    until(reports, added=1)
+    (tmp_path / "later").rename(tmp_path / "unplugged")
+    until(reports, missing=1)
+    (tmp_path / "unplugged").rename(tmp_path / "later")
+    until(reports, unchanged=1)
+    assert catalog_stats(catalog).images - len(hidden_image_ids(catalog)) == 7
+
+
+@pytest.mark.parametrize("name", ["red.png.xmp", "red.XMP"])
+def test_a_changed_xmp_sidecar_causes_a_run_for_its_picture(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, stop: threading.Event, name: str
+) -> None:
+    """And for no other."""
+    reports = follow(catalog, encoder, [folder], stop=stop)
+    until(reports, added=5)
+    (folder / name).write_text("<x:xmpmeta/>")
+    assert counts(next(reports)) == {"unchanged": 1}

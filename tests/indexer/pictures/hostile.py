@@ -20,6 +20,7 @@ from PIL import Image
 
 from indexer.pictures.formats import supported_formats
 from tests.indexer.pictures.profiles import ADOBE_RGB, grey_profile, ink_profile, rgb_profile
+from tests.indexer.pictures.raws import dng, psd
 
 SUFFIXES = {
     "JPEG": "jpg",
@@ -30,6 +31,9 @@ SUFFIXES = {
     "TIFF": "tif",
     "HEIF": "heic",
     "AVIF": "avif",
+    "PSD": "psd.jpg",
+    "RAW": "dng.jpg",
+    "JXL": "jxl.jpg",
 }
 STEP = 100
 
@@ -80,6 +84,14 @@ def whole(kind: str) -> bytes:
         "TIFF": {"compression": "tiff_lzw"},
         "WEBP": {"quality": 97},
     }
+    if kind == "PSD":
+        return psd(photograph())
+    if kind == "RAW":
+        return dng(encoded(photograph(), "JPEG"), sensor=photograph())
+    if kind == "JXL":
+        import pylibjxl  # noqa: PLC0415  optional
+
+        return bytes(pylibjxl.encode(np.asarray(photograph()), lossless=True))
     return encoded(photograph(), kind, **options.get(kind, {}))
 
 
@@ -334,7 +346,9 @@ def oddities(folder: Path) -> dict[Path, Fate]:
     good = [folder / name for name in names]
     for number_, path in enumerate(good):
         path.write_bytes(encoded(Image.new("RGB", (8, 8), (number_, 9, 9)), "PNG"))
-    (folder / "linked.png").symlink_to(good[0])
+    hidden = folder / ".hidden.png"  # so the link is the only name under which a walk lists it
+    hidden.write_bytes(encoded(Image.new("RGB", (8, 8), (99, 9, 9)), "PNG"))
+    (folder / "linked.png").symlink_to(hidden)
     strange = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
     strange.write_bytes(good[0].read_bytes())
     os.mkfifo(folder / "-rf.txt")  # where a sidecar would be

@@ -18,12 +18,12 @@ from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 from indexer import open_image
 from indexer.errors import DecodeError
 from indexer.pictures import colours
-from indexer.pictures import decode as module
+from indexer.pictures import limits as module
 from indexer.pictures.colours import to_rgb
 from indexer.pictures.decode import read_picture
 from indexer.pictures.formats import FORMATS, begins_like_a_picture, supported_formats
 from indexer.pictures.safe_read import MemoryBudget
-from tests.indexer.pictures.hostile import png
+from tests.indexer.pictures.hostile import png, whole
 from tests.indexer.pictures.profiles import ADOBE_RGB, SRGB, grey_profile, ink_profile, rgb_profile
 
 
@@ -242,8 +242,8 @@ def test_conversion_in_strips_equals_conversion_at_once(
 def test_transparent_pixels_do_not_bleed_into_neighbours() -> None:
     """A reduced cut-out has no dark fringe, because invisible pixels do not count in the average."""
     image = Image.new("RGBA", (200, 200), (0, 0, 0, 0))
-    image.paste((255, 255, 255, 255), (0, 0, 101, 200))
-    assert np.asarray(open_image(encoded(image, "PNG"), at_least=20)).min() == 255
+    image.paste((255, 0, 0, 255), (0, 0, 101, 200))
+    assert np.asarray(open_image(encoded(image, "PNG"), at_least=20))[..., 0].min() == 255
 
 
 def test_nan_and_infinity_do_not_change_the_range() -> None:
@@ -458,12 +458,12 @@ def test_damage_never_raises_anything_but_a_decode_error(data: st.DataObject) ->
 
 def test_every_format_begins_with_its_signature() -> None:
     """Every supported format matches its entry in the table that decoding and the server share."""
-    assert set(supported_formats()) == FORMATS.keys() - {"MPO"}
+    assert set(supported_formats()) <= FORMATS.keys() - {"MPO"}
     for kind in supported_formats():
-        buffer = io.BytesIO()
-        Image.new("RGB", (16, 16)).save(buffer, kind)
-        assert FORMATS[kind].signature.match(buffer.getvalue()), kind
-        assert begins_like_a_picture(buffer.getvalue()), kind
+        data = whole(kind)
+        assert FORMATS[kind].signature.match(data[:16]), kind
+        assert begins_like_a_picture(data), kind
         assert FORMATS[kind].media_type.startswith("image/"), kind
+        assert read_picture(data)[1].format == kind
     for data in (b"", b"<!DOCTYPE html>", b"\0\0\0\x18ftypmp42", b"%PDF-1.7"):
         assert not begins_like_a_picture(data)

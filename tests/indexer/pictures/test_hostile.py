@@ -97,7 +97,7 @@ def test_each_reason_is_readable(report: IndexReport) -> None:
     """One printable line says what is wrong, without internals of the program."""
     known: tuple[str, ...] = ("damaged or truncated", "not an image", "not a regular file but", "the file is empty")
     known += ("a broken symbolic link", "cannot be read: Too many levels", "its name is not UTF-8")
-    known += ("too many pixels",)
+    known += ("too many pixels", "damaged, or a RAW file", "a Photoshop file", "a kind of TIFF")
     for reason in {failure.reason for failure in report.failed}:
         assert reason.startswith(known) or "would take" in reason
         assert reason.isprintable()
@@ -105,14 +105,21 @@ def test_each_reason_is_readable(report: IndexReport) -> None:
         assert " 0x" not in reason
 
 
-def test_a_truncated_file_that_is_indexed_has_all_its_pixels(report: IndexReport, fates: dict[Path, Fate]) -> None:
-    """Only bytes after the pixels may be missing."""
-    failed = {failure.path for failure in report.failed}
+def test_a_truncated_file_that_is_indexed_lacks_little(report: IndexReport, fates: dict[Path, Fate]) -> None:
+    """Without a note only bytes after the pixels are missing; with one, most rows are there."""
+    failed, noted = {failure.path for failure in report.failed}, {note.path for note in report.notes}
     intact = {name: np.asarray(open_image(data)) for name, data in kinds().items()}
     passed = [path for path in fates if path.parent.name == "cut" and str(path) not in failed]
     assert passed
     for path in passed:
-        np.testing.assert_array_equal(np.asarray(open_image(path)), intact[path.name.split(" of ")[1]], str(path))
+        kind = path.name.split(" of ")[1]
+        if kind == "whole.dng.jpg":  # of which another picture, the preview, is left
+            continue
+        if str(path) not in noted:
+            np.testing.assert_array_equal(np.asarray(open_image(path)), intact[kind], str(path))
+        elif kind != "progressive.jpg":  # of which a coarse picture is left
+            equal = (np.asarray(open_image(path)) == intact[kind]).all(axis=(1, 2))
+            assert equal.mean() > 0.6, path
 
 
 def test_a_second_run_opens_none_of_them(
@@ -158,7 +165,7 @@ def test_files_that_vanish_or_change_before_they_are_read(
     def meddle(phase: str, done: int, _total: int) -> None:
         if (phase, done) == ("images", 0):
             (folder / "red.png").unlink()
-            (folder / "green.png").write_bytes((folder / "green.png").read_bytes()[:-30])
+            (folder / "green.png").write_bytes((folder / "green.png").read_bytes()[:60])
             (folder / "blue.png").unlink()
             os.mkfifo(folder / "blue.png")
             with (folder / "white.png").open("ab") as file:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import ExifTags, Image
 
 from indexer import Catalog, index_paths
 from indexer.catalog.captions import add_bank
@@ -104,6 +105,26 @@ def test_words_in_a_sentence_without_spaces_are_found(
             hit = engine.search_images(text).hits[0]
             assert hit.path is not None
             assert (hit.path.stem, hit.matched) == (name, matched)
+
+
+def test_a_place_of_several_words_is_found_by_all_its_names(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
+) -> None:
+    """In any language, anywhere in the sentence; a part of a name is not the place."""
+    for number in range(COUNT):
+        path = paint(f"{number}.png", "red", seed=number)
+        if number == 7:
+            exif = Image.Exif()
+            exif[ExifTags.Base.Software] = "crosslook's tests"  # Pillow writes no position alone into a PNG
+            exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (48.0, 8.0, 14.0), 3: "E", 4: (11.0, 34.0, 31.0)})
+            Image.open(path).save(path, exif=exif)
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    with SearchEngine.open(catalog.directory, encoder=encoder) as engine:
+        for text, matched in (("a red thing in Monaco di Baviera", "Monaco di Baviera"), ("慕尼黑", "慕尼黑")):
+            hit = engine.search_images(text).hits[0]
+            assert hit.path is not None
+            assert (hit.path.name, hit.matched, hit.sources[-1]) == ("7.png", (matched,), "annotation")
+        assert all(hit.matched == () for hit in engine.search_images("Monaco").hits)
 
 
 def test_the_bank_is_not_searched_for_keywords(changing_album: SearchEngine) -> None:

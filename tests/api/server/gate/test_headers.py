@@ -19,6 +19,7 @@ from search import SearchEngine
 from tests.api.server.conftest import Raw, Serve
 from tests.api.server.test_app import first_id, problem
 from tests.fakes import FakeEncoder
+from tests.indexer.pictures.hostile import whole
 
 ORIGIN = "https://photos.example"
 
@@ -89,7 +90,7 @@ def test_responses_are_not_stored_unless_their_route_allows_it(client: TestClien
 
 def index(engine: SearchEngine, path: Path, kind: str) -> int:
     """Index a picture under any name, and return its id."""
-    Image.new("RGB", (48, 40), (255, 3, 9)).save(path, kind)
+    path.write_bytes(whole(kind))
     index_paths(engine.catalog, FakeEncoder(), [path])
     return max(images_by_id(engine.catalog, list(range(1, 50))))
 
@@ -134,12 +135,12 @@ def test_every_indexed_format_has_a_media_type(client: TestClient, engine: Searc
     """Every format has an image type, none that browsers execute."""
     assert set(supported_formats()) <= set(FORMATS)
     for kind in supported_formats():
-        number = index(engine, folder / f"new.{kind.lower()}", kind)
+        number = index(engine, folder / f"{kind}.jpg", kind)
         assert images_by_id(engine.catalog, [number])[number].format == kind
         response = client.get(f"/v1/images/{number}/file")
         assert response.status_code == 200, kind
         assert response.headers["content-type"] == FORMATS[kind][0]
-    assert {name for name, _ in FORMATS.values()}.isdisjoint({"image/svg+xml", "text/html"})
+    assert {entry.media_type for entry in FORMATS.values()}.isdisjoint({"image/svg+xml", "text/html"})
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot be made there")

@@ -25,14 +25,15 @@ def addresses() -> Iterator[tuple[str, str]]:
     """Every address in the page's files, with the file that names it."""
     patterns = {
         "html": r'(?:src|href)="([^"#]+)',
-        "js": r'(?:from|import)\s*\(?\s*["`]\./([^"`$]+)|["`](/static/[^"`#$]+)',
+        "js": r'(?:from|import)\s*\(?\s*["`]\./([^"`$]+)|["`](static/[^"`#$]+)',
         "css": r"url\(([^)]+)\)",
         "svg": r'href="([^"#]+)',
     }
     for name, file in FILES.items():
         for match in re.finditer(patterns[name.rpartition(".")[2]], file.content.decode()):
             address = next(group for group in match.groups() if group)
-            yield name, address if address.startswith("/") else f"/static/{address}"
+            folder = "/" if name == INDEX or address.startswith("static/") else "/static/"
+            yield name, f"{folder}{address.removeprefix('./')}"
 
 
 def test_the_page_is_at_the_root(client: TestClient) -> None:
@@ -63,6 +64,13 @@ def test_all_that_the_page_names_is_there_and_its_own(client: TestClient) -> Non
         assert client.get(address).status_code == 200, f"{name} names {address}"
     named = {address for name, address in pairs if address != f"/static/{name}"}
     assert {f"/static/{name}" for name in NAMES if name != INDEX} <= named, "nothing uses these files"
+
+
+def test_the_page_names_nothing_by_its_whole_path() -> None:
+    """Every address is relative to the page, which a proxy may serve below a path."""
+    for name, file in FILES.items():
+        absolute = re.findall(r"""(?:["'`(]/(?:v1|static)|(?:src|href|action)="/).*""", file.content.decode())
+        assert not absolute, name
 
 
 def test_a_cached_page_file_is_not_sent_again(client: TestClient) -> None:

@@ -126,7 +126,9 @@ def test_a_job_indexes_what_is_new_and_searches_find_it(serve: Client, folder: P
     """The report has the counts of `crosslook index`."""
     client = serve(folder)
     paint("more/yellow.png", "yellow")
+    paint("@eaDir/yellow.png", "yellow")
     job = ended(client, started(client))
+    assert (job["report"]["left_out"]["folders"], job["report"]["excluded"]) == ({"@eaDir": 1}, 0)
     assert (job["state"], job["phase"], job["reason"], job["seconds_left"]) == ("done", "images", None, None)
     assert (job["done"], job["total"]) == (1, 1)
     assert (job["report"]["added"], job["report"]["unchanged"], job["report"]["failed"]) == (1, 5, 0)
