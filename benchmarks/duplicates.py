@@ -104,7 +104,8 @@ def parsed(path: Path) -> tuple[str, str]:
 def measured(folder: Path, groups: list[list[Path]]) -> dict[str, object]:
     """Recall by edit, false pairs by kind, and the precision of all pairs."""
     group_of = {path: number for number, group in enumerate(groups) for path in group}
-    originals, versions = {}, {}
+    originals: dict[str, Path] = {}
+    versions: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         picture, kind = parsed(path)
         if kind == "original" or kind.startswith("document"):
@@ -116,7 +117,8 @@ def measured(folder: Path, groups: list[list[Path]]) -> dict[str, object]:
         paths = versions.get(kind, [])
         pairs = [(group_of.get(path, -1), group_of.get(originals[parsed(path)[0]], -2)) for path in paths]
         recall[kind] = round(sum(one == two for one, two in pairs) / max(1, len(pairs)), 4)
-    right, false, examples = 0, Counter(), []
+    right, examples = 0, []
+    false: Counter[str] = Counter()
     for one, two in ((one, two) for group in groups for one, two in itertools.combinations(group, 2)):
         (picture, kind), (other, other_kind) = parsed(one), parsed(two)
         if picture == other:

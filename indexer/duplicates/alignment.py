@@ -94,7 +94,7 @@ def _windows(pixels: Floats, chosen: npt.NDArray[np.intp]) -> Floats:
     """The coarse grids of the chosen windows of a picture, one row each."""
     rows, columns = np.divmod(chosen, len(_INTERVALS))
     grids = (_RESAMPLE @ pixels)[rows] @ _RESAMPLE[columns].transpose(0, 2, 1)
-    return _normalised(grids.reshape(len(chosen), -1))
+    return _normalised(grids.reshape(len(chosen), -1).astype(np.float32, copy=False))
 
 
 def _normalised(rows: Floats) -> Floats:

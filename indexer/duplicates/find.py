@@ -7,6 +7,7 @@ coarse grids find how one picture lies in another, and a comparison place by pla
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from ..catalog.images import known_locations
 from ..catalog.records import LocationRecord
 from ..errors import DecodeError
 from ..ingest.reading import DECODE_THREADS, read_ahead
-from ..pictures.decode import open_image, read_picture
+from ..pictures.decode import read_picture
+from ..pictures.metadata import PictureMetadata
 from .candidates import PAIRS, candidate_pairs
 from .files import unchanged_status
 from .groups import DuplicateGroup, Groups, duplicate_groups
@@ -81,35 +83,29 @@ def _comparisons(
         for one, two in batch:
             first, second = cached[one], cached[two]
             if first is not None and second is not None:
-                yield (one, two), partial(likeness, first, second, partial(_read_details, locations, one, two))
+                yield (one, two), partial(likeness, first, second)
         progress("pairs", min(start + PAIRS, len(pairs)), len(pairs))
 
 
 def _read_look(locations: Locations, image: int) -> Look | None:
     """Return what an image looks like; None if none of its files can be read as it was indexed."""
-    for location in locations[image]:
-        if unchanged_status(location) is None:
-            continue
-        try:
-            picture, metadata = read_picture(Path(location.path), at_least=SIDE)
-        except DecodeError:
-            continue
-        return Look.of(picture, (metadata.width, metadata.height), metadata.taken_at)
-    return None
+    picture = _read(locations[image], SIDE)
+    if picture is None:
+        return None
+    pixels, metadata = picture
+    detail = partial(_read_detail, locations[image])
+    return Look.of(pixels, (metadata.width, metadata.height), detail, metadata.taken_at)
 
 
-def _read_details(locations: Locations, one: int, two: int) -> tuple[Image.Image, Image.Image] | None:
-    """Return two images in grey and in detail; None if one of them cannot be read any more."""
-    first, second = (_read_grey(locations[image]) for image in (one, two))
-    return None if first is None or second is None else (first, second)
+def _read_detail(locations: Sequence[LocationRecord]) -> Image.Image | None:
+    picture = _read(locations, DETAIL)
+    return None if picture is None else picture[0].convert("L")
 
 
-def _read_grey(locations: Sequence[LocationRecord]) -> Image.Image | None:
+def _read(locations: Sequence[LocationRecord], at_least: int) -> tuple[Image.Image, PictureMetadata] | None:
+    """Read the first of the files of an image that can be read and has not changed since it was indexed."""
     for location in locations:
-        if unchanged_status(location) is None:
-            continue
-        try:
-            return open_image(Path(location.path), at_least=DETAIL).convert("L")
-        except DecodeError:
-            continue
+        if unchanged_status(location) is not None:
+            with suppress(DecodeError):
+                return read_picture(Path(location.path), at_least=at_least)
     return None

@@ -120,7 +120,7 @@ def duplicate_groups(
 
 def _copies(files: list[tuple[ImageRecord, NamedFile]]) -> Iterator[Copy]:
     """The paths of a group: the largest first, names of a file and files with the same bytes one after the other."""
-    first = {}
+    first: dict[int, str] = {}
     for image, file in files:
         first[image.id] = min(file.names[0], first.get(image.id, file.names[0]))
     files.sort(key=lambda f: (-f[0].width * f[0].height, -f[1].size, first[f[0].id], f[1].names[0]))

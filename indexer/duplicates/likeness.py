@@ -8,6 +8,7 @@ pictures are fitted to each other, in place and tone, and the places where they 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from encoders import Floats
@@ -54,8 +55,8 @@ def compared_side(pixels: float) -> int:
 
 def pixels(image: Image.Image, side: int, box: Box = (0, 0, 1, 1)) -> Floats:
     """Resize a box of a picture to a square of values."""
-    scale = (image.width, image.height) * 2
-    absolute = tuple(share * length for share, length in zip(box, scale, strict=True))
+    left, top, right, bottom = box
+    absolute = left * image.width, top * image.height, right * image.width, bottom * image.height
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=absolute), np.float32)
 
 
@@ -67,10 +68,12 @@ def refined(outer: Image.Image, inner: Image.Image, box: Box, side: int) -> Box:
     best = np.array(box)
     for pixels_a_side in sorted({32, min(64, side), side}):
         best = _refined_at(outer, inner, best, pixels_a_side)
-    return tuple(best.tolist())  # type: ignore[return-value]  # four numbers
+    return tuple(best.tolist())
 
 
-def _refined_at(outer: Image.Image, inner: Image.Image, box: np.ndarray, side: int, steps: int = 4) -> np.ndarray:
+def _refined_at(
+    outer: Image.Image, inner: Image.Image, box: npt.NDArray[np.float64], side: int, steps: int = 4
+) -> npt.NDArray[np.float64]:
     target = pixels(inner, side)
     along = (np.arange(side, dtype=np.float32) + 0.5) / side
     best, best_error = box, np.inf
@@ -99,8 +102,8 @@ def tones_fitted(source: Floats, target: Floats) -> Floats:
     step = np.minimum(source * (TONES / 256), TONES - 1).astype(np.int64).ravel()
     counts = np.bincount(step, minlength=TONES)
     used = counts > 0
-    means = (np.bincount(step, values.ravel(), minlength=TONES)[used] / counts[used] for values in (source, target))
-    return np.interp(source, *means).astype(np.float32)
+    before, after = (np.bincount(step, side.ravel(), minlength=TONES)[used] / counts[used] for side in (source, target))
+    return np.interp(source, before, after).astype(np.float32)
 
 
 def blocks(square: Floats, places: int) -> Floats:

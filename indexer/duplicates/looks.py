@@ -52,6 +52,7 @@ class Look:
     Attributes:
         coarse: the grey picture reduced further.
         size: width and height in pixels of the picture in its file.
+        detail: reads the picture again, in grey and at least `DETAIL` pixels a side; None if that is impossible now.
         taken_at: when it was taken, by its file: ISO 8601.
     """
 
@@ -59,15 +60,22 @@ class Look:
     colours: Image.Image
     coarse: Coarse
     size: tuple[int, int]
+    detail: Callable[[], Image.Image | None]
     taken_at: str | None = None
 
     @classmethod
-    def of(cls, image: Image.Image, size: tuple[int, int], taken_at: str | None = None) -> Look:
+    def of(
+        cls,
+        image: Image.Image,
+        size: tuple[int, int],
+        detail: Callable[[], Image.Image | None],
+        taken_at: str | None = None,
+    ) -> Look:
         """Reduce a picture; `size` is that before it was reduced while reading."""
         square = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
         small = square.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
         grey = square.convert("L")
-        return cls(grey, small.convert("YCbCr"), coarse(grey), size, taken_at)
+        return cls(grey, small.convert("YCbCr"), coarse(grey), size, detail, taken_at)
 
     @property
     def shape(self) -> float:
@@ -75,39 +83,25 @@ class Look:
         return self.size[0] / self.size[1]
 
 
-Details = Callable[[], tuple[Image.Image, Image.Image] | None]
-"""Reads two pictures again, in grey and at least `DETAIL` pixels a side; None if one cannot be read any more."""
-
-
-def likeness(one: Look, two: Look, details: Details) -> float:
+def likeness(one: Look, two: Look) -> float:
     """Rate how alike two pictures are where they are least alike.
 
-    1 for equal pictures, 0 or less for different ones and those that have too little contrast to tell. One of them may
-    be turned, mirrored, grey, or cropped. Two exposures are different pictures.
-
-    Args:
-        one: a picture.
-        two: another.
-        details: called if both are pages that agree so far.
+    1 for equal pictures, 0 for different ones and those that have too little contrast to tell. One of them may be
+    turned, mirrored, grey, or cropped. Two exposures are different pictures.
     """
     if _two_exposures(one.taken_at, two.taken_at):
         return 0.0
     best = 0.0
-    for swapped, (outer, inner) in enumerate(((one, two), (two, one))):
+    for outer, inner in ((one, two), (two, one)):
         alignment = align(outer.coarse, inner.coarse, outer.shape, inner.shape)
         if alignment.correlation >= CORRELATION:
-
-            def ordered(swapped: int = swapped) -> tuple[Image.Image, Image.Image] | None:
-                pictures = details()
-                return pictures[::-1] if pictures and swapped else pictures
-
-            best = max(best, _inside(outer, inner, alignment, ordered))
+            best = max(best, _inside(outer, inner, alignment))
         if best >= LIKENESS:
             break
     return best
 
 
-def _inside(outer: Look, inner: Look, alignment: Alignment, details: Details) -> float:
+def _inside(outer: Look, inner: Look, alignment: Alignment) -> float:
     """The likeness of a picture to a part of another."""
     turned = oriented(inner.grey, alignment.orientation)
     shortest = shortest_side(outer.size, inner.size, alignment.box)
@@ -120,11 +114,11 @@ def _inside(outer: Look, inner: Look, alignment: Alignment, details: Details) ->
         return worst(place_likeness(ones, twos))
     if shortest < READABLE or page_likeness(outer.grey, turned, box, SIDE, SIDE) < LIKENESS / 2:
         return 0.0
-    pictures = details()
-    if pictures is None:
+    page, other = outer.detail(), inner.detail()
+    if page is None or other is None:
         return 0.0
-    page = oriented(pictures[1], alignment.orientation)
-    return page_likeness(pictures[0], page, box, compared_side(min(DETAIL, shortest)), SIDE)
+    detailed_side = compared_side(min(DETAIL, shortest))
+    return page_likeness(page, oriented(other, alignment.orientation), box, detailed_side, SIDE)
 
 
 def _colours_agree(outer: Look, inner: Look, alignment: Alignment, box: Box) -> bool:

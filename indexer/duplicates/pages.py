@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from encoders import Floats
@@ -27,7 +28,7 @@ PLACE = 8  # pixels a side of a place
 DECISIVE = 4  # places
 
 REACH = 3  # pixels that a place is looked for in each direction
-_SHIFTS = sorted(itertools.product(range(-REACH, REACH + 1), repeat=2), key=lambda shift: np.hypot(*shift))
+_SHIFTS = sorted(itertools.product(range(-REACH, REACH + 1), repeat=2), key=lambda shift: shift[0] ** 2 + shift[1] ** 2)
 """The nearest first, which counts among equals."""
 
 
@@ -54,7 +55,7 @@ def page_likeness(outer: Image.Image, inner: Image.Image, box: Box, side: int, c
     ones, twos = pixels(outer, coarse_side, box), pixels(inner, coarse_side)
     likenesses, shifts = shifted_likeness(ones, twos)
     if side > coarse_side:
-        skew = _skew(shifts / coarse_side, blocks(ones, coarse_side // PLACE).var(axis=1))
+        skew = _skew(shifts / np.float32(coarse_side), blocks(ones, coarse_side // PLACE).var(axis=1))
         straight = _straightened(Image.fromarray(pixels(outer, side, box)), skew)
         likenesses, _ = shifted_likeness(straight, pixels(inner, side))
     return float(np.sort(likenesses)[:DECISIVE].mean())
@@ -82,7 +83,7 @@ def shifted_likeness(ones: Floats, twos: Floats) -> tuple[Floats, Floats]:
     return best, shifts
 
 
-def _skew(shifts: Floats, weights: Floats) -> np.ndarray:
+def _skew(shifts: Floats, weights: Floats) -> npt.NDArray[np.floating]:
     """Fit an affine map to the shifts of places: x' = x + dx, as shares of the side; (3, 2)."""
     places = round(len(shifts) ** 0.5)
     middle = (np.arange(places) + 0.5) / places
@@ -92,7 +93,7 @@ def _skew(shifts: Floats, weights: Floats) -> np.ndarray:
     return np.asarray(solution)
 
 
-def _straightened(page: Image.Image, skew: np.ndarray) -> Floats:
+def _straightened(page: Image.Image, skew: npt.NDArray[np.floating]) -> Floats:
     """Move each pixel of a page by the skew at its place."""
     side = page.width
     (x0, y0), (xx, yx), (xy, yy) = skew

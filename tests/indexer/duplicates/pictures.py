@@ -25,7 +25,7 @@ def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
     image = Image.fromarray(rng.integers(40, 200, (3, 4, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
     for _ in range(70):
-        x, y, radius = rng.integers(size[0]), rng.integers(size[1]), rng.integers(6, 30)
+        x, y, radius = rng.integers((0, 0, 6), (*size, 30)).tolist()
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(rng.integers(0, 200, 3).tolist()))
     return image.filter(ImageFilter.GaussianBlur(1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -23,10 +24,12 @@ def compared(
     one: Image.Image, two: Image.Image, *, taken: tuple[str | None, str | None] = (None, None), detailed: bool = True
 ) -> float:
     """The likeness of two pictures, which must not depend on their order."""
-    looks = [Look.of(image, image.size, at) for image, at in zip((one, two), taken, strict=True)]
-    greys = (one.convert("L"), two.convert("L"))
-    value = likeness(looks[0], looks[1], lambda: greys if detailed else None)
-    reverse = likeness(looks[1], looks[0], lambda: greys[::-1] if detailed else None)
+
+    def look(image: Image.Image, taken_at: str | None) -> Look:
+        return Look.of(image, image.size, lambda: image.convert("L") if detailed else None, taken_at)
+
+    first, second = look(one, taken[0]), look(two, taken[1])
+    value, reverse = likeness(first, second), likeness(second, first)
     assert (value >= LIKENESS) == (reverse >= LIKENESS)
     return value
 
@@ -37,7 +40,7 @@ def cut(image: Image.Image, left: float = 0, top: float = 0, right: float = 1, b
     return image.crop((round(left * width), round(top * height), round(right * width), round(bottom * height)))
 
 
-VERSIONS = {
+VERSIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
     "half": lambda image: image.resize((160, 120)),
     "squeezed": lambda image: image.resize((200, 200)),
