@@ -6,9 +6,6 @@ import os
 import signal
 from types import FrameType
 
-INTERRUPTED = 130
-"""The exit status after Ctrl-C: 128 and the number of the signal."""
-
 
 def start() -> None:
     """Import the program, which takes a moment and must not end in a traceback, and run it."""
@@ -21,8 +18,8 @@ def start() -> None:
     main()
 
 
-def _exit(_number: int, _frame: FrameType | None) -> None:
-    os._exit(INTERRUPTED)
+def _exit(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)  # the status that shells give to a signal
 
 
 if __name__ == "__main__":

@@ -16,14 +16,14 @@ import typer
 
 from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
-from indexer import Catalog, IndexerError, IndexReport, VectorIndex, follow, index_paths
+from indexer import Catalog, IndexerError, VectorIndex, follow, index_paths
 from indexer import forget as forget_path
 from indexer.catalog.connection import DATABASE
 from indexer.catalog.contents import catalog_stats, recorded_failures
 from indexer.catalog.records import Kind
 from indexer.errors import ModelError
 from indexer.ingest.lock import indexing_lock
-from indexer.ingest.rules import describe, typed_patterns
+from indexer.ingest.rules import typed_patterns
 from indexer.pictures.formats import supported_formats
 from indexer.vectors.files import stored_structure
 from indexer.vectors.segment import gpu_count
@@ -32,8 +32,9 @@ from indexer.vectors.structure import IndexStructure
 from .interrupt import stop_on_interrupt
 from .options import DEFAULT_INDEX, Device, Index, Json, Model, model_for
 from .output import count_of, message, print_facts, print_json, progress, size
+from .run_report import print_report, report_json
 
-SHOWN_FAILURES, SHOWN_ROOTS, SHOWN_NAMES = 10, 5, 5
+SHOWN_ROOTS = 5
 CAPTION_SOURCES = {"sidecar": "from sidecars", "dataset": "from --captions", "bank": "built in"}
 
 
@@ -90,9 +91,9 @@ def index(
         with progress(quiet=quiet) as advance:
             report = index_paths(catalog, encoder, paths or (), progress=advance, stop=stop, **options)
     if json:
-        print_json(_report_json(report))
+        print_json(report_json(report))
     elif not quiet:
-        _print_report(report, index, new=new)
+        print_report(report, index, new=new)
     if report.stopped:
         message("Stopped. Finished work is kept; repeat the command to continue.", style="yellow")
         raise typer.Exit(1)
@@ -240,77 +241,14 @@ def _follow(
         if report is None:
             break
         if json:
-            typer.echo(dumps(_report_json(report), ensure_ascii=False))
+            typer.echo(dumps(report_json(report), ensure_ascii=False))
         else:
-            _print_report(report, catalog.directory, new=False)
+            print_report(report, catalog.directory, new=False)
         sys.stdout.flush()
         if not announced and not stop.is_set():
             message("Following changes. Press Ctrl-C to stop.", style="dim")
         announced = True
     message("Stopped following changes. Finished work is kept.", style="dim")
-
-
-def _report_json(report: IndexReport) -> dict[str, Any]:
-    failed = [{"path": f.path, "reason": f.reason} for f in report.failed]
-    return asdict(report) | {"failed": failed, "seconds": round(report.seconds, 3)}
-
-
-def _print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
-    counts = {
-        "new": report.added,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "duplicates": report.duplicates,
-        "failed": len(report.failed),
-        "missing": report.missing,
-        "excluded": report.excluded,
-        "forgotten": report.removed,
-    }
-    facts = {name: str(count) for name, count in counts.items() if count or name == "new"}
-    if report.captions_added:
-        facts["captions"] = str(report.captions_added)
-    if report.completed:
-        facts["caught up"] = str(report.completed)
-    print_facts(facts)
-    _print_failures(report)
-    for note in report.notes[:SHOWN_FAILURES]:
-        message(f"{note.path}: {note.reason}; it was indexed all the same", style="yellow")
-    if report.excluded:
-        message("Excluded images are hidden, and shown again when nothing excludes them any more.", style="dim")
-    if report.duplicates:
-        message("List the duplicates with: crosslook duplicates", style="dim")
-    for root in report.away:
-        message(
-            f"{root} is missing or contains no images now. Its images are hidden until it is back. "
-            f"If it is gone for good: crosslook forget {root}",
-            style="yellow",
-        )
-    if left_out := describe(report.left_out):
-        message(f"Left out: {left_out}", style="dim")
-    done = report.added + report.updated + report.unchanged + report.duplicates + len(report.failed)
-    files = f"{done:,} of {count_of(report.seen, 'file')}" if report.stopped else count_of(report.seen, "file")
-    message(f"{files} in {report.seconds:.1f} s → {directory}", style="dim")
-    if new and not report.stopped:
-        option = "" if directory == DEFAULT_INDEX else f" --index {directory}"
-        message(f'Now try: crosslook search "a dog in the snow"{option}', style="dim")
-
-
-def _print_failures(report: IndexReport) -> None:
-    """Print the files that could not be indexed and the captions that match no image, as far as there is room."""
-    for failure in report.failed[:SHOWN_FAILURES]:
-        message(f"{failure.path}: {failure.reason}", style="yellow")
-    if len(report.failed) > SHOWN_FAILURES:
-        message(
-            f"… and {len(report.failed) - SHOWN_FAILURES} more; list them with: crosslook stats --failures",
-            style="yellow",
-        )
-    if report.captions_unmatched:
-        names = ", ".join(report.unmatched_images[:SHOWN_NAMES])
-        more = ", …" if len(report.unmatched_images) > SHOWN_NAMES else ""
-        message(
-            f"Captions of images that are not in the index: {report.captions_unmatched:,} ({names}{more})",
-            style="yellow",
-        )
 
 
 def _list_roots(roots: Sequence[str]) -> str:

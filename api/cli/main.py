@@ -16,7 +16,6 @@ from search import SearchError
 
 from ..errors import ApiError
 from . import duplicates, evaluate, index, keys, models, search, serve, train
-from .__main__ import INTERRUPTED
 from .command import Command
 from .output import message
 from .streams import prepare_streams
@@ -48,6 +47,7 @@ def _options(
     """Options of the program itself."""
 
 
+INTERRUPTED = 130
 EXPECTED = (ApiError, SearchError, IndexerError, EncodersError)
 """The root error of each package: reported in one line, without a traceback."""
 

@@ -17,10 +17,10 @@ from search import compare_models
 from search.active_model import load_model
 from search.evaluation.compare import Comparison, ModelResult
 
-from .index import SHOWN_FAILURES
 from .interrupt import stop_on_interrupt
 from .options import DEFAULT_INDEX, Depth, Device, Index, Json, model_directory
 from .output import count_of, message, print_json, print_table, progress, size
+from .run_report import SHOWN_FAILURES
 
 DIRECTIONS = {"text_to_image": "text → image R@1 / 5 / 10", "image_to_text": "image → text R@1 / 5 / 10"}
 STAGES = ("retrieval", "reranked")

@@ -61,7 +61,7 @@ def write_annotations(connection: Connection, annotations: Mapping[int, Iterable
     """
     stored: dict[tuple[int, str], list[tuple[int, str]]] = {}
     for part in chunks(list(annotations)):
-        query = select(_annotation).where(_annotation.image_id.in_(part)).order_by(_annotation.id)
+        query = select(schema.annotation).where(_annotation.image_id.in_(part)).order_by(_annotation.id)
         for row in connection.execute(query):
             stored.setdefault((row.image_id, row.name), []).append((row.id, row.value))
     wanted: dict[tuple[int, str], list[str]] = {}

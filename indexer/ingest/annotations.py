@@ -215,7 +215,7 @@ def _read_sidecar(file: ImageFile, image_id: int) -> _Read:
             record, notes = record_of(findings), [(file.path, note) for note in findings.words.notes]
         except SidecarError as exc:
             notes = [(file.path, str(exc))]
-    values = {"at": file.path, "record": record, "xmp_mtime_ns": file.xmp_mtime_ns}
+    values: dict[str, object] = {"at": file.path, "record": record, "xmp_mtime_ns": file.xmp_mtime_ns}
     return _Read(image_id, _STORE_SIDECAR, values, notes)
 
 

@@ -27,7 +27,7 @@ def test_an_emoji_is_looked_for_by_its_name(engine: SearchEngine) -> None:
     """The quick model finds colours by their words."""
     answer = engine.search_images("🟥")
     assert answer.query == "red square"
-    assert answer.hits[0].path.name == "red.png"
+    assert str(answer.hits[0].path).endswith("red.png")
     assert engine.search_images("something -🟥").without == ("red square",)
 
 

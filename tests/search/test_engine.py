@@ -164,7 +164,7 @@ def test_similar_images_lose_excluded_words(engine: SearchEngine, encoder: FakeE
     [
         ("", "the query is empty"),
         ("  \n ", "the query is empty"),
-        ("?!", "the query is empty"),
+        ("?!", "the query has no words"),
         ("word " * 10_000, f"the query has 10000 words; the limit is {MAX_WORDS}"),
         ("x" * 500, "a word of more than 200 characters"),
         ("caf\udce9", "bytes that are not UTF-8"),

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.__main__ import INTERRUPTED
-from api.cli.main import main
+from api.cli.main import INTERRUPTED, main
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,7 +31,7 @@ def start(code: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run some code in a process of its own."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("package", ["typer", "PIL.Image", "sqlalchemy", "rich.table", "api.cli.serve"])
