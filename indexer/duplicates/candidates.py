@@ -18,8 +18,14 @@ from ..catalog.embeddings import read_vectors, stored_features
 from ..catalog.records import Kind
 from ..vectors.index import VectorIndex
 
-COSINE, AGREEMENT = 0.5, 0.6
-"""Minimum cosine of vectors, and `agreement`, of candidates. Measured for one base model: see docs/LOG.md."""
+COSINE = 0.5
+"""Minimum cosine of the vectors of candidates."""
+
+AGREEMENT, TURNED_AGREEMENT = 0.65, 0.6
+"""Minimum agreement of the regions of candidates: upright or mirrored, and turned, which changes what a CNN sees.
+
+Like `COSINE` measured for one base model, see docs/LOG.md: lower ones find more and open more files.
+"""
 
 NEIGHBOURS = 16
 """Nearest images compared with each image; larger groups are joined through their members."""
@@ -38,20 +44,23 @@ def candidate_pairs(catalog: Catalog, among: Collection[int], progress: Progress
     return _with_agreeing_regions(catalog, _neighbours(catalog, among, progress))
 
 
-def agreement(ones: Floats, twos: Floats) -> Floats:
-    """The mean cosine of the regions at the same positions of two pictures, one of them turned and mirrored to fit.
+def agreements(ones: Floats, twos: Floats) -> Floats:
+    """The mean cosine of the regions at the same positions of two pictures, with the second in eight orientations.
 
     Shape:
         - ones, twos: (K, P, C); P positions of a square grid.
 
     Returns:
-        The agreement of K pairs (K,), in [-1, 1].
+        The agreements of K pairs, in [-1, 1]: upright, mirrored, and in the six orientations left (8, K).
     """
     side = round(ones.shape[1] ** 0.5)
     grid = np.arange(side**2).reshape(side, side)
-    orders = [np.rot90(sided, turns).ravel() for sided in (grid, grid[:, ::-1]) for turns in range(4)]
+    orders = [np.rot90(sided, turns).ravel() for turns in range(4) for sided in (grid, grid[:, ::-1])]
     ones, twos = _unit(ones), _unit(twos)
-    return np.stack([np.einsum("kpc,kpc->k", ones, twos[:, order]) for order in orders]).max(axis=0) / side**2
+    return np.stack([np.einsum("kpc,kpc->k", ones, twos[:, order]) for order in orders]) / np.float32(side**2)
+
+
+_THRESHOLDS = np.array([[AGREEMENT]] * 2 + [[TURNED_AGREEMENT]] * 6)
 
 
 def _unit(regions: Floats) -> Floats:
@@ -84,6 +93,6 @@ def _with_agreeing_regions(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -
         if not batch:
             continue
         ones, twos = (np.searchsorted(ids, side) for side in zip(*batch, strict=True))
-        agree = agreement(grids[ones], grids[twos]) >= AGREEMENT
+        agree = (agreements(grids[ones], grids[twos]) >= _THRESHOLDS).any(axis=0)
         agreeing += [pair for pair, agrees in zip(batch, agree, strict=True) if agrees]
     return agreeing

@@ -8,7 +8,6 @@ pictures are fitted to each other, in place and tone, and the places where they 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from encoders import Floats
@@ -20,6 +19,8 @@ NOISE = 5.0
 
 WORST = 0.015
 """Share of the places that decide: those where the pictures differ most."""
+
+STEPS = 4  # of fitting a box; more change nothing
 
 TONES = 32  # steps of the curve that maps the tones of one picture to those of another
 
@@ -61,40 +62,33 @@ def pixels(image: Image.Image, side: int, box: Box = (0, 0, 1, 1)) -> Floats:
 
 
 def refined(outer: Image.Image, inner: Image.Image, box: Box, side: int) -> Box:
-    """Fit a box to a fraction of a pixel, with coarse pixels first.
+    """Fit a box so that a picture resized to a square of `side` pixels lies in it, to a fraction of such a pixel.
 
     Gauss-Newton on the four sides and a linear change of tone (Lucas and Kanade, 1981).
     """
-    best = np.array(box)
-    for pixels_a_side in sorted({32, min(64, side), side}):
-        best = _refined_at(outer, inner, best, pixels_a_side)
-    return tuple(best.tolist())
-
-
-def _refined_at(
-    outer: Image.Image, inner: Image.Image, box: npt.NDArray[np.float64], side: int, steps: int = 4
-) -> npt.NDArray[np.float64]:
     target = pixels(inner, side)
+    spread = target - target.mean()
     along = (np.arange(side, dtype=np.float32) + 0.5) / side
-    best, best_error = box, np.inf
-    for _ in range(steps + 1):
-        window = pixels(outer, side, tuple(box))
-        design = np.stack([window, np.ones_like(window)], axis=-1).reshape(-1, 2)
-        (gain, _), *_ = np.linalg.lstsq(design, target.ravel(), rcond=None)
-        error = float(((target - target.mean() - gain * (window - window.mean())) ** 2).mean())
+    sides = np.array(box)
+    best, best_error = sides, np.inf
+    for _ in range(STEPS + 1):
+        window = pixels(outer, side, tuple(sides))
+        centred = window - window.mean()
+        gain = float((centred * spread).sum() / max(1.0, float((centred**2).sum())))
+        error = float(((spread - gain * centred) ** 2).mean())
         if error < best_error:
-            best, best_error = box, error
+            best, best_error = sides, error
         down, across = (side * gradient for gradient in np.gradient(window))
-        across, down = gain * across / (box[2] - box[0]), gain * down / (box[3] - box[1])
+        across, down = gain * across / (sides[2] - sides[0]), gain * down / (sides[3] - sides[1])
         near, far = 1 - along, along
         moved = (across * near, down * near[:, None], across * far, down * far[:, None])
         slopes = np.stack([*moved, window, np.ones_like(window)], axis=-1).reshape(-1, 6)
         normal = slopes.T @ slopes
         step = np.linalg.lstsq(normal + 1e-6 * np.trace(normal) * np.eye(6) / 6, slopes.T @ target.ravel(), rcond=None)
-        box = np.clip(box + np.clip(step[0][:4], -0.03, 0.03), 0, 1)
-        if min(box[2] - box[0], box[3] - box[1]) < 0.5:
+        sides = np.clip(sides + np.clip(step[0][:4], -0.03, 0.03), 0, 1)
+        if min(sides[2] - sides[0], sides[3] - sides[1]) < 0.5:
             break
-    return best
+    return tuple(best.tolist())
 
 
 def tones_fitted(source: Floats, target: Floats) -> Floats:

@@ -26,7 +26,7 @@ from .pages import is_page, page_likeness
 CORRELATION = 0.87
 """Minimum correlation of coarse grids of two pictures that are compared further."""
 
-LIKENESS = 0.6
+LIKENESS = 0.55
 """Minimum likeness of versions of a picture. Measured by benchmarks/duplicates.py, see docs/LOG.md."""
 
 STRUCTURED = 0.06
@@ -41,6 +41,9 @@ DETAIL = 768
 READABLE = 256
 """Minimum pixels a side of pages that are compared: in smaller ones different text looks the same."""
 
+QUICK_SIDES, PROMISING = (32, 64), 0.0
+"""Pixels a side at which pictures are fitted first, and the likeness of those that are compared further."""
+
 COLOURED, COLOURS = 3.0, 0.8
 """Standard deviation of the colour channels from which a picture is not grey, and their correlation in versions."""
 
@@ -52,6 +55,7 @@ class Look:
     Attributes:
         coarse: the grey picture reduced further.
         size: width and height in pixels of the picture in its file.
+        is_page: whether it shows text or lines on one tone.
         detail: reads the picture again, in grey and at least `DETAIL` pixels a side; None if that is impossible now.
         taken_at: when it was taken, by its file: ISO 8601.
     """
@@ -60,6 +64,7 @@ class Look:
     colours: Image.Image
     coarse: Coarse
     size: tuple[int, int]
+    is_page: bool
     detail: Callable[[], Image.Image | None]
     taken_at: str | None = None
 
@@ -75,7 +80,8 @@ class Look:
         square = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
         small = square.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
         grey = square.convert("L")
-        return cls(grey, small.convert("YCbCr"), coarse(grey), size, detail, taken_at)
+        page = is_page(np.asarray(grey, np.float32))
+        return cls(grey, small.convert("YCbCr"), coarse(grey), size, page, detail, taken_at)
 
     @property
     def shape(self) -> float:
@@ -104,21 +110,27 @@ def likeness(one: Look, two: Look) -> float:
 def _inside(outer: Look, inner: Look, alignment: Alignment) -> float:
     """The likeness of a picture to a part of another."""
     turned = oriented(inner.grey, alignment.orientation)
-    shortest = shortest_side(outer.size, inner.size, alignment.box)
-    side = compared_side(min(SIDE, SHARPEST * shortest))
-    box = refined(outer.grey, turned, alignment.box, side)
+    box = alignment.box
+    for side in QUICK_SIDES:
+        box = refined(outer.grey, turned, box, side)
     ones, twos = pixels(outer.grey, side, box), pixels(turned, side)
     if min(structure(ones), structure(twos)) < STRUCTURED or not _colours_agree(outer, inner, alignment, box):
         return 0.0
-    if not (is_page(ones) or is_page(twos)):
-        return worst(place_likeness(ones, twos))
-    if shortest < READABLE or page_likeness(outer.grey, turned, box, SIDE, SIDE) < LIKENESS / 2:
+    shortest = shortest_side(outer.size, inner.size, box)
+    if outer.is_page or inner.is_page:
+        if shortest < READABLE:
+            return 0.0
+
+        def details() -> tuple[Image.Image, Image.Image] | None:
+            page, other = outer.detail(), inner.detail()
+            return None if page is None or other is None else (page, oriented(other, alignment.orientation))
+
+        return page_likeness((outer.grey, turned), box, compared_side(min(DETAIL, shortest)), details)
+    if worst(place_likeness(ones, twos)) < PROMISING:
         return 0.0
-    page, other = outer.detail(), inner.detail()
-    if page is None or other is None:
-        return 0.0
-    detailed_side = compared_side(min(DETAIL, shortest))
-    return page_likeness(page, oriented(other, alignment.orientation), box, detailed_side, SIDE)
+    side = compared_side(min(SIDE, SHARPEST * shortest))
+    box = refined(outer.grey, turned, box, side)
+    return worst(place_likeness(pixels(outer.grey, side, box), pixels(turned, side)))
 
 
 def _colours_agree(outer: Look, inner: Look, alignment: Alignment, box: Box) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from indexer.duplicates.candidates import agreement
+from indexer.duplicates.candidates import agreements
 
 
 def test_agreement_is_the_mean_cosine_by_position() -> None:
-    """Compared with the definition, in the best of eight orientations; lengths do not matter."""
+    """Compared with the definition, in eight orientations; lengths do not matter."""
     rng = np.random.default_rng(0)
     ones, twos = rng.normal(size=(2, 3, 9, 5)).astype(np.float32)
 
@@ -16,12 +17,13 @@ def test_agreement_is_the_mean_cosine_by_position() -> None:
         return float(np.mean([a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) for a, b in zip(one, two, strict=True)]))
 
     expected = []
-    for one, two in zip(ones, twos, strict=True):
-        grid = two.reshape(3, 3, 5)
-        orientations = [np.rot90(sided, turns) for sided in (grid, grid.swapaxes(0, 1)) for turns in range(4)]
-        expected.append(max(mean_cosine(one, turned.reshape(9, 5)) for turned in orientations))
-    np.testing.assert_allclose(agreement(ones, 3 * twos), expected, atol=1e-6)
-    np.testing.assert_array_equal(agreement(ones, np.zeros_like(ones)), 0)
+    for turns in range(4):
+        for mirrored in (False, True):
+            grids = [two.reshape(3, 3, 5)[:, ::-1] if mirrored else two.reshape(3, 3, 5) for two in twos]
+            turned = [np.rot90(grid, turns).reshape(9, 5) for grid in grids]
+            expected.append([mean_cosine(one, two) for one, two in zip(ones, turned, strict=True)])
+    np.testing.assert_allclose(agreements(ones, 3 * twos), expected, atol=1e-6)
+    np.testing.assert_array_equal(agreements(ones, np.zeros_like(ones)), 0)
 
 
 def test_a_turned_grid_agrees() -> None:
@@ -29,4 +31,4 @@ def test_a_turned_grid_agrees() -> None:
     regions = np.random.default_rng(0).normal(size=(1, 16, 5)).astype(np.float32)
     grid = regions.reshape(4, 4, 5)
     for turned in (np.rot90(grid), grid[:, ::-1], grid[::-1]):
-        np.testing.assert_allclose(agreement(regions, turned.reshape(1, 16, 5)), 1, atol=1e-6)
+        assert agreements(regions, turned.reshape(1, 16, 5)).max() == pytest.approx(1)

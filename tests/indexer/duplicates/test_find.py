@@ -16,7 +16,7 @@ from indexer.catalog.embeddings import features_of, read_vectors
 from indexer.catalog.images import images_by_id
 from indexer.catalog.records import Kind
 from indexer.duplicates import DuplicateGroup, refreshed
-from indexer.duplicates.candidates import AGREEMENT, agreement
+from indexer.duplicates.candidates import AGREEMENT, agreements
 from indexer.duplicates.looks import Look
 from tests.fakes import FakeEncoder
 from tests.indexer.duplicates.pictures import kinds, mosaic, names, scene
@@ -140,7 +140,7 @@ def test_a_scene_in_which_something_moved_is_another_picture(
         picture.save(tmp_path / "pictures" / f"{name}.png")
     index_paths(catalog, encoder, [tmp_path / "pictures"])
     one, two = features_of(catalog, Kind.IMAGE, [1, 2])[1]
-    assert agreement(one[None], two[None])[0] > AGREEMENT
+    assert agreements(one[None], two[None])[0] > AGREEMENT
     assert find_duplicates(catalog) == []
 
 
