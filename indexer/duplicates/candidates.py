@@ -57,7 +57,8 @@ def agreements(ones: Floats, twos: Floats) -> Floats:
     grid = np.arange(side**2).reshape(side, side)
     orders = [np.rot90(sided, turns).ravel() for turns in range(4) for sided in (grid, grid[:, ::-1])]
     ones, twos = _unit(ones), _unit(twos)
-    return np.stack([np.einsum("kpc,kpc->k", ones, twos[:, order]) for order in orders]) / np.float32(side**2)
+    rows = [np.einsum("kpc,kpc->k", ones, twos[:, order]) / side**2 for order in orders]
+    return np.stack(rows).astype(np.float32)
 
 
 _THRESHOLDS = np.array([[AGREEMENT]] * 2 + [[TURNED_AGREEMENT]] * 6)
@@ -93,6 +94,6 @@ def _with_agreeing_regions(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -
         if not batch:
             continue
         ones, twos = (np.searchsorted(ids, side) for side in zip(*batch, strict=True))
-        agree = (agreements(grids[ones], grids[twos]) >= _THRESHOLDS).any(axis=0)
+        agree = np.any(agreements(grids[ones], grids[twos]) >= _THRESHOLDS, axis=0)
         agreeing += [pair for pair, agrees in zip(batch, agree, strict=True) if agrees]
     return agreeing
