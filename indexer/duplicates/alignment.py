@@ -41,10 +41,16 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Coarse:
-    """A picture as `align` compares it: a square of pixels (S, S), and its grid in each orientation (8, V)."""
+    """A picture as `align` compares it: grey, squeezed to a square; `shape` is its width by height as it is."""
 
-    pixels: Floats
-    grids: Floats
+    pixels: npt.NDArray[np.uint8]
+    shape: float
+
+    @classmethod
+    def of(cls, image: Image.Image, size: tuple[int, int]) -> Coarse:
+        """Reduce a picture; `size` is that before it was reduced while reading."""
+        small = image.convert("L").resize((PIXELS, PIXELS), Image.Resampling.BOX)
+        return cls(np.asarray(small), size[0] / size[1])
 
 
 @dataclass(frozen=True)
@@ -61,39 +67,33 @@ def oriented(image: Image.Image, orientation: Image.Transpose | None) -> Image.I
     return image if orientation is None else image.transpose(orientation)
 
 
-def coarse(grey: Image.Image) -> Coarse:
-    """Reduce a picture, squeezed to a square, to what `align` compares."""
-    small = grey.resize((CELLS, CELLS), Image.Resampling.BOX)
-    grids = np.stack([np.asarray(oriented(small, o), np.float32).ravel() for o in ORIENTATIONS])
-    return Coarse(np.asarray(grey.resize((PIXELS, PIXELS), Image.Resampling.BOX), np.float32), _normalised(grids))
-
-
-def align(outer: Coarse, inner: Coarse, shape: float, inner_shape: float) -> Alignment:
-    """Find the best alignment of a picture in another.
-
-    Args:
-        outer: the picture that may contain the other.
-        inner: the other.
-        shape: width by height of the outer picture as it is.
-        inner_shape: that of the inner one.
-    """
+def align(outer: Coarse, inner: Coarse) -> Alignment:
+    """Find the best alignment of a picture in another."""
     upright, across = (
-        np.abs(_LOG_SHAPES + np.log(shape / other)) <= SQUEEZE for other in (inner_shape, 1 / inner_shape)
+        np.abs(_LOG_SHAPES + np.log(outer.shape / shape)) <= SQUEEZE for shape in (inner.shape, 1 / inner.shape)
     )
     fitting = np.repeat(np.stack([upright, across], axis=1), len(ORIENTATIONS) // 2, axis=1)
     fitting[_WHOLE, 0] = True  # a squeezed copy is found unless it is cropped, too
     chosen = np.flatnonzero(fitting.any(axis=1))
-    scores = np.where(fitting[chosen], _windows(outer.pixels, chosen) @ inner.grids.T, -1)
+    scores = np.where(fitting[chosen], _windows(outer.pixels, chosen) @ _orientations(inner.pixels).T, -1)
     window, orientation = np.unravel_index(int(scores.argmax()), scores.shape)
     rows, columns = divmod(int(chosen[window]), len(_INTERVALS))
     (left, right), (top, bottom) = _INTERVALS[columns], _INTERVALS[rows]
     return Alignment(ORIENTATIONS[orientation], (left, top, right, bottom), float(scores[window, orientation]))
 
 
-def _windows(pixels: Floats, chosen: npt.NDArray[np.intp]) -> Floats:
+def _orientations(pixels: npt.NDArray[np.uint8]) -> Floats:
+    """The coarse grid of a picture in all `ORIENTATIONS`, one row each."""
+    grid = pixels.reshape(CELLS, 2, CELLS, 2).mean(axis=(1, 3), dtype=np.float32)
+    upright = (grid, grid[:, ::-1], grid[::-1, ::-1], grid[::-1])
+    across = (np.rot90(grid), np.rot90(grid, 3), grid.T, grid[::-1, ::-1].T)
+    return _normalised(np.stack([oriented.ravel() for oriented in (*upright, *across)]))
+
+
+def _windows(pixels: npt.NDArray[np.uint8], chosen: npt.NDArray[np.intp]) -> Floats:
     """The coarse grids of the chosen windows of a picture, one row each."""
     rows, columns = np.divmod(chosen, len(_INTERVALS))
-    grids = (_RESAMPLE @ pixels)[rows] @ _RESAMPLE[columns].transpose(0, 2, 1)
+    grids = (_RESAMPLE @ pixels.astype(np.float32))[rows] @ _RESAMPLE[columns].transpose(0, 2, 1)
     return _normalised(grids.reshape(len(chosen), -1).astype(np.float32, copy=False))
 
 

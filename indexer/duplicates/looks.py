@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from PIL import Image
 
-from .alignment import Alignment, Box, Coarse, align, coarse, oriented
+from .alignment import Alignment, Box, Coarse, align, oriented
 from .likeness import (
     SHARPEST,
     compared_side,
@@ -33,7 +33,7 @@ STRUCTURED = 0.06
 """Minimum share of places with contrast. With fewer, as in two clear skies, there is nothing to tell pictures by."""
 
 SIDE, COLOUR_SIDE = 192, 32
-"""Pixels a side of what stays in memory of a picture, with its coarse grids 52 kB."""
+"""Pixels a side of what stays in memory of a picture, 42 kB."""
 
 DETAIL = 768
 """Pixels a side at which pages are compared in the end: ten for a line of text on a full page."""
@@ -81,12 +81,12 @@ class Look:
         small = square.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
         grey = square.convert("L")
         page = is_page(np.asarray(grey, np.float32))
-        return cls(grey, small.convert("YCbCr"), coarse(grey), size, page, detail, taken_at)
+        return cls(grey, small.convert("YCbCr"), Coarse.of(grey, size), size, page, detail, taken_at)
 
-    @property
-    def shape(self) -> float:
-        """Width by height."""
-        return self.size[0] / self.size[1]
+
+def alignable(one: Coarse, two: Coarse) -> bool:
+    """Whether one of two pictures lies in the other, as far as can be told from so few pixels."""
+    return any(align(*pair).correlation >= CORRELATION for pair in ((one, two), (two, one)))
 
 
 def likeness(one: Look, two: Look) -> float:
@@ -99,7 +99,7 @@ def likeness(one: Look, two: Look) -> float:
         return 0.0
     best = 0.0
     for outer, inner in ((one, two), (two, one)):
-        alignment = align(outer.coarse, inner.coarse, outer.shape, inner.shape)
+        alignment = align(outer.coarse, inner.coarse)
         if alignment.correlation >= CORRELATION:
             best = max(best, _inside(outer, inner, alignment))
         if best >= LIKENESS:

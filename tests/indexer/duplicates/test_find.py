@@ -80,7 +80,7 @@ def test_a_group_can_exceed_the_number_of_neighbours(
 def test_few_looks_stay_in_memory(
     catalog: Catalog, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many pairs are compared, each image is read once."""
+    """However many pairs are compared, each image is looked at once."""
     monkeypatch.setattr("indexer.duplicates.find.PAIRS", 2)
     monkeypatch.setattr("indexer.duplicates.find.CACHED", 8)
     for size in (256, 320, 384):
