@@ -230,7 +230,7 @@ class _Run:
     def read_records(self, known: dict[str, LocationRecord], progress: Progress) -> None:
         """Read XMP sidecars, and records of pictures that an earlier version has indexed."""
         self.report.records, notes = read_records(
-            self.catalog, self.files, known, self.stop, lambda *done: progress("metadata", *done)
+            self.catalog, self.files, known, self.stop, lambda *done: progress("metadata", *done), again=self.again
         )
         self.report.notes += [Failure(path, note) for path, note in notes]
         self.report.stopped = self.stop.is_set()

@@ -15,14 +15,14 @@ from encoders import Encoder, ImageFeatures
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
-from ..catalog.embeddings import write_embedding
+from ..catalog.embeddings import stored_features, write_embedding
 from ..catalog.images import content_hashes, release_hash, replace_image
 from ..catalog.records import Kind, LocationRecord
 from ..catalog.words import folded, words_of
 from ..pictures.metadata import PictureMetadata
 from .annotations import RECORD_VERSION, annotate, record_of
 from .displaced import note_displaced, note_new
-from .edits import EditedImage, edited_images
+from .edits import EditedImage, edited_images, images_with_pixels
 from .picture import Picture
 from .rules import LeftOut
 from .scan import ImageFile
@@ -113,8 +113,9 @@ class BatchWriter:
         pictures = [item for item in batch if isinstance(item, Picture)]
         failures = [item for item in batch if not isinstance(item, Picture)]
         new_pictures = {p.digest: p for p in pictures if p.pixels is not None and self._is_new(p.digest)}
+        decoded = [p for p in pictures if p.digest in new_pictures]
         kept = {p.digest for p in pictures if p.pixels is None}
-        edited = {} if self._again else edited_images(self._catalog, new_pictures.values(), self._known, kept)
+        edited = {} if self._again else edited_images(self._catalog, decoded, self._known, kept)
         rewritten = [new_pictures.pop(digest) for digest in edited]
         features = self._encode(list(new_pictures.values()))
         with self._catalog.transaction() as connection:
@@ -146,9 +147,18 @@ class BatchWriter:
         return image_id is None or (self._again and image_id not in self._renewed.values())
 
     def _encode(self, pictures: Sequence[Picture]) -> ImageFeatures:
-        if not pictures:
+        """Encode pictures, except those whose pixels an image has already: they get its vectors and regions."""
+        twins = {} if self._again else images_with_pixels(self._catalog, pictures)
+        new = [p.pixels for p in pictures if p.pixels is not None and p.pixel_hash not in twins]
+        if not new and not twins:
             return ImageFeatures(np.empty((0, 0), np.float32), np.empty((0, 0, 0), np.float32))
-        return self._encoder.encode_images(np.stack([p.pixels for p in pictures if p.pixels is not None]))
+        encoded = self._encoder.encode_images(np.stack(new)) if new else None
+        fresh = iter(()) if encoded is None else zip(encoded.vectors, encoded.regions, strict=True)
+        ids, *features = stored_features(self._catalog, Kind.IMAGE, sorted(set(twins.values())))
+        stored = dict(zip(ids, zip(*features, strict=True), strict=True))
+        rows = [stored[twins[p.pixel_hash]] if p.pixel_hash in twins else next(fresh) for p in pictures]
+        vectors, regions = (np.stack(part) for part in zip(*rows, strict=True))
+        return ImageFeatures(vectors, regions)
 
     def _insert_image(self, connection: Connection, picture: Picture) -> int:
         row = insert(schema.image).values(content_hash=picture.digest, **_image_values(picture))
@@ -163,6 +173,8 @@ class BatchWriter:
         """Give an image the content of a file in which only the metadata was edited."""
         values = {"content_hash": picture.digest} | _image_values(picture)
         connection.execute(update(schema.image).where(schema.image.c.id == image.id).values(values))
+        c = schema.location.c  # a missing file had the content before, and is read again if it comes back
+        connection.execute(delete(schema.location).where(c.image_id == image.id, c.missing_since.is_not(None)))
         self._note(picture)
         del self.hashes[image.content_hash]
         self.hashes[picture.digest] = image.id
