@@ -46,7 +46,7 @@ class ImageResponse(BaseModel):
     format: str = Field(description="Format detected from the content, whatever the file name says.", examples=["JPEG"])
     taken_at: TakenAt
     date_source: Literal["picture", "sidecar", "name"] | None = Field(
-        description="Where `taken_at` is from: the picture itself, its XMP sidecar, or its file name; null without one.",
+        description="Where `taken_at` is from: the picture itself, its sidecar, or its file name; null without one.",
         examples=["picture"],
     )
     camera: str | None = Field(description="Camera make and model; null if unknown.", examples=["Canon EOS 5D"])
