@@ -7,6 +7,7 @@ import { el } from "./dom.js";
 
 const POLL_INTERVAL = 500; // ms
 const RETRY_DELAY = 3000; // ms after a request that failed
+const NAMES_LEFT_OUT = 8; // of other programs, patterns or kinds
 const STATES = { queued: "Waiting", running: "Running", done: "Done", failed: "Failed", cancelled: "Cancelled" };
 const PHASES = {
   scan: "Looking for pictures",
@@ -246,6 +247,8 @@ export function indexing(host, { api, say }) {
       el("span", {}, names(job.roots)),
     );
     const item = el("li", {}, head, el("p", {}, outcome(job)));
+    const left = job.report && leftOut(job.report.left_out);
+    if (left) item.append(el("p", { className: "indexing-left-out" }, `Left out: ${left}`));
     if (job.report?.failed) item.append(failuresOf(job));
     return item;
   }
@@ -363,6 +366,7 @@ function outcome(job) {
     [report.unchanged, "unchanged"],
     [report.duplicates, report.duplicates === 1 ? "copy of a known picture" : "copies of known pictures"],
     [report.missing, "missing"],
+    [report.excluded, "excluded"],
     [report.removed, "removed"],
     [report.completed, "completed"],
     [report.captions_added, report.captions_added === 1 ? "new caption" : "new captions"],
@@ -370,6 +374,31 @@ function outcome(job) {
   ];
   const counts = parts.filter(([number]) => number).map(([number, what]) => `${number.toLocaleString()} ${what}`);
   return `${count(report.seen, "file")} found${counts.length ? `: ${counts.join(", ")}` : ""}. ${duration(report.seconds)}.`;
+}
+
+/** What was left out of the folders, in the words of the command line; empty if nothing was. */
+function leftOut({ folders, patterns, nomedia, hidden, raw, kinds }) {
+  const parts = [
+    ["folders of other programs", folders],
+    ["by pattern", patterns],
+    ["by .nomedia", nomedia],
+    ["hidden", hidden],
+    ["RAW beside a JPEG", raw],
+    ["kinds that are not read", kinds],
+  ];
+  const phrases = parts.map(([what, number]) => [what, typeof number === "number" ? number : largest(number)]);
+  return phrases
+    .filter(([, number]) => number)
+    .map(([what, number]) => `${what} ${number.toLocaleString()}`)
+    .join(", ");
+}
+
+/** The most frequent names with their counts, in brackets; empty if there is none. */
+function largest(counts) {
+  const sorted = Object.entries(counts).sort(([a, many], [b, more]) => more - many || (a < b ? -1 : 1));
+  const shown = sorted.slice(0, NAMES_LEFT_OUT).map(([name, number]) => `${name} ${number.toLocaleString()}`);
+  if (shown.length < sorted.length) shown.push("…");
+  return shown.length ? `(${shown.join(", ")})` : "";
 }
 
 function duration(seconds) {

@@ -8,10 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
-
-from sqlalchemy import Connection, Table, delete
 
 from encoders import Encoder
 from encoders.datasets import CaptionFile
@@ -22,12 +19,9 @@ from ..catalog.catalog import Catalog
 from ..catalog.contents import indexed_roots, recorded_failures
 from ..catalog.exclusions import stored_exclusions, write_exclusions
 from ..catalog.images import (
-    forget_aliases,
-    forget_images,
     is_settled,
     known_locations,
     mark_missing,
-    orphaned_images,
     record_ctimes,
 )
 from ..catalog.records import FailureRecord, LocationRecord
@@ -35,11 +29,12 @@ from ..errors import DecodeError, ReadError
 from ..pictures.decode import read_picture, reading_size
 from ..pictures.safe_read import read_file
 from ..vectors.rebuild import refresh
-from .annotations import read_records
+from .annotations import annotate, read_records
 from .backfill import backfill
 from .captions import index_captions
 from .displaced import resolve_displaced
 from .lock import locked
+from .missing import delete_rows, hide_missing
 from .picture import Picture
 from .reach import Reach
 from .reading import batches, read_ahead
@@ -169,8 +164,7 @@ class _Run:
     ) -> None:
         self.catalog, self.encoder, self.stop, self.again = catalog, encoder, stop, again
         self.bases, self.files, self.known = bases, result.files, known
-        self.roots = set(indexed_roots(catalog))
-        self.survey = Survey(result, bases, self.roots, reach)
+        self.survey = Survey(result, bases, set(indexed_roots(catalog)), reach)
         self.report = IndexReport(seen=len(result.files), left_out=result.left_out)
         self.writer: BatchWriter | None = None
         self.report.failed += [Failure(_printable(item.path), item.reason) for item in result.unreadable]
@@ -181,7 +175,7 @@ class _Run:
         self.index(files, batch_size, lambda done: progress("images", done, len(files)))
         if not self.report.stopped:
             self.resolve_displaced()
-            self.hide_missing(prune=prune)
+            hide_missing(self.catalog, self.files, self.known, self.survey, self.report, prune=prune)
             known = known_locations(self.catalog, self.bases) if files else self.known
             self.read_records(known, progress)
         if not self.report.stopped:
@@ -202,13 +196,13 @@ class _Run:
         if self.again:
             return self.files
         failures = {failure.path: failure for failure in recorded_failures(self.catalog)}
-        changed, returned, readable = [], [], []
+        changed, readable, returned = [], [], dict[str, int]()
         for file in self.files:
             record, failure = self.known.get(file.path), failures.get(file.path)
             if record is not None and _unchanged(record, file):
                 self.report.unchanged += 1
                 if record.missing:
-                    returned.append(file.path)
+                    returned[file.path] = record.image_id
                 if failure is not None:  # its earlier version was restored
                     readable.append(file.path)
             elif failure is not None and _unchanged(failure, file):
@@ -218,8 +212,9 @@ class _Run:
         undated = {schema.location: self._undated(self.known), schema.failure: self._undated(failures)}
         if returned or readable or any(undated.values()):
             with self.catalog.transaction() as connection:
-                mark_missing(connection, returned, None)
-                self._delete_rows(connection, schema.failure, readable)
+                mark_missing(connection, list(returned), None)
+                annotate(connection, sorted(set(returned.values())))
+                delete_rows(connection, schema.failure, readable)
                 for table, ctimes in undated.items():
                     record_ctimes(connection, table, ctimes)
         return changed
@@ -299,62 +294,6 @@ class _Run:
                 connection,
                 lambda image_id, was_at: image_id in displaced or self.survey.covers_root_of(was_at),
             )
-
-    def hide_missing(self, *, prune: bool) -> None:
-        """Hide the files that are missing, excluded or unreadable; with `prune`, remove those that are gone for good.
-
-        A path that turned out to be another name of a listed file is removed.
-        """
-        absent = [record for path, record in self.known.items() if self.survey.is_missing(path)]
-        aliases = {record.path for record in absent if self.survey.is_alias(record.path)}
-        lost = {record.path for record in absent if self.survey.is_lost(record.path)}
-        excluded = {record.path for record in absent if self.survey.is_excluded(record.path)} - lost - aliases
-        missing = [record for record in absent if record.path not in excluded | aliases]
-        failures = recorded_failures(self.catalog)
-        unreadable = self._unreadable(failures)
-        obsolete = [failure.path for failure in failures if self._is_obsolete(failure.path)]
-        self.report.missing, self.report.excluded = len(missing), len(excluded)
-        away = {self.survey.owner(record.path) or "" for record in missing if record.path not in lost}
-        self.report.away = sorted(away & self.roots)
-        if not (absent or unreadable or obsolete):
-            return
-        with self.catalog.transaction() as connection:
-            removed = aliases - set(forget_aliases(connection, sorted(aliases)))
-            if prune:
-                removed |= lost | {record.path for record in unreadable}
-                self._delete_rows(connection, schema.location, sorted(removed - aliases))
-                self._delete_rows(connection, schema.root, sorted(lost & self.roots))
-                self.report.removed = len(forget_images(connection, orphaned_images(connection)))
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            hidden = [record for record in absent + unreadable if record.path not in removed]
-            for out in (False, True):  # unless they are hidden for this reason already
-                paths = [
-                    r.path for r in hidden if (r.path in excluded) is out and (r.missing, r.excluded) != (True, out)
-                ]
-                mark_missing(connection, paths, now, excluded=out)
-            self._delete_rows(connection, schema.failure, obsolete)
-
-    def _is_obsolete(self, path: str) -> bool:
-        """Whether a failure concerns a file that is gone, or no longer listed."""
-        survey = self.survey
-        return survey.is_missing(path) and (survey.is_lost(path) or survey.is_excluded(path) or survey.is_alias(path))
-
-    def _unreadable(self, failures: Sequence[FailureRecord]) -> list[LocationRecord]:
-        """The indexed files that were overwritten with something that is not an image.
-
-        This excludes files that the system refused to read: their failures have no modification time.
-        """
-        present = {file.path: (file.size, file.mtime_ns) for file in self.files}
-        return [
-            self.known[failure.path]
-            for failure in failures
-            if failure.path in self.known and present.get(failure.path) == (failure.size, failure.mtime_ns)
-        ]
-
-    def _delete_rows(self, connection: Connection, table: Table, paths: Sequence[str]) -> None:
-        """Delete the rows of a table for some paths."""
-        for start in range(0, len(paths), 500):
-            connection.execute(delete(table).where(table.c.path.in_(paths[start : start + 500])))
 
 
 def _unchanged(record: LocationRecord | FailureRecord, file: ImageFile) -> bool:

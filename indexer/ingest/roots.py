@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
@@ -24,6 +24,7 @@ from ..catalog.images import forget_images, known_locations, orphaned_images
 from ..catalog.paths import at_or_below, is_storable
 from ..errors import SourceError
 from ..pictures.formats import SUFFIXES
+from .annotations import annotate
 from .lock import locked
 from .reach import Nearest, Reach
 from .rules import describe
@@ -42,6 +43,7 @@ class Survey:
             roots: all roots of the index.
             reach: what the scan left out.
         """
+        self.roots = frozenset(roots)
         self._populated, self._bases, self._reach = result.populated, set(bases), reach
         self._present = {file.path for file in result.files}
         self._excluded, self._alias, self._given = map(Nearest, (result.excluded, result.aliases, reach.given))
@@ -212,6 +214,8 @@ def forget(catalog: Catalog, path: Path) -> Forgotten:
     if not is_storable(target):
         raise SourceError(f"{path!r} is not in the index: its name is not UTF-8")
     with catalog.transaction() as connection:
+        files = select(schema.location.c.image_id).where(at_or_below(schema.location.c.path, target)).distinct()
+        affected = [row.image_id for row in connection.execute(files)]
         counts = {
             table.name: connection.execute(delete(table).where(at_or_below(table.c.path, target))).rowcount
             for table in (schema.location, schema.failure, schema.root)
@@ -220,5 +224,6 @@ def forget(catalog: Catalog, path: Path) -> Forgotten:
         if not any(counts.values()):
             raise SourceError(f"the index in {catalog.directory} has nothing at or below {target}")
         images = forget_images(connection, orphaned_images(connection))
+        annotate(connection, affected)
     below = Reach.of(catalog).covering(target, indexed_roots(catalog)) if os.path.exists(target) else None
     return Forgotten(files=counts["location"], images=len(images), below=below)

@@ -9,12 +9,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from api.server.gate.keys import KeyStore
+from indexer.ingest.rules import LeftOut, describe
 from tests.browser.actions import give_key, listen, wait_until
 from tests.browser.collection import make_copies
 from tests.browser.conftest import Quick, QuickServer, Visits
 
 FEW, MANY = 40, 1500
 """Pictures of a short job, and of one that the tests pause."""
+
+
+UNREAD = ("mp4", "avi", "svg", "pdf", "ico", "tga", "exr", "eps")
+"""Kinds of files that are not read, one more than are named with `.mov`."""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +80,19 @@ def test_a_folder_is_indexed_with_progress_and_its_failures_are_listed(
     page.wait_for_function("() => window.heard.some((text) => text.startsWith('Indexing: done.'))")
     page.get_by_role("button", name="Back to the pictures").click()
     expect(page.locator("#grid img").first).to_be_visible()
+
+
+def test_what_was_left_out_is_said_as_on_the_command_line(visits: Visits, quick: Quick, tmp_path: Path) -> None:
+    """In one phrase, with the most frequent names."""
+    folder = tmp_path / "holiday"
+    make_copies(folder, 1)
+    for name in ("a.mov", "b.MOV", "@eaDir/thumb.jpg", ".hidden.jpg", *(f"c.{kind}" for kind in UNREAD)):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    page = panel(visits(quick(folder).url).page)
+    page.get_by_role("button", name="Index now").click()
+    left_out = LeftOut(folders={"@eaDir": 1}, hidden=1, kinds={".mov": 2, **{f".{kind}": 1 for kind in UNREAD}})
+    expect(page.locator("#indexing li").first).to_contain_text(f"Left out: {describe(left_out)}")
 
 
 def test_a_job_shows_rate_and_time_left_and_can_be_cancelled(visits: Visits, long_job: QuickServer) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, select
 
 from indexer import Catalog, index_paths
 from indexer.catalog import migrations, schema
@@ -61,13 +61,15 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
                 (str(pictures),),
             )
         files = connection.execute(
-            "SELECT path, size, mtime_ns, NULL FROM failure UNION ALL "
-            "SELECT path, size, mtime_ns, sidecar_mtime_ns FROM location WHERE missing_since IS NULL"
+            "SELECT path, size, mtime_ns, NULL, NULL FROM failure UNION ALL "
+            "SELECT path, size, mtime_ns, sidecar_mtime_ns, image_id FROM location WHERE missing_since IS NULL"
         )
-        for path, size, mtime_ns, sidecar_mtime_ns in files.fetchall():
-            write_zeros(Path(path), size, mtime_ns)
+        for path, size, mtime_ns, sidecar_mtime_ns, image_id in files.fetchall():
+            write(Path(path), bytes(size), mtime_ns)
             if sidecar_mtime_ns is not None:
-                write_zeros(Path(path).with_suffix(".txt"), 1, sidecar_mtime_ns)
+                captions = "SELECT text FROM caption WHERE image_id = ? AND source = 'sidecar'"
+                lines = [text for (text,) in connection.execute(captions, (image_id,))]
+                write(Path(path).with_suffix(".txt"), "\n".join(lines).encode(), sidecar_mtime_ns)
         for table in ("location", "failure") if request.param > 5 else ():  # no program can set a change time
             for (path,) in connection.execute(f"SELECT path FROM {table}").fetchall():  # noqa: S608  our own names
                 if Path(path).exists():
@@ -83,10 +85,10 @@ def upgraded(old: Path) -> Iterator[Catalog]:
         yield catalog
 
 
-def write_zeros(path: Path, size: int, mtime_ns: int) -> None:
-    """Create a file of zeros with a size and time."""
+def write(path: Path, content: bytes, mtime_ns: int) -> None:
+    """Create a file with a modification time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(bytes(size))
+    path.write_bytes(content)
     os.utime(path, ns=(mtime_ns, mtime_ns))
 
 
@@ -203,12 +205,17 @@ def test_words_of_an_upgraded_catalog_can_be_searched(upgraded: Catalog) -> None
 
 
 def test_indexing_an_upgraded_catalog_again_embeds_nothing(upgraded: Catalog) -> None:
-    """All files are unchanged, and the damaged one is not tried again. Metadata is read once, if it has not been."""
+    """All files are unchanged, and the damaged one is not tried again. Metadata is read once, if it has not been.
+
+    Sidecars are read once as well, because their modification times do not tell whether they were edited.
+    """
+    before = upgraded.rows(select(schema.caption).order_by(schema.caption.c.id))
     encoder, pictures = FakeEncoder(), upgraded.directory.parent / "holiday" / "pictures"
     report = index_paths(upgraded, encoder, [pictures])
     assert (report.added, report.updated, report.unchanged, report.captions_added) == (0, 0, 7, 0)
     assert [Path(failure.path).name for failure in report.failed] == ["damaged.jpg"]
     assert (encoder.images_encoded, encoder.texts_encoded) == (0, 0)
+    assert upgraded.rows(select(schema.caption).order_by(schema.caption.c.id)) == before
     assert indexed_roots(upgraded) == [str(pictures)]
     assert [name for name in opened(lambda: index_paths(upgraded, encoder, [pictures])) if "holiday" in name] == []
 

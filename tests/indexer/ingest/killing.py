@@ -25,7 +25,7 @@ from indexer.catalog.captions import captions_of_image
 from indexer.catalog.embeddings import read_vectors
 from indexer.catalog.images import content_hashes
 from indexer.catalog.records import Kind
-from indexer.ingest import captions, displaced, pipeline, writing
+from indexer.ingest import captions, displaced, missing, pipeline, writing
 from indexer.vectors import index as vector_index
 from tests.fakes import FakeEncoder
 
@@ -62,7 +62,7 @@ POINTS = {
     "a batch committed": Point("new", sqlalchemy.Connection, "commit", nth=4, when="after"),
     "a replaced image deleted": Point("changed", displaced, "forget_images", when="after"),
     "displaced images deleted, not yet resolved": Point("changed", displaced, "delete"),
-    "lost files deleted": Point("pruned", pipeline, "forget_images", when="after"),
+    "lost files deleted": Point("pruned", missing, "forget_images", when="after"),
     "captions encoded": Point("new", FakeEncoder, "encode_texts", when="after"),
     "captions written": Point("new", captions, "write_captions", when="after"),
     "captions written, sidecar times not yet": Point("changed", captions, "update"),
