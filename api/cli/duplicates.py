@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from indexer import Catalog, find_duplicates
-from indexer.duplicates import LIKENESS
+from indexer.duplicates import LIKENESS, CopyKind, DuplicateGroup
 
 from .options import DEFAULT_INDEX, Index, Json
-from .output import message, print_duplicates, print_json, progress, size
+from .output import count_of, message, print_duplicates, print_json, progress, size
 
 
 def duplicates(
@@ -22,29 +23,41 @@ def duplicates(
             metavar="L",
             min=0,
             max=1,
-            help="Minimum similarity; 1 lists only identical files.",
+            help="Minimum similarity of the least alike parts; 1 lists only identical files.",
         ),
     ] = LIKENESS,
     index: Index = DEFAULT_INDEX,
     json: Json = False,
 ) -> None:
-    """List duplicates: identical files, and resized, recompressed, brightened or slightly cropped versions."""
+    """List duplicates: identical files, and resized, recompressed, cropped, grey, mirrored or turned versions.
+
+    Names of one file (hard links) are listed with it. Symbolic links are left out, and so are files that have changed
+    since they were indexed.
+    """
     with Catalog.open(index) as catalog, progress(quiet=json) as advance:
         groups = find_duplicates(catalog, threshold=threshold, progress=advance)
-    files = sum(len(group.copies) for group in groups)
-    spare = sum(copy.bytes for group in groups for copy in group.copies[1:])
+    files = sum(group.files for group in groups)
+    identical, versions = _spare(groups, CopyKind.SAME_BYTES), _spare(groups, CopyKind.VERSION)
     if json:
         document = [
             {"likeness": g.likeness, "largest": g.copies[0].path, "files": [asdict(copy) for copy in g.copies]}
             for g in groups
         ]
-        print_json({"threshold": threshold, "groups": document, "files": files, "spare_bytes": spare})
+        spare = {"spare_bytes": identical + versions, "spare_bytes_identical": identical}
+        print_json({"threshold": threshold, "groups": document, "files": files, **spare})
         return
     print_duplicates(groups)
     if not groups:
         message("No duplicates found.", style="dim")
         return
-    noun = "picture" if len(groups) == 1 else "pictures"
-    message(
-        f"{len(groups)} {noun} in {files} files; keeping only the largest of each would free {size(spare)}", style="dim"
-    )
+    text = f"{count_of(len(groups), 'picture')} in {count_of(files, 'file')}"
+    if identical or versions:
+        text += f"; identical files take {size(identical)}, versions of the largest {size(versions)}"
+    message(text, style="dim")
+    if versions:
+        message("Look at a version before you delete it or the largest: either can be the edited one.", style="dim")
+
+
+def _spare(groups: Sequence[DuplicateGroup], kind: CopyKind) -> int:
+    """The bytes that deleting all files of a kind would free."""
+    return sum(copy.frees for group in groups for copy in group.copies if copy.kind is kind)

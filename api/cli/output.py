@@ -27,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from encoders.progress import Progress
-from indexer.duplicates import DuplicateGroup
+from indexer.duplicates import Copy, CopyKind, DuplicateGroup
 from search import CaptionHit, Hit
 
 from .streams import is_unicode
@@ -134,13 +134,18 @@ def print_duplicates(groups: Sequence[DuplicateGroup]) -> None:
     for number, group in enumerate(groups):
         if number:
             table.add_row()
-        largest = group.copies[0]
         for copy in group.copies:
-            identical = copy.image_id == largest.image_id
-            kind = "largest" if copy is largest else "same bytes" if identical else "version"
-            table.add_row(kind, f"{copy.width}x{copy.height}", size(copy.bytes), _path(Path(copy.path)))
+            note = Text(f" ({_freeing_note(copy)})" if not copy.frees else "", style="dim")
+            table.add_row(copy.kind, f"{copy.width}x{copy.height}", size(copy.bytes), _path(Path(copy.path)) + note)
     if groups:
         print_table(table)
+
+
+def _freeing_note(copy: Copy) -> str:
+    """Say why deleting a path frees nothing."""
+    if copy.kind is CopyKind.ANOTHER_NAME:
+        return "another name of the same file; deleting it frees nothing"
+    return "has another name outside the index; deleting it frees nothing"
 
 
 def print_facts(facts: dict[str, str]) -> None:

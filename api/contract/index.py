@@ -46,7 +46,8 @@ class ImageResponse(BaseModel):
     format: str = Field(description="Format detected from the content, whatever the file name says.", examples=["JPEG"])
     taken_at: TakenAt
     date_source: Literal["picture", "sidecar", "name"] | None = Field(
-        description="Where `taken_at` is from: the picture itself, its XMP sidecar, or its file name; null without one."
+        description="Where `taken_at` is from: the picture itself, its sidecar, or its file name; null without one.",
+        examples=["picture"],
     )
     camera: str | None = Field(description="Camera make and model; null if unknown.", examples=["Canon EOS 5D"])
     lens: str | None = Field(description="The lens; null if unknown.", examples=["EF50mm f/1.8 STM"])
@@ -126,18 +127,28 @@ class CopyOfImage(BaseModel):
     width: Width
     height: Height
     bytes: int = Field(description="File size in bytes.", examples=[2_345_678])
+    kind: Literal["largest", "same bytes", "version", "another name"] = Field(
+        description="`largest` comes first. `same bytes`: as the file before it. `another name`: a hard link to the "
+        "file before it; deleting it frees nothing.",
+        examples=["version"],
+    )
+    frees: int = Field(
+        description="Bytes that deleting the file under all its names frees; 0 at `another name`, and if the file has "
+        "names that are not indexed.",
+        examples=[2_345_678],
+    )
 
 
 class Duplicates(BaseModel):
-    """A group of files that show the same picture."""
+    """A group of files that show the same picture, or of names of one file."""
 
-    likeness: float = Field(description="Lowest similarity between joined files, [-1, 1].", examples=[0.993])
+    likeness: float = Field(description="Lowest similarity of files that were joined, [0, 1].", examples=[0.893])
     image_ids: list[int] = Field(description="Ids of its images, largest first.", examples=[[1, 4]])
     files: list[CopyOfImage] = Field(description="All files of these images, largest first.")
 
 
 class DuplicatesResponse(BaseModel):
-    """Duplicate groups: exact copies, and resized, recompressed, brightened or cropped versions."""
+    """Duplicate groups: exact copies, and resized, recompressed, cropped, grey, mirrored or turned versions."""
 
     groups: list[Duplicates] = Field(description="The first k groups, ordered by the path of their largest file.")
     total: int = Field(description="Total number of groups.", examples=[12])

@@ -51,7 +51,7 @@ class LeftOutCounts(BaseModel):
     links: int = Field(description="Other names of files and folders that are indexed already.", examples=[0])
     raw: int = Field(description="Raw files beside a JPEG or HEIC of the same name.", examples=[310])
     kinds: dict[str, int] = Field(
-        description="Pictures and videos of kinds that are not read, by suffix.", examples=[{".mov": 12, ".psd": 3}]
+        description="Pictures and videos of kinds that are not read, by suffix.", examples=[{".mov": 12, ".svg": 3}]
     )
 
 

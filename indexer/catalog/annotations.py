@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
 from ..places import Place
 from . import schema
@@ -75,8 +75,6 @@ def write_annotations(connection: Connection, annotations: Mapping[int, Iterable
         connection.execute(delete(schema.annotation).where(_annotation.id.in_(part)))
     if new:
         connection.execute(insert(schema.annotation), new)
-    if new or stale:
-        connection.execute(update(schema.edition).values(count=schema.edition.c.count + 1))
 
 
 def _row(image_id: int, name: str, value: str) -> dict[str, object]:

@@ -35,8 +35,8 @@ class TermMatches(NamedTuple):
 def images_with_term(catalog: Catalog, term: str, *, limit: int) -> TermMatches:
     """Find images with a word or phrase in the path of a file that is not missing, in a caption or in an annotation.
 
-    The caption bank is not searched. Case, accents and word endings are ignored. A place must have the term as one of
-    its names, in any language.
+    The caption bank is not searched. Case, accents and word endings are ignored. The place of a picture's position is
+    also found by any of its whole names, in other languages.
 
     Args:
         catalog: an open catalog.
@@ -55,7 +55,7 @@ def images_with_term(catalog: Catalog, term: str, *, limit: int) -> TermMatches:
 
 
 def places_among(catalog: Catalog, texts: Iterable[str]) -> list[str]:
-    """Return those of some texts that are names of places where indexed pictures were taken."""
+    """Return those of some texts that are whole names of places where indexed pictures were taken."""
     phrases = {phrase: text for text in texts for phrase in phrases_of(_storable(text))}
     if not phrases:
         return []

@@ -170,15 +170,21 @@ def orphaned_images(connection: Connection) -> list[int]:
 
 
 def forget_images(connection: Connection, ids: Sequence[int]) -> list[str]:
-    """Delete images with their captions and embeddings; return their content hashes."""
+    """Delete images with their captions and embeddings, and places without any; return their content hashes."""
     hashes: list[str] = []
-    c = schema.image.c
+    places: set[int] = set()
+    c, place = schema.image.c, schema.place.c
     for part in chunks(ids):
         captions = connection.execute(select(schema.caption.c.id).where(schema.caption.c.image_id.in_(part)))
         forget_captions(connection, [row.id for row in captions])
-        hashes += [row.content_hash for row in connection.execute(select(c.content_hash).where(c.id.in_(part)))]
+        for row in connection.execute(select(c.content_hash, c.place_id).where(c.id.in_(part))):
+            hashes.append(row.content_hash)
+            places.add(row.place_id)
         forget_embeddings(connection, Kind.IMAGE, part)
         connection.execute(delete(schema.image).where(c.id.in_(part)))
+    of_images = exists().where(c.place_id == place.id)
+    for part in chunks(list(places - {None})):
+        connection.execute(delete(schema.place).where(place.id.in_(part), ~of_images))
     return hashes
 
 

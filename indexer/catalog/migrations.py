@@ -84,6 +84,7 @@ STEPS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE image ADD COLUMN pixel_hash VARCHAR",
         "ALTER TABLE image ADD COLUMN place_id INTEGER REFERENCES place (id)",
         "ALTER TABLE image ADD COLUMN date_source VARCHAR",
+        "CREATE INDEX ix_image_pixel_hash ON image (pixel_hash)",
         "CREATE INDEX ix_image_place_id ON image (place_id)",
         "DROP TRIGGER location_words_added",
         "DROP TRIGGER location_words_removed",

@@ -83,7 +83,7 @@ image = Table(
     Column("camera", String),
     Column("record", String),  # what the picture says about itself: JSON, see annotations.py
     Column("record_version", Integer, nullable=False, server_default=text("0")),
-    Column("pixel_hash", String),  # of the pixels that the model was given
+    Column("pixel_hash", String, index=True),  # of the pixels that the model was given
     Column("place_id", ForeignKey("place.id"), index=True),
     Column("date_source", String),  # of taken_at: picture, sidecar or name
     sqlite_autoincrement=True,  # ids are never reused, which reveals a stale FAISS file

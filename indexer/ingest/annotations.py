@@ -22,7 +22,7 @@ from ..catalog import schema
 from ..catalog.annotations import Annotation, write_annotations, write_place
 from ..catalog.catalog import Catalog
 from ..catalog.records import LocationRecord, chunks
-from ..errors import DecodeError, SidecarError
+from ..errors import DecodeError, ReadError, SidecarError
 from ..pictures.decode import read_picture
 from ..pictures.metadata import Findings, Words, dated_by_name, read_xmp_sidecar, with_sidecar
 from ..pictures.safe_read import read_file
@@ -69,26 +69,27 @@ def findings_of(record: str | None) -> Findings:
 def annotate(connection: Connection, image_ids: Sequence[int]) -> None:
     """Derive date, position, camera, place and annotations of some images from their records.
 
+    Call it for every image whose record or files have changed. Images without a record are left as they are: they are
+    from an earlier version, and the next run reads them.
+
     Args:
         connection: an open transaction.
-        image_ids: the images; each has a file.
+        image_ids: the images; those that do not exist are left out.
     """
     for part in chunks(image_ids):
         found = dict(_merged(connection, part))
         if not found:
             continue
-        places = find_places(*zip(*map(_position, found.values()), strict=True))
+        places = _places(found)
+        place_ids = {image_id: write_place(connection, place) for image_id, place in places.items()}
         rows = [
-            {
-                "of": image_id,
-                **_derived(findings),
-                "place_id": None if place is None else write_place(connection, place),
-            }
-            for (image_id, findings), place in zip(found.items(), places, strict=True)
+            {"of": image_id, "place_id": place_ids.get(image_id), **_derived(findings)}
+            for image_id, findings in found.items()
         ]
         connection.execute(_DERIVE, rows)
-        annotations = zip(found, map(_annotations, found.values(), places), strict=True)
-        write_annotations(connection, dict(annotations))
+        connection.execute(update(schema.edition).values(count=schema.edition.c.count + 1))
+        annotations = {i: _annotations(findings.words, places.get(i)) for i, findings in found.items()}
+        write_annotations(connection, annotations)
 
 
 def _derived(findings: Findings) -> dict[str, object]:
@@ -98,12 +99,18 @@ def _derived(findings: Findings) -> dict[str, object]:
 
 
 def _merged(connection: Connection, image_ids: Sequence[object]) -> Iterator[tuple[int, Findings]]:
-    """Merge the records of each image with those of its sidecars, and take a missing date from its names."""
+    """Merge the record of each image with those of its sidecars, and take a missing date from its names.
+
+    A file that is missing says nothing, unless all are.
+    """
     files: dict[int, list[tuple[str, str | None]]] = {}
-    locations = select(_location.image_id, _location.path, _location.record).where(_location.image_id.in_(image_ids))
-    for row in connection.execute(locations.order_by(_location.path)):
-        files.setdefault(row.image_id, []).append((row.path, row.record))
-    for image in connection.execute(select(_image.id, _image.record).where(_image.id.in_(image_ids))):
+    present_first = _location.missing_since.is_not(None), _location.path
+    locations = select(schema.location).where(_location.image_id.in_(image_ids)).order_by(*present_first)
+    for row in connection.execute(locations):
+        if row.missing_since is None or row.image_id not in files:
+            files.setdefault(row.image_id, []).append((row.path, row.record))
+    images = select(_image.id, _image.record).where(_image.id.in_(image_ids), _image.record.is_not(None))
+    for image in connection.execute(images):
         findings = findings_of(image.record)
         for _, record in files.get(image.id, ()):
             findings = findings if record is None else with_sidecar(findings, findings_of(record))
@@ -112,15 +119,17 @@ def _merged(connection: Connection, image_ids: Sequence[object]) -> Iterator[tup
         yield image.id, findings
 
 
-def _position(findings: Findings) -> tuple[float, float]:
-    """The position; not a number if it is unknown."""
-    if findings.latitude is None or findings.longitude is None:
-        return float("nan"), float("nan")
-    return findings.latitude, findings.longitude
+def _places(found: Mapping[int, Findings]) -> dict[int, Place]:
+    """The places of the images whose position is known and near one; the table is read for the first of these."""
+    positions = {i: (f.latitude, f.longitude) for i, f in found.items() if f.latitude is not None}
+    if not positions:
+        return {}
+    latitudes, longitudes = zip(*positions.values(), strict=True)
+    pairs = zip(positions, find_places(latitudes, longitudes), strict=True)
+    return {image_id: place for image_id, place in pairs if place is not None}
 
 
-def _annotations(findings: Findings, place: Place | None) -> Iterator[tuple[Annotation, str]]:
-    words = findings.words
+def _annotations(words: Words, place: Place | None) -> Iterator[tuple[Annotation, str]]:
     for field, name in _SINGLE.items():
         if (value := getattr(words, field)) is not None:
             yield name, value
@@ -133,10 +142,13 @@ def _annotations(findings: Findings, place: Place | None) -> Iterator[tuple[Anno
 
 
 class _Read(NamedTuple):
-    """A record that was read: its image, the statement that stores it with its values, and notes by path."""
+    """A record that was read: its image, the statement that stores it with its values, and notes by path.
+
+    The statement is None where a file could not be read for now: the catalog stays as it is until the next run.
+    """
 
     image_id: int
-    statement: Update
+    statement: Update | None
     values: dict[str, object]
     notes: list[tuple[str, str]]
 
@@ -147,6 +159,8 @@ def read_records(
     known: Mapping[str, LocationRecord],
     stop: threading.Event,
     advance: Callable[[int, int], None],
+    *,
+    again: bool = False,
 ) -> tuple[int, list[tuple[str, str]]]:
     """Read the sidecars that are new or changed and the pictures whose records are of an earlier version.
 
@@ -156,13 +170,14 @@ def read_records(
         known: the catalog's files by path, after that.
         stop: set it to end after the batch in flight has been committed.
         advance: called with the number of files read, and the total.
+        again: read unchanged sidecars as well.
 
     Returns:
         The number of files read; and by path, what could not be read.
     """
     pairs = [(file, record) for file in files if (record := known.get(file.path)) is not None]
     tasks: list[Callable[[], _Read]] = [partial(_read_picture, *task) for task in _unread_pictures(catalog, pairs)]
-    tasks += [partial(_read_sidecar, f, r.image_id) for f, r in pairs if f.xmp_mtime_ns != r.xmp_mtime_ns]
+    tasks += [partial(_read_sidecar, f, r.image_id) for f, r in pairs if _is_due(f, r, again=again)]
     done, notes = 0, []
     with closing(read_ahead(lambda task: task(), tasks, 4 * BATCH)) as results:
         for batch in batches(results, BATCH):
@@ -177,6 +192,11 @@ def read_records(
             if stop.is_set():
                 break
     return done, notes
+
+
+def _is_due(file: ImageFile, record: LocationRecord, *, again: bool) -> bool:
+    """Whether the sidecar of a file has to be read."""
+    return file.xmp_mtime_ns != record.xmp_mtime_ns or (again and file.xmp is not None)
 
 
 def _unread_pictures(
@@ -201,6 +221,8 @@ def _read_picture(file: ImageFile, image_id: int, content_hash: str) -> _Read:
                 _, metadata = read_picture(data, at_least=SMALL)
                 record = record_of(metadata)
                 notes = [(file.path, note) for note in metadata.words.notes]
+    except ReadError as exc:
+        return _Read(image_id, None, {}, [(file.path, str(exc))])
     except DecodeError as exc:
         notes = [(file.path, str(exc))]
     return _Read(image_id, _STORE_PICTURE, {"of": image_id, "new_record": record}, notes)
@@ -215,6 +237,8 @@ def _read_sidecar(file: ImageFile, image_id: int) -> _Read:
             record, notes = record_of(findings), [(file.path, note) for note in findings.words.notes]
         except SidecarError as exc:
             notes = [(file.path, str(exc))]
+            if isinstance(exc.__cause__, ReadError):
+                return _Read(image_id, None, {}, notes)
     values: dict[str, object] = {"at": file.path, "record": record, "xmp_mtime_ns": file.xmp_mtime_ns}
     return _Read(image_id, _STORE_SIDECAR, values, notes)
 

@@ -1,4 +1,7 @@
-"""Edited files of which only the metadata changed: their images keep their ids, vectors and captions."""
+"""Files of which only the metadata differs from one that is indexed: they are not embedded again.
+
+An image whose only file was edited in this way keeps its id.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from sqlalchemy import func, select
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
-from ..catalog.records import LocationRecord, chunks
+from ..catalog.embeddings import is_embedded
+from ..catalog.records import Kind, LocationRecord, chunks
 from .picture import Picture
 
 _image, _location = schema.image.c, schema.location.c
@@ -39,7 +43,8 @@ def edited_images(
     previous = {p.digest: (p.pixel_hash, known[p.file.path].image_id) for p in pictures if p.file.path in known}
     images: dict[int, tuple[str | None, EditedImage]] = {}
     for part in chunks([image_id for _, image_id in previous.values()]):
-        files = select(func.count()).where(_location.image_id == _image.id).scalar_subquery()
+        is_file = (_location.image_id == _image.id) & _location.missing_since.is_(None)
+        files = select(func.count()).where(is_file).scalar_subquery()
         query = select(_image.id, _image.pixel_hash, _image.content_hash).where(_image.id.in_(part), files == 1)
         images |= {row.id: (row.pixel_hash, EditedImage(row.id, row.content_hash)) for row in catalog.rows(query)}
     edited: dict[int, str] = {}
@@ -48,3 +53,17 @@ def edited_images(
         if image is not None and hash_before == pixel_hash and image.content_hash not in kept:
             edited.setdefault(image_id, digest)
     return {digest: images[image_id][1] for image_id, digest in edited.items()}
+
+
+def images_with_pixels(catalog: Catalog, pictures: Iterable[Picture]) -> dict[str, int]:
+    """Ids of embedded images with the same pixels as some pictures, by the hash of these pixels."""
+    encoder = catalog.active_encoder()
+    hashes = list({p.pixel_hash for p in pictures if p.pixel_hash is not None})
+    found: dict[str, int] = {}
+    if encoder is None:
+        return found
+    for part in chunks(hashes):
+        embedded = is_embedded(encoder.id, Kind.IMAGE, _image.id)
+        query = select(_image.pixel_hash, _image.id).where(_image.pixel_hash.in_(part), embedded)
+        found |= {row.pixel_hash: row.id for row in catalog.rows(query)}
+    return found

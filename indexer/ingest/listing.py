@@ -33,6 +33,8 @@ class Listing:
         if any(entry.name == NO_MEDIA for entry in entries):
             self.excluded += [(entry.path, None) for entry in entries]
             self.counted.append(NOMEDIA)
+            for entry in entries:  # of a file that is given by itself
+                self._is_sidecar(entry)
         else:
             self._sort(entries, rules)
 
@@ -52,8 +54,8 @@ class Listing:
                 raws.append(entry)
             elif suffix in SUFFIXES:
                 self.images.append(entry)
-            else:
-                self._add_other(entry, suffix)
+            elif not self._is_sidecar(entry) and suffix in UNREAD_KINDS:
+                self.counted.append(Reason("kinds", suffix))
         if raws:
             self._add_raws(raws)
 
@@ -70,18 +72,12 @@ class Listing:
             else:
                 self.counted.append(Reason("kinds", suffix))
 
-    def _add_other(self, entry: os.DirEntry[str], suffix: str) -> None:
-        """Add a file that is no image: a sidecar, or a kind to count."""
-        if entry.name.endswith(".txt"):
-            self.texts[entry.name[:-4]] = entry
-        elif suffix == ".xmp":
-            self.xmps.setdefault(entry.name[:-4], entry)
-        elif suffix in UNREAD_KINDS:
-            self.counted.append(Reason("kinds", suffix))
-
-
-def has_companion(path: str) -> bool:
-    """Whether a raw file has a JPEG or HEIC of the same name beside it."""
-    stem, suffix = os.path.splitext(path)
-    names = [stem + spelt for other in RAW_COMPANIONS for spelt in (other, other.upper())]
-    return suffix.lower() in RAW_SUFFIXES and any(map(os.path.exists, names))
+    def _is_sidecar(self, entry: os.DirEntry[str]) -> bool:
+        """Whether a file may be a sidecar; keep it if so. Of several spellings of `.xmp`, the first by name counts."""
+        name, suffix = entry.name[:-4], entry.name[-4:]
+        if suffix == ".txt":
+            self.texts[name] = entry
+        elif suffix.lower() == ".xmp":
+            first = self.xmps.get(name, entry)
+            self.xmps[name] = min(first, entry, key=lambda one: one.name)
+        return suffix == ".txt" or suffix.lower() == ".xmp"

@@ -58,6 +58,7 @@ def index_paths(
     captions: CaptionFile | None = None,
     prune: bool = False,
     exclude: Sequence[str] | None = None,
+    found: Collection[str] = (),
     again: bool = False,
     batch_size: int = 32,
     progress: Progress = no_progress,
@@ -77,6 +78,7 @@ def index_paths(
         prune: remove such files instead of hiding them, where they are gone for good: see `roots.py`.
         exclude: patterns of what to leave out of these folders from now on, as in a `.gitignore` file; none to leave
             nothing out, None to keep the patterns of earlier runs.
+        found: those of the paths that nobody named, because a walk found them; they have no patterns of their own.
         again: read, decode and embed unchanged files as well; their captions stay.
         batch_size: pictures in one forward pass and one transaction.
         progress: called as work goes on.
@@ -92,9 +94,10 @@ def index_paths(
     bases = [os.path.abspath(path) for path in paths] or known_roots(catalog)
     catalog.check_encoder(encoder.name, encoder.fingerprint)
     catalog = catalog.for_model(encoder.name, encoder.fingerprint)  # another may become active during the run
-    folders = [] if exclude is None else [path for path in bases if Path(path).is_dir()]
+    given = [path for path in bases if path not in found]
+    folders = [] if exclude is None else [path for path in given if Path(path).is_dir()]
     excluded = {folder: tuple(typed_patterns(exclude or (), folder)) for folder in folders}
-    reach = Reach.of(catalog, bases, stored_exclusions(catalog) | excluded)
+    reach = Reach.of(catalog, given, stored_exclusions(catalog) | excluded)
     known = known_locations(catalog, bases)
     result = scan(reach.outermost(bases), reach, known)
     if paths:
@@ -103,7 +106,7 @@ def index_paths(
         with catalog.transaction() as connection:
             for folder, patterns in excluded.items():
                 write_exclusions(connection, folder, patterns)
-    add_roots(catalog, bases, result, reach)
+    add_roots(catalog, given, result, reach)
     run = _Run(catalog, encoder, bases, result, reach, known, stop or threading.Event(), again=again)
     run.execute(captions, batch_size, progress, prune=prune)
     if not run.report.stopped and catalog.active_encoder() is not None:
@@ -230,7 +233,7 @@ class _Run:
     def read_records(self, known: dict[str, LocationRecord], progress: Progress) -> None:
         """Read XMP sidecars, and records of pictures that an earlier version has indexed."""
         self.report.records, notes = read_records(
-            self.catalog, self.files, known, self.stop, lambda *done: progress("metadata", *done)
+            self.catalog, self.files, known, self.stop, lambda *done: progress("metadata", *done), again=self.again
         )
         self.report.notes += [Failure(path, note) for path, note in notes]
         self.report.stopped = self.stop.is_set()
@@ -274,11 +277,10 @@ class _Run:
 
     def _read(self, file: ImageFile) -> Picture | tuple[ImageFile, str]:
         """Hash a file, and decode it if its content is new; return the reason if it fails. Called in a thread."""
-        hashes = {} if self.writer is None else self.writer.hashes
         try:
             with read_file(Path(file.path)) as data:
                 digest = hashlib.sha256(data).hexdigest()
-                if digest in hashes and not self.again:
+                if self.writer is not None and not self.writer.is_new(digest):
                     return Picture(file, digest, None, None)
                 image, metadata = read_picture(data, at_least=reading_size(self.encoder.input_size))
             return Picture(file, digest, metadata, self.encoder.prepare(image))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ..catalog.exclusions import found_roots, stored_exclusions
 from ..errors import DecodeError, PatternError
 from ..pictures.formats import SUFFIXES
 from ..pictures.safe_read import read_file
-from .rules import IGNORE_FILE, NO_MEDIA, FolderRules, Patterns
+from .rules import IGNORE_FILE, MAX_PATTERNS, NO_MEDIA, FolderRules, Patterns
 
 LARGEST_IGNORE_FILE = 1_000_000
 """Maximum bytes of a `.crosslookignore` file."""
@@ -52,7 +53,7 @@ class Reach:
         """
         self.given, self.roots = frozenset(given), frozenset({*given, *found})
         self.faults: list[tuple[str, str]] = []
-        """Ignore files that cannot be used, in part or as a whole, each with the reason."""
+        """Ignore files of which a line cannot be used, with the reason."""
 
         self._exclusions = exclusions or {}
         self._root = Nearest(self.roots)
@@ -66,15 +67,23 @@ class Reach:
     def of(
         cls, catalog: Catalog, bases: Collection[str] = (), exclusions: Mapping[str, Sequence[str]] | None = None
     ) -> Reach:
-        """The reach of the roots of an index, and of other paths."""
+        """The reach of the roots of an index, and of other paths that people give."""
         found = found_roots(catalog)
-        given = {*bases, *indexed_roots(catalog)} - found
+        given = {*bases, *(root for root in indexed_roots(catalog) if root not in found)}
         return cls(given, found, stored_exclusions(catalog) if exclusions is None else exclusions)
 
     def inside(self, folder: str) -> FolderRules:
         """The rules that hold in a folder."""
         if folder not in self._inside:
-            self._inside[folder] = FolderRules(folder, (*self._from_above(folder), *self._of_folder(folder)))
+            above = self._from_above(folder)
+            patterns, fault = (above.patterns, above.fault) if above else ((), None)
+            ignore_file = os.path.join(folder, IGNORE_FILE)
+            try:
+                own = [self._exclusions.get(folder, ()), self._read_ignore_file(ignore_file)]
+            except (DecodeError, PatternError) as exc:
+                own, fault = [], f"nothing below it is indexed until {ignore_file} can be used: {exc}"
+            added = [Patterns(folder, texts) for texts in own if texts]
+            self._inside[folder] = FolderRules(folder, (*patterns, *added), fault)
         return self._inside[folder]
 
     def covering(self, path: str, folders: Collection[str]) -> str | None:
@@ -123,38 +132,52 @@ class Reach:
             or (os.path.islink(path) and self.is_listed_elsewhere(path))
         )
 
-    def _from_above(self, folder: str) -> Sequence[Patterns]:
-        """The patterns that a folder inherits; a root that the one above it does not reach inherits none."""
+    def _from_above(self, folder: str) -> FolderRules | None:
+        """The rules that a folder inherits; a root that the one above it does not reach inherits none."""
         above, name = os.path.split(folder)
         if above == folder or self._root(above) is None:
-            return ()
+            return None
         rules = self.inside(above)
         reached = folder not in self.given or rules.reason(folder, name, folder=True) is None
-        return rules.patterns if reached else ()
-
-    def _of_folder(self, folder: str) -> list[Patterns]:
-        """The patterns of one folder: those of the catalog, and of its ignore file."""
-        sources = (self._exclusions.get(folder, ()), self._read_ignore_file(os.path.join(folder, IGNORE_FILE)))
-        return [Patterns(folder, texts) for texts in sources if texts]
+        return rules if reached else None
 
     def _read_ignore_file(self, path: str) -> list[str]:
-        """Read the usable lines of an ignore file, and note the others."""
-        if not os.path.isfile(path):
+        """Read the usable lines of an ignore file, and note the others.
+
+        Raises:
+            DecodeError: it cannot be read.
+            PatternError: it has too many lines.
+        """
+        if _says_nothing(path):
             return []
         try:
             with read_file(Path(path), limit=LARGEST_IGNORE_FILE) as data:
                 lines = data.decode("utf-8-sig", errors="replace").splitlines()
-        except DecodeError as exc:
-            if os.path.getsize(path):
-                self.faults.append((path, str(exc)))
-            return []
+        except DecodeError:
+            if _says_nothing(path):  # it was deleted or emptied meanwhile
+                return []
+            raise
+        numbered = {n: line for n, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")}
+        if len(numbered) > MAX_PATTERNS:
+            raise PatternError(f"it has {len(numbered):,} patterns; the limit is {MAX_PATTERNS:,}")
         usable = []
-        for number, line in enumerate(lines, start=1):
+        for number, line in numbered.items():
             try:
-                usable += [line] if Patterns(os.path.dirname(path), [line]) else []
+                Patterns(os.path.dirname(path), [line])
             except PatternError as exc:
                 self.faults.append((path, f"line {number}: {exc}"))
+            else:
+                usable.append(line)
         return usable
+
+
+def _says_nothing(path: str) -> bool:
+    """Whether an ignore file is empty, or there is none. A link that leads nowhere may lead to an unplugged drive."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return not os.path.lexists(path)
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
 
 
 def is_image_name(name: str) -> bool:

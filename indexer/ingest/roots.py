@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, update
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
@@ -140,7 +140,14 @@ def known_roots(catalog: Catalog) -> list[str]:
 
 
 def add_roots(catalog: Catalog, bases: Collection[str], result: Scan, reach: Reach) -> None:
-    """Add the scanned paths that no root covers, mount points and linked folders; remove roots that are covered now."""
+    """Add the scanned paths that no root covers, mount points and linked folders; remove roots that are covered now.
+
+    Args:
+        catalog: an open index.
+        bases: the paths that people gave. Those that walks had found are given roots from now on.
+        result: the scan.
+        reach: what it leaves out.
+    """
     previous, found = set(indexed_roots(catalog)), found_roots(catalog)
     roots = set(previous)
     mounts = {folder for folder in result.mounts if folder in result.populated}
@@ -152,15 +159,19 @@ def add_roots(catalog: Catalog, bases: Collection[str], result: Scan, reach: Rea
             given.add(path)
         else:
             mounts |= _mounts_between(path, root)
+            given |= {path} & (found | mounts)
     scanned = set(bases)
     covered = {
         root for root in roots - mounts if root in result.populated and reach.covering(root, scanned) is not None
     }
     aliases = Nearest(result.aliases)
-    covered |= {root for root in found if aliases(root) is not None}
+    covered |= {root for root in found - given if aliases(root) is not None}
     roots = (roots - covered) | set(filter(is_storable, mounts))
-    if roots != previous:
+    named = roots & found & given
+    if roots != previous or named:
         with catalog.transaction() as connection:
+            for path in sorted(named):
+                connection.execute(update(schema.root).where(schema.root.c.path == path).values(found=None))
             for path in sorted(previous - roots):
                 connection.execute(delete(schema.root).where(schema.root.c.path == path))
             for path in sorted(roots - previous):
@@ -169,10 +180,10 @@ def add_roots(catalog: Catalog, bases: Collection[str], result: Scan, reach: Rea
 
 
 def _mounts_between(path: str, root: str) -> set[str]:
-    """The mount points at or above a path and below its root."""
+    """The mount points and linked folders at or above a path and below its root."""
     mounts = set()
     while path != root:
-        if os.path.ismount(path):
+        if os.path.ismount(path) or (os.path.islink(path) and os.path.isdir(path)):
             mounts.add(path)
         path = os.path.dirname(path)
     return mounts

@@ -61,13 +61,23 @@ UNREAD_KINDS = frozenset(
         # pictures
         *(".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".wdp", ".hdp", ".exr", ".hdr", ".tga", ".pcx", ".dds"),
         *(".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".icns", ".insp"),
-        # raw files beside `RAW_SUFFIXES`
-        *(".raw", ".gpr", ".erf", ".mef", ".mos", ".mrw", ".kdc", ".dcr", ".k25", ".cap", ".fff", ".mdc"),
+        # raw files that are not in `RAW_SUFFIXES`
+        *(".raw", ".gpr", ".k25", ".cap", ".mdc"),
         # drawings and documents of picture programs
-        *(".psd", ".psb", ".xcf", ".kra", ".clip", ".afphoto", ".svg", ".svgz", ".eps", ".ai", ".wmf", ".emf", ".pdf"),
+        *(".psb", ".xcf", ".kra", ".clip", ".afphoto", ".svg", ".svgz", ".eps", ".ai", ".wmf", ".emf", ".pdf"),
     }
 )
 """Suffixes of pictures and videos that may not be read. A walk counts those; others are of no interest."""
+
+MAX_PATTERNS = 1_000
+"""Maximum number of patterns of a folder, from the command line or from its ignore file."""
+
+MAX_LENGTH = 1_000
+"""Maximum characters of a pattern."""
+
+MAX_STARS = 4
+"""Maximum number of `*` in one name of a pattern, and of `**` between names. More would take hours to match: a regular
+expression tries every way to divide a name among them."""
 
 SHOWN = 8
 """Names, patterns or kinds that are listed in a phrase; the structured report has all."""
@@ -153,12 +163,15 @@ class Patterns:
 
         self._prefix = folder.rstrip(os.sep) + os.sep
         self._texts = [text for text in texts if text.strip() and not text.startswith("#")]
+        if len(self._texts) > MAX_PATTERNS:
+            raise PatternError(f"{len(self._texts):,} patterns for {folder} cannot be used; at most {MAX_PATTERNS:,}")
         compiled = []
         for text in self._texts:
             try:
-                pattern = GitIgnoreSpecPattern(_comparable(text))
+                pattern = GitIgnoreSpecPattern(_comparable(_limited(text)))
             except (ValueError, re.error) as exc:
-                raise PatternError(f"pattern {text!r} cannot be used: {exc}") from exc
+                shown = text if len(text) <= MAX_LENGTH else text[:40] + "…"
+                raise PatternError(f"pattern {shown!r} cannot be used: {exc}") from exc
             if pattern.include is None:
                 raise PatternError(f"pattern {text!r} cannot be used: it matches no name")
             compiled.append(pattern)
@@ -179,9 +192,15 @@ class Patterns:
 class FolderRules:
     """What is left out of one folder."""
 
-    def __init__(self, folder: str, patterns: Sequence[Patterns]) -> None:
-        """Make the rules; `patterns` are those of this folder and above, the outermost first."""
-        self.patterns = patterns
+    def __init__(self, folder: str, patterns: Sequence[Patterns], fault: str | None = None) -> None:
+        """Make the rules.
+
+        Args:
+            folder: its path.
+            patterns: those of this folder and above, the outermost first.
+            fault: why the rules are not known, so that nothing in the folder may be listed.
+        """
+        self.patterns, self.fault = patterns, fault
         suffix = os.path.splitext(folder)[1].lower()
         self._library = f"*{suffix}" if suffix in LIBRARIES else None
 
@@ -222,6 +241,25 @@ def typed_patterns(texts: Iterable[str], folder: str) -> list[str]:
             patterns.append("\\" + text if text.startswith("#") else text)
     Patterns(folder, patterns)
     return patterns
+
+
+def _limited(text: str) -> str:
+    """Write each run of `*` as one, which means the same except where it is a whole name.
+
+    Raises:
+        ValueError: the pattern is too long, or has too many `*`.
+    """
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"it has {len(text):,} characters; the limit is {MAX_LENGTH:,}")
+    names = [
+        name if name.strip("! ") == "**" else re.sub(r"(\\.)|\*+", lambda found: found[1] or "*", name)
+        for name in text.split("/")
+    ]
+    if any(re.sub(r"\\.", "", name).count("*") > MAX_STARS for name in names):
+        raise ValueError(f"a name in it has more than {MAX_STARS} '*'")
+    if sum(name.strip("! ") == "**" for name in names) > MAX_STARS:
+        raise ValueError(f"it has more than {MAX_STARS} '**'")
+    return "/".join(names)
 
 
 def _comparable(text: str) -> str:

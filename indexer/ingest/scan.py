@@ -10,19 +10,21 @@ import stat
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from ..catalog.paths import is_storable
 from ..pictures.safe_read import describe_irregular, describe_read_error
-from .listing import Listing, has_companion
+from .listing import Listing
 from .reach import Reach
-from .rules import RAW_BESIDE, LeftOut, Reason
+from .rules import LeftOut, Reason
 
 
 class ImageFile(NamedTuple):
     """An image file. Times are nanoseconds since 1970.
 
-    `sidecar_mtime_ns` is that of `NAME.txt`, and `xmp` the path of `NAME.jpg.xmp` or `NAME.xmp`; None if there is none.
+    `xmp` is the path of `NAME.jpg.xmp` or `NAME.xmp`. `sidecar_mtime_ns`, of `NAME.txt`, and `xmp_mtime_ns` are the
+    later of modification and change time. All three are None if there is no such sidecar.
     """
 
     path: str
@@ -131,6 +133,7 @@ class _Walk:
         self._folders: set[tuple[int, int]] = set()  # device and inode
         self._files: dict[object, tuple[ImageFile, bool]] = {}  # by identity, and whether it was reached by a link
         self.links: list[str] = []
+        self._listings: dict[str, Listing | None] = {}  # of the folders of single files
 
     def follow_links(self) -> None:
         """Walk the linked folders that were found: after all others, so that a path without links comes first."""
@@ -155,23 +158,24 @@ class _Walk:
     def add_folder(self, root: str, real: str | None = None) -> None:
         """Add the image files at any depth below a folder; `real` is its real path if a link led to it."""
         result, linked = self.result, real is not None
-        pending = [(root, _device(os.path.dirname(root) if linked else root), real or "")]
+        pending: list[tuple[str, int | None, str]] = [(root, None, real or "")]
         while pending:
             folder, device, real_path = pending.pop()
             identity = _identity(folder)
             if identity in self._folders or (linked and self.reach.other_root(folder, real_path)):
                 result.add_alias(folder)
                 continue
-            if identity is not None:
+            own_device, inode = identity or (None, 0)
+            if identity is not None and inode:
                 self._folders.add(identity)
-            own_device = _device(folder)
-            if (linked and folder == root) or own_device not in (device, None):
+            if (linked and folder == root) or (device is not None and own_device != device):
                 result.mounts.append(folder)
             try:
-                with os.scandir(folder) as entries:
-                    listing = Listing(entries, self.reach.inside(folder))
+                listing = self._listing(folder)
             except OSError as error:
                 result.add_error(folder, error)
+                continue
+            if listing is None:
                 continue
             for path, reason in listing.excluded:
                 result.leave_out(path, reason)
@@ -186,52 +190,60 @@ class _Walk:
                 self._add_entry(entry, listing, linked=linked)
 
     def add_file(self, path: str) -> None:
-        """Add a single file, whatever its name if it was given."""
-        if path not in self.reach.given and has_companion(path):
-            self.result.leave_out(path, RAW_BESIDE)
-            return
-        if path not in self.reach.given and os.path.islink(path) and self.reach.is_listed_elsewhere(path):
-            self.result.add_alias(path)
-            return
+        """Add a single file as its folder lists it; whatever its name if it was given."""
+        folder = os.path.dirname(path)
         try:
-            status = os.stat(path)
-            if stat.S_ISREG(status.st_mode):
-                stem = os.path.splitext(path)[0]
-                sidecar_mtime_ns = _mtime_ns(stem + ".txt") if stem + ".txt" != path else None
-                candidates = (name + suffix for name in (path, stem) for suffix in (".xmp", ".XMP"))
-                xmp = next((found for name in candidates if (found := _regular(name)) is not None), (None, None))
-                self._add(path, status, sidecar_mtime_ns, *xmp, linked=os.path.islink(path))
-        except FileNotFoundError:
-            self.result.absent.append(path)
+            if folder not in self._listings:
+                self._listings[folder] = self._listing(folder)
+            listing = self._listings[folder]
         except OSError as error:
             self.result.add_error(path, error)
+            return
+        if listing is None:
+            return
+        excluded = dict(listing.excluded)
+        if path in excluded and path not in self.reach.given:
+            self.result.leave_out(path, excluded[path])
+        else:
+            self._add_entry(Path(path), listing, linked=False)
 
-    def _add_entry(self, entry: os.DirEntry[str], listing: Listing, *, linked: bool) -> None:
+    def _listing(self, folder: str) -> Listing | None:
+        """List a folder; None, and an unreadable path, if it is not known what to leave out.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        rules = self.reach.inside(folder)
+        if rules.fault is not None:
+            self.result.unreadable.append(Unreadable(folder, rules.fault))
+            return None
+        with os.scandir(folder) as entries:
+            return Listing(entries, rules)
+
+    def _add_entry(self, entry: os.DirEntry[str] | Path, listing: Listing, *, linked: bool) -> None:
         """Add an image file of a folder."""
-        stem = entry.name[: entry.name.rfind(".")]
+        path, stem = os.fspath(entry), os.path.splitext(entry.name)[0]
         try:
             status = entry.stat()
             if (reason := describe_irregular(status.st_mode)) is not None:
-                self.result.unreadable.append(Unreadable(entry.path, reason))
-                self.result.irregular.add(entry.path)
+                self.result.unreadable.append(Unreadable(path, reason))
+                self.result.irregular.add(path)
                 return
             if entry.is_symlink():
                 linked = True
-                if self.reach.is_listed_elsewhere(entry.path):
-                    self.result.add_alias(entry.path)
+                if path not in self.reach.given and self.reach.is_listed_elsewhere(path):
+                    self.result.add_alias(path)
                     return
-            sidecar = listing.texts.get(stem)
-            sidecar_mtime_ns = None if sidecar is None else _mtime_ns(sidecar.path)
-            xmp: tuple[str | None, int | None] = (None, None)
-            if listing.xmps:
-                candidates = (listing.xmps.get(name) for name in (entry.name, stem))
-                xmp = next((found for x in candidates if x and (found := _regular(x.path)) is not None), (None, None))
-            self._add(entry.path, status, sidecar_mtime_ns, *xmp, linked=linked)
+            text = listing.texts.get(stem)
+            sidecar_mtime_ns = None if text is None or text.path == path else _stamp(text.path)
+            xmps = (listing.xmps[name] for name in (entry.name, stem) if name in listing.xmps)
+            found = ((xmp.path, stamp) for xmp in xmps if (stamp := _stamp(xmp.path)) is not None)
+            self._add(path, status, sidecar_mtime_ns, *next(found, (None, None)), linked=linked)
         except FileNotFoundError:
             if entry.is_symlink():  # else the file was deleted after it was listed
-                self.result.unreadable.append(Unreadable(entry.path, BROKEN_LINK))
+                self.result.unreadable.append(Unreadable(path, BROKEN_LINK))
         except OSError as error:
-            self.result.add_error(entry.path, error)
+            self.result.add_error(path, error)
 
     def _add(
         self,
@@ -257,34 +269,19 @@ class _Walk:
         self.result.add_alias(path)
 
 
-def _device(folder: str) -> int | None:
-    """Id of the file system that a folder is on; None if it cannot be stat'ed."""
-    try:
-        return os.stat(folder).st_dev
-    except OSError:
-        return None
-
-
 def _identity(folder: str) -> tuple[int, int] | None:
-    """Device and inode of a folder; None if it has none."""
+    """Device and inode of a folder, the inode 0 where there are none; None if it cannot be stat'ed."""
     try:
         status = os.stat(folder)
     except OSError:
         return None
-    return (status.st_dev, status.st_ino) if status.st_ino else None
+    return status.st_dev, status.st_ino
 
 
-def _mtime_ns(path: str) -> int | None:
+def _stamp(sidecar: str) -> int | None:
+    """When a sidecar changed, also if a program has set its modification time back; None if it is no regular file."""
     try:
-        return os.stat(path).st_mtime_ns
+        status = os.stat(sidecar)
     except OSError:
         return None
-
-
-def _regular(path: str) -> tuple[str, int] | None:
-    """A path with its modification time; None if it is no regular file."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return (path, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+    return max(status.st_mtime_ns, status.st_ctime_ns) if stat.S_ISREG(status.st_mode) else None

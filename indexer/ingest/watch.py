@@ -103,7 +103,11 @@ def follow(
             try:
                 if due:
                     report = index_roots(
-                        [Path(root) for root in sorted(due)], captions=captions, exclude=exclude, again=again
+                        [Path(root) for root in sorted(due)],
+                        captions=captions,
+                        exclude=exclude,
+                        found=due.difference(bases),
+                        again=again,
                     )
                     captions, exclude, again, due, started = None, None, False, set(), True
                     yield report
@@ -221,7 +225,7 @@ def _changed_paths(catalog: Catalog, roots: set[str], changes: Iterable[Change])
             change.name == "deleted" and known_locations(catalog, [path])  # a folder of images
         ):
             paths.add(path)
-    reach = Reach.of(catalog, roots)
+    reach = Reach.of(catalog)
     return sorted(ruled & roots | {path for path in paths | ruled if reach.covering(path, roots) is not None})
 
 

@@ -15,14 +15,14 @@ from encoders import Encoder, ImageFeatures
 
 from ..catalog import schema
 from ..catalog.catalog import Catalog
-from ..catalog.embeddings import write_embedding
+from ..catalog.embeddings import stored_features, write_embedding
 from ..catalog.images import content_hashes, release_hash, replace_image
 from ..catalog.records import Kind, LocationRecord
 from ..catalog.words import folded, words_of
 from ..pictures.metadata import PictureMetadata
 from .annotations import RECORD_VERSION, annotate, record_of
 from .displaced import note_displaced, note_new
-from .edits import EditedImage, edited_images
+from .edits import EditedImage, edited_images, images_with_pixels
 from .picture import Picture
 from .rules import LeftOut
 from .scan import ImageFile
@@ -101,6 +101,7 @@ class BatchWriter:
         self._is_alias, self._again = is_alias, again
         self.hashes = content_hashes(catalog)
         self._renewed: dict[int, int] = {}  # ids of replaced images, and of those that replaced them
+        self._inserted: set[int] = set()
         self.displaced: set[int] = set()
 
     def commit(self, batch: Sequence[Picture | tuple[ImageFile, str]]) -> None:
@@ -112,10 +113,12 @@ class BatchWriter:
         batch = [self._read(item.file) if self._is_stale(item) else item for item in batch]
         pictures = [item for item in batch if isinstance(item, Picture)]
         failures = [item for item in batch if not isinstance(item, Picture)]
-        new_pictures = {p.digest: p for p in pictures if p.pixels is not None and self._is_new(p.digest)}
+        new_pictures = {p.digest: p for p in pictures if p.pixels is not None and self.is_new(p.digest)}
+        decoded = [p for p in pictures if p.digest in new_pictures]
         kept = {p.digest for p in pictures if p.pixels is None}
-        edited = {} if self._again else edited_images(self._catalog, new_pictures.values(), self._known, kept)
+        edited = {} if self._again else edited_images(self._catalog, decoded, self._known, kept)
         rewritten = [new_pictures.pop(digest) for digest in edited]
+        unknown = new_pictures.keys() - self.hashes.keys()
         features = self._encode(list(new_pictures.values()))
         with self._catalog.transaction() as connection:
             for picture in rewritten:
@@ -129,10 +132,11 @@ class BatchWriter:
                     replace_image(connection, self.hashes[digest], image_id)
                     self._renewed[self.hashes[digest]] = image_id
                 self.hashes[digest] = image_id
-            new = set(new_pictures)
+                self._inserted.add(image_id)
+            lost: set[int] = set()
             for picture in pictures:
-                self._write_location(connection, picture, new)
-            annotate(connection, list(dict.fromkeys(self.hashes[picture.digest] for picture in pictures)))
+                self._write_location(connection, picture, unknown, lost)
+            annotate(connection, sorted(lost.union(self.hashes[picture.digest] for picture in pictures)))
             for file, reason in failures:
                 self._write_failure(connection, file, reason)
 
@@ -140,15 +144,24 @@ class BatchWriter:
         """Whether a file was not decoded because an image had its content, which was edited since."""
         return isinstance(item, Picture) and item.pixels is None and item.digest not in self.hashes
 
-    def _is_new(self, digest: str) -> bool:
-        """Whether the catalog has no image of this content, or it is to be replaced."""
+    def is_new(self, digest: str) -> bool:
+        """Whether the catalog has no image of this content, or one that is to be replaced."""
         image_id = self.hashes.get(digest)
-        return image_id is None or (self._again and image_id not in self._renewed.values())
+        return image_id is None or (self._again and image_id not in self._inserted)
 
     def _encode(self, pictures: Sequence[Picture]) -> ImageFeatures:
-        if not pictures:
+        """Encode pictures, except those whose pixels an image has already: they get its vectors and regions."""
+        twins = {} if self._again else images_with_pixels(self._catalog, pictures)
+        new = [p.pixels for p in pictures if p.pixels is not None and p.pixel_hash not in twins]
+        if not new and not twins:
             return ImageFeatures(np.empty((0, 0), np.float32), np.empty((0, 0, 0), np.float32))
-        return self._encoder.encode_images(np.stack([p.pixels for p in pictures if p.pixels is not None]))
+        encoded = self._encoder.encode_images(np.stack(new)) if new else None
+        fresh = iter(()) if encoded is None else zip(encoded.vectors, encoded.regions, strict=True)
+        ids, *features = stored_features(self._catalog, Kind.IMAGE, sorted(set(twins.values())))
+        stored = dict(zip(ids, zip(*features, strict=True), strict=True))
+        rows = [stored[twins[p.pixel_hash]] if p.pixel_hash in twins else next(fresh) for p in pictures]
+        vectors, regions = (np.stack(part) for part in zip(*rows, strict=True))
+        return ImageFeatures(vectors, regions)
 
     def _insert_image(self, connection: Connection, picture: Picture) -> int:
         row = insert(schema.image).values(content_hash=picture.digest, **_image_values(picture))
@@ -163,6 +176,8 @@ class BatchWriter:
         """Give an image the content of a file in which only the metadata was edited."""
         values = {"content_hash": picture.digest} | _image_values(picture)
         connection.execute(update(schema.image).where(schema.image.c.id == image.id).values(values))
+        c = schema.location.c  # a missing file had the content before, and is read again if it comes back
+        connection.execute(delete(schema.location).where(c.image_id == image.id, c.missing_since.is_not(None)))
         self._note(picture)
         del self.hashes[image.content_hash]
         self.hashes[picture.digest] = image.id
@@ -171,21 +186,24 @@ class BatchWriter:
         notes = () if picture.metadata is None else picture.metadata.words.notes
         self._report.notes += [Failure(picture.file.path, note) for note in notes]
 
-    def _write_location(self, connection: Connection, picture: Picture, new: set[str]) -> None:
+    def _write_location(self, connection: Connection, picture: Picture, new: set[str], lost: set[int]) -> None:
         """Write a file's location, and count it in the report.
 
         Args:
             connection: an open transaction.
             picture: the file.
-            new: digests of the batch's new images that have no location yet.
+            new: digests of unknown content whose first location this may be.
+            lost: receives the id of the image that was there.
         """
         file, path, image_id = picture.file, picture.file.path, self.hashes[picture.digest]
         previous = self._known.get(path)
         times = {"mtime_ns": file.mtime_ns, "ctime_ns": file.ctime_ns}
         values = {"image_id": image_id, "size": file.size, "missing_since": None, "excluded": None} | times
-        same = previous is not None and self._renewed.get(previous.image_id, previous.image_id) == image_id
-        if previous is not None and not same:
-            self._displace(connection, previous)
+        was = None if previous is None else self._renewed.get(previous.image_id, previous.image_id)
+        same = was == image_id
+        if was is not None and not same:
+            self._displace(connection, was, path)
+            lost.add(was)
         words = {"folded": folded(path), "words": words_of(path)}
         statement = upsert(schema.location).values(path=path, **words, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
@@ -206,12 +224,12 @@ class BatchWriter:
         others = connection.execute(select(c.path).where((c.image_id == image_id) & (c.path != path))).all()
         return not any(os.path.lexists(row.path) and not self._is_alias(row.path) for row in others)
 
-    def _displace(self, connection: Connection, previous: LocationRecord) -> None:
-        """Record that a path now holds another image, which its sidecar belongs to as well."""
-        note_displaced(connection, previous.image_id, previous.path)
-        self.displaced.add(previous.image_id)
+    def _displace(self, connection: Connection, image_id: int, path: str) -> None:
+        """Record that the path of an image now holds another one, which its sidecar belongs to as well."""
+        note_displaced(connection, image_id, path)
+        self.displaced.add(image_id)
         # This way the sidecars at all locations of the displaced image are read again.
-        locations = update(schema.location).where(schema.location.c.image_id == previous.image_id)
+        locations = update(schema.location).where(schema.location.c.image_id == image_id)
         connection.execute(locations.values(sidecar_mtime_ns=NEVER))
 
     def _write_failure(self, connection: Connection, file: ImageFile, reason: str) -> None:

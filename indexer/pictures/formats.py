@@ -24,7 +24,8 @@ class PictureFormat(NamedTuple):
 _JPEG = re.compile(rb"\xff\xd8\xff")
 _BRANDS = re.compile(rb".{4}ftyp(?:hei|hev|mif|msf|avi)", re.DOTALL)  # containers of AVIF and HEIF share brands
 _TIFF = rb"II[*+]\x00|MM\x00[*+]"
-_RAW = re.compile(_TIFF + rb"|II(?:R[OS]|U\x00|\x1a\x00)|MMOR|FUJIFILMCCD-RAW|\x00MRM|.{4}ftypcrx ", re.DOTALL)
+_RAW_ALONE = rb"II(?:R[OS]|U\x00|\x1a\x00)|MMOR|FUJIFILMCCD-RAW|\x00MRM|.{4}ftypcrx "  # those that are no TIFF
+_RAW = re.compile(_TIFF + b"|" + _RAW_ALONE, re.DOTALL)
 _RAW_SUFFIXES = (
     ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .rw2 .rwl .sr2 "
     ".srf .srw"
@@ -56,7 +57,7 @@ _FOREIGN = {
     "a JPEG 2000 file": rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51",
     "a lossless JPEG (JPEG-LS)": rb"\xff\xd8\xff\xf7",
     "a large Photoshop file (PSB)": rb"8BPS\x00\x02",
-    "a camera's RAW file": rb"II(?:R[OS]|U\x00|\x1a\x00)|MMOR|FUJIFILMCCD-RAW|\x00MRM|FOVb|.{4}ftypcrx ",
+    "a camera's RAW file": _RAW_ALONE + b"|FOVb",
     "an icon": rb"\x00\x00[\x01\x02]\x00",
     "a video": rb".{4}ftyp(?:iso|mp4|M4V|qt  |avc1|3g|dash|XAVC)|.{4}(?:moov|mdat|wide)|\x1a\x45\xdf\xa3|RIFF.{4}AVI ",
     "a sound file": rb"ID3|OggS|fLaC|RIFF.{4}WAVE",

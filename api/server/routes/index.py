@@ -11,7 +11,7 @@ from indexer import find_duplicates
 from indexer.catalog.contents import catalog_state, catalog_stats
 from indexer.catalog.facets import Counts, facets, facets_state
 from indexer.catalog.records import Kind
-from indexer.duplicates import DuplicateGroup
+from indexer.duplicates import DuplicateGroup, refreshed
 from indexer.models import model_states
 from indexer.vectors.files import stored_structure
 
@@ -57,14 +57,16 @@ async def duplicates(
 ) -> DuplicatesResponse:
     """List groups of files that show the same picture.
 
-    Takes minutes for very large collections. The result is cached until the index changes; requests during the
-    computation get status 503 with `Retry-After`.
+    Takes minutes for very large collections. The result is cached until the index changes, except that files which
+    have gone or changed since are left out; requests during the computation get status 503 with `Retry-After`.
     """
 
     def find() -> DuplicatesResponse:
         catalog = service.engine.catalog
         groups = service.duplicates.get(None, catalog_state(catalog), lambda: find_duplicates(catalog))
-        return DuplicatesResponse(groups=[_group(group) for group in groups[:k]], total=len(groups))
+        first = refreshed(catalog, groups[:k])
+        gone = len(groups[:k]) - len(first)
+        return DuplicatesResponse(groups=[_group(group) for group in first], total=len(groups) - gone)
 
     return await service.work.run(request, find)
 

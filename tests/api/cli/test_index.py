@@ -65,15 +65,38 @@ def test_duplicates_are_listed(run: Run, folder: Path) -> None:
     assert "red.png" in first
     assert second.startswith("same bytes")
     assert "z copy.png" in second
-    assert "1 picture in 2 files" in done.err
+    spare = (folder / "red.png").stat().st_size
+    assert f"1 picture in 2 files; identical files take {spare} bytes, versions of the largest 0 bytes" in done.err
     document = run("duplicates", "--json").json
     (group,) = document["groups"]
     assert group["largest"] == str(folder / "red.png")
-    assert list(group["files"][0]) == ["path", "image_id", "width", "height", "bytes"]
-    assert (document["files"], document["spare_bytes"]) == (2, (folder / "red.png").stat().st_size)
+    assert list(group["files"][0]) == ["path", "image_id", "width", "height", "bytes", "kind", "frees"]
+    assert [file["kind"] for file in group["files"]] == ["largest", "same bytes"]
+    assert (document["files"], document["spare_bytes"], document["spare_bytes_identical"]) == (2, spare, spare)
     (folder / "z copy.png").unlink()
     run("index", folder)
     assert "No duplicates found." in run("duplicates").err
+
+
+def test_another_name_of_a_file_is_no_copy_to_delete(run: Run, folder: Path) -> None:
+    """A hard link that replaced a copy is said to free nothing."""
+    name = folder / "z.png"
+    shutil.copy2(folder / "red.png", name)
+    run("index", folder)
+    name.unlink()
+    name.hardlink_to(folder / "red.png")
+    done = run("duplicates")
+    assert done.out.splitlines()[1].startswith("another name")
+    assert "(another name of the same file; deleting it frees nothing)" in done.out
+    assert "1 picture in 1 file\n" in done.err
+    document = run("duplicates", "--json").json
+    assert [(file["kind"], file["frees"]) for file in document["groups"][0]["files"]][1:] == [("another name", 0)]
+    assert (document["files"], document["spare_bytes"]) == (1, 0)
+    (folder / "backup.jpeg.bak").hardlink_to(name)
+    shutil.copy2(name, folder / "a copy.png")
+    run("index", folder)
+    lines = run("duplicates").out.splitlines()
+    assert sum("has another name outside the index; deleting it frees nothing" in line for line in lines) == 1
 
 
 def test_changes_are_followed_until_ctrl_c(

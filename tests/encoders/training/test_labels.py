@@ -158,4 +158,4 @@ def test_training_learns_names_that_no_caption_has(pictures: Dataset, tmp_path: 
 
     with_labels, without = precision(1.0), precision(0.0)
     assert with_labels >= 0.8
-    assert without < 0.5
+    assert without <= with_labels - 0.2

@@ -14,7 +14,12 @@ from indexer.catalog import schema
 from indexer.catalog.annotations import Annotation, annotations_of_image
 from indexer.catalog.browse import ImageDetails, image_details
 from indexer.catalog.captions import captions_of_image
-from indexer.catalog.images import image_ids_where, images_by_id
+from indexer.catalog.embeddings import read_vectors
+from indexer.catalog.facets import facets, facets_state
+from indexer.catalog.fulltext import places_among
+from indexer.catalog.images import content_hashes, image_ids_where, images_by_id
+from indexer.catalog.records import Kind
+from indexer.errors import ReadError, SidecarError
 from indexer.ingest.annotations import RECORD_VERSION
 from tests.conftest import Paint
 from tests.fakes import COLOURS, FakeEncoder
@@ -213,3 +218,104 @@ def test_two_files_of_one_picture_share_their_words(catalog: Catalog, encoder: F
     write_sidecar(album / "b.xmp", "leek")
     run(catalog, encoder, album)
     assert sorted(annotations_of_image(catalog, 1)[Annotation.KEYWORD]) == ["leek", "onion"]
+
+
+def test_a_copy_with_other_metadata_is_not_embedded_again(catalog: Catalog, encoder: FakeEncoder, album: Path) -> None:
+    """It is an image of its own with the same vector; so are copies that are edited alike."""
+    path = write_photograph(album / "a.jpg", "Ottokar")
+    run(catalog, encoder, album)
+    write_photograph(album / "b.jpg", "Wilhelmina")
+    run(catalog, encoder, album)
+    assert (len(content_hashes(catalog)), encoder.images_encoded) == (2, 1)
+    (album / "c.jpg").write_bytes(path.read_bytes())
+    run(catalog, encoder, album)
+    for name in ("a.jpg", "c.jpg"):
+        write_photograph(album / name, "Theodor")
+    run(catalog, encoder, album)
+    assert described(catalog) == {"a.jpg": "Theodor", "b.jpg": "Wilhelmina", "c.jpg": "Theodor"}
+    ids, vectors = read_vectors(catalog, Kind.IMAGE)
+    assert (len(ids), encoder.images_encoded) == (2, 1)
+    assert (vectors[0] == vectors[1]).all()
+
+
+def test_a_renamed_picture_keeps_its_image_when_it_is_edited(
+    catalog: Catalog, encoder: FakeEncoder, album: Path
+) -> None:
+    """Its former name is missing; a file that comes back there is read."""
+    path = write_photograph(album / "a.jpg", "Ottokar")
+    before = path.read_bytes()
+    run(catalog, encoder, album)
+    path.rename(album / "b.jpg")
+    run(catalog, encoder, album)
+    write_photograph(album / "b.jpg", "Wilhelmina")
+    run(catalog, encoder, album)
+    assert list(content_hashes(catalog).values()) == [1]
+    path.write_bytes(before)
+    run(catalog, encoder, album)
+    assert described(catalog) == {"a.jpg": "Ottokar", "b.jpg": "Wilhelmina"}
+    assert encoder.images_encoded == 1
+
+
+def test_a_missing_file_says_nothing(catalog: Catalog, encoder: FakeEncoder, album: Path) -> None:
+    """Its sidecar moved with it, and was edited there."""
+    path = write_photograph(album / "z.jpg")
+    write_sidecar(album / "z.xmp", "onion", attributes='xmp:Rating="5"')
+    run(catalog, encoder, album)
+    path.rename(album / "b.jpg")
+    (album / "z.xmp").unlink()
+    write_sidecar(album / "b.xmp", "leek", attributes='xmp:Rating="2"')
+    run(catalog, encoder, album)
+    assert annotations_of_image(catalog, 1) == {Annotation.RATING: ["2"], Annotation.KEYWORD: ["leek"]}
+
+
+def test_a_sidecar_that_cannot_be_read_for_now_is_tried_again(
+    catalog: Catalog, encoder: FakeEncoder, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it said before is kept."""
+    write_photograph(album / "a.jpg")
+    write_sidecar(album / "a.xmp", "onion")
+    run(catalog, encoder, album)
+    write_sidecar(album / "a.xmp", "leek")
+    os.utime(album / "a.xmp", (1, 1))
+
+    def refuse(path: Path) -> None:
+        raise SidecarError(f"{path}: cannot be read") from ReadError("cannot be read: Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("indexer.ingest.annotations.read_xmp_sidecar", refuse)
+        assert "a.xmp" in run(catalog, encoder, album).notes[0].reason
+    assert annotations_of_image(catalog, 1)[Annotation.KEYWORD] == ["onion"]
+    run(catalog, encoder, album)
+    assert annotations_of_image(catalog, 1)[Annotation.KEYWORD] == ["leek"]
+
+
+def test_again_reads_sidecars_too(catalog: Catalog, encoder: FakeEncoder, album: Path) -> None:
+    """Even if their times are those of the last run."""
+    write_photograph(album / "a.jpg")
+    write_sidecar(album / "a.xmp", "onion")
+    run(catalog, encoder, album)
+    assert index_paths(catalog, encoder, [album], again=True).records == 1
+
+
+def test_a_place_goes_with_its_last_picture(catalog: Catalog, encoder: FakeEncoder, album: Path) -> None:
+    """Its names find nothing any more."""
+    write_photograph(album / "a.jpg", position=True)
+    write_photograph(album / "b.jpg", "elsewhere")
+    run(catalog, encoder, album)
+    assert places_among(catalog, ["Munich"]) == ["Munich"]
+    (album / "a.jpg").unlink()
+    index_paths(catalog, encoder, [album], prune=True)
+    assert places_among(catalog, ["Munich"]) == []
+
+
+def test_facets_follow_a_record_that_changes_a_date_alone(catalog: Catalog, encoder: FakeEncoder, album: Path) -> None:
+    """Servers cache them until the state changes."""
+    write_photograph(album / "a.jpg")
+    write_sidecar(album / "a.xmp", "leek")
+    run(catalog, encoder, album)
+    before = facets_state(catalog)
+    write_sidecar(album / "a.xmp", "leek", attributes='exif:DateTimeOriginal="2019-05-06T07:08:09"')
+    os.utime(album / "a.xmp", (1, 1))
+    run(catalog, encoder, album)
+    assert facets_state(catalog) != before
+    assert facets(catalog).years == {"2019": 1}

@@ -13,6 +13,7 @@ from indexer import Catalog, forget, index_paths
 from indexer.catalog.contents import catalog_stats, indexed_roots, recorded_failures
 from indexer.catalog.images import hidden_image_ids
 from indexer.errors import SourceError
+from indexer.ingest import scan
 from indexer.ingest.roots import covering
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
@@ -28,6 +29,18 @@ def two(paint: Paint, tmp_path: Path) -> tuple[Path, Path]:
     for i in range(3):
         paint(f"drive/deep/{i}.png", "blue", seed=i)
     return tmp_path / "pictures" / "home", tmp_path / "pictures" / "drive"
+
+
+def mount(monkeypatch: pytest.MonkeyPatch, drive: Path) -> None:
+    """Pretend that a folder is on another file system."""
+    identity = scan._identity
+
+    def identity_with_drive(folder: str) -> tuple[int, int] | None:
+        device_and_inode = identity(folder)
+        is_on_drive = Path(folder).is_relative_to(drive)
+        return device_and_inode and (-1 if is_on_drive else device_and_inode[0], device_and_inode[1])
+
+    monkeypatch.setattr(scan, "_identity", identity_with_drive)
 
 
 def unplug(drive: Path) -> Path:
@@ -125,7 +138,7 @@ def test_a_drive_below_a_root_is_a_root_of_its_own(
 ) -> None:
     """Once unplugged, its pictures are not pruned with those of the root."""
     home, drive = two
-    monkeypatch.setattr("indexer.ingest.scan._device", lambda path: 2 if Path(path).is_relative_to(drive) else 1)
+    mount(monkeypatch, drive)
     index_paths(catalog, encoder, [tmp_path / "pictures"])
     assert indexed_roots(catalog) == [str(tmp_path / "pictures"), str(drive)]
     (home / "0.png").unlink()

@@ -10,6 +10,7 @@ import pytest
 from indexer.ingest.scan import Scan, scan
 from tests.conftest import Paint
 from tests.indexer.ingest.opens import opened
+from tests.indexer.ingest.test_roots import mount
 
 
 def scan_paths(*paths: Path) -> Scan:
@@ -47,7 +48,7 @@ def test_the_time_of_a_sidecar_is_listed(paint: Paint) -> None:
     assert scan_paths(picture).files[0].sidecar_mtime_ns is None
     sidecar = picture.with_suffix(".txt")
     sidecar.write_text("a red square")
-    assert scan_paths(picture).files[0].sidecar_mtime_ns == sidecar.stat().st_mtime_ns
+    assert scan_paths(picture).files[0].sidecar_mtime_ns == sidecar.stat().st_ctime_ns
 
 
 def test_a_link_to_a_file_keeps_its_own_name(paint: Paint, tmp_path: Path) -> None:
@@ -69,7 +70,8 @@ def test_a_pipe_named_like_a_picture_does_not_hang(paint: Paint, tmp_path: Path)
     picture = paint("a.png")
     os.mkfifo(tmp_path / "pictures" / "pipe.png")
     assert names(scan_paths(tmp_path / "pictures")) == [picture]
-    assert scan_paths(tmp_path / "pictures" / "pipe.png") == Scan()
+    alone = scan_paths(tmp_path / "pictures" / "pipe.png")
+    assert (alone.files, alone.unreadable[0].reason) == ([], "not a regular file but a pipe")
 
 
 def test_a_missing_path_is_absent(tmp_path: Path) -> None:
@@ -83,8 +85,23 @@ def test_another_file_system_is_listed_as_a_mount(
     """Only its topmost folder is listed."""
     drive = paint("drive/deep/one.png").parent.parent
     paint("two.png")
-    monkeypatch.setattr("indexer.ingest.scan._device", lambda path: 2 if Path(path).is_relative_to(drive) else 1)
+    mount(monkeypatch, drive)
     assert scan_paths(tmp_path / "pictures").mounts == [str(drive)]
+
+
+def test_a_folder_is_looked_at_once(paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network drives answer slowly."""
+    inner = paint("in/one.png").parent
+    seen: list[str] = []
+    original = os.stat
+
+    def stat(path: str, **options: bool) -> os.stat_result:
+        seen.append(str(path))
+        return original(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    scan_paths(tmp_path / "pictures")
+    assert seen.count(str(inner)) == 1
 
 
 def test_scanning_opens_no_file(paint: Paint, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from indexer import Catalog, IndexReport, follow
+from indexer import Catalog, IndexReport, follow, index_paths
 from indexer.catalog.contents import catalog_stats
+from indexer.catalog.exclusions import found_roots
 from indexer.catalog.images import hidden_image_ids
 from indexer.errors import SourceError
 from indexer.ingest import watch
@@ -220,3 +221,26 @@ def test_a_changed_xmp_sidecar_causes_a_run_for_its_picture(
     until(reports, added=5)
     (folder / name).write_text("<x:xmpmeta/>")
     assert counts(next(reports)) == {"unchanged": 1}
+
+
+def test_patterns_belong_to_the_folders_that_were_given(
+    catalog: Catalog, encoder: FakeEncoder, folder: Path, paint: Paint, tmp_path: Path, stop: threading.Event
+) -> None:
+    """Those that walks found obey them, but have none of their own, and are no given folders."""
+    paint("../elsewhere/yellow.png", "yellow")
+    paint("../elsewhere/yellow.jpg", "yellow")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    index_paths(catalog, encoder, [folder])
+    reports = follow(catalog, encoder, [folder], exclude=["*.jpg"], stop=stop)
+    until(reports, unchanged=6, excluded=1)
+    assert catalog_stats(catalog).exclusions == {str(folder): ("*.jpg",)}
+    (tmp_path / "elsewhere").rename(tmp_path / "unplugged")
+    until(reports, missing=2)
+    (tmp_path / "unplugged").rename(tmp_path / "elsewhere")
+    until(reports, unchanged=1)
+    assert found_roots(catalog) == {str(folder / "link")}
+    stop.set()
+    assert list(reports) == []
+    reports = follow(catalog, encoder, [folder / "link"], stop=threading.Event())
+    until(reports, unchanged=1)
+    assert found_roots(catalog) == set()

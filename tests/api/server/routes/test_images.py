@@ -79,9 +79,9 @@ def test_images_removed_between_pages_shift_nothing(client: TestClient, engine: 
 
 def test_an_image_document_is_complete(client: TestClient, engine: SearchEngine, folder: Path, red: int) -> None:
     """The document has camera, coordinates, and all files with whether they exist."""
-    described(engine, "camera = 'Canon EOS 5D', latitude = 48.1, longitude = -11.5", red)
     (folder / "also.png").write_bytes((folder / "red.png").read_bytes())
     index_paths(engine.catalog, FakeEncoder(), [folder])
+    described(engine, "camera = 'Canon EOS 5D', latitude = 48.1, longitude = -11.5", red)
     document = client.get(f"/v1/images/{red}").json()
     size = (folder / "red.png").stat().st_size
     assert (document["camera"], document["latitude"], document["longitude"]) == ("Canon EOS 5D", 48.1, -11.5)

@@ -88,6 +88,12 @@ def test_duplicates_are_groups_of_images(client: TestClient, engine: SearchEngin
     assert (len(copies["image_ids"]), len(copies["files"]), copies["likeness"]) == (1, 2, 1)
     first = client.get("/v1/duplicates", params={"k": 1}).json()
     assert (first["groups"], first["total"]) == ([fractal], 2)
+    assert [file["kind"] for file in fractal["files"] + copies["files"]] == [
+        *("largest", "version", "largest", "same bytes")
+    ]
+    (folder / "red-copy.png").unlink()  # the cached answer is not believed
+    document = client.get("/v1/duplicates").json()
+    assert (document["groups"], document["total"]) == ([fractal], 1)
 
 
 def test_models_are_listed_with_what_they_embedded(client: TestClient, engine: SearchEngine, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ CREATE TABLE failure (
 	ctime_ns INTEGER, 
 	PRIMARY KEY (path)
 );
-INSERT INTO failure VALUES('/tmp/holiday/pictures/damaged.jpg','damaged or truncated (it starts like a picture, but its header is invalid)',11,1700000000000000000,1795794905768846530);
+INSERT INTO failure VALUES('/tmp/holiday/pictures/damaged.jpg','damaged or truncated (it starts like a picture, but its header is invalid)',11,1700000000000000000,1795797046898070673);
 CREATE TABLE edition (
 	count INTEGER NOT NULL
 );
@@ -304,14 +304,14 @@ CREATE TABLE location (
 	UNIQUE (path), 
 	FOREIGN KEY(image_id) REFERENCES image (id) ON DELETE CASCADE
 );
-INSERT INTO location VALUES(1,'/tmp/holiday/pictures/2023/IMG_2034.jpg',1,879,1700000000000000000,NULL,NULL,1795794905768846530,NULL,NULL,'/tmp/holiday/pictures/2023/img_2034.jpg','tmp holiday pictures 2023 img 2034 jpg',NULL);
-INSERT INTO location VALUES(2,'/tmp/holiday/pictures/2023/blue.png',2,141,1700000000000000000,1700000000000000000,NULL,1795794905768846530,NULL,NULL,'/tmp/holiday/pictures/2023/blue.png','tmp holiday pictures 2023 blue png',NULL);
-INSERT INTO location VALUES(3,'/tmp/holiday/pictures/2023/white.png',3,139,1700000000000000000,NULL,NULL,1795794905768846530,NULL,NULL,'/tmp/holiday/pictures/2023/white.png','tmp holiday pictures 2023 white png',NULL);
-INSERT INTO location VALUES(4,'/tmp/holiday/pictures/black.png',4,95,1700000000000000000,NULL,NULL,1795794905768846530,NULL,NULL,'/tmp/holiday/pictures/black.png','tmp holiday pictures black png',NULL);
-INSERT INTO location VALUES(5,'/tmp/holiday/pictures/copy of red.png',5,141,1700000000000000000,NULL,NULL,1795794905768846530,NULL,NULL,'/tmp/holiday/pictures/copy of red.png','tmp holiday pictures copy of red png',NULL);
-INSERT INTO location VALUES(6,'/tmp/holiday/pictures/gone.png',6,142,1700000000000000000,NULL,'2026-11-27T15:55:06+00:00',1795794905768846530,NULL,0,'/tmp/holiday/pictures/gone.png','tmp holiday pictures gone png',NULL);
-INSERT INTO location VALUES(7,'/tmp/holiday/pictures/green.png',7,142,1700000000000000000,NULL,NULL,1795794905768846530,NULL,NULL,'/tmp/holiday/pictures/green.png','tmp holiday pictures green png',NULL);
-INSERT INTO location VALUES(8,'/tmp/holiday/pictures/red.png',5,141,1700000000000000000,1700000000000000000,NULL,1795794905768846530,NULL,NULL,'/tmp/holiday/pictures/red.png','tmp holiday pictures red png',NULL);
+INSERT INTO location VALUES(1,'/tmp/holiday/pictures/2023/IMG_2034.jpg',1,879,1700000000000000000,NULL,NULL,1795797046898070673,NULL,NULL,'/tmp/holiday/pictures/2023/img_2034.jpg','tmp holiday pictures 2023 img 2034 jpg',NULL);
+INSERT INTO location VALUES(2,'/tmp/holiday/pictures/2023/blue.png',2,141,1700000000000000000,1700000000000000000,NULL,1795797046898070673,NULL,NULL,'/tmp/holiday/pictures/2023/blue.png','tmp holiday pictures 2023 blue png',NULL);
+INSERT INTO location VALUES(3,'/tmp/holiday/pictures/2023/white.png',3,139,1700000000000000000,NULL,NULL,1795797046898070673,NULL,NULL,'/tmp/holiday/pictures/2023/white.png','tmp holiday pictures 2023 white png',NULL);
+INSERT INTO location VALUES(4,'/tmp/holiday/pictures/black.png',4,95,1700000000000000000,NULL,NULL,1795797046898070673,NULL,NULL,'/tmp/holiday/pictures/black.png','tmp holiday pictures black png',NULL);
+INSERT INTO location VALUES(5,'/tmp/holiday/pictures/copy of red.png',5,141,1700000000000000000,NULL,NULL,1795797046898070673,NULL,NULL,'/tmp/holiday/pictures/copy of red.png','tmp holiday pictures copy of red png',NULL);
+INSERT INTO location VALUES(6,'/tmp/holiday/pictures/gone.png',6,142,1700000000000000000,NULL,'2026-11-27T16:30:47+00:00',1795797046898070673,NULL,0,'/tmp/holiday/pictures/gone.png','tmp holiday pictures gone png',NULL);
+INSERT INTO location VALUES(7,'/tmp/holiday/pictures/green.png',7,142,1700000000000000000,NULL,NULL,1795797046898070673,NULL,NULL,'/tmp/holiday/pictures/green.png','tmp holiday pictures green png',NULL);
+INSERT INTO location VALUES(8,'/tmp/holiday/pictures/red.png',5,141,1700000000000000000,1700000000000000000,NULL,1795797046898070673,NULL,NULL,'/tmp/holiday/pictures/red.png','tmp holiday pictures red png',NULL);
 CREATE TABLE unsettled (
 	image_id INTEGER NOT NULL, 
 	new BOOLEAN NOT NULL, 
@@ -422,10 +422,11 @@ INSERT INTO annotation_words_config VALUES('version',4);
 DELETE FROM sqlite_sequence;
 INSERT INTO sqlite_sequence VALUES('image',7);
 INSERT INTO sqlite_sequence VALUES('caption',5);
-CREATE INDEX ix_place_name_place_id ON place_name (place_id);
 CREATE INDEX ix_place_name_words ON place_name (words);
-CREATE INDEX ix_image_place_id ON image (place_id);
+CREATE INDEX ix_place_name_place_id ON place_name (place_id);
 CREATE INDEX image_taken ON image (taken_at);
+CREATE INDEX ix_image_pixel_hash ON image (pixel_hash);
+CREATE INDEX ix_image_place_id ON image (place_id);
 CREATE INDEX ix_location_image_id ON location (image_id);
 CREATE INDEX location_folded ON location (folded);
 CREATE INDEX location_missing ON location (image_id) WHERE missing_since IS NOT NULL;
