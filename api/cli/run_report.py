@@ -78,7 +78,10 @@ def _print_failures(report: IndexReport) -> None:
     for note in report.notes[:SHOWN_FAILURES]:
         message(f"{note.path}: {note.reason}; it was indexed all the same", style="yellow")
     if len(report.notes) > SHOWN_FAILURES:
-        message(f"… and {len(report.notes) - SHOWN_FAILURES} more such notes; list them with --json", style="yellow")
+        more = len(report.notes) - SHOWN_FAILURES
+        message(
+            f"… and {more} more such notes, which are not kept; a run with --json lists all its own", style="yellow"
+        )
     if report.captions_unmatched:
         names = ", ".join(report.unmatched_images[:SHOWN_NAMES])
         more_names = ", …" if len(report.unmatched_images) > SHOWN_NAMES else ""

@@ -73,6 +73,7 @@ def create_app(
         description=__doc__,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # no route ends with one, and the redirect would lose the prefix
         dependencies=dependencies,
         generate_unique_id_function=operation_name,
         lifespan=_lifespan,

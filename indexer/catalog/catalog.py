@@ -1,7 +1,8 @@
 """The catalog: the single source of truth of an index, an SQLite database in WAL mode.
 
 This class opens it, runs transactions and queries, and knows the models. What is stored is read and written by the
-functions beside it: `images`, `captions`, `embeddings`, `contents`, `browse`, `facets`, `fulltext`.
+functions beside it: `images`, `captions`, `annotations`, `exclusions`, `embeddings`, `contents`, `browse`, `facets`,
+`fulltext`; `words` has the forms of texts that are searched.
 """
 
 from __future__ import annotations

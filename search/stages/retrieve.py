@@ -1,4 +1,4 @@
-"""Retrieval: the images with the nearest vectors, and those whose names or captions contain a keyword."""
+"""Retrieval: the images with the nearest vectors, and those whose names, captions or annotations contain a keyword."""
 
 from __future__ import annotations
 

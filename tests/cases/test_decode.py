@@ -6,12 +6,13 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from indexer import Catalog, index_paths, open_image
 from indexer.pictures.decode import read_picture
 from tests.fakes import FakeEncoder
 from tests.indexer.pictures.hostile import encoded, photograph
+from tests.indexer.pictures.metadata.samples import xmp
 
 
 def test_a_jpeg_without_its_end_is_indexed_with_a_note(catalog: Catalog, encoder: FakeEncoder, tmp_path: Path) -> None:
@@ -55,10 +56,13 @@ def test_twelve_of_sixteen_bits_are_not_black() -> None:
 
 def test_orientation_is_that_of_exif() -> None:
     """XMP may claim another one, which viewers ignore."""
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    packet = xmp(attributes='tiff:Orientation="6" xmp:Rating="3"')
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", packet)
     exif = Image.Exif()
     exif[271] = "Leitz"
     for kind in ("JPEG", "PNG", "WEBP"):
         for options in ({}, {"exif": exif}):
-            image, metadata = read_picture(encoded(photograph(), kind, xmp=xmp, **options))
+            image, metadata = read_picture(encoded(photograph(), kind, xmp=packet.encode(), pnginfo=info, **options))
+            assert (metadata.words.rating, metadata.words.notes) == (3, ()), kind
             assert image.size == (metadata.width, metadata.height) == (64, 48), kind

@@ -207,3 +207,11 @@ def test_images_of_unmatched_captions_are_named(run: Run, folder: Path, tmp_path
     document = run("index", folder, "--captions", table, "--json").json
     assert document["unmatched_images"] == [f"no-{number}.jpg" for number in range(7)]
     assert document["captions_unmatched"] == 7
+
+
+def test_notes_beyond_the_first_are_counted(run: Run, folder: Path, paint: Paint) -> None:
+    """They are those of this run: the next one does not read the files again."""
+    for number in range(12):
+        paint(f"{number}.png", "yellow", seed=number).with_suffix(".xmp").write_text("no XMP")
+    assert "… and 2 more such notes, which are not kept" in run("index", folder).err
+    assert run("index", folder, "--json").json["notes"] == []

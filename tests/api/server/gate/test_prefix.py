@@ -49,6 +49,14 @@ def test_other_paths_are_not_found(below: TestClient, address: str) -> None:
     assert below.get(address).status_code == 404
 
 
+@pytest.mark.parametrize("prefix", ["", "/my/photos"])
+@pytest.mark.parametrize("address", ["/v1/stats/", "/v1/images/1/", "/healthz/", "/static/app.js/"])
+def test_a_slash_at_the_end_is_not_redirected(below: TestClient, prefix: str, address: str) -> None:
+    """To where the prefix would be missing."""
+    answer = below.get(f"{prefix}{address}", follow_redirects=False)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
 def test_addresses_in_answers_have_the_prefix(below: TestClient) -> None:
     """Those of jobs, and of the server in OpenAPI."""
     assert below.get("/my/photos/openapi.json").json()["servers"][0] == {"url": "/my/photos"}
