@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from ..catalog.captions import caption_texts, captions_of_image, forget_captions
 from ..catalog.catalog import Catalog
 from ..catalog.images import images_by_id, known_locations
 from ..catalog.records import LocationRecord
-from ..errors import DecodeError
+from ..errors import DecodeError, ReadError
 from ..pictures.safe_read import read_file
 from .scan import ImageFile
 
@@ -35,13 +36,13 @@ class CaptionOutcome:
 
     - `added` counts captions.
     - `unmatched` counts those of the file that match no image, or several; `unmatched_images` names their images.
-    - `refused` has the first line of each sidecar that is not text in a known encoding.
+    - `refused` are the sidecars that could not be read, or not as text in a known encoding, each with the reason.
     """
 
     added: int = 0
     unmatched: int = 0
     unmatched_images: list[str] = field(default_factory=list)
-    refused: list[Rejected] = field(default_factory=list)
+    refused: list[tuple[Path, str]] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -93,15 +94,17 @@ def index_captions(
 
 def _changed_sidecars(
     catalog: Catalog, files: Sequence[ImageFile], known: dict[str, LocationRecord]
-) -> tuple[list[tuple[int, str]], dict[str, int | None], list[Rejected]]:
+) -> tuple[list[tuple[int, str]], dict[str, int | None], list[tuple[Path, str]]]:
     """Find new captions in sidecars, and delete from the catalog those that their sidecars no longer contain.
 
+    An image of which a sidecar cannot be read, or not as text, keeps its captions.
+
     Returns:
-        Image id and text of each new caption; by image path, the modification times of the sidecars read; and of each
-        sidecar in another encoding, the first line of it; such a sidecar is read, and reported, again in the next run.
+        Image id and text of each new caption; by image path, the modification times of the sidecars read; and the
+        sidecars that were not, with the reasons: these are read, and reported, again by the next run.
     """
     new: list[tuple[int, str]] = []
-    refused: dict[Path, Rejected] = {}
+    refused: dict[Path, str] = {}
     times: dict[str, int | None] = {}
     changed: dict[int, None] = {}
     for file in files:
@@ -113,16 +116,18 @@ def _changed_sidecars(
     for image in images_by_id(catalog, list(changed)).values():
         sidecars = {path: _read_sidecar(path.with_suffix(".txt")) for path in image.paths}
         lines = dict.fromkeys(row.caption for sidecar in sidecars.values() for row in sidecar.entries)
-        for path, sidecar in sidecars.items():
-            if sidecar.rejected:
-                refused[sidecar.path] = sidecar.rejected[0]
-                times.pop(str(path), None)
+        unread = [(path, sidecar) for path, sidecar in sidecars.items() if sidecar.rejected]
+        for path, sidecar in unread:
+            first = sidecar.rejected[0]
+            refused[sidecar.path] = f"line {first.line}: {first.reason}" if first.line else first.reason
+            times.pop(str(path), None)
         previous = {c.text: c.id for c in captions_of_image(catalog, image.id) if c.source == "sidecar"}
-        if all(path.parent.is_dir() for path in image.paths):  # else a sidecar on an unplugged drive may contain them
+        # A sidecar on an unplugged drive may contain them.
+        if not unread and all(path.parent.is_dir() for path in image.paths):
             with catalog.transaction() as connection:
                 forget_captions(connection, [i for text, i in previous.items() if text not in lines])
         new += [(image.id, text) for text in lines if text not in previous]
-    return new, times, list(refused.values())
+    return new, times, list(refused.items())
 
 
 def _read_sidecar(path: Path) -> CaptionFile:
@@ -130,8 +135,10 @@ def _read_sidecar(path: Path) -> CaptionFile:
     try:
         with read_file(path, limit=LARGEST_SIDECAR) as data:
             lines = split_lines(decode_text(data))
+    except ReadError as exc:
+        return CaptionFile(path, (), (Rejected(path, None, str(exc)),) if os.path.lexists(path) else ())
     except DecodeError:
-        lines = []  # missing, not a regular file, or too large
+        lines = []  # not a regular file, or too large
     return collect(path, (Row(path.name, line, n) for n, line in enumerate(lines, start=1) if line.strip()))
 
 

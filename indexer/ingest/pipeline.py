@@ -185,7 +185,7 @@ class _Run:
             )
             self.report.captions_added, self.report.captions_unmatched = outcome.added, outcome.unmatched
             self.report.unmatched_images = outcome.unmatched_images
-            self.report.failed += [Failure(str(row.file), f"line {row.line}: {row.reason}") for row in outcome.refused]
+            self.report.failed += [Failure(str(path), reason) for path, reason in outcome.refused]
             self.report.stopped = outcome.stopped
 
     def select_changed(self) -> list[ImageFile]:

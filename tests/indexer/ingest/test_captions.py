@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from indexer import Catalog, index_paths
+from indexer.catalog.captions import caption_texts
+from indexer.errors import ReadError
 from indexer.ingest.captions import _read_sidecar
+from indexer.pictures.safe_read import read_file
+from tests.fakes import FakeEncoder
 
 
 def captions(sidecar: Path) -> list[str]:
@@ -47,3 +52,34 @@ def test_a_missing_or_huge_sidecar_has_no_captions(tmp_path: Path) -> None:
     huge.write_bytes(b"a" * 1_000_001)
     for sidecar in (tmp_path / "none.txt", tmp_path, huge):
         assert captions(sidecar) == []
+
+
+def test_captions_stay_while_their_sidecar_cannot_be_read(
+    indexed: Catalog, folder: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run names the file, and the next one tries again."""
+    sidecar = folder / "red.txt"
+    sidecar.write_text("a red thing\n")
+    index_paths(indexed, encoder, [folder])
+    sidecar.write_text("a red wall\n")
+
+    def refuse(path: Path, **options: object) -> object:
+        if path.suffix == ".txt":
+            raise ReadError("cannot be read: Input/output error")
+        return read_file(path, **options)  # type: ignore[arg-type]  # as they came
+
+    with monkeypatch.context() as broken:
+        broken.setattr("indexer.ingest.captions.read_file", refuse)
+        report = index_paths(indexed, encoder, [folder])
+    assert [(Path(f.path).name, f.reason) for f in report.failed] == [("red.txt", "cannot be read: Input/output error")]
+    assert texts(indexed) == {"a red thing"}
+    index_paths(indexed, encoder, [folder])
+    assert texts(indexed) == {"a red wall"}
+    sidecar.write_bytes("ein roter Wall, größer\n".encode("latin-1"))
+    assert "red.txt" in index_paths(indexed, encoder, [folder]).failed[0].path
+    assert texts(indexed) == {"a red wall"}
+
+
+def texts(catalog: Catalog) -> set[str]:
+    """The captions from sidecars."""
+    return {text for _, text in caption_texts(catalog, "sidecar")}
