@@ -145,8 +145,8 @@ def stats(
         {
             "index": str(index),
             "images": f"{totals.images:,} in {count_of(totals.locations, 'file')}"
-            + (f", {totals.missing} missing" if totals.missing else "")
-            + (f", {totals.excluded} excluded" if totals.excluded else ""),
+            + (f", {count_of(totals.missing, 'file')} missing" if totals.missing else "")
+            + (f", {count_of(totals.excluded, 'file')} excluded" if totals.excluded else ""),
             "folders": _list_roots(totals.roots) or "none",
             **{f"left out of {folder}": "  ".join(patterns) for folder, patterns in totals.exclusions.items()},
             "captions": captions or "none",

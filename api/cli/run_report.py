@@ -70,11 +70,10 @@ def print_report(report: IndexReport, directory: Path, *, new: bool) -> None:
 
 def _print_failures(report: IndexReport) -> None:
     """Print what could not be indexed or read, and the captions that match no image, as far as there is room."""
-    for failure in report.failed[:SHOWN_FAILURES]:
+    for failure in report.failed[: -SHOWN_FAILURES - 1 : -1]:  # those of earlier runs come first in the report
         message(f"{failure.path}: {failure.reason}", style="yellow")
     if len(report.failed) > SHOWN_FAILURES:
-        more = len(report.failed) - SHOWN_FAILURES
-        message(f"… and {more} more; list them with: crosslook stats --failures", style="yellow")
+        message(f"… and {len(report.failed) - SHOWN_FAILURES} more; --json lists them all", style="yellow")
     for note in report.notes[:SHOWN_FAILURES]:
         message(f"{note.path}: {note.reason}; it was indexed all the same", style="yellow")
     if len(report.notes) > SHOWN_FAILURES:

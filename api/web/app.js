@@ -1,7 +1,7 @@
 /* Starts the page and connects its parts. The address determines what is shown: every action changes it, and `render`
    updates the page. */
 
-import { address, DEFAULT_STATE, filtered, queryKey, read, where } from "./address.js";
+import { address, DEFAULT_STATE, queryKey, read, where } from "./address.js";
 import * as api from "./api.js";
 import { acceptPictures } from "./drop.js";
 import { filters } from "./filters.js";
@@ -253,7 +253,7 @@ function present(answer) {
 async function showTotal() {
   const key = shownKey;
   try {
-    const { images } = filtered(state) ? await api.facets(where(state)) : await api.stats();
+    const { images } = await api.facets(where(state));
     if (shownKey === key && isPresented) showSummary(`${count.format(images)} picture${images === 1 ? "" : "s"}`);
   } catch {
     // optional: the pictures are shown anyway
@@ -263,7 +263,7 @@ async function showTotal() {
 /** Shows an error with a button that calls `retry`. */
 function fail(error, retry) {
   if (error.status === 422 && state.q.trim() && tiles.count) {
-    showSummary(error.message); // an unfinished query, such as a lone hyphen: keep the pictures
+    showVerdict("This query cannot be searched", error.message); // such as a lone hyphen: keep the pictures
     return;
   }
   if (tiles.count) {

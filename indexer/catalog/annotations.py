@@ -90,7 +90,8 @@ def write_place(connection: Connection, place: Place) -> int:
     if place_id is None:
         values = {"digest": digest, "city": place.city, "region": place.region, "country": place.country}
         place_id = connection.execute(insert(schema.place).values(values).returning(c.id)).scalar_one()
-        names = {(folded(name), words_of(name)): None for name in place.names}
+        variants = [*place.names, *(name[:-1] for name in place.names if name.endswith("市") and len(name) > 2)]
+        names = {(folded(name), words_of(name)): None for name in variants}  # 市 is "city", which people leave out
         rows = [{"place_id": place_id, "folded": fold, "words": words} for fold, words in names]
         connection.execute(insert(schema.place_name), rows)
     return int(place_id)

@@ -18,7 +18,7 @@ from sqlalchemy import cast as sql_cast
 from . import schema
 from .annotations import Annotation
 from .grammar import Clause, clauses, like_pattern
-from .words import folded
+from .words import folded, words_of
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -167,9 +167,16 @@ def _annotated(name: Annotation) -> Callable[[Clause], Condition]:
 
     def build(clause: Clause) -> Condition:
         clause.require_equality()
-        return _has_annotation(name, _like(_annotation.folded, folded(clause.value)))
+        return _has_annotation(name, _says(clause.value))
 
     return build
+
+
+def _says(value: str) -> Condition:
+    """An annotation that is a value, or has the same words: without wildcards, accents do not matter."""
+    is_value = _like(_annotation.folded, folded(value))
+    words = words_of(value)
+    return or_(is_value, _annotation.words == words) if words and "*" not in value else is_value
 
 
 def _place(clause: Clause) -> Condition:
@@ -177,7 +184,7 @@ def _place(clause: Clause) -> Condition:
     clause.require_equality()
     value, place_name = folded(clause.value), schema.place_name.c
     of_position = select(place_name.place_id).where(_like(place_name.folded, value))
-    named = _has_annotation(Annotation.PLACE, _like(_annotation.folded, value))
+    named = _has_annotation(Annotation.PLACE, _says(clause.value))
     return or_(named, and_(_image.place_id.is_not(None), _image.place_id.in_(of_position)))
 
 

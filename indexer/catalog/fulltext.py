@@ -46,12 +46,20 @@ def images_with_term(catalog: Catalog, term: str, *, limit: int) -> TermMatches:
     phrases = phrases_of(_storable(term))
     if not phrases:
         return TermMatches(*(np.empty(0, np.int64) for _ in TermMatches._fields))
-    queries = (_IN_NAMES, _IN_CAPTIONS, _IN_ANNOTATIONS)
-    names, captions, annotations = (
-        np.sort(catalog.ids(query, term=_any_of(phrases), limit=limit)) for query in queries
+    names, captions = (
+        np.sort(catalog.ids(query, term=_any_of(phrases), limit=limit)) for query in (_IN_NAMES, _IN_CAPTIONS)
     )
+    return TermMatches(names, captions, images_annotated(catalog, term, limit=limit))
+
+
+def images_annotated(catalog: Catalog, term: str, *, limit: int) -> Ids:
+    """Find images with a word or phrase in an annotation, as `images_with_term` does; ids are ascending."""
+    phrases = phrases_of(_storable(term))
+    if not phrases:
+        return np.empty(0, np.int64)
+    annotated = catalog.ids(_IN_ANNOTATIONS, term=_any_of(phrases), limit=limit)
     placed = catalog.ids(_IN_PLACES, phrases=phrases, limit=limit)
-    return TermMatches(names, captions, np.union1d(annotations, placed)[:limit])
+    return np.union1d(annotated, placed)[:limit]
 
 
 def places_among(catalog: Catalog, texts: Iterable[str]) -> list[str]:

@@ -15,6 +15,7 @@ from ..errors import FilterError
 
 _START = re.compile(r"\s*(?P<field>[A-Za-z_]+)\s*(?P<op>!=|<=|>=|=|<|>)\s*")
 _JOIN = re.compile(r"\s+(?P<word>and|or)\s+(?=[A-Za-z_]+\s*(?:!=|<=|>=|=|<|>))", re.IGNORECASE)
+_DANGLING = re.compile(r"\s(?P<word>and|or)$", re.IGNORECASE)
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<value>(?:(?P=quote){2}|(?!(?P=quote)).)*)(?P=quote)""", re.DOTALL)
 _SPECIAL = re.compile(r"(?<!\\)(?P<backslashes>\\*)\*|[%_\\]")
 
@@ -61,6 +62,8 @@ def clauses(expression: str) -> Iterator[tuple[str, Clause, bool]]:
         if start is None or start.end() == len(text):
             error_position = position if start is None else start.end()
             raise _error(text, error_position, "expected FIELD OP VALUE, such as taken_at >= 2024-01-01")
+        if text[start.end()] == "=":
+            raise _error(text, start.end(), "expected a value after one =; there is no ==")
         value, end = _value(text, start.end())
         op, negated = start["op"], start["op"] == "!="
         positions = start.start("field"), start.start("op"), start.end()
@@ -95,7 +98,13 @@ def _value(text: str, start: int) -> tuple[str, int]:
         return quoted["value"].replace(2 * quote, quote), quoted.end()
     join = _JOIN.search(text, start)
     end = join.start() if join else len(text)
-    return text[start:end].strip(), end
+    value = text[start:end].strip()
+    if (dangling := _DANGLING.search(value)) is not None:
+        word = dangling["word"]
+        raise _error(
+            text, start + dangling.start("word"), f"expected FIELD OP VALUE after {word!r}, or quotes around the value"
+        )
+    return value, end
 
 
 def _error(expression: str, position: int, problem: str) -> FilterError:

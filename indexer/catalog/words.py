@@ -21,6 +21,11 @@ _MARKS = (
 )
 _MARK = re.compile(f"[{_MARKS}]")
 
+_LETTERS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i", "ħ": "h", "ŧ": "t"}
+)
+"""Letters that Unicode does not decompose, and how they are typed without them."""
+
 _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff"  # Thai, Lao, Burmese, Hangul letters, Khmer
     r"\u3005-\u3007\u3040-\u30ff\u3100-\u318f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"  # kana, bopomofo, Chinese
@@ -53,7 +58,7 @@ def words_of(text: str) -> str:
         pieces += parts
         if len(parts) > 1 and not _UNSPACED.search(token):
             joined.append(token)
-    return " ".join((*pieces, *joined)).casefold()
+    return " ".join((*pieces, *joined)).casefold().translate(_LETTERS)
 
 
 def phrases_of(text: str) -> tuple[str, ...]:
@@ -64,7 +69,7 @@ def phrases_of(text: str) -> tuple[str, ...]:
     tokens = _tokens(text)
     split = " ".join(part for token in tokens for part in _split(token))
     whole = " ".join(" ".join(_split(token)) if _UNSPACED.search(token) else token for token in tokens)
-    return tuple(dict.fromkeys(phrase.casefold() for phrase in (split, whole) if phrase))
+    return tuple(dict.fromkeys(phrase.casefold().translate(_LETTERS) for phrase in (split, whole) if phrase))
 
 
 def is_unspaced(text: str) -> bool:

@@ -79,7 +79,7 @@ MAX_STARS = 4
 """Maximum number of `*` in one name of a pattern, and of `**` between names. More would take hours to match: a regular
 expression tries every way to divide a name among them."""
 
-SHOWN = 8
+SHOWN = 16
 """Names, patterns or kinds that are listed in a phrase; the structured report has all."""
 
 _FOLDS_CASE = sys.platform in ("win32", "darwin")
@@ -128,13 +128,14 @@ class LeftOut:
 
 
 def describe(left_out: LeftOut) -> str:
-    """Describe what was left out in one phrase, without links, which are listed; empty if nothing was."""
+    """Describe what was left out in one phrase; empty if nothing was."""
     parts: dict[str, int | dict[str, int]] = {
         "folders of other programs": left_out.folders,
         "by pattern": left_out.patterns,
         "by .nomedia": left_out.nomedia,
         "hidden": left_out.hidden,
         "RAW beside a JPEG": left_out.raw,
+        "other names of one file or folder": left_out.links,
         "kinds that are not read": left_out.kinds,
     }
     return ", ".join(f"{what} {_counts(count)}" for what, count in parts.items() if count)

@@ -2,7 +2,9 @@
 
 The model knows what a dog looks like, but not who Anna is, nor which picture is IMG_2034. So the less the model knows a
 word of the query (`Encoder.strangeness`), and the rarer the word is in the index, the more it counts as a keyword. For
-an ordinary sentence the model decides, for a name the keyword does.
+an ordinary sentence the model decides, for a name the keyword does. Words that people attached to a picture, its
+annotations, count even if the model knows them: as much as a name if they are the whole query, and less the more other
+words it has.
 
 Evidence is in log-odds, the scale on which it adds to the match probability. A word that n of N images contain weighs
 strangeness · (log((N - n + ½) / (n + ½)) + C).
@@ -22,7 +24,7 @@ import numpy as np
 
 from encoders import Floats
 from indexer import Catalog
-from indexer.catalog.fulltext import TermMatches, images_named, images_with_term, places_among
+from indexer.catalog.fulltext import TermMatches, images_annotated, images_named, images_with_term, places_among
 from indexer.catalog.records import Ids
 from indexer.catalog.words import is_unspaced
 
@@ -114,6 +116,11 @@ def find_keywords(
                 weight = sign * unknown * _weight(len(np.unique(np.concatenate(matches))), count)
                 if weight and max(map(len, matches)) < MOST:
                     terms.append(Term(part, weight, matches))
+            if unknown < 1 / len(words):
+                annotated = images_annotated(catalog, word, limit=MOST)
+                weight = sign * (1 / len(words) - unknown * (unknown >= FAMILIAR)) * _weight(len(annotated), count)
+                if weight and len(annotated) < MOST:
+                    terms.append(Term(word, weight, TermMatches(annotated[:0], annotated[:0], annotated)))
     return Keywords(tuple(terms))
 
 

@@ -74,7 +74,17 @@ def test_filters_by_annotation(annotated: Catalog, expression: str, expected: li
 
 
 @pytest.mark.parametrize(
-    "expression", ["rating = five", "rating = 10", "rating = 6", "rating = -2", "keyword > a", "person <= b"]
+    "expression",
+    [
+        "rating = five",
+        "rating = 10",
+        "keyword == a",
+        "keyword = a and",
+        "rating = 6",
+        "rating = -2",
+        "keyword > a",
+        "person <= b",
+    ],
 )
 def test_a_filter_that_makes_no_sense_is_refused(annotated: Catalog, expression: str) -> None:
     """The message names the position."""

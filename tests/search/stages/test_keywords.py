@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from indexer import Catalog, index_paths
+from indexer.catalog.annotations import Annotation, write_annotations
 from indexer.catalog.captions import add_bank
+from indexer.catalog.images import images_by_id
 from search import SearchEngine
 from search.errors import QueryError
 from tests.conftest import Paint, painter
@@ -125,6 +127,44 @@ def test_a_place_of_several_words_is_found_by_all_its_names(
             assert hit.path is not None
             assert (hit.path.name, hit.matched, hit.sources[-1]) == ("7.png", (matched,), "annotation")
         assert all(hit.matched == () for hit in engine.search_images("Monaco").hits)
+
+
+def test_a_word_that_somebody_attached_counts_even_if_the_model_knows_it(
+    catalog: Catalog, encoder: FakeEncoder, paint: Paint, tmp_path: Path
+) -> None:
+    """Alone it decides; in a sentence the model has its say."""
+    for number in range(COUNT):
+        paint(f"{number}.png", list(COLOURS)[number % 6], seed=number)
+    index_paths(catalog, encoder, [tmp_path / "pictures"])
+    others = catalog_ids_not_red(catalog)
+    tagged = others[:3]
+    with catalog.transaction() as connection:
+        write_annotations(connection, {image_id: [(Annotation.KEYWORD, "red")] for image_id in others[:3]})
+    with SearchEngine.open(catalog.directory, encoder=encoder) as engine:
+        assert engine.encoder.strangeness(["red"])[0] < 0.05
+        plain = probabilities(engine, "red", keywords=False)
+        alone, among_others = probabilities(engine, "red"), probabilities(engine, "a red thing")
+        for image_id in tagged:
+            assert alone[image_id] > among_others[image_id] > plain[image_id]
+        assert alone[others[5]] == plain[others[5]]
+        (hit,) = (hit for hit in engine.search_images("red", k=COUNT).hits if hit.image_id == tagged[0])
+        assert (hit.matched, hit.sources[-1]) == (("red",), "annotation")
+
+
+def probabilities(engine: SearchEngine, text: str, *, keywords: bool = True) -> dict[int, float]:
+    """The match probability of every image."""
+    hits = engine.search_images(text, k=COUNT, keywords=keywords).hits
+    return {hit.image_id: hit.match_probability or 0.0 for hit in hits}
+
+
+def catalog_ids_not_red(catalog: Catalog) -> list[int]:
+    """Ids of pictures of other colours; files are named by their number."""
+    reds = [f"{number}.png" for number in range(COUNT) if list(COLOURS)[number % 6] == "red"]
+    return [
+        image_id
+        for image_id, record in images_by_id(catalog, range(1, COUNT + 1)).items()
+        if record.path is not None and record.path.name not in reds
+    ]
 
 
 def test_the_bank_is_not_searched_for_keywords(changing_album: SearchEngine) -> None:
