@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from scripts.demo import photograph_folder
-from tests.browser.actions import box, tiles
+from tests.browser.actions import box, seen, tiles
 
 PHOTOGRAPH = "chelsea.png"
 
@@ -149,6 +149,7 @@ def test_what_is_dragged_from_elsewhere_is_refused_in_the_page(page: Page, kinds
 
 def test_text_can_be_dragged_into_the_search_field(page: Page) -> None:
     """The field takes it as everywhere else; an address dropped there is meant as a picture."""
+    seen(page)  # an answer takes messages away
     assert page.evaluate(DRAG, [{"text/plain": "a cat"}, "#q"]) == [False, False]
     assert page.evaluate(DRAG, [{"text/uri-list": "https://other.example/cat.jpg"}, "#q"]) == [True, True]
     expect(page.get_by_text("The browser does not hand over that picture")).to_be_visible()
