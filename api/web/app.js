@@ -263,7 +263,7 @@ async function showTotal() {
 /** Shows an error with a button that calls `retry`. */
 function fail(error, retry) {
   if (error.status === 422 && state.q.trim() && tiles.count) {
-    showVerdict("This query cannot be searched", error.message); // such as a lone hyphen: keep the pictures
+    showSummary(error.message); // an unfinished query, such as a lone hyphen: keep the pictures
     return;
   }
   if (tiles.count) {

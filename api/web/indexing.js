@@ -7,7 +7,7 @@ import { el } from "./dom.js";
 
 const POLL_INTERVAL = 500; // ms
 const RETRY_DELAY = 3000; // ms after a request that failed
-const NAMES_LEFT_OUT = 8; // of other programs, patterns or kinds
+const NAMES_LEFT_OUT = 16; // of other programs, patterns or kinds
 const STATES = { queued: "Waiting", running: "Running", done: "Done", failed: "Failed", cancelled: "Cancelled" };
 const PHASES = {
   scan: "Looking for pictures",
@@ -377,13 +377,14 @@ function outcome(job) {
 }
 
 /** What was left out of the folders, in the words of the command line; empty if nothing was. */
-function leftOut({ folders, patterns, nomedia, hidden, raw, kinds }) {
+function leftOut({ folders, patterns, nomedia, hidden, raw, links, kinds }) {
   const parts = [
     ["folders of other programs", folders],
     ["by pattern", patterns],
     ["by .nomedia", nomedia],
     ["hidden", hidden],
     ["RAW beside a JPEG", raw],
+    ["other names of one file or folder", links],
     ["kinds that are not read", kinds],
   ];
   const phrases = parts.map(([what, number]) => [what, typeof number === "number" ? number : largest(number)]);
