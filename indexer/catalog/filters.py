@@ -9,7 +9,6 @@ import operator
 import os
 import re
 from collections.abc import Callable
-from datetime import date
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Integer, and_, func, or_, select, true
@@ -18,7 +17,7 @@ from sqlalchemy import cast as sql_cast
 from . import schema
 from .annotations import Annotation
 from .grammar import Clause, clauses, like_pattern
-from .words import folded, words_of
+from .words import folded, is_date, words_of
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -90,18 +89,10 @@ def _orientation(clause: Clause) -> Condition:
 def _taken_at(clause: Clause) -> Condition:
     """ISO dates compare by their prefix: `taken_at = 2024` matches the whole year."""
     match = re.fullmatch(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ][\d:]+)?)?)?", clause.value, re.ASCII)
-    if match is None or not _is_date(*(int(part or 1) for part in match.groups())):
+    if match is None or not is_date(*(int(part or 1) for part in match.groups())):
         raise clause.invalid_value(f"{clause.value!r} is not a date such as 2024-01-31")
     prefix = func.substr(_image.taken_at, 1, len(clause.value))
     return _OPERATORS[clause.op](prefix, clause.value.replace(" ", "T"))
-
-
-def _is_date(year: int, month: int, day: int) -> bool:
-    try:
-        date(year, month, day)
-    except ValueError:
-        return False
-    return True
 
 
 def _has_date(clause: Clause) -> Condition:

@@ -110,12 +110,13 @@ def _is_boundary(token: str, i: int) -> bool:
 def _split_date(part: str) -> list[str]:
     """Split digits that are a date, and perhaps a time, into year, month, day and time."""
     match = _DATE.fullmatch(part)
-    if match is None or not _is_date(*(int(number or 1) for number in match.groups()[:3])):
+    if match is None or not is_date(*(int(number or 1) for number in match.groups()[:3])):
         return [part]
     return [number for number in match.groups() if number]
 
 
-def _is_date(year: int, month: int, day: int) -> bool:
+def is_date(year: int, month: int, day: int) -> bool:
+    """Whether the calendar has this day."""
     try:
         date(year, month, day)
     except ValueError:

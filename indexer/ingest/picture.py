@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from encoders import Pixels
 
@@ -20,7 +21,7 @@ class Picture:
     metadata: PictureMetadata | None
     pixels: Pixels | None
 
-    @property
+    @cached_property
     def pixel_hash(self) -> str | None:
         """SHA-256 of the pixels that the model is given; a file whose metadata alone was edited has the same."""
         return None if self.pixels is None else hashlib.sha256(self.pixels.tobytes()).hexdigest()

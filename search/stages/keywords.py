@@ -116,9 +116,10 @@ def find_keywords(
                 weight = sign * unknown * _weight(len(np.unique(np.concatenate(matches))), count)
                 if weight and max(map(len, matches)) < MOST:
                     terms.append(Term(part, weight, matches))
-            if unknown < 1 / len(words):
+            counted = unknown if unknown >= FAMILIAR else 0.0
+            if counted < 1 / len(words):
                 annotated = images_annotated(catalog, word, limit=MOST)
-                weight = sign * (1 / len(words) - unknown * (unknown >= FAMILIAR)) * _weight(len(annotated), count)
+                weight = sign * (1 / len(words) - counted) * _weight(len(annotated), count)
                 if weight and len(annotated) < MOST:
                     terms.append(Term(word, weight, TermMatches(annotated[:0], annotated[:0], annotated)))
     return Keywords(tuple(terms))
