@@ -1,7 +1,9 @@
 # crosslook: `make demo` and `make test` install everything they need first.
 PYTHON ?= python3
 VENV   := .venv
+COMMA  := ,
 BIN    := $(VENV)/bin
+GPU    := $(if $(shell command -v nvidia-smi),$(COMMA)gpu)
 DATASET ?=
 DATASETS ?= $(DATASET)
 
@@ -11,18 +13,24 @@ DATASETS ?= $(DATASET)
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-setup: $(VENV)/.installed ## create .venv and install crosslook in it
+setup: $(VENV)/.installed ## create .venv and install crosslook in it, with what training and tests need
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+PIP := $(BIN)/python -m pip install --upgrade-strategy only-if-needed -c constraints.txt
+
+$(VENV)/.light: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crosslook needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt -e '.[demo,dev]'
+	$(PIP) -e '.[demo$(GPU)]'
 	@touch $@
 
-demo: setup ## index some photographs, search them, and write an HTML page
+$(VENV)/.installed: $(VENV)/.light
+	$(PIP) --quiet -e '.[demo,dev,train]'
+	@touch $@
+
+demo: $(VENV)/.light ## index some photographs, search them, and write an HTML page
 	$(BIN)/python scripts/demo.py
 
-serve: setup ## serve ./crosslook-index over HTTP
+serve: $(VENV)/.light ## serve ./crosslook-index over HTTP
 	$(BIN)/crosslook serve
 
 test: setup ## run the tests, in two processes of one thread each, a file at a time

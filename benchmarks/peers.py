@@ -38,7 +38,7 @@ class Crosslook:
     breadths = NO_BREADTHS
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        from encoders.device import keep_freed_memory  # noqa: PLC0415  each peer imports only its own library
+        from encoders.memory import keep_freed_memory  # noqa: PLC0415  each peer imports only its own library
         from indexer import Catalog  # noqa: PLC0415  as above
 
         keep_freed_memory()  # as in every process that has loaded the model

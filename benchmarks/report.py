@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from encoders.device import machine
+from encoders.hardware import machine
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,12 +1,20 @@
-"""Loading a model. Importing this module does not load torch; loading a model does."""
+"""Loading a model. Torch is loaded for a GPU, and for models that have no graphs for ONNX Runtime."""
 
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
+from .checkpoint.description import Description, read_description
+from .checkpoint.graphs import read_graphs
 from .checkpoint.identity import BASE_MODEL
+from .errors import CheckpointError, EncodersError
+from .hardware import nvidia_gpus
+from .inference.encoder import ModelEncoder
+from .inference.graph_parts import GraphParts
 from .inference.lazy_encoder import LazyEncoder
+from .inference.parts import Parts
 from .protocol import Encoder
 
 
@@ -16,20 +24,38 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
     Args:
         model: directory with `model.safetensors` and `model.json`; None for the base model.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
-        lazy: read name and fingerprint now; load torch and the weights when there is something to encode.
-        workers: queries computed in parallel. With more than one, each uses one CPU core: a single query takes longer,
+        lazy: read name and fingerprint now; load the rest when there is something to encode.
+        workers: calls computed in parallel. With more than one, each uses one CPU core: a single query takes longer,
             and throughput is higher.
 
     Raises:
         CheckpointError: the directory holds no usable model.
-        EncodersError: the device is not available.
+        EncodersError: the device is not available, or PyTorch is needed and not installed.
     """
     directory = BASE_MODEL if model is None else model
     if lazy:
         return LazyEncoder(directory, lambda: load_encoder(directory, device=device, workers=workers))
-    from .inference.torch_encoder import TorchEncoder  # noqa: PLC0415  loads torch: two seconds that listings need not wait
+    description = read_description(directory)
+    parts = _parts(directory, description, device, one_thread=workers > 1)
+    return ModelEncoder(directory, description, parts, workers=workers)
 
-    return TorchEncoder(directory, device=device, workers=workers)
+
+def _parts(directory: Path, description: Description, device: str, *, one_thread: bool) -> Parts:
+    has_torch = find_spec("torch") is not None
+    if device == "cpu" or (device == "auto" and not (has_torch and nvidia_gpus())):
+        graphs = read_graphs(directory, description.weights.digest)
+        if graphs is not None:
+            return GraphParts(description, graphs, one_thread=one_thread)
+        if not has_torch:
+            raise CheckpointError(
+                f"the model in {directory} has no graphs for ONNX Runtime, as earlier versions of crosslook wrote it; "
+                "only PyTorch can run it: pip install 'crosslook[train]'"
+            )
+    elif not has_torch:
+        raise EncodersError(f"device {device!r} needs PyTorch: pip install 'crosslook[gpu]', or use --device cpu")
+    from .inference.torch_parts import TorchParts  # noqa: PLC0415  loads torch: two seconds
+
+    return TorchParts(description, device, one_thread=one_thread)
 
 
 @cache

@@ -30,7 +30,8 @@ from api.cli.train import open_picture
 from api.errors import InputError
 from encoders.checkpoint.files import Checkpoint, read_checkpoint
 from encoders.datasets import Dataset, read_dataset
-from encoders.device import autocast, machine, pick_device
+from encoders.device import autocast, pick_device
+from encoders.hardware import machine
 from encoders.network.fusion import FUSIONS, AttentionFusion, Fused
 from encoders.network.model import CrosslookModel
 from encoders.training import TrainConfig, train

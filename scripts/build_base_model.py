@@ -31,12 +31,14 @@ from api.cli.main import EXPECTED
 from api.cli.output import progress
 from api.cli.train import open_picture
 from encoders import BASE_MODEL
+from encoders.architecture import ModelConfig
 from encoders.checkpoint.calibration import Calibration
 from encoders.checkpoint.files import Checkpoint, read_checkpoint
 from encoders.datasets import Dataset, Example, Label
 from encoders.durable import publish
+from encoders.export import write_graphs
 from encoders.network.image_tower import ImageTower
-from encoders.network.model import CrosslookModel, ModelConfig
+from encoders.network.model import CrosslookModel
 from encoders.network.querybank import CENTRES
 from encoders.progress import Progress, no_progress
 from encoders.training import TrainConfig, TrainResult, train
@@ -290,6 +292,8 @@ def main() -> int:
         training = with_labels(training, json.loads(recognised.read_text(encoding="utf-8")), class_names())
         towers = step("towers", start, training, validation, options)
         result = step("reranker", with_reranker_layers(read_checkpoint(towers.model)), training, validation, options)
+        with progress() as advance:
+            write_graphs(result.model, advance)
     except EXPECTED as exc:
         print(exc, file=sys.stderr)
         return 1

@@ -16,6 +16,7 @@ import typer
 
 from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
+from encoders.hardware import machine
 from indexer import Catalog, IndexerError, VectorIndex, follow, index_paths
 from indexer import forget as forget_path
 from indexer.catalog.connection import DATABASE
@@ -172,8 +173,6 @@ def _describe_structure(structure: IndexStructure | None) -> str:
 
 def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False) -> None:
     """Show what this machine offers, and check the model and the index."""
-    from encoders.device import machine  # noqa: PLC0415  brings torch
-
     facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()} | machine()
     facts["faiss_gpus"] = gpu_count()
     facts["formats"] = list(supported_formats())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,7 +103,9 @@ def train(
     if init is None and keep:
         raise typer.BadParameter("--keep is a share of the --init model's weights, so it needs --init")
     dataset_weights = () if weights is None else _weights(weights, len(datasets))
+    _require_torch()
     from encoders.checkpoint.files import read_checkpoint  # noqa: PLC0415  these bring torch
+    from encoders.export import write_graphs  # noqa: PLC0415
     from encoders.training import TrainConfig, fine_tuning_cuts, fresh_start, is_first_process  # noqa: PLC0415
     from encoders.training import train as run  # noqa: PLC0415
 
@@ -144,8 +147,9 @@ def train(
         result = run(
             start, training, held_out, out, config=config, open_picture=open_picture, resume=resume, progress=advance
         )
-    if quiet:
-        return
+        if quiet:
+            return
+        write_graphs(result.model, advance)
     if result.best_epoch == 0:
         message(
             f"None of {result.epochs} epochs validated better than the starting model, "
@@ -160,6 +164,11 @@ def train(
     print_recalls(
         {dataset.name: _recalls(result, prefix=f"{dataset.name} " if len(held_out) > 1 else "") for dataset in held_out}
     )
+
+
+def _require_torch() -> None:
+    if find_spec("torch") is None:
+        raise InputError("training needs PyTorch: pip install 'crosslook[train]'")
 
 
 def open_picture(path: Path) -> Image.Image:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..network.model import ModelConfig, create_reranker
+from ..architecture import ModelConfig
+from ..network.model import create_reranker
 from .calibration import Calibration
 
 RENAMED = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ LARGEST_BATCH = 32
 """The most sentences of several calls in one batch."""
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class BatchingWorkers:
@@ -43,6 +44,10 @@ class BatchingWorkers:
     def run(self, function: Callable[[], R]) -> R:
         """Run another function in one of the threads."""
         return self._threads.submit(function).result()
+
+    def map(self, function: Callable[[T], R], arguments: Iterable[T]) -> list[R]:
+        """Run another function for each argument, in as many threads as there are."""
+        return list(self._threads.map(function, arguments))
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         """Encode sentences, in one batch with other calls that are waiting."""

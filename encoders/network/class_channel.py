@@ -16,11 +16,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 
+from ..architecture import CAPTION_WEIGHT
+
 TEMPERATURE = 2.0
-CAPTION_WEIGHT = 0.03
-"""Weight of the class part, the rest of the vector having 1, for a sentence of familiar words only."""
-UNFAMILIAR_WEIGHT = 4.0
-"""Added to it for a sentence of unfamiliar words only."""
 
 
 class ImageClasses(nn.Module):

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
+from ..architecture import ModelConfig
 from ..checkpoint.calibration import Calibration
 from ..checkpoint.files import Checkpoint
 from ..checkpoint.tokenizer import Tokenizer
 from ..datasets import Dataset
 from ..errors import BackboneError
 from ..network.backbones import create_backbone, pixel_statistics
-from ..network.model import CrosslookModel, ModelConfig
+from ..network.model import CrosslookModel
 from ..network.querybank import CENTRES
 
 TEXT_TOWERS = ("transformer", "gru", "lstm")

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from ..checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
 from ..datasets import Dataset
-from ..device import keep_freed_memory, pick_device, return_freed_memory
+from ..device import pick_device
 from ..errors import TrainingError
+from ..memory import keep_freed_memory, return_freed_memory
 from ..network.model import CrosslookModel
 from ..progress import Progress, no_progress
 from .config import TrainConfig

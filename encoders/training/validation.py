@@ -13,10 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..architecture import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT
 from ..checkpoint.calibration import Calibration, fit_curve, fit_probability
 from ..errors import TrainingError
 from ..features import Floats
-from ..network.class_channel import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT, plain_cosine
+from ..network.class_channel import plain_cosine
 from ..network.model import CrosslookModel
 from ..recall import Recalls, first_correct
 from .data import PairSet

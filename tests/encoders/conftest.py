@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 from torch import nn
 
+from encoders.architecture import ModelConfig
 from encoders.checkpoint.calibration import Calibration
 from encoders.checkpoint.files import Checkpoint, write_checkpoint
 from encoders.checkpoint.tokenizer import Tokenizer
 from encoders.datasets import Dataset, Example
 from encoders.network import backbones
-from encoders.network.model import CrosslookModel, ModelConfig
+from encoders.network.model import CrosslookModel
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (30, 30, 220), "white": (240, 240, 240)}
 WORDS = ("a", "the", "wall", "door", "is", "over", *COLOURS)

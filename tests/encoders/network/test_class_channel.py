@@ -12,16 +12,10 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import nn
 
 from encoders import load_encoder
+from encoders.architecture import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT
 from encoders.checkpoint.files import read_checkpoint, write_checkpoint
 from encoders.checkpoint.lexicon import Lexicon
-from encoders.network.class_channel import (
-    CAPTION_WEIGHT,
-    UNFAMILIAR_WEIGHT,
-    ImageClasses,
-    TextClasses,
-    join,
-    plain_cosine,
-)
+from encoders.network.class_channel import ImageClasses, TextClasses, join, plain_cosine
 from encoders.training.fitting import fit_classes
 from tests.encoders.conftest import tiny_checkpoint
 

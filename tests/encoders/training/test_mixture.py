@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoders.checkpoint.files import read_description
+from encoders.checkpoint.description import read_description
 from encoders.datasets import Dataset, Example, Label
 from encoders.errors import TrainingError
 from encoders.training import TrainResult, train

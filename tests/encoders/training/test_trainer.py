@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from encoders import load_encoder
-from encoders.checkpoint.files import Checkpoint, read_checkpoint, read_description
+from encoders.checkpoint.description import read_description
+from encoders.checkpoint.files import Checkpoint, read_checkpoint
 from encoders.checkpoint.lexicon import Lexicon
 from encoders.checkpoint.tokenizer import END, PAD, START, UNKNOWN, Tokenizer
 from encoders.datasets import Dataset, Label

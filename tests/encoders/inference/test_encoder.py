@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from encoders import BASE_MODEL, Encoder, EncodersError, ImageFeatures, TextFeatures, load_encoder
+from encoders import BASE_MODEL, Encoder, ImageFeatures, TextFeatures, load_encoder
 from encoders.checkpoint.files import Checkpoint, write_checkpoint
-from encoders.device import machine, pick_device
 from tests.encoders.conftest import tiny_checkpoint
 
 TEXTS = ["a red wall", "the blue door is over a white wall", "green"]
@@ -128,7 +126,7 @@ def test_scores_do_not_depend_on_the_batch_size(encoder: Encoder, monkeypatch: p
     """Many pairs are scored in several batches."""
     images, text = encoder.encode_images(pixels(7)), encoder.encode_texts(["a red wall"])
     expected = encoder.match_images(text, images).scores
-    monkeypatch.setattr("encoders.inference.torch_encoder.MATCH_BATCH", 3)
+    monkeypatch.setattr("encoders.inference.encoder.MATCH_BATCH", 3)
     np.testing.assert_allclose(encoder.match_images(text, images).scores, expected, atol=1e-5)
 
 
@@ -162,40 +160,6 @@ def test_a_picture_is_resized_without_cropping(encoder: Encoder) -> None:
     assert square.shape == (32, 32, 3)
     assert square[16, 1, 0] > 200
     assert square[16, 30, 2] > 200
-
-
-def test_threads_load_each_part_once(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """A server's threads share one model in memory, and get the same vectors."""
-    write_checkpoint(checkpoint, tmp_path / "model")
-    encoder = load_encoder(tmp_path / "model", device="cpu")
-    modules, vectors = [], []
-
-    def work() -> None:
-        vectors.append(encoder.encode_texts(["a red wall"]).vectors)
-        modules.append(id(encoder._parts["text."]))  # type: ignore[attr-defined]
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(modules)) == 1
-    assert all(np.allclose(v, vectors[0]) for v in vectors)
-
-
-def test_devices_are_chosen_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`auto` takes the GPU where torch sees one; the error names a device that is not available."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert pick_device("auto") == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert pick_device("auto") == "cuda"
-    with pytest.raises(EncodersError, match="device 'nonsense' is not available"):
-        pick_device("nonsense")
-
-
-def test_the_machine_is_described() -> None:
-    """With the entries that `doctor` prints."""
-    assert {"torch", "device", "threads", "fast_bfloat16"} <= set(machine())
 
 
 def test_the_base_model_is_small_and_sound() -> None:

@@ -1,0 +1,105 @@
+"""The weights of a model as they are stored: large matrices in a byte a value, see decision 9. No torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+from ..errors import CheckpointError, first_line
+from .identity import DESCRIPTION, WeightsFile
+
+LARGE, BLOCK = 2**16, 32
+SCALES, ROW_SCALE = ".scales", ".row_scale"
+"""Ends of the names of int8 matrices' scales: one for each block of a row, and, up to version 2, one for each row."""
+
+Array = npt.NDArray[Any]
+
+
+def read_packed_weights(file: WeightsFile, prefix: str) -> dict[str, Array]:
+    """Read the weights whose names start with `prefix`, as `pack_weights` packed them.
+
+    Raises:
+        CheckpointError: the file cannot be read, or was overwritten.
+    """
+    try:
+        with safe_open(file.path_to_open(), "numpy") as tensors:
+            packed = {name: tensors.get_tensor(name) for name in tensors.keys() if name.startswith(prefix)}  # noqa: SIM118  not a dict
+    except (SafetensorError, OSError) as exc:
+        raise CheckpointError(f"{file.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
+    file.check()
+    return packed
+
+
+class StoredTensor(NamedTuple):
+    """Where a weights file stores a tensor: type as safetensors names it, shape, first byte and number of bytes."""
+
+    type: str
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+def stored_tensors(file: WeightsFile) -> dict[str, StoredTensor]:
+    """Read where a weights file stores each tensor.
+
+    Source: the format's description, https://huggingface.co/docs/safetensors.
+
+    Raises:
+        CheckpointError: the file cannot be read, or was overwritten.
+    """
+    with Path(file.path_to_open()).open("rb") as stream:
+        (size,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(size))
+    start = 8 + size
+    return {
+        name: StoredTensor(entry["dtype"], tuple(entry["shape"]), start + first, last - first)
+        for name, entry in header.items()
+        if name != "__metadata__"
+        for first, last in [entry["data_offsets"]]
+    }
+
+
+def pack_weights(weights: dict[str, Array]) -> dict[str, Array]:
+    """Quantise large matrices to int8, each `BLOCK` values of a row with one scale; the rest to half precision."""
+    packed: dict[str, Array] = {}
+    for name, value in weights.items():
+        is_float = np.issubdtype(value.dtype, np.floating)
+        if is_float and value.ndim > 1 and value.size >= LARGE:
+            blocks = _blocks(value)
+            scales = np.maximum(np.abs(blocks).max(2, keepdims=True), np.float32(1e-12)) / np.float32(127)
+            packed[name] = _from_blocks(np.rint(blocks / scales), value.shape).astype(np.int8)
+            packed[name + SCALES] = scales.squeeze(2)
+        else:
+            packed[name] = value.astype(np.float16) if is_float else value
+    return {name: np.ascontiguousarray(value).reshape(value.shape) for name, value in packed.items()}
+
+
+def unpack_weights(packed: dict[str, Array]) -> dict[str, Array]:
+    """Restore in float32 what `pack_weights` packed; large matrices to within half a quantisation step."""
+    weights: dict[str, Array] = {}
+    for name, value in packed.items():
+        if name + SCALES in packed:
+            weights[name] = _from_blocks(_blocks(value) * packed[name + SCALES][:, :, None], value.shape)
+        elif name + ROW_SCALE in packed:
+            weights[name] = value * packed[name + ROW_SCALE].reshape(-1, *[1] * (value.ndim - 1))
+        elif not name.endswith((SCALES, ROW_SCALE)):
+            weights[name] = value.astype(np.float32) if np.issubdtype(value.dtype, np.floating) else value
+    return weights
+
+
+def _blocks(value: Array) -> Array:
+    """Cut the rows of a matrix or convolution into blocks, the last one padded: (R, …) → (R, blocks, `BLOCK`)."""
+    rows = value.reshape(len(value), -1).astype(np.float32)
+    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % BLOCK))).reshape(len(rows), -1, BLOCK)
+
+
+def _from_blocks(blocks: Array, shape: tuple[int, ...]) -> Array:
+    """Undo `_blocks`."""
+    return np.ascontiguousarray(blocks.reshape(len(blocks), -1)[:, : math.prod(shape[1:])]).reshape(shape)

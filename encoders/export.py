@@ -1,0 +1,250 @@
+"""Writing a model's graphs for ONNX Runtime, from torch: see `checkpoint/graphs.py`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .architecture import ModelConfig
+from .checkpoint.description import Description, read_description
+from .checkpoint.files import load_part
+from .checkpoint.graphs import GRAPHS, VERSION, graph_file, read_graphs
+from .checkpoint.identity import BASE_MODEL, WEIGHTS
+from .checkpoint.weights import BLOCK, SCALES, StoredTensor, stored_tensors
+from .durable import publish
+from .network.parts import PARTS
+from .progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 21
+"""The first ONNX version whose DequantizeLinear takes one scale for each block."""
+
+INPUTS = {"image": ["pixels"], "text": ["ids", "mask", "attended"], "reranker": ["regions", "tokens", "mask"]}
+OUTPUTS = {
+    "image": ["vectors", "regions"],
+    "text": ["vectors", "states"],
+    "reranker": ["logits", "global_matches", "attention"],
+}
+DYNAMIC = {"image": [[0]], "text": [[0, 1]] * 3, "reranker": [[0, 1], [0, 1], [0, 1]]}
+"""The dimensions of each input that change from run to run."""
+
+WITH_BLOCKS = 3
+"""The first version of a model's format with a scale for each block."""
+
+STORED = {"F16": "FLOAT16", "F32": "FLOAT", "I8": "INT8"}
+"""ONNX's names of the types of stored weights."""
+
+
+def write_graphs(directory: Path, progress: Progress = no_progress) -> bool:
+    """Write the graphs of the model in a directory. Where it has the base model's architecture, they are copies.
+
+    Returns:
+        Whether the model has graphs now. One with a recurrent text tower, or written by an earlier version, has none,
+        and torch runs it.
+
+    Raises:
+        CheckpointError: the directory holds no usable model.
+    """
+    description = read_description(directory)
+    if description.config.text_tower != "transformer" or description.version < WITH_BLOCKS:
+        return False
+    stored = stored_tensors(description.weights)
+    graphs = _graphs_of_base(description.config, stored)
+    for number, part in enumerate(PARTS):
+        progress("writing graphs", number, len(PARTS))
+        if part not in graphs:
+            graphs[part] = _export(description, part, stored)
+    document = {
+        "version": VERSION,
+        "weights_sha256": description.weights.digest,
+        "graphs": {part: hashlib.sha256(graph).hexdigest() for part, graph in graphs.items()},
+    }
+    files = {graph_file(part): graph for part, graph in graphs.items()}
+    for name, content in (files | {GRAPHS: (json.dumps(document, indent=1) + "\n").encode()}).items():
+        temporary = directory / f"{name}.tmp"
+        temporary.write_bytes(content)
+        publish(temporary, directory / name)
+    progress("writing graphs", len(PARTS), len(PARTS))
+    return True
+
+
+def _graphs_of_base(config: ModelConfig, stored: Mapping[str, StoredTensor]) -> dict[str, bytes]:
+    """Return the base model's graphs if they fit this model: they depend on its architecture only."""
+    base = read_description(BASE_MODEL)
+    fits = base.config == config and stored_tensors(base.weights) == stored
+    return (read_graphs(BASE_MODEL, base.weights.digest) or {}) if fits else {}
+
+
+def _export(description: Description, part: str, stored: Mapping[str, StoredTensor]) -> bytes:
+    """Export one part, its weights replaced by references to the file that stores them."""
+    module = load_part(description, f"{part}.", lambda: PARTS[part](description.config))
+    examples = _examples(part, description.config)
+    dimensions = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in DYNAMIC[part]]
+    with torch.no_grad(), _plain_attention(), _quiet():
+        outputs = OUTPUTS[part][: len(module(*examples))]
+        traced = torch.export.export(module, examples, dynamic_shapes=tuple(dimensions))
+        program = torch.onnx.export(
+            traced,
+            dynamo=True,
+            optimize=False,  # it would fold weights into each other
+            verbose=False,
+            opset_version=OPSET,
+            input_names=INPUTS[part],
+            output_names=outputs,
+        )
+    model = _simplified(cast("torch.onnx.ONNXProgram", program).model_proto)
+    _refer_to_stored_weights(model, stored)
+    _check_weights(model, part, stored)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
+    return bytes(model.SerializeToString())
+
+
+def _examples(part: str, config: ModelConfig) -> tuple[Tensor, ...]:
+    """Inputs of a part; none of the dynamic dimensions is 0 or 1, which the export would take for constants."""
+    if part == "image":
+        return (torch.zeros(2, config.input_size, config.input_size, 3, dtype=torch.uint8),)
+    mask = torch.ones(3, 5, dtype=torch.bool)
+    if part == "text":
+        return torch.ones(3, 5, dtype=torch.int64), mask, mask.clone()
+    return torch.rand(3, 4, config.channels), torch.rand(3, 5, config.channels), mask
+
+
+def _simplified(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Compute what does not depend on inputs or weights, and drop what nothing uses."""
+    from onnxscript import ir, optimizer  # noqa: PLC0415  only an export needs it
+
+    weights = [tensor for tensor in model.graph.initializer if "." in tensor.name]  # the others are constants
+    constants = [tensor for tensor in model.graph.initializer if "." not in tensor.name]
+    inputs = list(model.graph.input)
+    _replace(model.graph.initializer, constants)
+    model.graph.input.extend(_as_inputs(weights))
+    simplified = ir.to_proto(optimizer.optimize(ir.from_proto(model), num_iterations=4))
+    _replace(simplified.graph.input, inputs)
+    used = {name for node in simplified.graph.node for name in node.input}
+    simplified.graph.initializer.extend(tensor for tensor in weights if tensor.name in used)
+    return simplified
+
+
+def _as_inputs(weights: Sequence[onnx.TensorProto]) -> Iterator[onnx.ValueInfoProto]:
+    from onnx import helper  # noqa: PLC0415  as above
+
+    return (helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in weights)
+
+
+def _refer_to_stored_weights(model: onnx.ModelProto, stored: Mapping[str, StoredTensor]) -> None:
+    """Replace each weight by the stored one, and the few operations that unpack it."""
+    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415  as above
+
+    graph = model.graph
+    names = {tensor.name for tensor in graph.initializer if tensor.name in stored}
+    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name not in names])
+    unpacking: list[Any] = []
+
+    def refer(name: str) -> str:
+        tensor = stored[name]
+        proto = TensorProto(name=name, data_type=getattr(TensorProto, STORED[tensor.type]), dims=tensor.shape)
+        proto.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", WEIGHTS), ("offset", tensor.offset), ("length", tensor.length)):
+            proto.external_data.add(key=key, value=str(value))
+        graph.initializer.append(proto)
+        return name
+
+    def reshape(name: str, output: str, shape: Sequence[int]) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{output} shape"))
+        unpacking.append(helper.make_node("Reshape", [name, f"{output} shape"], [output]))
+        return output
+
+    for name in sorted(names):
+        unpacked, shape = f"{name} unpacked", stored[name].shape
+        users = [node for node in graph.node if name in node.input]
+        if stored[name].type != "I8":
+            unpacking.append(helper.make_node("Cast", [refer(name)], [unpacked], to=TensorProto.FLOAT))
+        elif all(node.op_type == "Gather" and node.input[0] == name for node in users):
+            refer(name)
+            for node in users:
+                _unpack_found(graph, node, refer(name + SCALES))
+            continue
+        else:
+            matrix = refer(name) if len(shape) == 2 else reshape(refer(name), f"{name} flat", [shape[0], -1])
+            flat = unpacked if len(shape) == 2 else f"{name} flat unpacked"
+            unpacking.append(_dequantize(matrix, refer(name + SCALES), flat))
+            if flat != unpacked:
+                reshape(flat, unpacked, shape)
+        for node in users:
+            _replace(node.input, [unpacked if value == name else value for value in node.input])
+    _replace(graph.node, [*unpacking, *graph.node])
+
+
+def _dequantize(matrix: str, scales: str, output: str) -> onnx.NodeProto:
+    """Unpack rows of int8, which run along the last axis."""
+    from onnx import helper  # noqa: PLC0415  as above
+
+    return helper.make_node("DequantizeLinear", [matrix, scales], [output], axis=-1, block_size=BLOCK)
+
+
+def _unpack_found(graph: onnx.GraphProto, gather: onnx.NodeProto, scales: str) -> None:
+    """Look words up in a packed embedding, and unpack only their rows: (B, T) → (B, T, W)."""
+    from onnx import helper  # noqa: PLC0415  as above
+
+    name, ids = gather.input
+    position = list(graph.node).index(gather)
+    nodes = [
+        helper.make_node("Gather", [name, ids], [f"{name} found"]),
+        helper.make_node("Gather", [scales, ids], [f"{scales} found"]),
+        _dequantize(f"{name} found", f"{scales} found", gather.output[0]),
+    ]
+    _replace(graph.node, [*graph.node[:position], *nodes, *graph.node[position + 1 :]])
+
+
+def _check_weights(model: onnx.ModelProto, part: str, stored: Mapping[str, StoredTensor]) -> None:
+    """Check that the graph uses every stored weight of its part, as `GraphParts` supplies them."""
+    used = {tensor.name for tensor in model.graph.initializer if tensor.name in stored}
+    expected = {name for name, tensor in stored.items() if name.startswith(f"{part}.") and tensor.type in STORED}
+    if used != expected:
+        raise RuntimeError(f"the graph of {part} and its weights differ in {sorted(used ^ expected)[:3]}")
+
+
+def _replace(field: Any, values: Sequence[Any]) -> None:  # noqa: ANN401  protobuf's repeated fields
+    values = list(values)
+    del field[:]
+    field.extend(values)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Compute attention with plain operations: torch's fused kernel has no counterpart in ONNX."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(value=False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(value=enabled)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's warnings about its own workings from the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

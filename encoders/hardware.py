@@ -1,0 +1,54 @@
+"""The hardware that models run on, described without loading torch."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+CUDA_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def nvidia_gpus() -> tuple[str, ...]:
+    """Return the names of the GPUs that NVIDIA's driver offers; none without a driver.
+
+    Source: CUDA Driver API, https://docs.nvidia.com/cuda/cuda-driver-api/.
+    """
+    try:
+        driver = ctypes.CDLL(CUDA_LIBRARY)
+    except OSError:
+        return ()
+    count = ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return ()
+    return tuple(_gpu_name(driver, device) for device in range(count.value))
+
+
+def machine() -> dict[str, str | int | list[str] | None]:
+    """Describe what models run on; a package that is not installed is None."""
+    return {
+        "onnxruntime": _version("onnxruntime"),
+        "torch": _version("torch"),
+        "gpus": list(nvidia_gpus()),
+        "cores": available_cores(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu_name(driver: ctypes.CDLL, device: int) -> str:
+    name = ctypes.create_string_buffer(256)
+    return name.value.decode() if not driver.cuDeviceGetName(name, len(name), device) else f"GPU {device}"
