@@ -20,7 +20,7 @@ from .checkpoint.description import Description, read_description
 from .checkpoint.files import load_part
 from .checkpoint.graphs import GRAPHS, VERSION, graph_file, read_graphs
 from .checkpoint.identity import BASE_MODEL, WEIGHTS
-from .checkpoint.weights import BLOCK, SCALES, StoredTensor, stored_tensors
+from .checkpoint.weights import BLOCK, ROW_SCALE, SCALES, StoredTensor, stored_tensors
 from .durable import publish
 from .network.parts import PARTS
 from .progress import Progress, no_progress
@@ -40,8 +40,8 @@ OUTPUTS = {
 DYNAMIC = {"image": [[0]], "text": [[0, 1]] * 3, "reranker": [[0, 1], [0, 1], [0, 1]]}
 """The dimensions of each input that change from run to run."""
 
-WITH_BLOCKS = 3
-"""The first version of a model's format with a scale for each block."""
+OLDEST = 2
+"""The oldest version of a model's format that has graphs."""
 
 STORED = {"F16": "FLOAT16", "F32": "FLOAT", "I8": "INT8"}
 """ONNX's names of the types of stored weights."""
@@ -51,14 +51,14 @@ def write_graphs(directory: Path, progress: Progress = no_progress) -> bool:
     """Write the graphs of the model in a directory. Where it has the base model's architecture, they are copies.
 
     Returns:
-        Whether the model has graphs now. One with a recurrent text tower, or written by an earlier version, has none,
+        Whether the model has graphs now. One with a recurrent text tower, or of the format's first version, has none,
         and torch runs it.
 
     Raises:
         CheckpointError: the directory holds no usable model.
     """
     description = read_description(directory)
-    if description.config.text_tower != "transformer" or description.version < WITH_BLOCKS:
+    if description.config.text_tower != "transformer" or description.version < OLDEST:
         return False
     stored = stored_tensors(description.weights)
     graphs = _graphs_of_base(description.config, stored)
@@ -151,9 +151,9 @@ def _refer_to_stored_weights(model: onnx.ModelProto, stored: Mapping[str, Stored
     from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415  as above
 
     graph = model.graph
-    names = {tensor.name for tensor in graph.initializer if tensor.name in stored}
-    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name not in names])
-    unpacking: list[Any] = []
+    names = sorted(tensor.name for tensor in graph.initializer if tensor.name in stored)
+    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name not in stored])
+    unpacking: list[onnx.NodeProto] = []
 
     def refer(name: str) -> str:
         tensor = stored[name]
@@ -169,46 +169,75 @@ def _refer_to_stored_weights(model: onnx.ModelProto, stored: Mapping[str, Stored
         unpacking.append(helper.make_node("Reshape", [name, f"{output} shape"], [output]))
         return output
 
-    for name in sorted(names):
+    for name in names:
         unpacked, shape = f"{name} unpacked", stored[name].shape
         users = [node for node in graph.node if name in node.input]
+        only = users[0].op_type if len(users) == 1 and users[0].input[0] == name else None
+        refer(name)
         if stored[name].type != "I8":
-            unpacking.append(helper.make_node("Cast", [refer(name)], [unpacked], to=TensorProto.FLOAT))
-        elif all(node.op_type == "Gather" and node.input[0] == name for node in users):
-            refer(name)
-            for node in users:
-                _unpack_found(graph, node, refer(name + SCALES))
-            continue
+            unpacking.append(helper.make_node("Cast", [name], [unpacked], to=TensorProto.FLOAT))
         else:
-            matrix = refer(name) if len(shape) == 2 else reshape(refer(name), f"{name} flat", [shape[0], -1])
-            flat = unpacked if len(shape) == 2 else f"{name} flat unpacked"
-            unpacking.append(_dequantize(matrix, refer(name + SCALES), flat))
-            if flat != unpacked:
-                reshape(flat, unpacked, shape)
+            scales = refer(name + (SCALES if name + SCALES in stored else ROW_SCALE))
+            if only == "Gather":
+                nodes = _unpacked_found(name, scales, users[0])
+                position = list(graph.node).index(users[0])
+                _replace(graph.node, [*graph.node[:position], *nodes, *graph.node[position + 1 :]])
+                continue
+            if only == "Transpose" and len(shape) == 2:
+                unpacking += _unpacked_columns(name, scales, users[0].output[0])
+                graph.node.remove(users[0])
+                continue
+            if len(shape) == 2:
+                unpacking.append(_unpacked_rows(name, scales, unpacked))
+            else:
+                flat = reshape(name, f"{name} flat", [shape[0], -1])
+                unpacking.append(_unpacked_rows(flat, scales, f"{flat} unpacked"))
+                reshape(f"{flat} unpacked", unpacked, shape)
         for node in users:
             _replace(node.input, [unpacked if value == name else value for value in node.input])
     _replace(graph.node, [*unpacking, *graph.node])
 
 
-def _dequantize(matrix: str, scales: str, output: str) -> onnx.NodeProto:
-    """Unpack rows of int8, which run along the last axis."""
+def _unpacked_rows(matrix: str, scales: str, output: str) -> onnx.NodeProto:
+    """Unpack a matrix of int8: (R, W) → (R, W)."""
     from onnx import helper  # noqa: PLC0415  as above
 
-    return helper.make_node("DequantizeLinear", [matrix, scales], [output], axis=-1, block_size=BLOCK)
+    axis: dict[str, Any] = {"axis": 1, "block_size": BLOCK} if scales.endswith(SCALES) else {"axis": 0}
+    return helper.make_node("DequantizeLinear", [matrix, scales], [output], **axis)
 
 
-def _unpack_found(graph: onnx.GraphProto, gather: onnx.NodeProto, scales: str) -> None:
-    """Look words up in a packed embedding, and unpack only their rows: (B, T) → (B, T, W)."""
+def _unpacked_columns(matrix: str, scales: str, output: str) -> list[onnx.NodeProto]:
+    """Turn a packed matrix and unpack it: (R, W) → (W, R). Turning the unpacked one takes four times the memory."""
     from onnx import helper  # noqa: PLC0415  as above
 
-    name, ids = gather.input
-    position = list(graph.node).index(gather)
-    nodes = [
-        helper.make_node("Gather", [name, ids], [f"{name} found"]),
-        helper.make_node("Gather", [scales, ids], [f"{scales} found"]),
-        _dequantize(f"{name} found", f"{scales} found", gather.output[0]),
+    turned, by_block = f"{matrix} turned", scales.endswith(SCALES)
+    nodes = [helper.make_node("Transpose", [matrix], [turned])]
+    if by_block:
+        nodes.append(helper.make_node("Transpose", [scales], [f"{scales} turned"]))
+        scales = f"{scales} turned"
+    axis: dict[str, Any] = {"axis": 0, "block_size": BLOCK} if by_block else {"axis": 1}
+    return [*nodes, helper.make_node("DequantizeLinear", [turned, scales], [output], **axis)]
+
+
+def _unpacked_found(matrix: str, scales: str, gather: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Look words up in a packed embedding, and unpack only their rows: (…) → (…, W)."""
+    from onnx import TensorProto, helper  # noqa: PLC0415  as above
+
+    ids, output, found, found_scales = gather.input[1], gather.output[0], f"{matrix} found", f"{scales} found"
+    nodes = [helper.make_node("Gather", [matrix, ids], [found])]
+    if scales.endswith(SCALES):
+        nodes.append(helper.make_node("Gather", [scales, ids], [found_scales]))
+        unpack = helper.make_node("DequantizeLinear", [found, found_scales], [output], axis=-1, block_size=BLOCK)
+        return [*nodes, unpack]
+    column = helper.make_tensor(f"{matrix} column", TensorProto.INT64, [2], [-1, 1])
+    return [
+        helper.make_node("Constant", [], [f"{matrix} column"], value=column),
+        helper.make_node("Reshape", [scales, f"{matrix} column"], [f"{scales} column"]),
+        helper.make_node("Gather", [f"{scales} column", ids], [found_scales]),
+        *nodes,
+        helper.make_node("Cast", [found], [f"{found} unscaled"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{found} unscaled", found_scales], [output]),
     ]
-    _replace(graph.node, [*graph.node[:position], *nodes, *graph.node[position + 1 :]])
 
 
 def _check_weights(model: onnx.ModelProto, part: str, stored: Mapping[str, StoredTensor]) -> None:

@@ -6,8 +6,7 @@ import ctypes
 import sys
 from collections.abc import Callable
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8  # M_… of malloc.h
-_LARGE = 2**18
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # M_… of malloc.h
 
 
 def keep_freed_memory() -> None:
@@ -22,16 +21,6 @@ def keep_freed_memory() -> None:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, -1)
         mallopt(_ARENA_MAX, 2)
-
-
-def release_large_blocks() -> None:
-    """Let the C library return every freed block of 256 kB or more to the system at once.
-
-    ONNX Runtime reuses its own blocks in inference; what it frees once a model is loaded will not be needed again.
-    """
-    mallopt = _glibc_function("mallopt")
-    if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, _LARGE)
 
 
 def return_freed_memory() -> None:

@@ -45,6 +45,10 @@ class Encoder(Protocol):
         """Encode pictures (B, S, S, 3), uint8: vectors (B, D), regions (B, P, C)."""
         ...
 
+    def warm_up(self) -> None:
+        """Begin to load what encodes sentences, in the background."""
+        ...
+
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         """Encode B sentences as captions: vectors (B, D), token states B x (T, C)."""
         ...

@@ -61,7 +61,9 @@ class ImageSearch:
         query = parse(self.text, self.without)
         check_numbers(self.k, self.depth, self.min_probability, rerank=self.rerank)
         with watch.stage("load"):
-            encoder, index = model.encoder, model.vectors(Kind.IMAGE)
+            encoder = model.encoder
+            encoder.warm_up()
+            index = model.vectors(Kind.IMAGE)
         with watch.stage("encode"):
             vectors = self._encode(model, query)
         page = self.after or PageStart((), index.stamp.top, encoder.fingerprint)

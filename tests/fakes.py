@@ -81,6 +81,9 @@ class FakeEncoder:
         regions = self._turned(_states(grid.reshape(len(pixels), SIDE * SIDE, 3)))
         return ImageFeatures(vectors=_unit(regions.mean(axis=1)), regions=regions)
 
+    def warm_up(self) -> None:
+        """There is nothing to load."""
+
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         """Look up the colour of each word."""
         self.texts_encoded += len(texts)

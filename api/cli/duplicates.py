@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from indexer import Catalog, find_duplicates
-from indexer.duplicates import LIKENESS, CopyKind, DuplicateGroup
+from indexer.duplicates import LIKENESS, Copy, CopyKind, DuplicateGroup
 
 from .options import DEFAULT_INDEX, Index, Json
-from .output import count_of, message, print_duplicates, print_json, progress, size
+from .output import columns, count_of, message, path_link, print_json, print_table, progress, size
 
 
 def duplicates(
@@ -46,7 +48,7 @@ def duplicates(
         spare = {"spare_bytes": identical + versions, "spare_bytes_identical": identical}
         print_json({"threshold": threshold, "groups": document, "files": files, **spare})
         return
-    print_duplicates(groups)
+    _print(groups)
     if not groups:
         message("No duplicates found.", style="dim")
         return
@@ -61,3 +63,23 @@ def duplicates(
 def _spare(groups: Sequence[DuplicateGroup], kind: CopyKind) -> int:
     """The bytes that deleting all files of a kind would free."""
     return sum(copy.frees for group in groups for copy in group.copies if copy.kind is kind)
+
+
+def _print(groups: Sequence[DuplicateGroup]) -> None:
+    """Print duplicate groups as a table, separated by blank lines, the largest file of each first."""
+    table = columns()
+    for number, group in enumerate(groups):
+        if number:
+            table.add_row()
+        for copy in group.copies:
+            note = Text(f" ({_freeing_note(copy)})" if not copy.frees else "", style="dim")
+            table.add_row(copy.kind, f"{copy.width}x{copy.height}", size(copy.bytes), path_link(Path(copy.path)) + note)
+    if groups:
+        print_table(table)
+
+
+def _freeing_note(copy: Copy) -> str:
+    """Say why deleting a path frees nothing."""
+    if copy.kind is CopyKind.ANOTHER_NAME:
+        return "another name of the same file; deleting it frees nothing"
+    return "has another name outside the index; deleting it frees nothing"

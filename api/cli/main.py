@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from encoders import EncodersError
-from indexer import IndexerError
-from indexer.errors import FilterError, PatternError
-from search import SearchError
+from encoders.errors import EncodersError
+from indexer.errors import FilterError, IndexerError, PatternError
+from search.errors import SearchError
 
 from ..errors import ApiError
-from . import duplicates, evaluate, index, keys, models, search, serve, train
 from .command import Command
 from .output import message
 from .streams import prepare_streams
 
+
+class Commands(TyperGroup):
+    """The commands, each imported when it runs: `--help` waits for none of them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  typer exports no such type
+        """List the names."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401  as above
+        """Return a stand-in with the description, for `--help`."""
+        del ctx
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1]) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401  as above
+        """Import the command that runs, or whose help is asked for."""
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        return name, stand_in and load_command(str(stand_in.name)), rest
+
+
 app = typer.Typer(
     name="crosslook",
+    cls=Commands,
     help="Search your images by text, and find captions for them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -31,6 +50,8 @@ app = typer.Typer(
 
 def _print_version(requested: bool) -> None:  # noqa: FBT001  typer's signature
     if requested:
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  slow to import
+
         try:
             typer.echo(f"crosslook {version('crosslook')}")
         except PackageNotFoundError:
@@ -51,25 +72,51 @@ INTERRUPTED = 130
 EXPECTED = (ApiError, SearchError, IndexerError, EncodersError)
 """The root error of each package: reported in one line, without a traceback."""
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "index": index.index,
-    "search": search.search,
-    "captions": search.captions,
-    "similar": search.similar,
-    "duplicates": duplicates.duplicates,
-    "explain": search.explain,
-    "train": train.train,
-    "evaluate": evaluate.evaluate,
-    "serve": serve.serve,
-    "stats": index.stats,
-    "doctor": index.doctor,
-    "rebuild": index.rebuild,
-    "forget": index.forget,
+COMMANDS = {
+    "index": ("index", "Index images or update the index; unchanged files are not opened again."),
+    "search": ("search", "Find images by text, by example image, or both."),
+    "captions": (
+        "search",
+        "Find captions for an image, among those of the index or else of the built-in caption bank.",
+    ),
+    "similar": ("search", "Find images similar to an image."),
+    "duplicates": (
+        "duplicates",
+        "List duplicates: identical files, and resized, recompressed, cropped, grey, mirrored or turned versions.",
+    ),
+    "explain": ("search", "Draw a heat map of where each word of a sentence appears in an image."),
+    "train": ("train", "Train both towers and the reranker together, or fine-tune a model."),
+    "evaluate": (
+        "evaluate",
+        "Measure recall@1, 5 and 10 in both directions, before and after reranking; several datasets each by itself.",
+    ),
+    "serve": (
+        "serve",
+        "Serve the index over HTTP; OpenAPI is at /openapi.json, all settings are in docs/SERVING.md.",
+    ),
+    "stats": ("index", "Show what the index contains."),
+    "doctor": ("index", "Show what this machine offers, and check the model and the index."),
+    "rebuild": ("index", "Rebuild the FAISS files from the catalog."),
+    "forget": (
+        "index",
+        "Remove a folder and everything below it from the index; the files themselves are not touched.",
+    ),
+    "models": ("models", "Add models to an index, compare them, and switch between them."),
+    "keys": ("keys", "Manage API keys for a server that other machines can reach."),
 }
-for _name, _command in COMMANDS.items():
-    app.command(_name, cls=serve.ServeCommand if _command is serve.serve else Command)(_command)
-app.add_typer(models.app, name="models")
-app.add_typer(keys.app, name="keys")
+"""The module and the description of each command."""
+
+
+def load_command(name: str) -> Any:  # noqa: ANN401  typer exports no type for a command or a group of them
+    """Import a command."""
+    module = import_module(f".{COMMANDS[name][0]}", __package__)
+    if hasattr(module, "app"):
+        group = typer.main.get_command(module.app)
+        group.name = name
+        return group
+    single = typer.Typer(add_completion=False)
+    single.command(name, cls=getattr(module, "ServeCommand", Command))(getattr(module, name))
+    return typer.main.get_command(single)
 
 
 def main() -> None:

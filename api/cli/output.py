@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -26,11 +26,11 @@ from rich.progress import Progress as ProgressBars
 from rich.table import Table
 from rich.text import Text
 
-from encoders.progress import Progress
-from indexer.duplicates import Copy, CopyKind, DuplicateGroup
-from search import CaptionHit, Hit
-
 from .streams import is_unicode
+
+if TYPE_CHECKING:  # not imported for a message
+    from encoders.progress import Progress
+    from search import CaptionHit, Hit
 
 BAR_CELLS = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -108,9 +108,9 @@ def print_hits(hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
     if not hits:
         message("No matching images.", style="yellow")
         return
-    table = _table()
+    table = columns()
     for hit in hits:
-        table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), _path(hit.path) + _words(hit))
+        table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), path_link(hit.path) + _words(hit))
     print_table(table)
     _timings(len(hits), timings_ms)
 
@@ -120,32 +120,12 @@ def print_captions(hits: Sequence[CaptionHit], timings_ms: dict[str, float]) -> 
     if not hits:
         message("No matching captions.", style="yellow")
         return
-    table = _table()
+    table = columns()
     for hit in hits:
         source = Text(f" ({hit.source})", style="dim")
         table.add_row(str(hit.rank), *_score(hit.score, hit.match_probability), Text(hit.text) + source)
     print_table(table)
     _timings(len(hits), timings_ms)
-
-
-def print_duplicates(groups: Sequence[DuplicateGroup]) -> None:
-    """Print duplicate groups as a table, separated by blank lines, the largest file of each first."""
-    table = _table()
-    for number, group in enumerate(groups):
-        if number:
-            table.add_row()
-        for copy in group.copies:
-            note = Text(f" ({_freeing_note(copy)})" if not copy.frees else "", style="dim")
-            table.add_row(copy.kind, f"{copy.width}x{copy.height}", size(copy.bytes), _path(Path(copy.path)) + note)
-    if groups:
-        print_table(table)
-
-
-def _freeing_note(copy: Copy) -> str:
-    """Say why deleting a path frees nothing."""
-    if copy.kind is CopyKind.ANOTHER_NAME:
-        return "another name of the same file; deleting it frees nothing"
-    return "has another name outside the index; deleting it frees nothing"
 
 
 def print_facts(facts: dict[str, str]) -> None:
@@ -172,7 +152,8 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _table() -> Table:
+def columns() -> Table:
+    """A table of four columns: a rank or kind, two figures or a bar, and text that folds."""
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="dim")
     table.add_column(no_wrap=True)
@@ -189,7 +170,7 @@ def _score(score: float, probability: float | None) -> tuple[Text, Text]:
     return Text(bar(probability), style=style), Text(f"{probability:.1%}")
 
 
-def _path(path: Path | None) -> Text:
+def path_link(path: Path | None) -> Text:
     """A path as a link, relative where that is shorter."""
     if path is None:
         return Text("missing", style="dim")

@@ -34,6 +34,18 @@ class WeightsFile:
         with open(self._descriptor, "rb", closefd=False) as file:
             self.digest = hashlib.file_digest(file, "sha256").hexdigest()
 
+    def is_in_place(self) -> bool:
+        """Whether its name still belongs to this very file.
+
+        Raises:
+            CheckpointError: its content was overwritten.
+        """
+        self.check()
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
+
     def path_to_open(self) -> str:
         """Return a path that opens this very file, even if another file now has its name.
 
@@ -44,7 +56,7 @@ class WeightsFile:
         descriptor = Path("/dev/fd", str(self._descriptor))
         if descriptor.exists():
             return str(descriptor)
-        if not os.path.samestat(os.fstat(self._descriptor), self.path.stat()):  # no /dev/fd on this system
+        if not self.is_in_place():  # no /dev/fd on this system
             raise CheckpointError(f"{self.path} was replaced while in use; start again")
         return str(self.path)
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
 
 from ..errors import CheckpointError, first_line
 from .identity import DESCRIPTION, WeightsFile
@@ -19,22 +18,18 @@ LARGE, BLOCK = 2**16, 32
 SCALES, ROW_SCALE = ".scales", ".row_scale"
 """Ends of the names of int8 matrices' scales: one for each block of a row, and, up to version 2, one for each row."""
 
+TYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I8": np.dtype("i1"),
+    "I64": np.dtype("<i8"),
+}
+"""The types in which weights are stored, by their names in the format."""
+
+LARGEST_HEADER = 100_000_000
+"""The format's own limit."""
+
 Array = npt.NDArray[Any]
-
-
-def read_packed_weights(file: WeightsFile, prefix: str) -> dict[str, Array]:
-    """Read the weights whose names start with `prefix`, as `pack_weights` packed them.
-
-    Raises:
-        CheckpointError: the file cannot be read, or was overwritten.
-    """
-    try:
-        with safe_open(file.path_to_open(), "numpy") as tensors:
-            packed = {name: tensors.get_tensor(name) for name in tensors.keys() if name.startswith(prefix)}  # noqa: SIM118  not a dict
-    except (SafetensorError, OSError) as exc:
-        raise CheckpointError(f"{file.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
-    file.check()
-    return packed
 
 
 class StoredTensor(NamedTuple):
@@ -54,16 +49,40 @@ def stored_tensors(file: WeightsFile) -> dict[str, StoredTensor]:
     Raises:
         CheckpointError: the file cannot be read, or was overwritten.
     """
-    with Path(file.path_to_open()).open("rb") as stream:
-        (size,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(size))
-    start = 8 + size
-    return {
-        name: StoredTensor(entry["dtype"], tuple(entry["shape"]), start + first, last - first)
-        for name, entry in header.items()
-        if name != "__metadata__"
-        for first, last in [entry["data_offsets"]]
-    }
+    try:
+        with Path(file.path_to_open()).open("rb") as stream:
+            (size,) = struct.unpack("<Q", stream.read(8))
+            if size > LARGEST_HEADER:
+                raise ValueError(f"a header of {size:,} bytes")  # noqa: TRY301  handled like any other damage
+            header = json.loads(stream.read(size))
+        start = 8 + size
+        return {
+            name: StoredTensor(entry["dtype"], tuple(entry["shape"]), start + first, last - first)
+            for name, entry in header.items()
+            if name != "__metadata__"
+            for first, last in [entry["data_offsets"]]
+        }
+    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise CheckpointError(f"{file.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
+
+
+def read_packed_weights(file: WeightsFile, prefix: str) -> dict[str, Array]:
+    """Map the weights whose names start with `prefix`, as `pack_weights` packed them; what is not used is not read.
+
+    Raises:
+        CheckpointError: the file cannot be read, or was overwritten.
+    """
+    stored = stored_tensors(file)
+    content = np.asarray(np.memmap(file.path_to_open(), np.uint8, mode="r"))
+    file.check()
+    try:
+        return {
+            name: content[tensor.offset : tensor.offset + tensor.length].view(TYPES[tensor.type]).reshape(tensor.shape)
+            for name, tensor in stored.items()
+            if name.startswith(prefix)
+        }
+    except (KeyError, ValueError) as exc:
+        raise CheckpointError(f"{file.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
 
 
 def pack_weights(weights: dict[str, Array]) -> dict[str, Array]:
@@ -90,7 +109,7 @@ def unpack_weights(packed: dict[str, Array]) -> dict[str, Array]:
         elif name + ROW_SCALE in packed:
             weights[name] = value * packed[name + ROW_SCALE].reshape(-1, *[1] * (value.ndim - 1))
         elif not name.endswith((SCALES, ROW_SCALE)):
-            weights[name] = value.astype(np.float32) if np.issubdtype(value.dtype, np.floating) else value
+            weights[name] = np.array(value, np.float32 if np.issubdtype(value.dtype, np.floating) else value.dtype)
     return weights
 
 

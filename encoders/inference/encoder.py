@@ -66,6 +66,10 @@ class ModelEncoder:
         vectors, regions = (np.concatenate(arrays) for arrays in zip(*outputs, strict=True))
         return ImageFeatures(vectors, regions)
 
+    def warm_up(self) -> None:
+        """Begin to load what encodes sentences, in the background."""
+        self._parts.load_soon("text")
+
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         """Encode sentences, cut to the tower's maximum number of tokens.
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..checkpoint.description import Description
 from ..checkpoint.weights import read_packed_weights
 from ..errors import CheckpointError, first_line
 from ..features import Floats
 from ..hardware import available_cores
-from ..memory import release_large_blocks
+from ..memory import return_freed_memory
 from .parts import Array
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ class GraphParts:
         self._description, self._graphs = description, graphs
         self._threads = 1 if one_thread else available_cores()
         self._sessions: dict[str, tuple[onnxruntime.InferenceSession, object]] = {}
-        self._lock = threading.Lock()
+        self._locks = {name: threading.Lock() for name in graphs}
 
     def run(self, name: str, inputs: Sequence[Array]) -> list[Floats]:
         """Run a part."""
@@ -42,35 +45,56 @@ class GraphParts:
         outputs: list[Floats] = session.run(None, dict(zip(names, inputs, strict=True)))
         return outputs
 
+    def load_soon(self, name: str) -> None:
+        """Begin to load a part in a thread of its own."""
+        if name not in self._sessions:
+            threading.Thread(target=self._load_quietly, args=(name,), daemon=True).start()
+
+    def _load_quietly(self, name: str) -> None:
+        with suppress(CheckpointError):  # `run` raises it again
+            self._session(name)
+
     def _session(self, name: str) -> onnxruntime.InferenceSession:
-        with self._lock:
+        with self._locks[name]:
             if name not in self._sessions:
                 self._sessions[name] = self._load(name)
             return self._sessions[name][0]
 
     def _load(self, name: str) -> tuple[onnxruntime.InferenceSession, object]:
-        """Load a part; the session uses the weights in place, so they are kept beside it."""
+        """Load a part, and return it with what must live as long."""
         import onnxruntime  # noqa: PLC0415  only once there is something to encode
 
         onnxruntime.disable_telemetry_events()  # on Windows it would report its use
-        release_large_blocks()
-        weights = read_packed_weights(self._description.weights, f"{name}.")
-        values = {
-            key: onnxruntime.OrtValue.ortvalue_from_numpy(array)
-            for key, array in weights.items()
-            if not key.endswith("num_batches_tracked")  # counts of training steps
-        }
+        weights = self._description.weights
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
-        options.add_external_initializers(list(values), list(values.values()))
         options.add_session_config_entry("session.disable_quant_qdq", "1")  # unpack weights now, not each time
-        options.add_session_config_entry(
-            "session.intra_op.allow_spinning", "0"
-        )  # waiting threads leave the cores alone
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to others
         options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(self._graphs[name], options, providers=["CPUExecutionProvider"])
-        except Exception as exc:  # ONNX Runtime has its own errors, of no common base but this
-            path = self._description.weights.path
-            raise CheckpointError(f"{path}: its weights do not fit its graphs ({first_line(exc)})") from exc
-        return session, (weights, values)
+            if weights.is_in_place():
+                folder = str(weights.path.parent.resolve())
+                options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+                session = onnxruntime.InferenceSession(self._graphs[name], options, providers=["CPUExecutionProvider"])
+                if weights.is_in_place():
+                    return session, None
+            values = self._values(name)
+            options.add_external_initializers(list(values), list(values.values()))
+            return onnxruntime.InferenceSession(self._graphs[name], options, providers=["CPUExecutionProvider"]), values
+        except CheckpointError:
+            raise
+        except Exception as exc:  # ONNX Runtime's errors have no other common base
+            raise CheckpointError(f"{weights.path}: its weights do not fit its graphs ({first_line(exc)})") from exc
+        finally:
+            return_freed_memory()  # loading takes more than the part itself
+
+    def _values(self, name: str) -> dict[str, onnxruntime.OrtValue]:
+        """Return a part's weights from the file that is held open: another one has its name now."""
+        import onnxruntime  # noqa: PLC0415  as above
+
+        weights = read_packed_weights(self._description.weights, f"{name}.")
+        return {
+            key: onnxruntime.OrtValue.ortvalue_from_numpy(array)
+            for key, array in weights.items()
+            if array.dtype != np.int64  # batch norm's counts of training steps
+        }

@@ -55,6 +55,7 @@ class LazyEncoder:
     device = _of_model("device")
     prepare = _of_model("prepare")
     encode_images = _of_model("encode_images")
+    warm_up = _of_model("warm_up")
     encode_texts = _of_model("encode_texts")
     query = _of_model("query")
     strangeness = _of_model("strangeness")

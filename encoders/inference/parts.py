@@ -36,6 +36,10 @@ class Parts(Protocol):
         """
         ...
 
+    def load_soon(self, name: str) -> None:
+        """Begin to load a part in the background, if that can be done beside other work."""
+        ...
+
 
 def contiguous(array: Array) -> Floats:
     """Return an array as contiguous float32."""

@@ -47,6 +47,9 @@ class TorchParts:
         with torch.inference_mode(), autocast(self._device, precision):
             return [contiguous(output.float().cpu().numpy()) for output in self._module(name)(*tensors)]
 
+    def load_soon(self, name: str) -> None:
+        """Do nothing: torch would compete with other work for the interpreter."""
+
     def _module(self, name: str) -> nn.Module:
         with self._lock:
             if name not in self._modules:

@@ -6,12 +6,14 @@ import json
 import re
 import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from api.cli.main import COMMANDS
+from api.cli.main import COMMANDS, load_command
 from api.cli.output import bar, progress, size
 from indexer import Catalog
 from indexer.catalog.contents import catalog_stats
@@ -20,6 +22,7 @@ from tests.api.conftest import BANK, Run, press_ctrl_c
 from tests.conftest import Paint
 from tests.fakes import FakeEncoder
 
+ROOT = Path(__file__).parents[3]
 SCORES = ["score", "retrieval_score", "rerank_score", "match_probability"]
 
 
@@ -42,7 +45,7 @@ def test_every_command_has_help(run: Run) -> None:
     """`--help` for the program and for each command."""
     names = [
         *("index", "search", "captions", "similar", "duplicates", "explain", "train", "evaluate", "serve"),
-        *("stats", "doctor", "rebuild", "forget"),
+        *("stats", "doctor", "rebuild", "forget", "models", "keys"),
     ]
     assert list(COMMANDS) == names
     done = run("--help")
@@ -50,6 +53,19 @@ def test_every_command_has_help(run: Run) -> None:
     assert all(name in done.out for name in names)
     for name in names:
         assert run(name, "--help").status == 0
+        assert load_command(name).help.split("\n\n")[0].replace("\n", " ") == COMMANDS[name][1]
+
+
+def test_help_waits_for_no_command() -> None:
+    """Neither the catalog's library nor the model's is imported."""
+    program = (
+        "import sys; from api.cli.main import app; app(['--help'], standalone_mode=False); print(sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules = done.stdout.splitlines()[-1]
+    assert "'typer'" in modules
+    for slow in ("numpy", "sqlalchemy", "faiss", "onnxruntime", "torch", "PIL", "fastapi"):
+        assert f"'{slow}'" not in modules
 
 
 def test_help_names_the_model_that_is_used_by_default(run: Run) -> None:
