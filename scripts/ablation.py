@@ -290,8 +290,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         f"{inputs['validation']['dataset']}, the {DEPTH} nearest reranked; the match logit alone ranks "
         f"{match_alone['pictures']:,} pictures for {match_alone['captions']:,} captions. "
         f"{inputs['training']['images']:,} training pictures, {inputs['settings']['epochs']} epochs; "
-        f"{len(results)} runs in {minutes:.0f} minutes on {hardware['device']}, {hardware['threads']} threads, "
-        f"PyTorch {hardware['torch']}; commit {commits}."
+        f"{len(results)} runs in {minutes:.0f} minutes on {', '.join(hardware['gpus']) or 'a CPU'}, "
+        f"{hardware['cores']} cores, PyTorch {hardware['torch']}; commit {commits}."
     )
     return "\n".join([*lines, "", note])
 

@@ -104,8 +104,12 @@ def test_the_image_has_a_variant_with_and_one_without_cuda() -> None:
     """Any other value of VARIANT stops the build."""
     assert ("ARG", "VARIANT=cpu") in instructions()
     choice = next(rest for name, rest in instructions() if name == "RUN" and "case" in rest)
-    script = choice.partition("&&")[0] + '; echo "$index"'
-    for variant, words in (("cpu", "whl/cpu"), ("cuda", "pypi.org"), ("tpu", "VARIANT is cpu or cuda, not tpu")):
+    script = choice.partition("&&")[0] + '; echo "with: $*."'
+    for variant, words in (
+        ("cpu", "with: ."),
+        ("cuda", "with: torch faiss-gpu."),
+        ("tpu", "VARIANT is cpu or cuda, not tpu"),
+    ):
         shell = ["/bin/sh", "-c", script]
         process = subprocess.run(shell, env={"VARIANT": variant}, capture_output=True, text=True, check=False)
         assert words in process.stdout + process.stderr

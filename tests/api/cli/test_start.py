@@ -34,7 +34,7 @@ def start(code: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("package", ["typer", "PIL.Image", "sqlalchemy", "rich.table", "api.cli.serve"])
+@pytest.mark.parametrize("package", ["typer", "PIL.Image", "sqlalchemy", "rich.table", "api.cli.index"])
 def test_ctrl_c_is_quiet_while_the_program_loads(package: str) -> None:
     """Status 130 without a traceback, wherever it comes."""
     done = start(PRESS.format(package=package))

@@ -63,7 +63,9 @@ def test_overridden_libraries_have_an_upper_bound(library: str) -> None:
     """Both libraries have an upper bound above the installed version."""
     text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
     (bound,) = (
-        each for each in map(Requirement, tomllib.loads(text)["project"]["dependencies"]) if each.name == library
+        each
+        for each in map(Requirement, tomllib.loads(text)["tool"]["crosslook"]["dependencies"])
+        if each.name == library
     )
     assert any(part.operator == "<" for part in bound.specifier)
     assert bound.specifier.contains(version(library))
