@@ -1,7 +1,7 @@
 """Whether a match probability is one: `python -m benchmarks.calibration PATH/TO/flickr8k PATH/TO/everyday.jsonl`.
 
 Of each dataset's validation split, captions and labels are searched, and the probabilities of the hits compared with
-judgements of the kind that the probability is fitted to (`encoders/training/judgement.py`). For captions, for labels,
+judgements of the kind that the probability is fitted to (`encoders/training/data/judgement.py`). For captions, labels,
 and by the number of the training split's captions that use the query's rarest word:
 
 - **error**: the expected calibration error of all judged pairs;
@@ -27,8 +27,8 @@ from encoders import Encoder, Floats, load_encoder
 from encoders.checkpoint.lexicon import content_words
 from encoders.checkpoint.tokenizer import Tokenizer
 from encoders.datasets import Dataset, read_dataset
-from encoders.training.judgement import DESCRIBED, NOT_DESCRIBED, LabelQueries, coverage
-from encoders.training.labels import Flags, Rows
+from encoders.training.data.judgement import DESCRIBED, NOT_DESCRIBED, LabelQueries, coverage
+from encoders.training.data.labels import Flags, Rows
 from search.evaluation.evaluate import encode_dataset
 
 BINS = 15

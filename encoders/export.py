@@ -82,9 +82,27 @@ def write_graphs(directory: Path, progress: Progress = no_progress) -> bool:
 
 def _graphs_of_base(config: ModelConfig, stored: Mapping[str, StoredTensor]) -> dict[str, bytes]:
     """Return the base model's graphs if they fit this model: they depend on its architecture only."""
+    from onnx import load_from_string  # noqa: PLC0415  only an export needs it
+
     base = read_description(BASE_MODEL)
-    fits = base.config == config and stored_tensors(base.weights) == stored
-    return (read_graphs(BASE_MODEL, base.weights.digest) or {}) if fits else {}
+    forms = [{name: tensor[:2] for name, tensor in each.items()} for each in (stored_tensors(base.weights), stored)]
+    if base.config != config or forms[0] != forms[1]:
+        return {}
+    graphs: dict[str, bytes] = {}
+    for part, graph in (read_graphs(BASE_MODEL, base.weights.digest) or {}).items():
+        model = load_from_string(graph)
+        for tensor in model.graph.initializer:
+            if tensor.name in stored:
+                _locate(tensor, stored[tensor.name])
+        graphs[part] = model.SerializeToString()
+    return graphs
+
+
+def _locate(proto: onnx.TensorProto, tensor: StoredTensor) -> None:
+    """Say where the values of an initializer are."""
+    del proto.external_data[:]
+    for key, value in (("location", WEIGHTS), ("offset", tensor.offset), ("length", tensor.length)):
+        proto.external_data.add(key=key, value=str(value))
 
 
 def _export(description: Description, part: str, stored: Mapping[str, StoredTensor]) -> bytes:
@@ -159,8 +177,7 @@ def _refer_to_stored_weights(model: onnx.ModelProto, stored: Mapping[str, Stored
         tensor = stored[name]
         proto = TensorProto(name=name, data_type=getattr(TensorProto, STORED[tensor.type]), dims=tensor.shape)
         proto.data_location = TensorProto.EXTERNAL
-        for key, value in (("location", WEIGHTS), ("offset", tensor.offset), ("length", tensor.length)):
-            proto.external_data.add(key=key, value=str(value))
+        _locate(proto, tensor)
         graph.initializer.append(proto)
         return name
 

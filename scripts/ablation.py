@@ -35,7 +35,7 @@ from encoders.hardware import machine
 from encoders.network.fusion import FUSIONS, AttentionFusion, Fused
 from encoders.network.model import CrosslookModel
 from encoders.training import TrainConfig, train
-from encoders.training.data import PairSet, prepare_pairs
+from encoders.training.data.pairs import PairSet, prepare_pairs
 from encoders.training.encoded import EncodedPairs, encode_pairs, match_lists
 from encoders.training.validation import validate
 from scripts.build_base_model import pretrained_start

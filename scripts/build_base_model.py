@@ -42,9 +42,9 @@ from encoders.network.model import CrosslookModel
 from encoders.network.querybank import CENTRES
 from encoders.progress import Progress, no_progress
 from encoders.training import TrainConfig, TrainResult, train
-from encoders.training.mixture import mix
+from encoders.training.data.mixture import mix
+from encoders.training.data.views import OpenPicture, cached_activations
 from encoders.training.resume import STATE_FILE
-from encoders.training.views import OpenPicture, cached_activations
 from scripts.multilingual_e5 import choose_pieces, read_sentence_encoder, tokenizer_of, tower_weights
 
 PIECES = 80_000

@@ -17,7 +17,7 @@ from ..network.heads import AttentionPool
 from ..network.model import CrosslookModel, Encoded
 from ..network.reranker import Reranker
 from ..network.text_tower import TextTower
-from .data import PairSet
+from .data.pairs import PairSet
 
 
 class EncodedTexts(NamedTuple):

@@ -6,7 +6,7 @@ import torch
 
 from ..checkpoint.tokenizer import Tokenizer
 from ..network.model import CrosslookModel
-from .data import PairSet
+from .data.pairs import PairSet
 from .encoded import encode_pairs
 
 QUERYBANK_SAMPLE = 4096

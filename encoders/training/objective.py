@@ -11,11 +11,11 @@ from torch import Tensor
 from ..checkpoint.tokenizer import Tokenizer
 from ..device import autocast
 from ..network.model import CrosslookModel, Encoded
-from .augment import crop_maps, encode_by_length, hide_regions, hide_words, movable_words, piece_tokens, swap_words
 from .config import TrainConfig
-from .data import Batch
+from .data.augment import crop_maps, encode_by_length, hide_regions, hide_words, movable_words, piece_tokens, swap_words
+from .data.labels import LabelBatch
+from .data.pairs import Batch
 from .distributed import Share, Team
-from .labels import LabelBatch
 from .losses import hard_candidates, info_nce, label_candidates, label_loss, listwise_match
 
 

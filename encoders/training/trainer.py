@@ -23,17 +23,17 @@ from ..network.model import CrosslookModel
 from ..progress import Progress, no_progress
 from .config import TrainConfig
 from .curves import write_curves
-from .data import Batch, PairSet, grouped_order, prepare_pairs
+from .data.labels import Labels
+from .data.mixture import Mixture, check_data, mix
+from .data.pairs import Batch, PairSet, grouped_order, prepare_pairs
+from .data.views import OpenPicture
 from .distributed import Team, assemble_team
 from .encoded import EncodedPairs, encode_pairs, sentence_means
 from .fitting import fit_classes, fit_hubness
-from .labels import Labels
-from .mixture import Mixture, check_data, mix
 from .objective import Objective
 from .optimization import freeze_layers, moving_average, one_cycle, parameter_groups
 from .resume import CACHE, MODEL, RESULT, check_folder, damaged, dataset_digest, read_state, weights_digest, write_state
 from .validation import Validation, validate
-from .views import OpenPicture
 
 CALIBRATION_DEPTH = 100
 

@@ -20,10 +20,10 @@ from ..features import Floats
 from ..network.class_channel import plain_cosine
 from ..network.model import CrosslookModel
 from ..recall import Recalls, first_correct
-from .data import PairSet
+from .data.judgement import DESCRIBED, NOT_DESCRIBED, coverage
+from .data.labels import Flags, Rows
+from .data.pairs import PairSet
 from .encoded import EncodedPairs, match_lists
-from .judgement import DESCRIBED, NOT_DESCRIBED, coverage
-from .labels import Flags, Rows
 
 MATCH_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 WHOLE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image
 from safetensors.torch import load_file, save_file
 
 from encoders.checkpoint.identity import BASE_MODEL
+from encoders.export import write_graphs
 from scripts.demo import PHOTOGRAPHS, photograph_folder
 
 FOLDERS = {
@@ -171,4 +172,5 @@ def make_second_model(path: Path) -> Path:
     document["name"] = "second"
     document["weights_sha256"] = hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
     (path / "model.json").write_text(json.dumps(document), encoding="utf-8")
+    assert write_graphs(path)
     return path

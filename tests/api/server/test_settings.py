@@ -8,12 +8,10 @@ import socket
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
-from api.cli.main import app
+from api.cli.main import load_command
 from api.errors import SettingsError
 from api.server.gate.keys import KeyStore
 from api.server.settings import PREFIX, Settings, read_settings
@@ -142,8 +140,7 @@ def test_a_misspelt_variable_is_reported(run: Run, indexed: Catalog, monkeypatch
 
 def test_the_flags_of_serve_are_these() -> None:
     """Every flag is a setting, except those for index, model, device and settings file."""
-    command: Any = typer.main.get_command(app)
-    options = {option for parameter in command.commands["serve"].params for option in parameter.opts}
+    options = {option for parameter in load_command("serve").params for option in parameter.opts}
     assert options - {"--index", "--model", "--device", "--config", "--help", "-h"} == set(FLAGS.values())
 
 

@@ -20,9 +20,9 @@ from encoders.datasets import Dataset, Example, Label
 from encoders.errors import TrainingError
 from encoders.network import backbones
 from encoders.training import TrainConfig, is_first_process, train
-from encoders.training.data import prepare_pairs
+from encoders.training.data.labels import LabelBatch, Labels
+from encoders.training.data.pairs import prepare_pairs
 from encoders.training.distributed import Team, assemble_team
-from encoders.training.labels import LabelBatch, Labels
 from encoders.training.objective import Objective
 from tests.encoders.conftest import tiny_backbone, tiny_checkpoint
 from tests.encoders.training.test_trainer import CONFIG, open_picture

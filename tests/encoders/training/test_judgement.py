@@ -9,7 +9,7 @@ import pytest
 
 from encoders.checkpoint.tokenizer import Tokenizer
 from encoders.datasets import Example, Label
-from encoders.training.judgement import LabelQueries, coverage
+from encoders.training.data.judgement import LabelQueries, coverage
 
 WORDS = ["a", "black", "dog", "runs", "cat", "sleeps", "on", "the", "sofa", "person", "fork", "violin"]
 TOKENIZER = Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS], 16)

@@ -13,8 +13,8 @@ from encoders.checkpoint.files import read_checkpoint
 from encoders.checkpoint.tokenizer import Tokenizer
 from encoders.datasets import Dataset, Example, Label
 from encoders.training import train
-from encoders.training.data import prepare_pairs
-from encoders.training.labels import LEAST_PICTURES, LabelBatch, Labels
+from encoders.training.data.labels import LEAST_PICTURES, LabelBatch, Labels
+from encoders.training.data.pairs import prepare_pairs
 from encoders.training.losses import label_candidates, label_loss
 from tests.encoders.conftest import WORDS, tiny_checkpoint
 from tests.encoders.training.test_trainer import CONFIG, open_picture

@@ -19,9 +19,9 @@ from encoders.checkpoint.description import read_description
 from encoders.datasets import Dataset, Example, Label
 from encoders.errors import TrainingError
 from encoders.training import TrainResult, train
-from encoders.training.data import Batch, PairSet, prepare_pairs
+from encoders.training.data.mixture import check_apart, mix
+from encoders.training.data.pairs import Batch, PairSet, prepare_pairs
 from encoders.training.encoded import encode_pairs
-from encoders.training.mixture import check_apart, mix
 from encoders.training.validation import validate
 from tests.encoders.conftest import tiny_checkpoint
 from tests.encoders.training.test_trainer import CONFIG, Interrupted, open_picture

@@ -24,7 +24,7 @@ from encoders.network.image_tower import ImageTower
 from encoders.network.model import CrosslookModel
 from encoders.preprocess import to_square
 from encoders.training import TrainConfig, TrainResult, fresh_start, train
-from encoders.training.augment import (
+from encoders.training.data.augment import (
     crop_maps,
     encode_by_length,
     hide_regions,
@@ -33,10 +33,10 @@ from encoders.training.augment import (
     piece_tokens,
     swap_words,
 )
-from encoders.training.data import PairSet, grouped_order, prepare_pairs
+from encoders.training.data.pairs import PairSet, grouped_order, prepare_pairs
+from encoders.training.data.views import cached_activations, make_view, read_views
 from encoders.training.encoded import encode_pairs
 from encoders.training.validation import validate
-from encoders.training.views import cached_activations, make_view, read_views
 from tests.encoders.conftest import TINY, painted_pictures, tiny_checkpoint, use_tiny_backbone
 
 CONFIG = TrainConfig(
@@ -402,7 +402,7 @@ def count_computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         computed.append(path.name)
         return read_views(path, *rest)
 
-    monkeypatch.setattr("encoders.training.views.read_views", note)
+    monkeypatch.setattr("encoders.training.data.views.read_views", note)
     return computed
 
 
@@ -453,7 +453,7 @@ def test_views_are_the_picture_and_fixed_crops(monkeypatch: pytest.MonkeyPatch) 
     crops = [make_view(image, 32, 2, np.random.default_rng(s)) for s in (1, 1, 2)]
     np.testing.assert_array_equal(crops[0], crops[1])
     assert not np.array_equal(crops[0], crops[2])
-    monkeypatch.setattr("encoders.training.views.to_square", lambda image, _: np.asarray(image))
+    monkeypatch.setattr("encoders.training.data.views.to_square", lambda image, _: np.asarray(image))
     straight, mirrored = (make_view(image, 32, view, np.random.default_rng(3)) for view in (1, 2))
     np.testing.assert_array_equal(straight[:, ::-1], mirrored)
 

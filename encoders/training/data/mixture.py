@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets import Dataset, Example
-from ..errors import TrainingError
+from ...datasets import Dataset, Example
+from ...errors import TrainingError
 
 Pictures = npt.NDArray[np.int64]
 """Row numbers of pictures."""

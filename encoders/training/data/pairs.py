@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
-from ..checkpoint.tokenizer import UNKNOWN, Tokenizer, Tokens
-from ..datasets import Dataset
-from ..network.image_tower import ImageTower
-from ..progress import Progress, no_progress
+from ...checkpoint.tokenizer import UNKNOWN, Tokenizer, Tokens
+from ...datasets import Dataset
+from ...network.image_tower import ImageTower
+from ...progress import Progress, no_progress
 from .judgement import LabelQueries
 from .labels import LabelBatch, Labels
 from .views import Halves, OpenPicture, cached_activations

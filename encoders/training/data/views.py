@@ -19,11 +19,11 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from ..errors import TrainingError
-from ..features import Pixels
-from ..network.image_tower import ImageTower
-from ..preprocess import to_square
-from ..progress import Progress, no_progress
+from ...errors import TrainingError
+from ...features import Pixels
+from ...network.image_tower import ImageTower
+from ...preprocess import to_square
+from ...progress import Progress, no_progress
 
 Halves = npt.NDArray[np.float16]
 OpenPicture = Callable[[Path], Image.Image]

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..checkpoint.lexicon import content_words
-from ..checkpoint.tokenizer import Tokenizer, Tokens
-from ..datasets import Dataset, Example
+from ...checkpoint.lexicon import content_words
+from ...checkpoint.tokenizer import Tokenizer, Tokens
+from ...datasets import Dataset, Example
 
 LEAST_PICTURES = 8
 """Pictures of a dataset whose captions must use a word before it becomes a label."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..checkpoint.tokenizer import Tokenizer, Tokens
-from ..datasets import Example
+from ...checkpoint.tokenizer import Tokenizer, Tokens
+from ...datasets import Example
 from .labels import Flags, GivenLabels, Rows
 
 DESCRIBED, NOT_DESCRIBED = 0.95, 0.6

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
-from ..checkpoint.lexicon import FUNCTION_WORDS
-from ..checkpoint.tokenizer import SPACE, Tokenizer
-from ..network.model import Encoded, TextSide
+from ...checkpoint.lexicon import FUNCTION_WORDS
+from ...checkpoint.tokenizer import SPACE, Tokenizer
+from ...network.model import Encoded, TextSide
 
 
 def crop_maps(maps: Tensor, smallest: float) -> Tensor:
