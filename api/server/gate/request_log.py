@@ -19,6 +19,9 @@ from ..problems import internal_error, shutting_down
 HEADER = "X-Request-ID"
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NO_ROUTE = "none"
+READINESS = "/readyz"
+"""The probe whose 503 says that the server is still loading; the reason of any other fault is logged by itself."""
+
 DISCONNECTED = 499  # nginx's status for a client that disconnected before the response
 
 logger = logging.getLogger("crosslook.requests")
@@ -69,5 +72,5 @@ class RequestLog:
         self.metrics.request(route, method, status, seconds)
         fields = {"method": method, "route": route, "status": status, "ms": round(1000 * seconds, 1)}
         key = scope.get("state", {}).get("key_id")
-        level = logging.WARNING if status >= 500 else logging.INFO
+        level = logging.WARNING if status >= 500 and route != READINESS else logging.INFO
         logger.log(level, "request", extra=fields if key is None else fields | {"key": key})
