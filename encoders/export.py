@@ -110,7 +110,7 @@ def _export(description: Description, part: str, stored: Mapping[str, StoredTens
     module = load_part(description, f"{part}.", lambda: PARTS[part](description.config))
     examples = _examples(part, description.config)
     dimensions = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in DYNAMIC[part]]
-    with torch.no_grad(), _plain_attention(), _quiet():
+    with torch.no_grad(), plain_attention(), quiet():
         outputs = OUTPUTS[part][: len(module(*examples))]
         traced = torch.export.export(module, examples, dynamic_shapes=tuple(dimensions))
         program = torch.onnx.export(
@@ -272,7 +272,7 @@ def _replace(field: Any, values: Sequence[Any]) -> None:  # noqa: ANN401  protob
 
 
 @contextmanager
-def _plain_attention() -> Iterator[None]:
+def plain_attention() -> Iterator[None]:
     """Compute attention with plain operations: torch's fused kernel has no counterpart in ONNX."""
     enabled = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(value=False)
@@ -283,7 +283,7 @@ def _plain_attention() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporter's warnings about its own workings from the user."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from .checkpoint.description import Description, read_description
 from .checkpoint.graphs import read_graphs
-from .checkpoint.identity import BASE_MODEL
+from .checkpoint.identity import BASE_MODEL, identify
 from .errors import CheckpointError, EncodersError
 from .hardware import nvidia_gpus
 from .inference.encoder import ModelEncoder
 from .inference.graph_parts import GraphParts
 from .inference.lazy_encoder import LazyEncoder
 from .inference.parts import Parts
+from .pairs.description import is_pair, read_pair
+from .pairs.encoder import PairEncoder
 from .protocol import Encoder
 
 
@@ -22,7 +24,7 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
     """Load a model.
 
     Args:
-        model: directory with `model.safetensors` and `model.json`; None for the base model.
+        model: directory of a model of crosslook or of a pretrained pair; None for the base model.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
         lazy: read name and fingerprint now; load the rest when there is something to encode.
         workers: calls computed in parallel. With more than one, each uses one CPU core: a single query takes longer,
@@ -34,10 +36,22 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
     """
     directory = BASE_MODEL if model is None else model
     if lazy:
-        return LazyEncoder(directory, lambda: load_encoder(directory, device=device, workers=workers))
+        name, fingerprint = _identify(directory)
+        load = partial(load_encoder, directory, device=device, workers=workers)
+        return LazyEncoder(directory, name, fingerprint, load)
+    if is_pair(directory):
+        if device not in ("auto", "cpu"):
+            raise EncodersError(f"a pretrained pair runs on the CPU only, not on {device!r}")
+        return PairEncoder(directory, workers=workers)
     description = read_description(directory)
     parts = _parts(directory, description, device, one_thread=workers > 1)
     return ModelEncoder(directory, description, parts, workers=workers)
+
+
+def _identify(directory: Path) -> tuple[str, str]:
+    """Read the name and the fingerprint of the model in a directory."""
+    model = read_pair(directory) if is_pair(directory) else identify(directory)
+    return model.name, model.fingerprint
 
 
 def _parts(directory: Path, description: Description, device: str, *, one_thread: bool) -> Parts:

@@ -61,6 +61,11 @@ class Encoder(Protocol):
         """Rate how unfamiliar the model is with each word or phrase, in [0, 1]."""
         ...
 
+    @property
+    def matches(self) -> bool:
+        """Whether the model can match: without, there is no reranking and no probability."""
+        ...
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Score K pictures for one sentence, from `query`."""
         ...

@@ -107,6 +107,11 @@ class FakeEncoder:
         known = {*COLOURS, "a", "thing"}
         return [float(any(word.lower() not in known for word in term.split())) for term in terms]
 
+    @property
+    def matches(self) -> bool:
+        """It has a reranker."""
+        return True
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Add the retrieval score to each word's best region, averaged over words."""
         if not is_query(text.vectors).all():

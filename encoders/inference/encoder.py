@@ -50,6 +50,11 @@ class ModelEncoder:
         self._lock = threading.Lock()
         self._workers = BatchingWorkers(self._encode_texts, workers)
 
+    @property
+    def matches(self) -> bool:
+        """Every model of crosslook has a reranker."""
+        return True
+
     def prepare(self, image: Image.Image) -> Pixels:
         """Resize an upright picture to the input square: (S, S, 3) uint8."""
         return to_square(image, self.input_size)

@@ -13,9 +13,9 @@ from ..checkpoint.description import Description
 from ..checkpoint.weights import read_packed_weights
 from ..errors import CheckpointError, first_line
 from ..features import Floats
-from ..hardware import available_cores
 from ..memory import return_freed_memory
 from .parts import Array
+from .sessions import session_options
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -34,7 +34,7 @@ class GraphParts:
 
     def __init__(self, description: Description, graphs: Mapping[str, bytes], *, one_thread: bool = False) -> None:
         self._description, self._graphs = description, graphs
-        self._threads = 1 if one_thread else available_cores()
+        self._one_thread = one_thread
         self._sessions: dict[str, tuple[onnxruntime.InferenceSession, object]] = {}
         self._locks = {name: threading.Lock() for name in graphs}
 
@@ -64,13 +64,8 @@ class GraphParts:
         """Load a part, and return it with what must live as long."""
         import onnxruntime  # noqa: PLC0415  only once there is something to encode
 
-        onnxruntime.disable_telemetry_events()  # on Windows it would report its use
-        weights = self._description.weights
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        weights, options = self._description.weights, session_options(one_thread=self._one_thread)
         options.add_session_config_entry("session.disable_quant_qdq", "1")  # unpack weights now, not each time
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to others
-        options.log_severity_level = 3
         try:
             if weights.is_in_place():
                 folder = str(weights.path.parent.resolve())

@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint.identity import identify, recorded_directory
+from ..checkpoint.identity import recorded_directory
 from ..errors import CheckpointError
 from ..protocol import Encoder
 
@@ -22,19 +22,17 @@ def _of_model(name: str) -> Any:  # noqa: ANN401  each has the type that `Encode
 
 
 class LazyEncoder:
-    """An `Encoder` that reads its name and fingerprint at once, and the rest on first use. Thread-safe.
+    """An `Encoder` that knows its name and fingerprint at once, and loads the rest on first use. Thread-safe.
 
     Args:
         directory: the model's directory.
+        name: of the model.
+        fingerprint: of the model.
         load: loads the model.
-
-    Raises:
-        CheckpointError: the directory holds no usable model.
     """
 
-    def __init__(self, directory: Path, load: Callable[[], Encoder]) -> None:
-        identity = identify(directory)
-        self.name, self.fingerprint = identity.name, identity.fingerprint
+    def __init__(self, directory: Path, name: str, fingerprint: str, load: Callable[[], Encoder]) -> None:
+        self.name, self.fingerprint = name, fingerprint
         self.directory = recorded_directory(directory)
         self._directory, self._load = directory, load
         self._loaded: Encoder | None = None
@@ -59,6 +57,7 @@ class LazyEncoder:
     encode_texts = _of_model("encode_texts")
     query = _of_model("query")
     strangeness = _of_model("strangeness")
+    matches = _of_model("matches")
     match_images = _of_model("match_images")
     match_captions = _of_model("match_captions")
     attend = _of_model("attend")

@@ -1,0 +1,1 @@
+"""Pretrained pairs of an image and a text encoder in ONNX files, used as models of crosslook."""

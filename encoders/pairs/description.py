@@ -1,0 +1,123 @@
+"""A pair in a folder of crosslook's: two ONNX files, a tokenizer, and `model.json`, which says how to use them.
+
+Reading it loads neither of the encoders. Nothing in it is run as code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..checkpoint.identity import DESCRIPTION
+from ..errors import CheckpointError, first_line
+
+FORMAT, VERSION = "crosslook-pair", 1
+IMAGE, TEXT, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
+
+Resize = Literal["shortest", "squash", "longest"]
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """How a picture becomes the input of the image encoder.
+
+    `resize` is of the shortest side, then the centre is cropped; of both, which changes the aspect ratio; or of the
+    longest, then the rest is filled with black.
+    """
+
+    size: int
+    resize: Resize
+    interpolation: Literal["bicubic", "bilinear", "nearest"]
+    mean: Channels
+    std: Channels
+
+
+@dataclass(frozen=True)
+class TextInput:
+    """How a sentence becomes the input of the text encoder.
+
+    Sentences are cut to `context` tokens, and with `fill` padded to as many; else to the longest of a batch. With
+    `canonical`, they are lower-cased and lose their punctuation first, as SigLIP's were in training.
+    """
+
+    context: int
+    pad: int
+    fill: bool
+    canonical: bool
+
+
+@dataclass(frozen=True)
+class PairDescription:
+    """The content of `model.json`.
+
+    `scale` and `bias` are those of the pair's own training; None if unknown. `files` has the size and the SHA-256 of
+    each file.
+    """
+
+    name: str
+    source: str
+    licence: str | None
+    dimension: int
+    image: ImageInput
+    text: TextInput
+    scale: float | None
+    bias: float | None
+    files: dict[str, tuple[int, str]]
+    fingerprint: str = ""
+
+
+def is_pair(directory: Path) -> bool:
+    """Whether a folder holds a pair."""
+    try:
+        document = json.loads((directory / DESCRIPTION).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("format") == FORMAT
+
+
+def write_description(description: PairDescription, directory: Path) -> None:
+    """Write `model.json`."""
+    document = {"format": FORMAT, "version": VERSION} | asdict(description)
+    del document["fingerprint"]
+    (directory / DESCRIPTION).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def read_pair(directory: Path) -> PairDescription:
+    """Read a pair's description, and check that its files are there, each of its size.
+
+    Raises:
+        CheckpointError: a file is missing or cut short, or the description is damaged or of a later version.
+    """
+    path = directory / DESCRIPTION
+    try:
+        raw = path.read_bytes()
+        document: dict[str, Any] = json.loads(raw)
+        if document["version"] > VERSION:
+            raise CheckpointError(
+                f"{path} has format version {document['version']}; this crosslook reads up to {VERSION}"
+            )
+        description = PairDescription(
+            name=str(document["name"]),
+            source=str(document["source"]),
+            licence=document["licence"],
+            dimension=int(document["dimension"]),
+            image=ImageInput(**(document["image"] | {key: tuple(document["image"][key]) for key in ("mean", "std")})),
+            text=TextInput(**document["text"]),
+            scale=document["scale"],
+            bias=document["bias"],
+            files={name: (int(size), str(digest)) for name, (size, digest) in document["files"].items()},
+            fingerprint=hashlib.sha256(raw).hexdigest(),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise CheckpointError(f"{path} cannot be read ({first_line(exc)}); add the model again") from exc
+    for name, (size, _) in description.files.items():
+        file = directory / name
+        if not file.is_file():
+            raise CheckpointError(f"{file} is missing; add the model again")
+        if file.stat().st_size != size:
+            raise CheckpointError(f"{file} is cut short or altered; add the model again")
+    return description

@@ -1,0 +1,211 @@
+"""Pretrained pairs: exported, imported in both foreign forms, and as open_clip itself computes them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import open_clip
+import pytest
+import torch
+from onnx import numpy_helper
+from PIL import Image
+
+from encoders import EncodersError, load_encoder
+from encoders.errors import BackboneError, CheckpointError
+from encoders.pairs.encoder import PairEncoder
+from encoders.pairs.from_open_clip import export_open_clip
+from encoders.pairs.importing import import_pair
+from encoders.pairs.onnx_file import external_files
+
+TEXTS = ["a photo of a cat", "Two DOGS, running… 3 times!", "", "it's a café in Zürich", "word " * 40]
+
+
+def pictures() -> list[Image.Image]:
+    """Pictures of noise: wide, tall, square, smaller than the input."""
+    rng = np.random.default_rng(0)
+    sizes = ((200, 120), (77, 300), (64, 64), (20, 30))
+    return [Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)) for width, height in sizes]
+
+
+@torch.no_grad()
+def by_open_clip(architecture: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The vectors of the pictures and of the texts, by open_clip's own preprocessing and tokenizer."""
+    model, _, prepare = open_clip.create_model_and_transforms(architecture, pretrained=None)
+    torch.manual_seed(0)
+    model = open_clip.create_model(architecture, pretrained=None).eval()
+    batch = torch.stack([prepare(picture) for picture in pictures()])
+    tokens = open_clip.get_tokenizer(architecture)(TEXTS)
+    images, texts = model.encode_image(batch, normalize=True), model.encode_text(tokens, normalize=True)
+    return images.numpy(), texts.numpy()
+
+
+def check(directory: Path, architecture: str) -> None:
+    """The encoder's vectors are open_clip's."""
+    encoder = load_encoder(directory, device="cpu")
+    assert isinstance(encoder, PairEncoder)
+    images, texts = by_open_clip(architecture)
+    found = encoder.encode_images(np.stack([encoder.prepare(picture) for picture in pictures()]))
+    np.testing.assert_allclose(found.vectors, images, atol=1e-3)
+    np.testing.assert_allclose(encoder.encode_texts(TEXTS).vectors, texts, atol=1e-3)
+    np.testing.assert_allclose(encoder.encode_texts(TEXTS[1:2]).vectors, texts[1:2], atol=1e-3)
+
+
+def test_an_exported_pair_has_open_clips_vectors(pair: Path, architecture: str) -> None:
+    """Pictures of any shape and sentences of any length, to a thousandth."""
+    check(pair, architecture)
+
+
+@pytest.mark.parametrize("form", ["immich", "transformers_js"])
+def test_both_foreign_forms_are_imported(
+    form: str, request: pytest.FixtureRequest, tmp_path: Path, architecture: str
+) -> None:
+    """With open_clip's vectors again."""
+    import_pair(request.getfixturevalue(form), tmp_path / "pair", name="pair")
+    check(tmp_path / "pair", architecture)
+
+
+def test_a_pair_has_neither_regions_nor_a_heat_map(pair: Path) -> None:
+    """And no probability, if its training had no bias."""
+    encoder = load_encoder(pair, device="cpu")
+    images = encoder.encode_images(np.zeros((2, encoder.input_size, encoder.input_size, 3), np.uint8))
+    assert images.regions.shape == (2, 0, 1)
+    assert not encoder.matches
+    with pytest.raises(EncodersError, match="has no regions"):
+        encoder.attend("a cat", images.regions[0])
+    assert encoder.encode_images(np.zeros((0, encoder.input_size, encoder.input_size, 3), np.uint8)).vectors.shape == (
+        0,
+        24,
+    )
+
+
+def test_a_pair_is_named_before_it_is_loaded(pair: Path) -> None:
+    """As other models are."""
+    lazy, loaded = (load_encoder(pair, device="cpu", lazy=lazy) for lazy in (True, False))
+    assert (lazy.name, lazy.fingerprint) == (loaded.name, loaded.fingerprint)
+    assert lazy.dimension == loaded.dimension == 24
+    with pytest.raises(EncodersError, match="runs on the CPU only"):
+        load_encoder(pair, device="cuda")
+
+
+def damage_half(folder: Path) -> None:
+    """Remove a half."""
+    (folder / "textual" / "model.onnx").unlink()
+
+
+def damage_cut(folder: Path) -> None:
+    """Cut a half short."""
+    file = folder / "visual" / "model.onnx"
+    file.write_bytes(file.read_bytes()[:-5000])
+
+
+def damage_garbage(folder: Path) -> None:
+    """Replace a half by something else."""
+    (folder / "visual" / "model.onnx").write_bytes(b"PK\x03\x04 not a model" * 100)
+
+
+def damage_tokenizer(folder: Path) -> None:
+    """Give the tokenizer a token beyond the text half's vocabulary."""
+    document = json.loads((folder / "textual" / "tokenizer.json").read_text())
+    document["added_tokens"].append(document["added_tokens"][-1] | {"id": 60_000, "content": "<extra>"})
+    document["model"]["vocab"]["<extra>"] = 60_000
+    (folder / "textual" / "tokenizer.json").write_text(json.dumps(document))
+
+
+def damage_nan(folder: Path) -> None:
+    """Make weights of the image half NaN."""
+    model = onnx.load(folder / "visual" / "model.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = np.full_like(numpy_helper.to_array(tensor), np.nan)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, folder / "visual" / "model.onnx")
+
+
+def damage_outside(folder: Path) -> None:
+    """Keep weights in a file outside the folder."""
+    model = onnx.load(folder / "visual" / "model.onnx")
+    onnx.save(
+        model, folder / "visual" / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=512
+    )
+    model = onnx.load(folder / "visual" / "model.onnx", load_external_data=False)
+    (folder / "visual" / "weights.bin").rename(folder / "weights.bin")
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = "../weights.bin" if entry.key == "location" else entry.value
+    (folder / "visual" / "model.onnx").write_bytes(model.SerializeToString())
+
+
+def damage_settings(folder: Path) -> None:
+    """Preprocess as nobody does."""
+    file = folder / "visual" / "preprocess_cfg.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"resize_mode": "seam carving"}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_half, "model.onnx is missing: a pair has both halves"),
+        (damage_cut, "is not a complete ONNX file"),
+        (damage_garbage, "is not a complete ONNX file"),
+        (damage_tokenizer, "the tokenizer does not fit the text half"),
+        (damage_nan, "a vector is not finite"),
+        (damage_outside, "keeps weights outside its folder"),
+        (damage_settings, "no preprocessing that crosslook knows"),
+    ],
+)
+def test_a_damaged_folder_is_refused_and_nothing_is_left(
+    damage: Any, message: str, immich: Path, tmp_path: Path
+) -> None:
+    """Each with one sentence."""
+    damage(immich)
+    with pytest.raises(CheckpointError, match=message) as raised:
+        import_pair(immich, tmp_path / "models" / "pair", name="pair")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "models").exists() or not list((tmp_path / "models").iterdir())
+
+
+def test_halves_of_two_models_are_refused(immich: Path, tmp_path: Path) -> None:
+    """Vectors of different lengths give them away."""
+    model = onnx.load(immich / "textual" / "model.onnx")
+    output = model.graph.output[0].name
+    model.graph.node.append(onnx.helper.make_node("Concat", [output, output], ["twice"], axis=1))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("twice", onnx.TensorProto.FLOAT, ["batch", 48]))
+    onnx.save(model, immich / "textual" / "model.onnx")
+    with pytest.raises(CheckpointError, match="the halves belong to two models: pictures have vectors of 24"):
+        import_pair(immich, tmp_path / "pair", name="pair")
+
+
+def test_weights_in_a_file_beside_a_half_are_copied(immich: Path, tmp_path: Path, architecture: str) -> None:
+    """As ONNX does with large models."""
+    path = immich / "visual" / "model.onnx"
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="model.onnx.data", size_threshold=512)
+    assert external_files(path) == {"model.onnx.data"}
+    import_pair(immich, tmp_path / "pair", name="pair")
+    shutil.rmtree(immich)
+    check(tmp_path / "pair", architecture)
+
+
+def test_a_damaged_pair_is_refused(pair: Path, tmp_path: Path) -> None:
+    """A file that is cut short or missing is named."""
+    shutil.copytree(pair, tmp_path / "pair")
+    file = tmp_path / "pair" / "text.onnx"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=r"text\.onnx is cut short or altered"):
+        load_encoder(tmp_path / "pair", device="cpu")
+    file.unlink()
+    with pytest.raises(CheckpointError, match=r"text\.onnx is missing"):
+        load_encoder(tmp_path / "pair", device="cpu")
+
+
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    """Of architectures and of weights; the message lists what there is."""
+    with pytest.raises(BackboneError, match="open_clip has no architecture 'ViT-Z'"):
+        export_open_clip("ViT-Z", "openai", tmp_path / "pair", name="pair")
+    with pytest.raises(BackboneError, match="RN50 has no weights 'nothing'; it has: openai"):
+        export_open_clip("RN50", "nothing", tmp_path / "pair", name="pair")
