@@ -52,7 +52,7 @@ class CaptionSearch:
             extra = model.bank | _encode(model, self.bank)
         with watch.stage("retrieve"):
             candidates = self._retrieve(model, query_image, hidden, extra)
-        if self.rerank and candidates:
+        if self.rerank and model.encoder.matches and candidates:
             with watch.stage("rerank"):
                 candidates = _rerank(model, candidates, query_image, self.depth, extra)
         return CaptionAnswer(describe(self.image), _hits(model.catalog, candidates, self.k), watch.milliseconds())

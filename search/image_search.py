@@ -14,6 +14,7 @@ from indexer.catalog.images import images_by_id
 from indexer.catalog.records import Kind
 
 from .answers import Answer, Hit, PageStart
+from .errors import QueryError
 from .image_query import ImageQuery, describe, query_features
 from .model_index import ModelIndex
 from .stages.keywords import Keywords, find_keywords
@@ -62,6 +63,8 @@ class ImageSearch:
         check_numbers(self.k, self.depth, self.min_probability, rerank=self.rerank)
         with watch.stage("load"):
             encoder = model.encoder
+            if self.min_probability is not None and not encoder.matches:
+                raise QueryError(f"model {encoder.name} gives no probability; leave the minimum probability out")
             encoder.warm_up()
             index = model.vectors(Kind.IMAGE)
         with watch.stage("encode"):
@@ -76,7 +79,7 @@ class ImageSearch:
             count = self.depth if self.min_probability else _count(len(page.shown) + self.k, self.depth)
             candidates, reranked = retrieve(index, vector, keywords, selection, depth=self.depth, count=count)
         ranks = _ranks(candidates)
-        if self.rerank:
+        if self.rerank and encoder.matches:
             with watch.stage("rerank"):
                 candidates = _rerank(model, candidates, reranked, vectors)
         if self.min_probability is not None:

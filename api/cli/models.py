@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from encoders import load_encoder
+from encoders.pairs.sources import is_source, obtain
 from encoders.recall import Recalls
 from indexer import Catalog, add_model, remove_model, switch_model
 from indexer.models import AddReport, ModelState, find_model, model_states
@@ -55,7 +56,13 @@ def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
 
 @app.command()
 def add(
-    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="A trained model; 'base' for the base model.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="Folder of a trained model; 'base'; or a pretrained pair: open_clip:NAME/WEIGHTS, onnx:FOLDER.",
+        ),
+    ],
     name: Annotated[
         str | None,
         typer.Option("--name", metavar="NAME", help="Name in the index.", show_default="the model's own name"),
@@ -67,7 +74,12 @@ def add(
 ) -> None:
     """Embed the index with another model, or complete one. Searches keep using the active model."""
     with Catalog.open(index) as catalog:
-        encoder = load_encoder(model_directory(model), device=device)
+        if is_source(model):
+            with progress(quiet=json) as advance:
+                directory: Path | None = obtain(model, progress=advance)
+        else:
+            directory = model_directory(Path(model))
+        encoder = load_encoder(directory, device=device)
         with stop_on_interrupt() as stop, progress() as advance:
             report = add_model(catalog, encoder, name=name, batch_size=batch_size, progress=advance, stop=stop)
     if json:

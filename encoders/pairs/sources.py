@@ -1,0 +1,70 @@
+"""Where pretrained pairs come from: `open_clip:ARCHITECTURE/WEIGHTS`, `onnx:FOLDER`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import platformdirs
+
+from ..errors import EncodersError
+from ..progress import Progress, no_progress
+from .description import is_pair, read_pair
+from .importing import import_pair
+from .known import KNOWN
+
+OPEN_CLIP, ONNX = "open_clip:", "onnx:"
+
+
+def is_source(text: str) -> bool:
+    """Whether a text names a pretrained pair rather than a folder of a model."""
+    return text.startswith((OPEN_CLIP, ONNX))
+
+
+def models_folder() -> Path:
+    """Return the folder of all pretrained pairs of this user.
+
+    Raises:
+        EncodersError: the user has no home directory.
+    """
+    try:
+        return platformdirs.user_data_path("crosslook", appauthor=False) / "models"
+    except RuntimeError as exc:
+        raise EncodersError("this user has no home directory to keep models in; set XDG_DATA_HOME") from exc
+
+
+def obtain(source: str, folder: Path | None = None, progress: Progress = no_progress) -> Path:
+    """Return the folder of a pretrained pair; a pair that is not there yet is imported or exported first.
+
+    Args:
+        source: see above.
+        folder: where pairs are kept; None for this user's folder.
+        progress: called as the work proceeds.
+
+    Raises:
+        CheckpointError: the source holds no pair that can be used.
+        BackboneError: open_clip is missing, does not know the pair, or cannot get its weights.
+        EncodersError: it is no source.
+    """
+    kept = models_folder() if folder is None else folder
+    if source.startswith(ONNX):
+        path = Path(source.removeprefix(ONNX)).expanduser()
+        name = path.resolve().name
+        directory = kept / _file_name(name)
+        if not (is_pair(directory) and read_pair(directory).source == str(path.resolve())):
+            import_pair(path.resolve(), directory, name=name, progress=progress)
+        return directory
+    architecture, _, tag = source.removeprefix(OPEN_CLIP).partition("/")
+    if not (source.startswith(OPEN_CLIP) and architecture and tag):
+        raise EncodersError(f"{source!r} is no pretrained pair; write open_clip:ARCHITECTURE/WEIGHTS or onnx:FOLDER")
+    directory = kept / _file_name(f"{architecture}-{tag}")
+    if not is_pair(directory):
+        from .from_open_clip import export_open_clip  # noqa: PLC0415  loads torch
+
+        licence = next((pair.licence for pair in KNOWN if pair.source == source), None)
+        export_open_clip(architecture, tag, directory, name=f"{architecture}/{tag}", licence=licence, progress=progress)
+    return directory
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "pair"
