@@ -62,6 +62,11 @@ class Encoder(Protocol):
         ...
 
     @property
+    def has_regions(self) -> bool:
+        """Whether pictures have regions, without which there is no heat map."""
+        ...
+
+    @property
     def matches(self) -> bool:
         """Whether the model can match: without, there is no reranking and no probability."""
         ...

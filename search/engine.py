@@ -14,6 +14,7 @@ from indexer.errors import EncoderMismatchError
 from .active_model import ActiveModel, open_models
 from .answers import Answer, CaptionAnswer, PageStart
 from .caption_search import CaptionSearch
+from .errors import QueryError
 from .explain import Explanation
 from .image_query import ImageQuery, image_path, query_features, read_picture
 from .image_search import ImageSearch, search_similar
@@ -203,7 +204,7 @@ class SearchEngine:
             QueryError: the image does not exist or is not an image, or the sentence is invalid.
         """
         query = check_text(text)
-        return self._answer(lambda model: model.encoder.attend(query, query_features(model, image).regions))
+        return self._answer(lambda model: _attention(model, query, image))
 
     def image_path(self, image_id: int) -> Path:
         """The file of an indexed image.
@@ -226,3 +227,9 @@ class SearchEngine:
             if current is model:
                 raise
             return search(current)
+
+
+def _attention(model: ModelIndex, query: str, image: ImageQuery) -> Attention:
+    if not model.encoder.has_regions:
+        raise QueryError(f"model {model.encoder.name} has no regions, so it cannot show where it found a word")
+    return model.encoder.attend(query, query_features(model, image).regions)

@@ -108,6 +108,11 @@ class FakeEncoder:
         return [float(any(word.lower() not in known for word in term.split())) for term in terms]
 
     @property
+    def has_regions(self) -> bool:
+        """It has regions."""
+        return True
+
+    @property
     def matches(self) -> bool:
         """It has a reranker."""
         return True

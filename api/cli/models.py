@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from encoders import load_encoder
+from encoders.pairs.known import KNOWN
 from encoders.pairs.sources import is_source, obtain
 from encoders.recall import Recalls
 from indexer import Catalog, add_model, remove_model, switch_model
@@ -55,6 +56,20 @@ def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
 
 
 @app.command()
+def available(json: Json = False) -> None:
+    """List pretrained pairs that are known to be good. They are fetched by open_clip when they are added."""
+    if json:
+        print_json({"models": [pair._asdict() for pair in KNOWN]})
+        return
+    table = Table("model", "size", "languages", "Flickr30k R@1", "COCO R@1", "licence", box=None)
+    for pair in KNOWN:
+        recalls = ("no figure" if recall is None else f"{recall:.1f}" for recall in (pair.flickr, pair.coco))
+        table.add_row(pair.source, size(pair.megabytes * 1e6), pair.languages, *recalls, pair.licence)
+    print_table(table)
+    message("Add one with: crosslook models add MODEL (needs pip install 'crosslook[towers]')", style="dim")
+
+
+@app.command()
 def add(
     model: Annotated[
         str,
@@ -75,6 +90,9 @@ def add(
     """Embed the index with another model, or complete one. Searches keep using the active model."""
     with Catalog.open(index) as catalog:
         if is_source(model):
+            licence = next((pair.licence for pair in KNOWN if pair.source == model), None)
+            if licence is not None:
+                message(f"{model}: licence {licence}", style="dim")
             with progress(quiet=json) as advance:
                 directory: Path | None = obtain(model, progress=advance)
         else:

@@ -51,6 +51,11 @@ class ModelEncoder:
         self._workers = BatchingWorkers(self._encode_texts, workers)
 
     @property
+    def has_regions(self) -> bool:
+        """Every model of crosslook has regions."""
+        return True
+
+    @property
     def matches(self) -> bool:
         """Every model of crosslook has a reranker."""
         return True

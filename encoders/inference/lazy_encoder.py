@@ -57,6 +57,7 @@ class LazyEncoder:
     encode_texts = _of_model("encode_texts")
     query = _of_model("query")
     strangeness = _of_model("strangeness")
+    has_regions = _of_model("has_regions")
     matches = _of_model("matches")
     match_images = _of_model("match_images")
     match_captions = _of_model("match_captions")

@@ -66,6 +66,11 @@ class PairEncoder:
         self.directory: Path | None = directory.absolute()
 
     @property
+    def has_regions(self) -> bool:
+        """A pair's encoders give vectors only."""
+        return False
+
+    @property
     def matches(self) -> bool:
         """Whether there is a probability: if the scale and the bias of the pair's training are known."""
         return self._description.scale is not None and self._description.bias is not None

@@ -93,6 +93,9 @@ def _with_agreeing_regions(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -
         batch = [pair for pair in batch if stored.issuperset(pair)]  # images may have been deleted meanwhile
         if not batch:
             continue
+        if not grids.shape[1]:  # a model without regions: the pictures themselves will decide
+            agreeing += batch
+            continue
         ones, twos = (np.searchsorted(ids, side) for side in zip(*batch, strict=True))
         agree = np.any(agreements(grids[ones], grids[twos]) >= _THRESHOLDS, axis=0)
         agreeing += [pair for pair, agrees in zip(batch, agree, strict=True) if agrees]

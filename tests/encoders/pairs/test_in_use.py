@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from skimage import data
 
 ROOT = Path(__file__).parents[3]
@@ -76,7 +77,11 @@ def test_a_pair_is_used_as_any_model(form: str, request: pytest.FixtureRequest, 
     assert cosines == sorted(cosines, reverse=True)
     assert len(crosslook.json("similar", "coffee.png")["hits"]) == 2
     assert crosslook.json("captions", "chelsea.png")["hits"]
-    crosslook.json("index", ".")
+    with Image.open(crosslook.folder / "coffee.png") as coffee:
+        coffee.convert("RGB").resize((300, 200)).save(crosslook.folder / "small.jpg")
+    assert crosslook.json("index", ".")["added"] == 1
+    (group,) = crosslook.json("duplicates")["groups"]
+    assert sorted(Path(file["path"]).name for file in group["files"]) == ["coffee.png", "small.jpg"]
     refused = crosslook.run("search", "a tabby cat", "--min-probability", "0.5")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "gives no probability" in refused.stderr
