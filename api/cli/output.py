@@ -37,7 +37,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _GREEN, _YELLOW = 0.5, 0.2  # match probabilities from which a bar has this colour
 PIPE_WIDTH = 1000  # columns: piped output is never wrapped
 
-LINE_SECONDS = 30.0
+LINE_SECONDS = 10.0
 """Interval of progress lines when stderr is not a terminal."""
 
 
