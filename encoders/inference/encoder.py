@@ -21,9 +21,6 @@ from .batching import BatchingWorkers
 from .parts import Array, Parts, contiguous
 from .vectors import hubness, with_class_weight
 
-IMAGE_BATCH = 8
-"""Pictures in one run: more take more memory, and no less time each."""
-
 MATCH_BATCH = 512
 
 
@@ -70,8 +67,8 @@ class ModelEncoder:
         Shape:
             - pixels: (B, S, S, 3), uint8.
         """
-        starts = range(0, max(1, len(pixels)), IMAGE_BATCH)
-        batches = [np.ascontiguousarray(pixels[start : start + IMAGE_BATCH]) for start in starts]
+        size = self._parts.image_batch
+        batches = [np.ascontiguousarray(pixels[i : i + size]) for i in range(0, max(1, len(pixels)), size)]
         outputs = self._workers.map(lambda batch: self._parts.run("image", [batch]), batches)
         vectors, regions = (np.concatenate(arrays) for arrays in zip(*outputs, strict=True))
         return ImageFeatures(vectors, regions)

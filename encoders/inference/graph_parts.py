@@ -31,6 +31,7 @@ class GraphParts:
     """
 
     device = "cpu"
+    image_batch = 8
 
     def __init__(self, description: Description, graphs: Mapping[str, bytes], *, one_thread: bool = False) -> None:
         self._description, self._graphs = description, graphs

@@ -17,6 +17,8 @@ class Parts(Protocol):
     """The image tower, the text tower and the reranker of one model. Thread-safe."""
 
     device: str
+    image_batch: int
+    """Pictures in one run: more take more memory, and on a CPU no less time each."""
 
     def run(self, name: str, inputs: Sequence[Array]) -> list[Floats]:
         """Run a part.

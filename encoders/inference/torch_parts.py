@@ -33,6 +33,7 @@ class TorchParts:
         self._description = description
         self.device = pick_device(device)
         self._device = torch.device(self.device)
+        self.image_batch = 8 if self.device == "cpu" else 128
         self._modules: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
         if self.device == "cpu":

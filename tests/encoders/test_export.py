@@ -21,7 +21,7 @@ from encoders.checkpoint.files import read_checkpoint, write_checkpoint
 from encoders.checkpoint.graphs import remove_graphs
 from encoders.errors import CheckpointError
 from encoders.export import write_graphs
-from encoders.inference.encoder import IMAGE_BATCH, ModelEncoder
+from encoders.inference.encoder import ModelEncoder
 from encoders.inference.graph_parts import GraphParts
 from encoders.inference.torch_parts import TorchParts
 from tests.encoders.conftest import tiny_checkpoint, use_tiny_backbone
@@ -66,8 +66,8 @@ def test_it_agrees_with_torch(exported: Path) -> None:
     for sentence, states, torch_states in zip(TEXTS, texts.tokens, expected.tokens, strict=True):
         np.testing.assert_allclose(states, torch_states, atol=1e-5)
         np.testing.assert_allclose(encoder.encode_texts([sentence]).tokens[0], torch_states, atol=1e-5)
-    pictures = encoder.encode_images(pixels(IMAGE_BATCH + 3))
-    in_bf16 = torch_encoder.encode_images(pixels(IMAGE_BATCH + 3))  # where the processor computes that fast
+    pictures = encoder.encode_images(pixels(GraphParts.image_batch + 3))
+    in_bf16 = torch_encoder.encode_images(pixels(GraphParts.image_batch + 3))  # where the processor computes that fast
     np.testing.assert_allclose((pictures.vectors * in_bf16.vectors).sum(1), 1, atol=2e-3)
     np.testing.assert_allclose((pictures.regions * in_bf16.regions).sum(-1), 1, atol=2e-2)
     for row in range(len(TEXTS)):
