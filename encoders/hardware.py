@@ -35,14 +35,15 @@ def nvidia_gpus() -> tuple[str, ...]:
 def machine() -> dict[str, str | int | list[str] | None]:
     """Describe what models run on; a package that is not installed is None."""
     return {
-        "onnxruntime": _version("onnxruntime"),
-        "torch": _version("torch"),
+        "onnxruntime": package_version("onnxruntime"),
+        "torch": package_version("torch"),
         "gpus": list(nvidia_gpus()),
         "cores": available_cores(),
     }
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

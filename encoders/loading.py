@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from .checkpoint.description import Description, read_description
 from .checkpoint.graphs import read_graphs
 from .checkpoint.identity import BASE_MODEL, identify
 from .errors import CheckpointError, EncodersError
+from .features import Floats
 from .hardware import nvidia_gpus
 from .inference.encoder import ModelEncoder
 from .inference.graph_parts import GraphParts
 from .inference.lazy_encoder import LazyEncoder
 from .inference.parts import Parts
+from .inference.sessions import runtime_devices
 from .pairs.description import is_pair, read_pair
 from .pairs.encoder import PairEncoder
 from .protocol import Encoder
+
+TRIAL_PICTURES = 16
 
 
 def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool = False, workers: int = 1) -> Encoder:
@@ -25,7 +33,7 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
 
     Args:
         model: directory of a model of crosslook or of a pretrained pair; None for the base model.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, …, or another of ONNX Runtime's, see `inference/sessions.py`.
         lazy: read name and fingerprint now; load the rest when there is something to encode.
         workers: calls computed in parallel. With more than one, each uses one CPU core: a single query takes longer,
             and throughput is higher.
@@ -40,9 +48,7 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
         load = partial(load_encoder, directory, device=device, workers=workers)
         return LazyEncoder(directory, name, fingerprint, load)
     if is_pair(directory):
-        if device not in ("auto", "cpu"):
-            raise EncodersError(f"a pretrained pair runs on the CPU only, not on {device!r}")
-        return PairEncoder(directory, workers=workers)
+        return PairEncoder(directory, device=device, workers=workers)
     description = read_description(directory)
     parts = _parts(directory, description, device, one_thread=workers > 1)
     return ModelEncoder(directory, description, parts, workers=workers)
@@ -56,20 +62,51 @@ def _identify(directory: Path) -> tuple[str, str]:
 
 def _parts(directory: Path, description: Description, device: str, *, one_thread: bool) -> Parts:
     has_torch = find_spec("torch") is not None
-    if device == "cpu" or (device == "auto" and not (has_torch and nvidia_gpus())):
-        graphs = read_graphs(directory, description.weights.digest)
-        if graphs is not None:
-            return GraphParts(description, graphs, one_thread=one_thread)
-        if not has_torch:
-            raise CheckpointError(
-                f"the model in {directory} has no graphs for ONNX Runtime, as earlier versions of crosslook wrote it; "
-                "only PyTorch can run it: pip install 'crosslook[train]'"
-            )
-    elif not has_torch:
-        raise EncodersError(f"device {device!r} needs PyTorch: pip install 'crosslook[gpu]', or use --device cpu")
+    on_gpu = device.startswith("cuda") or (device == "auto" and has_torch and bool(nvidia_gpus()))
+    graphs = None if on_gpu else read_graphs(directory, description.weights.digest)
+    if graphs is not None:
+        return GraphParts(description, graphs, "cpu" if device == "auto" else device, one_thread=one_thread)
+    if not has_torch:
+        if on_gpu:
+            raise EncodersError(f"device {device!r} needs PyTorch: pip install 'crosslook[gpu]', or use --device cpu")
+        raise CheckpointError(
+            f"the model in {directory} has no graphs for ONNX Runtime, as earlier versions of crosslook wrote it; "
+            "only PyTorch can run it: pip install 'crosslook[train]'"
+        )
     from .inference.torch_parts import TorchParts  # noqa: PLC0415  loads torch: two seconds
 
     return TorchParts(description, device, one_thread=one_thread)
+
+
+class DeviceTrial(NamedTuple):
+    """How a device did: milliseconds a picture, and the lowest cosine to the CPU's vectors; or why it does not work."""
+
+    device: str
+    milliseconds: float | None = None
+    agreement: float | None = None
+    fault: str | None = None
+
+
+def try_devices(model: Path | None = None) -> list[DeviceTrial]:
+    """Encode the same pictures on every device that this machine seems to have, the CPU first."""
+    gpus = [f"cuda:{number}" for number in range(len(nvidia_gpus()))] if find_spec("torch") is not None else []
+    trials: list[DeviceTrial] = []
+    expected: Floats | None = None
+    for device in [*runtime_devices(), *gpus]:
+        try:
+            encoder = load_encoder(model, device=device)
+            side = encoder.input_size
+            pixels = np.random.default_rng(0).integers(0, 256, (TRIAL_PICTURES, side, side, 3), np.uint8)
+            vectors = encoder.encode_images(pixels).vectors  # also loads the model
+            began = time.perf_counter()
+            encoder.encode_images(pixels)
+            taken = 1e3 * (time.perf_counter() - began) / len(pixels)
+        except EncodersError as exc:
+            trials.append(DeviceTrial(device, fault=str(exc)))
+            continue
+        expected = vectors if expected is None else expected
+        trials.append(DeviceTrial(device, taken, float((vectors * expected).sum(1).min())))
+    return trials
 
 
 @cache

@@ -16,7 +16,8 @@ import typer
 
 from encoders import BASE_MODEL, Encoder, EncodersError, load_encoder
 from encoders.datasets import read_captions
-from encoders.hardware import machine
+from encoders.hardware import machine, nvidia_gpus, package_version
+from encoders.loading import try_devices
 from indexer import Catalog, IndexerError, VectorIndex, follow, index_paths
 from indexer import forget as forget_path
 from indexer.catalog.connection import DATABASE
@@ -37,6 +38,9 @@ from .run_report import print_report, report_json
 
 SHOWN_ROOTS = 5
 CAPTION_SOURCES = {"sidecar": "from sidecars", "dataset": "from --captions", "bank": "built in"}
+
+SAME = 0.99
+"""Cosine from which vectors of two devices are the same to a search; bf16 gives 0.995."""
 
 
 def index(
@@ -174,6 +178,7 @@ def _describe_structure(structure: IndexStructure | None) -> str:
 def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False) -> None:
     """Show what this machine offers, and check the model and the index."""
     facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()} | machine()
+    facts["faiss"] = _describe_faiss()
     facts["faiss_gpus"] = gpu_count()
     facts["formats"] = list(supported_formats())
     sound = True
@@ -184,6 +189,7 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
         facts["model"] |= {"path": str(directory)}
         encoder = load_encoder(directory)
         facts["model"] |= {"name": encoder.name, "fingerprint": encoder.fingerprint, "sound": True}
+        facts["devices"] = [trial._asdict() for trial in try_devices(directory)]
     except (EncodersError, ModelError) as exc:
         facts["model"] |= {"sound": False, "fault": str(exc)}
         sound = False
@@ -203,9 +209,27 @@ def doctor(index: Index = DEFAULT_INDEX, model: Model = None, json: Json = False
     if json:
         print_json(facts)
     else:
+        facts["devices"] = "; ".join(map(_describe_trial, facts.get("devices", []))) or "not tried"
         print_facts({name.replace("_", " "): _format_value(value) for name, value in facts.items()})
     if not sound:
         raise typer.Exit(1)
+
+
+def _describe_faiss() -> str:
+    """Which build of FAISS is installed, and why; setup.py chose it."""
+    gpu_build = package_version("faiss-gpu")
+    build = f"faiss-gpu {gpu_build}" if gpu_build else f"faiss-cpu {package_version('faiss-cpu')}"
+    if not nvidia_gpus():
+        return f"{build}; there is no NVIDIA GPU" + (", so it runs on the CPU" if gpu_build else "")
+    return build if gpu_build else f"{build}, although there is a GPU: CROSSLOOK_FAISS=faiss-gpu pip install crosslook"
+
+
+def _describe_trial(trial: dict[str, Any]) -> str:
+    """How fast a device encodes pictures, and whether they come out as on the CPU."""
+    if trial["fault"] is not None:
+        return f"{trial['device']} does not work ({trial['fault']})"
+    text = f"{trial['device']} {trial['milliseconds']:.1f} ms a picture"
+    return text if trial["agreement"] > SAME else f"{text}, but other vectors (cosine {trial['agreement']:.3f})"
 
 
 def rebuild(index: Index = DEFAULT_INDEX, json: Json = False) -> None:

@@ -27,7 +27,7 @@ ModelOrBase = Annotated[
 ]
 """For commands that use no index."""
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …; doctor lists what there is.")]
 Depth = Annotated[int, typer.Option("--depth", min=1, max=10_000, help="Number of candidates to rerank.")]
 NoRerank = Annotated[bool, typer.Option("--no-rerank", help="Keep the retrieval order; do not rerank.")]
 Where = Annotated[

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..checkpoint.description import Description
 from ..checkpoint.weights import read_packed_weights
-from ..errors import CheckpointError, first_line
+from ..errors import CheckpointError, EncodersError, first_line
 from ..features import Floats
 from ..memory import return_freed_memory
 from .parts import Array
-from .sessions import session_options
+from .sessions import check_device, create_session, session_options
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -27,13 +27,21 @@ class GraphParts:
     Args:
         description: of the model.
         graphs: by the names of their parts.
+        device: as for `create_session`.
         one_thread: whether each call computes in one thread.
+
+    Raises:
+        EncodersError: the device is not available.
     """
 
-    device = "cpu"
     image_batch = 8
 
-    def __init__(self, description: Description, graphs: Mapping[str, bytes], *, one_thread: bool = False) -> None:
+    def __init__(
+        self, description: Description, graphs: Mapping[str, bytes], device: str = "cpu", *, one_thread: bool = False
+    ) -> None:
+        if device != "cpu":
+            check_device(device)
+        self.device = device
         self._description, self._graphs = description, graphs
         self._one_thread = one_thread
         self._sessions: dict[str, tuple[onnxruntime.InferenceSession, object]] = {}
@@ -52,7 +60,7 @@ class GraphParts:
             threading.Thread(target=self._load_quietly, args=(name,), daemon=True).start()
 
     def _load_quietly(self, name: str) -> None:
-        with suppress(CheckpointError):  # `run` raises it again
+        with suppress(EncodersError):  # `run` raises it again
             self._session(name)
 
     def _session(self, name: str) -> onnxruntime.InferenceSession:
@@ -63,21 +71,19 @@ class GraphParts:
 
     def _load(self, name: str) -> tuple[onnxruntime.InferenceSession, object]:
         """Load a part, and return it with what must live as long."""
-        import onnxruntime  # noqa: PLC0415  only once there is something to encode
-
         weights, options = self._description.weights, session_options(one_thread=self._one_thread)
         options.add_session_config_entry("session.disable_quant_qdq", "1")  # unpack weights now, not each time
         try:
             if weights.is_in_place():
                 folder = str(weights.path.parent.resolve())
                 options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
-                session = onnxruntime.InferenceSession(self._graphs[name], options, providers=["CPUExecutionProvider"])
+                session = create_session(self._graphs[name], options, self.device)
                 if weights.is_in_place():
                     return session, None
             values = self._values(name)
             options.add_external_initializers(list(values), list(values.values()))
-            return onnxruntime.InferenceSession(self._graphs[name], options, providers=["CPUExecutionProvider"]), values
-        except CheckpointError:
+            return create_session(self._graphs[name], options, self.device), values
+        except EncodersError:
             raise
         except Exception as exc:  # ONNX Runtime's errors have no other common base
             raise CheckpointError(f"{weights.path}: its weights do not fit its graphs ({first_line(exc)})") from exc

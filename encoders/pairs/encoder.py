@@ -16,7 +16,7 @@ from PIL import Image
 from ..errors import CheckpointError, EncodersError, first_line
 from ..features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from ..inference.batching import BatchingWorkers
-from ..inference.sessions import session_options
+from ..inference.sessions import check_device, create_session, session_options
 from .description import IMAGE, TEXT, TOKENIZER, ImageInput, read_pair
 
 if TYPE_CHECKING:
@@ -47,13 +47,15 @@ class PairEncoder:
 
     Args:
         directory: of the pair.
+        device: `auto`, or as for `create_session`.
         workers: calls computed in parallel, each in one thread if there are several.
 
     Raises:
         CheckpointError: the directory holds no usable pair.
+        EncodersError: the device is not available.
     """
 
-    def __init__(self, directory: Path, *, workers: int = 1) -> None:
+    def __init__(self, directory: Path, *, device: str = "cpu", workers: int = 1) -> None:
         self._description = read_pair(directory)
         self._folder = directory
         self._one_thread = workers > 1
@@ -62,7 +64,10 @@ class PairEncoder:
         self._workers = BatchingWorkers(self._encode_texts, workers)
         self.name, self.fingerprint = self._description.name, self._description.fingerprint
         self.dimension, self.input_size = self._description.dimension, self._description.image.size
-        self.device = "cpu"
+        self.device = "cpu" if device == "auto" else device
+        if device.startswith("cuda"):
+            raise EncodersError(f"a pretrained pair does not run on {device!r}; use --device cpu")
+        check_device(self.device)
         self.directory: Path | None = directory.absolute()
 
     @property
@@ -185,22 +190,21 @@ class PairEncoder:
     def _session(self, name: str) -> onnxruntime.InferenceSession:
         with self._locks[name]:
             if name not in self._sessions:
-                self._sessions[name] = open_session(self._folder / name, one_thread=self._one_thread)
+                self._sessions[name] = open_session(self._folder / name, self.device, one_thread=self._one_thread)
             return self._sessions[name]
 
 
-def open_session(path: Path, *, one_thread: bool = False) -> onnxruntime.InferenceSession:
+def open_session(path: Path, device: str = "cpu", *, one_thread: bool = False) -> onnxruntime.InferenceSession:
     """Load an ONNX file.
 
     Raises:
         CheckpointError: ONNX Runtime cannot use it.
+        EncodersError: the device is not available.
     """
-    import onnxruntime  # noqa: PLC0415  only once there is something to encode
-
     try:
-        return onnxruntime.InferenceSession(
-            str(path), session_options(one_thread=one_thread), providers=["CPUExecutionProvider"]
-        )
+        return create_session(str(path), session_options(one_thread=one_thread), device)
+    except EncodersError:
+        raise
     except Exception as exc:  # ONNX Runtime's errors have no other common base
         raise CheckpointError(f"{path} cannot be used ({first_line(exc)})") from exc
 

@@ -88,7 +88,7 @@ def test_a_pair_is_named_before_it_is_loaded(pair: Path) -> None:
     lazy, loaded = (load_encoder(pair, device="cpu", lazy=lazy) for lazy in (True, False))
     assert (lazy.name, lazy.fingerprint) == (loaded.name, loaded.fingerprint)
     assert lazy.dimension == loaded.dimension == 24
-    with pytest.raises(EncodersError, match="runs on the CPU only"):
+    with pytest.raises(EncodersError, match="a pretrained pair does not run on 'cuda'"):
         load_encoder(pair, device="cuda")
 
 
