@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from encoders import load_encoder
+from encoders.pairs.description import is_pair
 from encoders.pairs.known import KNOWN
 from encoders.pairs.sources import is_source, obtain
 from encoders.recall import Recalls
@@ -40,11 +41,12 @@ def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
     if json:
         print_json({"models": [_state_json(state) for state in states]})
         return
-    table = Table("", "model", "fingerprint", "dimension", "images", "captions", "size", "directory", box=None)
+    table = Table("", "model", "kind", "fingerprint", "dimension", "images", "captions", "size", "directory", box=None)
     for state in states:
         table.add_row(
             "active" if state.active else "",
             Text(state.name),
+            "vectors only" if _is_pair(state) else "reranks",
             state.fingerprint[:12],
             str(state.dimension),
             f"{state.images:,} of {state.images_of:,}",
@@ -190,12 +192,18 @@ def remove(
     message(f"{state.name} removed: {state.images:,} images, about {size(state.bytes)} {effect}", style="green")
 
 
+def _is_pair(state: ModelState) -> bool:
+    """Whether a model is a pretrained pair, which neither reranks nor has heat maps."""
+    return state.path is not None and is_pair(Path(state.path))
+
+
 def _state_json(state: ModelState) -> dict[str, Any]:
     return {
         "name": state.name,
         "fingerprint": state.fingerprint,
         "dimension": state.dimension,
         "path": state.path,
+        "reranks": not _is_pair(state),
         "active": state.active,
         "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.missing},
         "captions": {"embedded": state.captions, "of": state.captions_of},
