@@ -77,7 +77,7 @@ def add(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="Folder of a trained model; 'base'; or a pretrained pair: open_clip:NAME/WEIGHTS, onnx:FOLDER.",
+            help="Folder of a trained model; 'base'; or a pretrained pair: open_clip:NAME/WEIGHTS, hf:REPOSITORY, onnx:FOLDER.",
         ),
     ],
     name: Annotated[

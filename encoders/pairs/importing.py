@@ -25,33 +25,42 @@ PROBE = "a photo of a cat"
 
 
 def import_pair(
-    source: Path,
+    folder: Path,
     directory: Path,
     *,
     name: str,
+    source: str | None = None,
     licence: str | None = None,
     progress: Progress = no_progress,
 ) -> None:
     """Import a pair.
 
     Args:
-        source: a folder that `read_foreign_pair` reads.
+        folder: one that `read_foreign_pair` reads.
         directory: a new folder for the pair.
         name: the model's name.
+        source: where it comes from; None for the folder.
         licence: the licence of its weights, if known.
         progress: called as the work proceeds.
 
     Raises:
         CheckpointError: the folder holds no pair that can be used, or cannot be copied; nothing is left half-done.
     """
-    pair = read_foreign_pair(source)
+    pair = read_foreign_pair(folder)
     files = _files(pair)
-    with new_pair(directory) as folder:
+    with new_pair(directory) as copied:
         for number, (target, path) in enumerate(files.items()):
             progress("copying", number, len(files))
-            shutil.copyfile(path, folder / target)
+            shutil.copyfile(path, copied / target)
         progress("copying", len(files), len(files))
-        complete(folder, name=name, source=str(source), licence=licence, image=pair.image_input, text=pair.text_input)
+        complete(
+            copied,
+            name=name,
+            source=source or str(folder),
+            licence=licence,
+            image=pair.image_input,
+            text=pair.text_input,
+        )
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""Where pretrained pairs come from: `open_clip:ARCHITECTURE/WEIGHTS`, `onnx:FOLDER`."""
+"""Where pretrained pairs come from: `open_clip:ARCHITECTURE/WEIGHTS`, `hf:OWNER/REPOSITORY`, `onnx:FOLDER`."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import platformdirs
@@ -13,12 +14,12 @@ from .description import is_pair, read_pair
 from .importing import import_pair
 from .known import KNOWN
 
-OPEN_CLIP, ONNX = "open_clip:", "onnx:"
+OPEN_CLIP, HUB, ONNX = "open_clip:", "hf:", "onnx:"
 
 
 def is_source(text: str) -> bool:
     """Whether a text names a pretrained pair rather than a folder of a model."""
-    return text.startswith((OPEN_CLIP, ONNX))
+    return text.startswith((OPEN_CLIP, HUB, ONNX))
 
 
 def models_folder() -> Path:
@@ -48,15 +49,29 @@ def obtain(source: str, folder: Path | None = None, progress: Progress = no_prog
     """
     kept = models_folder() if folder is None else folder
     if source.startswith(ONNX):
-        path = Path(source.removeprefix(ONNX)).expanduser()
-        name = path.resolve().name
-        directory = kept / _file_name(name)
-        if not (is_pair(directory) and read_pair(directory).source == str(path.resolve())):
-            import_pair(path.resolve(), directory, name=name, progress=progress)
+        path = Path(source.removeprefix(ONNX)).expanduser().resolve()
+        directory = kept / _file_name(path.name)
+        if not (is_pair(directory) and read_pair(directory).source == str(path)):
+            import_pair(path, directory, name=path.name, progress=progress)
+        return directory
+    if source.startswith(HUB):
+        repository = source.removeprefix(HUB)
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise EncodersError(f"{source!r} is no repository; write hf:OWNER/REPOSITORY")
+        directory = kept / _file_name(repository)
+        if not is_pair(directory):
+            from .hub import fetch_pair  # noqa: PLC0415  loads the hub's library
+
+            fetched = fetch_pair(repository, kept / "downloads", progress)
+            import_pair(fetched, directory, name=repository.rpartition("/")[2], source=source, progress=progress)
+            shutil.rmtree(fetched)
         return directory
     architecture, _, tag = source.removeprefix(OPEN_CLIP).partition("/")
     if not (source.startswith(OPEN_CLIP) and architecture and tag):
-        raise EncodersError(f"{source!r} is no pretrained pair; write open_clip:ARCHITECTURE/WEIGHTS or onnx:FOLDER")
+        raise EncodersError(
+            f"{source!r} is no pretrained pair; write open_clip:ARCHITECTURE/WEIGHTS, hf:OWNER/REPOSITORY "
+            "or onnx:FOLDER"
+        )
     directory = kept / _file_name(f"{architecture}-{tag}")
     if not is_pair(directory):
         from .from_open_clip import export_open_clip  # noqa: PLC0415  loads torch

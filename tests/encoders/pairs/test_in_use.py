@@ -93,7 +93,7 @@ def test_a_pair_is_used_as_any_model(form: str, request: pytest.FixtureRequest, 
 def test_a_name_that_is_no_pair_is_refused(crosslook: Crosslook) -> None:
     """With one sentence that says how to write one."""
     for source, words in (
-        ("open_clip:RN50", "write open_clip:ARCHITECTURE/WEIGHTS or onnx:FOLDER"),
+        ("open_clip:RN50", "write open_clip:ARCHITECTURE/WEIGHTS, hf:OWNER/REPOSITORY or"),
         ("open_clip:RN50/nothing", "RN50 has no weights 'nothing'"),
         ("onnx:nowhere", "is not a folder"),
     ):
