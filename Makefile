@@ -20,6 +20,7 @@ PIP := $(BIN)/python -m pip install --upgrade-strategy only-if-needed -c constra
 $(VENV)/.light: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crosslook needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip uninstall --quiet --yes faiss-gpu faiss-cpu 2>/dev/null # one of them, and in the same folder
 	$(PIP) -e '.[demo$(GPU)]'
 	@touch $@
 

@@ -41,7 +41,7 @@ class Crosslook:
         from encoders.memory import keep_freed_memory  # noqa: PLC0415  each peer imports only its own library
         from indexer import Catalog  # noqa: PLC0415  as above
 
-        keep_freed_memory()  # as in every process that has loaded the model
+        keep_freed_memory()
 
         self.catalog = Catalog.open(folder, create=True)
         self.catalog.use_encoder("synthetic", "5" * 64, dimension)

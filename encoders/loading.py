@@ -13,14 +13,14 @@ import numpy as np
 from .checkpoint.description import Description, read_description
 from .checkpoint.graphs import read_graphs
 from .checkpoint.identity import BASE_MODEL, identify
-from .errors import CheckpointError, EncodersError
+from .errors import CheckpointError, EncodersError, first_line
 from .features import Floats
 from .hardware import nvidia_gpus
 from .inference.encoder import ModelEncoder
 from .inference.graph_parts import GraphParts
 from .inference.lazy_encoder import LazyEncoder
 from .inference.parts import Parts
-from .inference.sessions import runtime_devices
+from .inference.sessions import PROVIDERS, runtime_devices
 from .pairs.description import is_pair, read_pair
 from .pairs.encoder import PairEncoder
 from .protocol import Encoder
@@ -61,21 +61,33 @@ def _identify(directory: Path) -> tuple[str, str]:
 
 
 def _parts(directory: Path, description: Description, device: str, *, one_thread: bool) -> Parts:
+    """Choose ONNX Runtime for its own devices and where there is no GPU, else torch."""
     has_torch = find_spec("torch") is not None
-    on_gpu = device.startswith("cuda") or (device == "auto" and has_torch and bool(nvidia_gpus()))
-    graphs = None if on_gpu else read_graphs(directory, description.weights.digest)
-    if graphs is not None:
-        return GraphParts(description, graphs, "cpu" if device == "auto" else device, one_thread=one_thread)
-    if not has_torch:
-        if on_gpu:
-            raise EncodersError(f"device {device!r} needs PyTorch: pip install 'crosslook[gpu]', or use --device cpu")
-        raise CheckpointError(
-            f"the model in {directory} has no graphs for ONNX Runtime, as earlier versions of crosslook wrote it; "
-            "only PyTorch can run it: pip install 'crosslook[train]'"
-        )
+    if device == "auto":
+        device = _torch_device() if has_torch and nvidia_gpus() else "cpu"
+    if device.partition(":")[0] in PROVIDERS or not has_torch:
+        graphs = read_graphs(directory, description.weights.digest)
+        if graphs is not None:
+            if device.startswith("cuda"):
+                raise EncodersError(
+                    f"device {device!r} needs PyTorch: pip install 'crosslook[gpu]'; or use --device cpu"
+                )
+            return GraphParts(description, graphs, device, one_thread=one_thread)
+        if not has_torch:
+            raise CheckpointError(
+                f"the model in {directory} has no graphs for ONNX Runtime, as earlier versions of crosslook wrote it; "
+                "only PyTorch can run it: pip install 'crosslook[train]'"
+            )
     from .inference.torch_parts import TorchParts  # noqa: PLC0415  loads torch: two seconds
 
     return TorchParts(description, device, one_thread=one_thread)
+
+
+def _torch_device() -> str:
+    """The GPU if torch can use it, else the CPU: a build without CUDA, or an old driver."""
+    from .device import pick_device  # noqa: PLC0415  loads torch
+
+    return pick_device()
 
 
 class DeviceTrial(NamedTuple):
@@ -101,8 +113,8 @@ def try_devices(model: Path | None = None) -> list[DeviceTrial]:
             began = time.perf_counter()
             encoder.encode_images(pixels)
             taken = 1e3 * (time.perf_counter() - began) / len(pixels)
-        except EncodersError as exc:
-            trials.append(DeviceTrial(device, fault=str(exc)))
+        except Exception as exc:  # noqa: BLE001  drivers raise anything, and the other devices are tried all the same
+            trials.append(DeviceTrial(device, fault=first_line(exc)))
             continue
         expected = vectors if expected is None else expected
         trials.append(DeviceTrial(device, taken, float((vectors * expected).sum(1).min())))

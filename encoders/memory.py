@@ -13,13 +13,19 @@ def keep_freed_memory() -> None:
     """Let the C library reuse freed memory instead of returning it to the system after every large tensor of torch.
 
     By default glibc maps each large block anew, and the page faults cost more than the arithmetic: a training step
-    took five times as long. All threads share two arenas; with more, each thread of a server keeps the most it ever
-    needed, which took a third more memory at 32 clients.
+    took five times as long. Arenas are shared, as by `share_arenas`.
     """
     mallopt = _glibc_function("mallopt")
     if mallopt is not None:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, -1)
+    share_arenas()
+
+
+def share_arenas() -> None:
+    """Let all threads share two arenas: with one each, every thread of a server keeps the most it ever needed."""
+    mallopt = _glibc_function("mallopt")
+    if mallopt is not None:
         mallopt(_ARENA_MAX, 2)
 
 

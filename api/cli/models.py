@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from encoders import load_encoder
-from encoders.pairs.description import is_pair
+from encoders.checkpoint.graphs import GRAPHS
+from encoders.checkpoint.identity import WEIGHTS
+from encoders.pairs.description import is_pair, verify
 from encoders.pairs.known import KNOWN
 from encoders.pairs.sources import is_source, obtain
 from encoders.recall import Recalls
@@ -77,7 +81,7 @@ def add(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="Folder of a trained model; 'base'; or a pretrained pair: open_clip:NAME/WEIGHTS, hf:REPOSITORY, onnx:FOLDER.",
+            help="Folder of a model, 'base', or a pretrained pair: open_clip:NAME/WEIGHTS, hf:REPOSITORY, onnx:FOLDER.",
         ),
     ],
     name: Annotated[
@@ -99,6 +103,9 @@ def add(
                 directory: Path | None = obtain(model, progress=advance)
         else:
             directory = model_directory(Path(model))
+            if directory is not None and is_pair(directory):
+                verify(directory)
+            _write_missing_graphs(directory, quiet=json)
         encoder = load_encoder(directory, device=device)
         with stop_on_interrupt() as stop, progress() as advance:
             report = add_model(catalog, encoder, name=name, batch_size=batch_size, progress=advance, stop=stop)
@@ -190,6 +197,17 @@ def remove(
         return
     effect = "freed" if vacuum else "free for reuse; --vacuum would also have shrunk the file"
     message(f"{state.name} removed: {state.images:,} images, about {size(state.bytes)} {effect}", style="green")
+
+
+def _write_missing_graphs(directory: Path | None, *, quiet: bool) -> None:
+    """Write the graphs of a model from an earlier version of crosslook, if the libraries for that are installed."""
+    if directory is None or (directory / GRAPHS).exists() or not (directory / WEIGHTS).exists():
+        return
+    if all(find_spec(name) for name in ("torch", "timm", "onnx", "onnxscript")):
+        from encoders.export import write_graphs  # noqa: PLC0415  brings torch
+
+        with progress(quiet=quiet) as advance, suppress(OSError):  # a folder that cannot be written
+            write_graphs(directory, advance)
 
 
 def _is_pair(state: ModelState) -> bool:

@@ -12,6 +12,8 @@ import typer
 from PIL import Image
 
 from encoders.datasets import Dataset
+from encoders.errors import first_line
+from encoders.progress import Progress
 from encoders.recall import Recalls
 from indexer import open_image
 from indexer.errors import DecodeError
@@ -103,9 +105,8 @@ def train(
     if init is None and keep:
         raise typer.BadParameter("--keep is a share of the --init model's weights, so it needs --init")
     dataset_weights = () if weights is None else _weights(weights, len(datasets))
-    _require_torch()
+    _require_libraries()
     from encoders.checkpoint.files import read_checkpoint  # noqa: PLC0415  these bring torch
-    from encoders.export import write_graphs  # noqa: PLC0415
     from encoders.training import TrainConfig, fine_tuning_cuts, fresh_start, is_first_process  # noqa: PLC0415
     from encoders.training import train as run  # noqa: PLC0415
 
@@ -149,7 +150,7 @@ def train(
         )
         if quiet:
             return
-        write_graphs(result.model, advance)
+        _write_graphs(result.model, advance)
     if result.best_epoch == 0:
         message(
             f"None of {result.epochs} epochs validated better than the starting model, "
@@ -166,9 +167,22 @@ def train(
     )
 
 
-def _require_torch() -> None:
-    if find_spec("torch") is None:
-        raise InputError("training needs PyTorch: pip install 'crosslook[train]'")
+def _require_libraries() -> None:
+    missing = [
+        name for name in ("torch", "torchvision", "timm", "onnx", "onnxscript", "matplotlib") if not find_spec(name)
+    ]
+    if missing:
+        raise InputError(f"training needs {', '.join(missing)}: pip install 'crosslook[train]'")
+
+
+def _write_graphs(directory: Path, advance: Progress) -> None:
+    """Write the graphs of a model; without them it is whole, and PyTorch runs it."""
+    from encoders.export import write_graphs  # noqa: PLC0415  brings torch
+
+    try:
+        write_graphs(directory, advance)
+    except Exception as exc:  # noqa: BLE001  the exporter raises anything; hours of training must not end in that
+        message(f"No graphs for ONNX Runtime ({first_line(exc)}); PyTorch will run the model", style="yellow")
 
 
 def open_picture(path: Path) -> Image.Image:

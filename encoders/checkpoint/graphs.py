@@ -10,9 +10,14 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import CheckpointError, first_line
+from .identity import WEIGHTS
+from .onnx_file import external_files
 
 GRAPHS = "graphs.json"
+PARTS = ("image", "text", "reranker")
 VERSION = 1
 
 
@@ -52,6 +57,10 @@ def read_graphs(directory: Path, weights_digest: str) -> dict[str, bytes] | None
             graphs[part] = (directory / graph_file(part)).read_bytes()
             if hashlib.sha256(graphs[part]).hexdigest() != digest:
                 raise CheckpointError(f"{directory / graph_file(part)} is cut short or altered; copy the model again")
+            if external_files(np.frombuffer(graphs[part], np.uint8), index) != {WEIGHTS}:
+                raise CheckpointError(f"{directory / graph_file(part)} keeps weights elsewhere, which is refused")
+        if graphs.keys() != set(PARTS):
+            raise CheckpointError(f"{index} lists other parts than {', '.join(PARTS)}; copy the model again")
     except FileNotFoundError as exc:
         if exc.filename == str(index):
             return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,21 +48,7 @@ def stored_tensors(file: WeightsFile) -> dict[str, StoredTensor]:
     Raises:
         CheckpointError: the file cannot be read, or was overwritten.
     """
-    try:
-        with Path(file.path_to_open()).open("rb") as stream:
-            (size,) = struct.unpack("<Q", stream.read(8))
-            if size > LARGEST_HEADER:
-                raise ValueError(f"a header of {size:,} bytes")  # noqa: TRY301  handled like any other damage
-            header = json.loads(stream.read(size))
-        start = 8 + size
-        return {
-            name: StoredTensor(entry["dtype"], tuple(entry["shape"]), start + first, last - first)
-            for name, entry in header.items()
-            if name != "__metadata__"
-            for first, last in [entry["data_offsets"]]
-        }
-    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise CheckpointError(f"{file.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
+    return _header(_content(file), file)
 
 
 def read_packed_weights(file: WeightsFile, prefix: str) -> dict[str, Array]:
@@ -72,17 +57,45 @@ def read_packed_weights(file: WeightsFile, prefix: str) -> dict[str, Array]:
     Raises:
         CheckpointError: the file cannot be read, or was overwritten.
     """
-    stored = stored_tensors(file)
-    content = np.asarray(np.memmap(file.path_to_open(), np.uint8, mode="r"))
-    file.check()
+    content = _content(file)
     try:
         return {
             name: content[tensor.offset : tensor.offset + tensor.length].view(TYPES[tensor.type]).reshape(tensor.shape)
-            for name, tensor in stored.items()
+            for name, tensor in _header(content, file).items()
             if name.startswith(prefix)
         }
-    except (KeyError, ValueError) as exc:
-        raise CheckpointError(f"{file.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})") from exc
+    except (KeyError, TypeError, ValueError) as exc:
+        raise _unfit(file, exc) from exc
+
+
+def _content(file: WeightsFile) -> npt.NDArray[np.uint8]:
+    try:
+        content = np.asarray(np.memmap(file.path_to_open(), np.uint8, mode="r"))
+    except (OSError, ValueError) as exc:
+        raise _unfit(file, exc) from exc
+    file.check()
+    return content
+
+
+def _header(content: npt.NDArray[np.uint8], file: WeightsFile) -> dict[str, StoredTensor]:
+    try:
+        (size,) = struct.unpack("<Q", content[:8].tobytes())
+        if size > LARGEST_HEADER:
+            raise ValueError(f"a header of {size:,} bytes")  # noqa: TRY301  handled like any other damage
+        header = json.loads(content[8 : 8 + size].tobytes())
+        start = 8 + size
+        return {
+            name: StoredTensor(entry["dtype"], tuple(entry["shape"]), start + first, last - first)
+            for name, entry in header.items()
+            if name != "__metadata__"
+            for first, last in [entry["data_offsets"]]
+        }
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise _unfit(file, exc) from exc
+
+
+def _unfit(file: WeightsFile, exc: BaseException) -> CheckpointError:
+    return CheckpointError(f"{file.path}: its weights do not fit {DESCRIPTION} ({first_line(exc)})")
 
 
 def pack_weights(weights: dict[str, Array]) -> dict[str, Array]:

@@ -1,7 +1,7 @@
 """Worker threads that run the model; sentences that wait for one are encoded as a single batch.
 
-Every thread that runs torch has a thread pool of its own, and many pools compete for the cores: 16 threads then compute
-less than one. Besides, 16 sentences take less time in one batch than one by one.
+Many threads that run a model at once compete for the cores: 16 then compute less than one. Besides, 16 sentences take
+less time in one batch than one by one.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from ..checkpoint.description import Description
 from ..checkpoint.weights import read_packed_weights
 from ..errors import CheckpointError, EncodersError, first_line
 from ..features import Floats
-from ..memory import return_freed_memory
+from ..memory import return_freed_memory, share_arenas
 from .parts import Array
 from .sessions import check_device, create_session, session_options
 
@@ -44,6 +44,8 @@ class GraphParts:
         self.device = device
         self._description, self._graphs = description, graphs
         self._one_thread = one_thread
+        if one_thread:
+            share_arenas()
         self._sessions: dict[str, tuple[onnxruntime.InferenceSession, object]] = {}
         self._locks = {name: threading.Lock() for name in graphs}
 
@@ -51,13 +53,16 @@ class GraphParts:
         """Run a part."""
         session = self._session(name)
         names = [argument.name for argument in session.get_inputs()]
-        outputs: list[Floats] = session.run(None, dict(zip(names, inputs, strict=True)))
+        try:
+            outputs: list[Floats] = session.run(None, dict(zip(names, inputs, strict=True)))
+        except Exception as exc:  # ONNX Runtime's errors have no other common base
+            raise CheckpointError(f"the {name} part of the model does not run ({first_line(exc)})") from exc
         return outputs
 
     def load_soon(self, name: str) -> None:
         """Begin to load a part in a thread of its own."""
         if name not in self._sessions:
-            threading.Thread(target=self._load_quietly, args=(name,), daemon=True).start()
+            threading.Thread(target=self._load_quietly, args=(name,)).start()
 
     def _load_quietly(self, name: str) -> None:
         with suppress(EncodersError):  # `run` raises it again

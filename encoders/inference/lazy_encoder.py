@@ -1,6 +1,6 @@
 """A model that loads on first use.
 
-Most runs over an indexed collection find nothing new and should not wait for torch.
+Most runs over an indexed collection find nothing new and should not wait for it.
 """
 
 from __future__ import annotations

@@ -114,6 +114,8 @@ def read_pair(directory: Path) -> PairDescription:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise CheckpointError(f"{path} cannot be read ({first_line(exc)}); add the model again") from exc
+    if not {IMAGE, TEXT, TOKENIZER} <= description.files.keys():
+        raise CheckpointError(f"{path} lists too few files; add the model again")
     for name, (size, _) in description.files.items():
         file = directory / name
         if not file.is_file():
@@ -121,3 +123,20 @@ def read_pair(directory: Path) -> PairDescription:
         if file.stat().st_size != size:
             raise CheckpointError(f"{file} is cut short or altered; add the model again")
     return description
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(directory: Path) -> None:
+    """Compare each file of a pair with its SHA-256.
+
+    Raises:
+        CheckpointError: a file was altered.
+    """
+    for name, (_, expected) in read_pair(directory).files.items():
+        if digest(directory / name) != expected:
+            raise CheckpointError(f"{directory / name} was altered; add the model again")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import string
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..checkpoint.onnx_file import external_files
 from ..errors import CheckpointError, EncodersError, first_line
 from ..features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from ..inference.batching import BatchingWorkers
@@ -60,7 +60,8 @@ class PairEncoder:
         self._folder = directory
         self._one_thread = workers > 1
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
-        self._locks = {IMAGE: threading.Lock(), TEXT: threading.Lock()}
+        self._locks = {name: threading.Lock() for name in (IMAGE, TEXT, TOKENIZER)}
+        self._loaded_tokenizer: Tokenizer | None = None
         self._workers = BatchingWorkers(self._encode_texts, workers)
         self.name, self.fingerprint = self._description.name, self._description.fingerprint
         self.dimension, self.input_size = self._description.dimension, self._description.image.size
@@ -93,7 +94,7 @@ class PairEncoder:
         """Encode prepared pictures (B, S, S, 3); they have no regions."""
         starts = range(0, len(pixels), IMAGE_BATCH)
         batches = [pixels[start : start + IMAGE_BATCH] for start in starts]
-        vectors = [np.empty((0, self.dimension), np.float32), *self._workers.map(self._encode_images, batches)]
+        vectors = self._workers.map(self._encode_images, batches) or [np.empty((0, self.dimension), np.float32)]
         return ImageFeatures(np.concatenate(vectors), np.zeros((len(pixels), 0, 1), np.float32))
 
     def _encode_images(self, pixels: Pixels) -> Floats:
@@ -116,7 +117,7 @@ class PairEncoder:
         session = self._session(TEXT)
         if self._description.text.canonical:
             texts = [canonical(text) for text in texts]
-        encodings = self._tokenizer.encode_batch(list(texts))
+        encodings = self._tokenizer(session).encode_batch(list(texts))
         ids = np.array([encoding.ids for encoding in encodings], np.int64)
         mask = np.array([encoding.attention_mask for encoding in encodings], np.int64)
         positions = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
@@ -155,18 +156,18 @@ class PairEncoder:
         del text, regions
         raise EncodersError(f"model {self.name} has no regions, so it cannot show where it found a word")
 
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer  # noqa: PLC0415  only once there is something to encode
-
-        path, settings = self._folder / TOKENIZER, self._description.text
-        try:
-            tokenizer: Tokenizer = Tokenizer.from_file(str(path))
-        except Exception as exc:  # the library raises nothing more specific
-            raise CheckpointError(f"{path} is no tokenizer ({first_line(exc)})") from exc
-        tokenizer.enable_truncation(settings.context)
-        tokenizer.enable_padding(pad_id=settings.pad, length=settings.context if settings.fill else None)
-        return tokenizer
+    def _tokenizer(self, session: onnxruntime.InferenceSession) -> Tokenizer:
+        """Return the tokenizer, which fills sentences up if the text encoder takes those of one length only."""
+        with self._locks[TOKENIZER]:
+            if self._loaded_tokenizer is None:
+                settings, length = self._description.text, session.get_inputs()[0].shape[-1]
+                context = length if isinstance(length, int) else settings.context
+                tokenizer = read_tokenizer(self._folder / TOKENIZER)
+                tokenizer.enable_truncation(context)
+                fills = settings.fill or isinstance(length, int)
+                tokenizer.enable_padding(pad_id=settings.pad, length=context if fills else None)
+                self._loaded_tokenizer = tokenizer
+            return self._loaded_tokenizer
 
     def _vectors(
         self, session: onnxruntime.InferenceSession, inputs: Mapping[str, Array], names: Sequence[str]
@@ -180,7 +181,7 @@ class PairEncoder:
         else:
             rows = [session.run([output], dict(inputs))[0]]
         vectors = np.concatenate(rows).astype(np.float32)
-        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
+        if vectors.ndim != 2 or vectors.shape[1] != (self.dimension or vectors.shape[1]):  # 0 while it is tried out
             raise CheckpointError(f"{self._folder}: vectors of {vectors.shape[1:]} instead of {self.dimension} values")
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and (lengths > 0).all()):
@@ -190,7 +191,11 @@ class PairEncoder:
     def _session(self, name: str) -> onnxruntime.InferenceSession:
         with self._locks[name]:
             if name not in self._sessions:
-                self._sessions[name] = open_session(self._folder / name, self.device, one_thread=self._one_thread)
+                path = self._folder / name
+                elsewhere = external_files(np.memmap(path, np.uint8, mode="r"), path) - self._description.files.keys()
+                if elsewhere:
+                    raise CheckpointError(f"{path} keeps weights in {elsewhere.pop()!r}, which is refused")
+                self._sessions[name] = open_session(path, self.device, one_thread=self._one_thread)
             return self._sessions[name]
 
 
@@ -207,6 +212,21 @@ def open_session(path: Path, device: str = "cpu", *, one_thread: bool = False) -
         raise
     except Exception as exc:  # ONNX Runtime's errors have no other common base
         raise CheckpointError(f"{path} cannot be used ({first_line(exc)})") from exc
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Read a tokenizer.
+
+    Raises:
+        CheckpointError: the file holds none.
+    """
+    from tokenizers import Tokenizer  # noqa: PLC0415  only once there is something to encode
+
+    try:
+        tokenizer: Tokenizer = Tokenizer.from_file(str(path))
+    except Exception as exc:  # the library raises nothing more specific
+        raise CheckpointError(f"{path} is no tokenizer ({first_line(exc)})") from exc
+    return tokenizer
 
 
 def vector_output(session: onnxruntime.InferenceSession, names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -41,11 +42,14 @@ def read_foreign_pair(directory: Path) -> ForeignPair:
     """
     if not directory.is_dir():
         raise CheckpointError(f"{directory} is not a folder")
-    if (directory / "visual").is_dir() or (directory / "textual").is_dir():
-        return _immich(directory)
-    folder = directory / "onnx" if (directory / "onnx").is_dir() else directory
-    if (folder / "vision_model.onnx").exists() or (folder / "text_model.onnx").exists():
-        return _transformers_js(directory, folder)
+    try:
+        if (directory / "visual").is_dir() or (directory / "textual").is_dir():
+            return _immich(directory)
+        folder = directory / "onnx" if (directory / "onnx").is_dir() else directory
+        if (folder / "vision_model.onnx").exists() or (folder / "text_model.onnx").exists():
+            return _transformers_js(directory, folder)
+    except (TypeError, ValueError, AttributeError, OverflowError, StopIteration) as exc:
+        raise CheckpointError(f"{directory}: a setting is malformed ({first_line(exc)})") from exc
     raise CheckpointError(
         f"{directory} holds no pair: neither visual/model.onnx and textual/model.onnx nor vision_model.onnx and "
         "text_model.onnx"
@@ -81,10 +85,15 @@ def _transformers_js(directory: Path, folder: Path) -> ForeignPair:
     _require(*files)
     path = directory / "preprocessor_config.json"
     settings = _read(path)
-    size = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
-    resize = (
-        "shortest" if settings.get("do_center_crop") or "shortest_edge" in _dict(settings.get("size")) else "squash"
-    )
+    size, resize = settings.get("size"), "squash"
+    if settings.get("do_center_crop") or "shortest_edge" in _dict(size):
+        resize = "shortest"
+        if settings.get("do_center_crop") and _sides(settings.get("crop_size")) != _sides(size):
+            raise CheckpointError(f"{path}: pictures are resized to one size and cropped to another, which is unknown")
+    if not (settings.get("do_rescale", True) and settings.get("do_normalize", True)) or not math.isclose(
+        settings.get("rescale_factor", 1 / 255), 1 / 255, rel_tol=1e-3
+    ):
+        raise CheckpointError(f"{path}: pictures are not normalised in the usual way, which is unknown")
     image_input = _image_input(
         path,
         size,
@@ -97,13 +106,13 @@ def _transformers_js(directory: Path, folder: Path) -> ForeignPair:
     tokens = _read(directory / "tokenizer_config.json")
     lengths = (text.get("max_position_embeddings"), tokens.get("model_max_length"), CONTEXT)
     context = next(int(length) for length in lengths if isinstance(length, int | float) and 0 < length < 10**6)
-    return ForeignPair(*files, image_input, TextInput(context, _pad(directory, files[2]), fill=True, canonical=False))
+    fill = "siglip" in str(_read(directory / "config.json").get("model_type"))  # trained with sentences filled up
+    return ForeignPair(*files, image_input, TextInput(context, _pad(directory, files[2]), fill, canonical=False))
 
 
 def _image_input(path: Path, size: Any, resize: Any, interpolation: Any, mean: Any, std: Any) -> ImageInput:  # noqa: ANN401  as JSON has it
     try:
-        sides = {int(side) for side in (_dict(size).values() or (size if isinstance(size, list) else [size]))}
-        (side,) = sides
+        (side,) = _sides(size)
         known = resize in ("shortest", "squash", "longest") and interpolation in RESAMPLE.values()
         channels = [tuple(float(value) for value in values) for values in (mean, std)]
         if not (known and 0 < side <= 4096 and all(len(values) == 3 for values in channels) and min(channels[1]) > 0):
@@ -111,6 +120,11 @@ def _image_input(path: Path, size: Any, resize: Any, interpolation: Any, mean: A
     except (TypeError, ValueError) as exc:
         raise CheckpointError(f"{path}: its settings describe no preprocessing that crosslook knows") from exc
     return ImageInput(side, resize, interpolation, *cast("list[Channels]", channels))
+
+
+def _sides(size: Any) -> set[int]:  # noqa: ANN401  as JSON has it
+    """The different sides of a size, which is a number, a list, or a dictionary."""
+    return {int(side) for side in (_dict(size).values() or (size if isinstance(size, list) else [size]))}
 
 
 def _pad(folder: Path, tokenizer: Path) -> int:

@@ -114,7 +114,8 @@ def _load(architecture: str, tag: str | None) -> tuple[nn.Module, Callable[..., 
     if tag is not None and tag not in tags:
         raise BackboneError(f"{architecture} has no weights {tag!r}; it has: {', '.join(tags) or 'none'}")
     try:
-        model = open_clip.create_model(architecture, pretrained=tag)
+        quick_gelu = tag is not None and (open_clip.get_pretrained_cfg(architecture, tag) or {}).get("quick_gelu")
+        model = open_clip.create_model(architecture, pretrained=tag, force_quick_gelu=bool(quick_gelu))
         tokenizer = open_clip.get_tokenizer(architecture)
     except Exception as exc:  # urllib's, the hub's and open_clip's own errors have no base in common
         raise BackboneError(

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import CheckpointError, first_line
+from ..checkpoint.identity import DESCRIPTION
+from ..checkpoint.onnx_file import external_files
+from ..errors import CheckpointError, EncodersError, first_line
+from ..features import Floats
 from ..progress import Progress, no_progress
-from .description import IMAGE, TEXT, TOKENIZER, ImageInput, PairDescription, TextInput, write_description
-from .encoder import ATTENTION, IDS, IMAGE_OUTPUTS, POSITIONS, TEXT_OUTPUTS, PairEncoder, open_session, vector_output
+from .description import IMAGE, TEXT, TOKENIZER, ImageInput, PairDescription, TextInput, digest, write_description
+from .encoder import (
+    ATTENTION,
+    IDS,
+    IMAGE_OUTPUTS,
+    POSITIONS,
+    TEXT_OUTPUTS,
+    PairEncoder,
+    open_session,
+    read_tokenizer,
+    vector_output,
+)
 from .foreign import ForeignPair, read_foreign_pair
-from .onnx_file import external_files
 
 LARGEST = 8_000_000_000
 """Bytes of a half; a larger file is taken for a mistake."""
@@ -80,7 +92,7 @@ def new_pair(directory: Path) -> Iterator[Path]:
             yield folder
             folder.rename(directory)
     except OSError as exc:
-        raise CheckpointError(f"{directory} cannot be written ({exc.strerror or exc})") from exc
+        raise CheckpointError(f"{exc.filename or directory}: {exc.strerror or exc}") from exc
 
 
 def complete(
@@ -99,11 +111,11 @@ def complete(
     Raises:
         CheckpointError: they are no pair that can be used.
     """
-    dimension = _dimension(folder)
-    files = {path.name: (path.stat().st_size, _digest(path)) for path in sorted(folder.iterdir())}
-    description = PairDescription(name, source, licence, dimension, image, text, scale, bias, files)
+    _check_inputs(folder)
+    files = {path.name: (path.stat().st_size, digest(path)) for path in sorted(folder.iterdir())}
+    description = PairDescription(name, source, licence, 0, image, text, scale, bias, files)
     write_description(description, folder)
-    _try_out(folder, description)
+    write_description(replace(description, dimension=_try_out(folder)), folder)
 
 
 def _files(pair: ForeignPair) -> dict[str, Path]:
@@ -111,58 +123,61 @@ def _files(pair: ForeignPair) -> dict[str, Path]:
 
     External data keeps its name, which the ONNX file refers to.
     """
-    files = {TOKENIZER: pair.tokenizer}
-    for target, path in ((IMAGE, pair.image), (TEXT, pair.text)):
-        files[target] = path
-        for location in sorted(external_files(path)):
+    files = {TOKENIZER: pair.tokenizer, IMAGE: pair.image, TEXT: pair.text}
+    for path in (pair.image, pair.text):
+        for location in sorted(external_files(np.memmap(path, np.uint8, mode="r"), path)):
             data = path.parent / location
             if Path(location).name != location:
                 raise CheckpointError(f"{path} keeps weights outside its folder, in {location!r}, which is refused")
             if not data.is_file():
                 raise CheckpointError(f"{data} is missing: {path.name} keeps weights there")
-            if files.setdefault(location, data) != data:
-                raise CheckpointError(f"both halves keep weights in a file named {location}; rename one of them")
+            if location == DESCRIPTION or files.setdefault(location, data) != data:
+                raise CheckpointError(f"two files of the pair are named {location}; rename one of them")
     for path in files.values():
         if path.stat().st_size > LARGEST:
             raise CheckpointError(f"{path} has {path.stat().st_size / 1e9:.0f} GB, more than any model crosslook knows")
     return files
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _dimension(folder: Path) -> int:
-    """Check the inputs of both halves, and return the length of their vectors as the image half states it."""
+def _check_inputs(folder: Path) -> None:
+    """Check what both halves take, and what they state of their vectors."""
     image, text = open_session(folder / IMAGE), open_session(folder / TEXT)
-    unknown = {argument.name for argument in text.get_inputs()} - {*IDS, ATTENTION, POSITIONS}
-    if unknown or not {argument.name for argument in text.get_inputs()} & set(IDS):
-        names = ", ".join(argument.name for argument in text.get_inputs())
-        raise CheckpointError(f"the text half takes inputs that crosslook does not know: {names}")
+    names = [argument.name for argument in text.get_inputs()]
+    if set(names) - {*IDS, ATTENTION, POSITIONS} or not set(names) & set(IDS):
+        raise CheckpointError(f"the text half takes inputs that crosslook does not know: {', '.join(names)}")
     if len(image.get_inputs()) != 1 or len(image.get_inputs()[0].shape) != 4:
         raise CheckpointError("the image half takes something other than one batch of pictures")
-    shapes = {output.name: output.shape for session in (image, text) for output in session.get_outputs()}
-    sizes = [shapes[vector_output(image, IMAGE_OUTPUTS)][-1], shapes[vector_output(text, TEXT_OUTPUTS)][-1]]
+    shapes = [{output.name: output.shape for output in session.get_outputs()} for session in (image, text)]
+    sizes = [shapes[0][vector_output(image, IMAGE_OUTPUTS)][-1], shapes[1][vector_output(text, TEXT_OUTPUTS)][-1]]
     if all(isinstance(size, int) for size in sizes) and sizes[0] != sizes[1]:
         raise CheckpointError(
             f"the halves belong to two models: pictures have vectors of {sizes[0]} values, sentences of {sizes[1]}"
         )
-    return int(next((size for size in sizes if isinstance(size, int)), 0))
 
 
-def _try_out(folder: Path, description: PairDescription) -> None:
-    """Encode a picture, a sentence, and the last token of the tokenizer, which the text half must know."""
+def _try_out(folder: Path) -> int:
+    """Encode a picture, a sentence, and the last token of the tokenizer, which the text half must know.
+
+    Returns:
+        The length of the vectors.
+    """
     encoder = PairEncoder(folder)
-    side = description.image.size
-    noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), np.uint8)
-    encoder.encode_images(noise)
-    encoder.encode_texts([PROBE, ""])
-    vocabulary = encoder._tokenizer.get_vocab(with_added_tokens=True)  # noqa: SLF001  of the same package
+    vocabulary = read_tokenizer(folder / TOKENIZER).get_vocab(with_added_tokens=True)
     last = max(vocabulary, key=lambda token: vocabulary[token])
-    try:
-        encoder.encode_texts([last])
-    except CheckpointError:
-        raise
-    except Exception as exc:
-        raise CheckpointError(f"the tokenizer does not fit the text half ({first_line(exc)})") from exc
+    noise = np.random.default_rng(0).integers(0, 256, (2, encoder.input_size, encoder.input_size, 3), np.uint8)
+    trials: tuple[tuple[str, Callable[[], Floats]], ...] = (
+        ("the preprocessing does not fit the image half", lambda: encoder.encode_images(noise).vectors),
+        ("the settings do not fit the text half", lambda: encoder.encode_texts([PROBE, ""]).vectors),
+        ("the tokenizer does not fit the text half", lambda: encoder.encode_texts([last]).vectors),
+    )
+    sizes = set()
+    for fault, encode in trials:
+        try:
+            sizes.add(encode().shape[1])
+        except EncodersError:
+            raise
+        except Exception as exc:  # ONNX Runtime's errors have no other common base
+            raise CheckpointError(f"{fault} ({first_line(exc)})") from exc
+    if len(sizes) > 1:
+        raise CheckpointError(f"the halves belong to two models: their vectors have {sorted(sizes)} values")
+    return int(sizes.pop())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
 
 import platformdirs
 
-from ..errors import EncodersError
+from ..errors import CheckpointError, EncodersError
 from ..progress import Progress, no_progress
-from .description import is_pair, read_pair
+from .description import digest, verify
+from .foreign import read_foreign_pair
 from .importing import import_pair
 from .known import KNOWN
 
@@ -50,16 +52,18 @@ def obtain(source: str, folder: Path | None = None, progress: Progress = no_prog
     kept = models_folder() if folder is None else folder
     if source.startswith(ONNX):
         path = Path(source.removeprefix(ONNX)).expanduser().resolve()
-        directory = kept / _file_name(path.name)
-        if not (is_pair(directory) and read_pair(directory).source == str(path)):
+        pair = read_foreign_pair(path)
+        content = "".join(digest(file) for file in (pair.image, pair.text, pair.tokenizer))
+        directory = kept / _file_name(path.name, content)  # one that has changed becomes another model
+        if not _is_there(directory):
             import_pair(path, directory, name=path.name, progress=progress)
         return directory
     if source.startswith(HUB):
         repository = source.removeprefix(HUB)
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repository):
             raise EncodersError(f"{source!r} is no repository; write hf:OWNER/REPOSITORY")
-        directory = kept / _file_name(repository)
-        if not is_pair(directory):
+        directory = kept / _file_name(repository, source)
+        if not _is_there(directory):
             from .hub import fetch_pair  # noqa: PLC0415  loads the hub's library
 
             fetched = fetch_pair(repository, kept / "downloads", progress)
@@ -72,8 +76,8 @@ def obtain(source: str, folder: Path | None = None, progress: Progress = no_prog
             f"{source!r} is no pretrained pair; write open_clip:ARCHITECTURE/WEIGHTS, hf:OWNER/REPOSITORY "
             "or onnx:FOLDER"
         )
-    directory = kept / _file_name(f"{architecture}-{tag}")
-    if not is_pair(directory):
+    directory = kept / _file_name(f"{architecture}-{tag}", source)
+    if not _is_there(directory):
         from .from_open_clip import export_open_clip  # noqa: PLC0415  loads torch
 
         licence = next((pair.licence for pair in KNOWN if pair.source == source), None)
@@ -81,5 +85,19 @@ def obtain(source: str, folder: Path | None = None, progress: Progress = no_prog
     return directory
 
 
-def _file_name(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "pair"
+def _is_there(directory: Path) -> bool:
+    """Whether a pair is there and whole; what is left of a damaged one is removed."""
+    if not directory.exists():
+        return False
+    try:
+        verify(directory)
+    except CheckpointError:
+        shutil.rmtree(directory)
+        return False
+    return True
+
+
+def _file_name(text: str, source: str) -> str:
+    """A folder's name that says what is in it, and is another one for another source."""
+    readable = re.sub(r"[^\w.-]+", "-", text).strip("-.") or "pair"
+    return f"{readable}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"

@@ -107,7 +107,7 @@ def test_the_image_has_a_variant_with_and_one_without_cuda() -> None:
     script = choice.partition("&&")[0] + '; echo "with: $*."'
     for variant, words in (
         ("cpu", "with: ."),
-        ("cuda", "with: torch faiss-gpu."),
+        ("cuda", "with: torch timm faiss-gpu."),
         ("tpu", "VARIANT is cpu or cuda, not tpu"),
     ):
         shell = ["/bin/sh", "-c", script]

@@ -8,6 +8,8 @@ import onnxruntime
 import pytest
 
 from encoders import BASE_MODEL, EncodersError, load_encoder
+from encoders.inference.encoder import ModelEncoder
+from encoders.inference.graph_parts import GraphParts
 from encoders.inference.sessions import PROVIDERS, runtime_devices
 from encoders.loading import try_devices
 
@@ -15,8 +17,8 @@ from encoders.loading import try_devices
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("tpu", "there is no device 'tpu'; there are: auto, cuda, cpu, coreml"),
-        ("cpu:3", "there is no device 'cpu:3'"),
+        ("tpu", "device 'tpu' is not available on this machine"),
+        ("coreml:3", "there is no device 'coreml:3'; there are: auto, cuda, cpu, coreml"),
         ("coreml", "device 'coreml' is not available: this ONNX Runtime has only cpu"),
         ("openvino:NPU", "device 'openvino:NPU' is not available"),
     ],
@@ -51,3 +53,27 @@ def test_a_device_that_falls_back_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_folder_without_a_model_is_a_fault_of_every_device(tmp_path: Path) -> None:
     """`doctor` says so instead of failing."""
     assert all("is not a model" in str(trial.fault) for trial in try_devices(tmp_path))
+
+
+def test_a_driver_that_fails_is_a_fault_of_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it raises; the other devices are tried all the same."""
+    monkeypatch.setattr("encoders.loading.nvidia_gpus", lambda: ("Imaginary",))
+    load = load_encoder
+
+    def fail(model: Path | None, *, device: str) -> object:
+        if device == "cuda:0":
+            raise RuntimeError("no kernel image is available\nmore lines")
+        return load(model, device=device)
+
+    monkeypatch.setattr("encoders.loading.load_encoder", fail)
+    trials = {trial.device: trial.fault for trial in try_devices()}
+    assert trials == {"cpu": None, "cuda:0": "no kernel image is available"}
+
+
+def test_a_driver_without_a_torch_that_can_use_it_leaves_the_model_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with a GPU where torch was installed without CUDA."""
+    monkeypatch.setattr("encoders.loading.nvidia_gpus", lambda: ("Imaginary",))
+    monkeypatch.setattr("encoders.device.pick_device", lambda: "cpu")
+    encoder = load_encoder()
+    assert isinstance(encoder, ModelEncoder)
+    assert isinstance(encoder._parts, GraphParts)

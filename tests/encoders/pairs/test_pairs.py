@@ -16,11 +16,13 @@ from onnx import numpy_helper
 from PIL import Image
 
 from encoders import EncodersError, load_encoder
+from encoders.checkpoint.onnx_file import external_files
 from encoders.errors import BackboneError, CheckpointError
+from encoders.pairs.description import verify
 from encoders.pairs.encoder import PairEncoder
 from encoders.pairs.from_open_clip import export_open_clip
 from encoders.pairs.importing import import_pair
-from encoders.pairs.onnx_file import external_files
+from encoders.pairs.sources import obtain
 
 TEXTS = ["a photo of a cat", "Two DOGS, running… 3 times!", "", "it's a café in Zürich", "word " * 40]
 
@@ -185,7 +187,7 @@ def test_weights_in_a_file_beside_a_half_are_copied(immich: Path, tmp_path: Path
     """As ONNX does with large models."""
     path = immich / "visual" / "model.onnx"
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="model.onnx.data", size_threshold=512)
-    assert external_files(path) == {"model.onnx.data"}
+    assert external_files(np.fromfile(path, np.uint8), path) == {"model.onnx.data"}
     import_pair(immich, tmp_path / "pair", name="pair")
     shutil.rmtree(immich)
     check(tmp_path / "pair", architecture)
@@ -209,3 +211,72 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         export_open_clip("ViT-Z", "openai", tmp_path / "pair", name="pair")
     with pytest.raises(BackboneError, match="RN50 has no weights 'nothing'; it has: openai"):
         export_open_clip("RN50", "nothing", tmp_path / "pair", name="pair")
+
+
+def test_weights_in_a_sparse_constant_are_found_too(tmp_path: Path) -> None:
+    """An attribute can hold a sparse tensor, whose values can lie in any file."""
+    values = onnx.TensorProto(data_type=onnx.TensorProto.FLOAT, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    values.external_data.add(key="location", value="../secret")
+    sparse = onnx.SparseTensorProto(values=values, dims=[4])
+    node = onnx.NodeProto(op_type="Constant", output=["x"])
+    node.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR).sparse_tensor.CopyFrom(sparse)
+    model = onnx.ModelProto(graph=onnx.GraphProto(node=[node]))
+    assert external_files(np.frombuffer(model.SerializeToString(), np.uint8), tmp_path) == {"../secret"}
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("preprocessor_config.json", {"size": {"shortest_edge": 48}}, "resized to one size and cropped to another"),
+        ("preprocessor_config.json", {"do_normalize": False}, "not normalised in the usual way"),
+        ("preprocessor_config.json", {"rescale_factor": 1.0}, "not normalised in the usual way"),
+        ("preprocessor_config.json", {"resample": [3]}, "a setting is malformed"),
+        ("preprocessor_config.json", {"image_mean": [0.5]}, "no preprocessing that crosslook knows"),
+        ("config.json", {"text_config": None}, "a setting is malformed"),
+        ("tokenizer.json", {"added_tokens": None}, "a setting is malformed"),
+    ],
+)
+def test_settings_that_crosslook_does_not_know_are_refused(
+    file: str, change: dict[str, Any], message: str, transformers_js: Path, tmp_path: Path
+) -> None:
+    """Instead of vectors that are a little wrong."""
+    path = transformers_js / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CheckpointError, match=message):
+        import_pair(transformers_js, tmp_path / "pair", name="pair")
+
+
+def test_pretrained_weights_get_their_own_activation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OpenAI's were trained with QuickGELU, which an architecture's name does not say."""
+    asked: dict[str, Any] = {}
+
+    def create(name: str, **options: Any) -> Any:
+        asked[f"{name}/{options['pretrained']}"] = options["force_quick_gelu"]
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(open_clip, "create_model", create)
+    for tag in ("openai", "laion2b_s34b_b79k"):
+        with pytest.raises(BackboneError, match=r"cannot be fetched \(RuntimeError: no network\)"):
+            export_open_clip("ViT-B-32", tag, tmp_path / "pair", name="pair")
+    assert asked == {"ViT-B-32/openai": True, "ViT-B-32/laion2b_s34b_b79k": False}
+
+
+def test_a_source_becomes_one_model_until_it_changes(immich: Path, tmp_path: Path, pair: Path) -> None:
+    """A damaged model is imported again; a folder of the same name is another model; so is one that changed."""
+    models = tmp_path / "models"
+    first = obtain(f"onnx:{immich}", models)
+    assert obtain(f"onnx:{immich}", models) == first
+    (first / "text.onnx").write_bytes(b"damaged")
+    assert obtain(f"onnx:{immich}", models) == first
+    assert load_encoder(first, device="cpu").encode_texts(["a cat"]).vectors.shape == (1, 24)
+    shutil.copytree(immich, tmp_path / "elsewhere" / immich.name)
+    tokenizer = tmp_path / "elsewhere" / immich.name / "textual" / "tokenizer.json"
+    tokenizer.write_text(json.dumps(json.loads(tokenizer.read_text())))
+    second = obtain(f"onnx:{tmp_path / 'elsewhere' / immich.name}", models)
+    assert second != first
+    assert first.is_dir()
+    altered = (second / "image.onnx").read_bytes()
+    (second / "image.onnx").write_bytes(altered[:-1] + bytes([altered[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match=r"image\.onnx was altered"):
+        verify(second)
+    verify(pair)

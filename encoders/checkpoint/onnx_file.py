@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import CheckpointError
 
@@ -18,6 +19,8 @@ _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
 _FUNCTION_NODE = 7
 _NODE_ATTRIBUTE = 5
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
+_ATTRIBUTE_SPARSE, _ATTRIBUTE_SPARSES = 22, 23
+_SPARSE_VALUES, _SPARSE_INDICES = 1, 2
 _TENSOR_EXTERNAL = 13
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -26,13 +29,15 @@ _NESTED = {
     "model": {_MODEL_GRAPH: "graph", _MODEL_FUNCTIONS: "function"},
     "graph": {_GRAPH_NODE: "node", _GRAPH_INITIALIZER: "tensor", _GRAPH_SPARSE: "sparse"},
     "function": {_FUNCTION_NODE: "node"},
-    "sparse": {1: "tensor", 2: "tensor"},
+    "sparse": {_SPARSE_VALUES: "tensor", _SPARSE_INDICES: "tensor"},
     "node": {_NODE_ATTRIBUTE: "attribute"},
     "attribute": {
         _ATTRIBUTE_TENSOR: "tensor",
         _ATTRIBUTE_GRAPH: "graph",
         _ATTRIBUTE_TENSORS: "tensor",
         _ATTRIBUTE_GRAPHS: "graph",
+        _ATTRIBUTE_SPARSE: "sparse",
+        _ATTRIBUTE_SPARSES: "sparse",
     },
     "tensor": {_TENSOR_EXTERNAL: "entry"},
 }
@@ -42,15 +47,19 @@ DEEPEST = 32
 """Messages inside each other; real models have at most about ten."""
 
 
-def external_files(path: Path) -> set[str]:
+def external_files(content: npt.NDArray[np.uint8], path: Path) -> set[str]:
     """Return the files in which an ONNX file keeps weights, as it writes them: relative to its folder.
+
+    Args:
+        content: of the file.
+        path: of the file, for the message.
 
     Raises:
         CheckpointError: it is not an ONNX file, or is cut short.
     """
     try:
-        return set(_locations(np.memmap(path, np.uint8, mode="r").data, "model", 0))
-    except (OSError, ValueError, IndexError) as exc:
+        return set(_locations(memoryview(content.data), "model", 0))
+    except (ValueError, IndexError) as exc:
         raise CheckpointError(f"{path} is not a complete ONNX file; fetch it again") from exc
 
 
