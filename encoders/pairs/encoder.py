@@ -6,7 +6,7 @@ import string
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,13 @@ from ..checkpoint.onnx_file import external_files
 from ..errors import CheckpointError, EncodersError, first_line
 from ..features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from ..inference.batching import BatchingWorkers
+from ..inference.parts import Array
 from ..inference.sessions import check_device, create_session, session_options
 from .description import IMAGE, TEXT, TOKENIZER, ImageInput, read_pair
 
 if TYPE_CHECKING:
     import onnxruntime
     from tokenizers import Tokenizer
-
-Array = npt.NDArray[Any]
 
 IMAGE_BATCH = 8
 

@@ -20,28 +20,17 @@ PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """How CLIP's tokenizer cuts a sentence into words."""
 
 
-class _Images(nn.Module):
-    """Pictures (B, 3, S, S) → vectors (B, D)."""
+class _Half(nn.Module):
+    """One of a model's encoders: pictures (B, 3, S, S) or token ids (B, T) → vectors (B, D)."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, method: str) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.method = model, method
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Encode pictures."""
-        return cast(Any, self.model).encode_image(pixels)
-
-
-class _Texts(nn.Module):
-    """Token ids (B, T) → vectors (B, D)."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Encode sentences."""
-        return cast(Any, self.model).encode_text(ids)
+    def forward(self, batch: Tensor) -> Tensor:
+        """Encode a batch."""
+        vectors: Tensor = getattr(self.model, self.method)(batch)
+        return vectors
 
 
 def export_open_clip(
@@ -83,11 +72,15 @@ def export_open_clip(
     with new_pair(directory) as folder:
         progress("exporting", 0, 2)
         _export(
-            _Images(model), torch.rand(2, 3, image.size, image.size), folder / IMAGE, "pixel_values", "image_embeds"
+            _Half(model, "encode_image"),
+            torch.rand(2, 3, image.size, image.size),
+            folder / IMAGE,
+            "pixel_values",
+            "image_embeds",
         )
         progress("exporting", 1, 2)
         ids = tokenizer(["a photo of a cat", "two"])
-        _export(_Texts(model), ids, folder / TEXT, "input_ids", "text_embeds")
+        _export(_Half(model, "encode_text"), ids, folder / TEXT, "input_ids", "text_embeds")
         progress("exporting", 2, 2)
         pad, canonical = _write_tokenizer(tokenizer, folder / TOKENIZER)
         complete(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from encoders import BASE_MODEL, Pixels, load_encoder
@@ -148,6 +149,24 @@ def test_new_weights_need_new_graphs(exported: Path, tmp_path: Path) -> None:
     encoder = load_encoder(tmp_path / "model", device="cpu")
     assert isinstance(encoder, ModelEncoder)
     assert isinstance(encoder._parts, TorchParts)
+
+
+def test_parts_that_load_after_a_replacement_are_those_of_the_old_model(exported: Path, tmp_path: Path) -> None:
+    """They take their weights from the file that is still open, whoever has its name now."""
+    directory = tmp_path / "model"
+    shutil.copytree(exported, directory)
+    untouched, encoder = load_encoder(exported, device="cpu"), load_encoder(directory, device="cpu")
+    texts = encoder.encode_texts(TEXTS)  # loads only this part
+    other = read_checkpoint(exported)
+    with torch.no_grad():
+        for parameter in other.model.parameters():
+            parameter.add_(0.3)
+    write_checkpoint(other, directory)
+    pictures, expected = (each.encode_images(pixels(3)) for each in (encoder, untouched))
+    np.testing.assert_allclose(pictures.vectors, expected.vectors, atol=1e-6)
+    one, two = (each.match_images(each.query(texts.take([0])), pictures).scores for each in (encoder, untouched))
+    np.testing.assert_allclose(one, two, atol=1e-5)
+    assert np.abs(load_encoder(directory, device="cpu").encode_images(pixels(3)).vectors - pictures.vectors).max() > 0.1
 
 
 def test_graphs_of_a_later_version_are_left_alone(exported: Path, tmp_path: Path) -> None:
