@@ -24,13 +24,16 @@ class TorchParts:
         description: of the model.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
         one_thread: whether each call computes in one thread.
+        precision: of pictures: `auto`, which is bf16 where that is fast, or `float32`.
 
     Raises:
         EncodersError: the device is not available.
     """
 
-    def __init__(self, description: Description, device: str, *, one_thread: bool = False) -> None:
-        self._description = description
+    def __init__(
+        self, description: Description, device: str, *, one_thread: bool = False, precision: str = "auto"
+    ) -> None:
+        self._description, self._precision = description, precision
         self.device = pick_device(device)
         self._device = torch.device(self.device)
         self.image_batch = 8 if self.device == "cpu" else 128
@@ -42,8 +45,8 @@ class TorchParts:
             torch.set_num_threads(1)
 
     def run(self, name: str, inputs: Sequence[Array]) -> list[Floats]:
-        """Run a part; pictures in bf16 where that is fast."""
-        precision = "auto" if name == "image" else "float32"
+        """Run a part."""
+        precision = self._precision if name == "image" else "float32"
         tensors = [torch.from_numpy(array).to(self._device) for array in inputs]
         with torch.inference_mode(), autocast(self._device, precision):
             return [contiguous(output.float().cpu().numpy()) for output in self._module(name)(*tensors)]

@@ -18,6 +18,7 @@ from scripts.build_base_model import (
     recognise,
     validation_splits,
     with_labels,
+    with_larger_pictures,
     with_reranker_layers,
 )
 from tests.encoders.conftest import _tiny, pictures, tiny_checkpoint
@@ -60,6 +61,20 @@ def test_recognised_classes_are_those_above_the_threshold(
         assert recognise(examples, tower, classifier, tmp_path / "cache", open_picture) == [classes] * 3
     classifier.bias.data = torch.zeros(3)
     assert recognise(examples, tower, classifier, tmp_path / "cache", open_picture) == [[]] * 3
+
+
+def test_towers_keep_their_weights_for_larger_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the size of the input changes, and with it the number of regions."""
+    monkeypatch.setattr("scripts.build_base_model.LARGER_SIZE", 64)
+    towers = tiny_checkpoint()
+    larger = with_larger_pictures(towers)
+    assert larger.model.config.input_size == 64
+    for name, value in towers.model.state_dict().items():
+        torch.testing.assert_close(larger.model.state_dict()[name], value)
+    regions = [
+        each.model.eval().image(torch.zeros(1, 3, size, size)).states for each, size in ((towers, 32), (larger, 64))
+    ]
+    assert [len(states[0]) for states in regions] == [16, 64]
 
 
 def test_names_of_classes_become_labels_in_every_dataset() -> None:
