@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .architecture import ModelConfig
+from .architecture import PAIR, ModelConfig
 from .checkpoint.description import Description, read_description
 from .checkpoint.files import load_part
 from .checkpoint.graphs import GRAPHS, VERSION, graph_file, read_graphs
@@ -58,7 +58,7 @@ def write_graphs(directory: Path, progress: Progress = no_progress) -> bool:
         CheckpointError: the directory holds no usable model.
     """
     description = read_description(directory)
-    if description.config.text_tower != "transformer" or description.version < OLDEST:
+    if description.config.text_tower not in ("transformer", PAIR) or description.version < OLDEST:
         return False
     stored = stored_tensors(description.weights)
     graphs = _graphs_of_base(description.config, stored)
@@ -109,7 +109,8 @@ def _export(description: Description, part: str, stored: Mapping[str, StoredTens
     """Export one part, its weights replaced by references to the file that stores them."""
     module = load_part(description, f"{part}.", lambda: PARTS[part](description.config))
     examples = _examples(part, description.config)
-    dimensions = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in DYNAMIC[part]]
+    changing = [[0, 1]] if part == "image" and description.config.backbone == PAIR else DYNAMIC[part]
+    dimensions = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in changing]
     with torch.no_grad(), plain_attention(), quiet():
         outputs = OUTPUTS[part][: len(module(*examples))]
         traced = torch.export.export(module, examples, dynamic_shapes=tuple(dimensions))
@@ -134,9 +135,13 @@ def _export(description: Description, part: str, stored: Mapping[str, StoredTens
 
 def _examples(part: str, config: ModelConfig) -> tuple[Tensor, ...]:
     """Inputs of a part; none of the dynamic dimensions is 0 or 1, which the export would take for constants."""
+    if part == "image" and config.backbone == PAIR:
+        return (torch.rand(2, 5, max(config.dimension, config.region_width)),)
     if part == "image":
         return (torch.zeros(2, config.input_size, config.input_size, 3, dtype=torch.uint8),)
     mask = torch.ones(3, 5, dtype=torch.bool)
+    if part == "text" and config.text_tower == PAIR:
+        return torch.rand(3, 5, max(config.dimension, config.token_width)), mask, mask.clone()
     if part == "text":
         return torch.ones(3, 5, dtype=torch.int64), mask, mask.clone()
     return torch.rand(3, 4, config.channels), torch.rand(3, 5, config.channels), mask

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .architecture import PAIR
 from .checkpoint.description import Description, read_description
 from .checkpoint.graphs import read_graphs
-from .checkpoint.identity import BASE_MODEL, identify
+from .checkpoint.identity import BASE_MODEL, PAIR_FOLDER, identify
 from .errors import CheckpointError, EncodersError, first_line
 from .features import Floats
 from .hardware import nvidia_gpus
@@ -23,6 +24,8 @@ from .inference.parts import Parts
 from .inference.sessions import PROVIDERS, runtime_devices
 from .pairs.description import is_pair, read_pair
 from .pairs.encoder import PairEncoder
+from .pairs.reranked import RerankedPair
+from .pairs.towers import PairTowers
 from .protocol import Encoder
 
 TRIAL_PICTURES = 16
@@ -50,6 +53,10 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
     if is_pair(directory):
         return PairEncoder(directory, device=device, workers=workers)
     description = read_description(directory)
+    if description.config.backbone == PAIR:
+        towers = PairTowers(directory / PAIR_FOLDER, device=device, one_thread=workers > 1)
+        trained = _parts(directory, description, "cpu", one_thread=workers > 1)
+        return RerankedPair(directory, description, towers, trained, workers=workers)
     parts = _parts(directory, description, device, one_thread=workers > 1)
     return ModelEncoder(directory, description, parts, workers=workers)
 

@@ -67,6 +67,18 @@ class Encoder(Protocol):
         ...
 
     @property
+    def stores_regions(self) -> bool:
+        """Whether a heat map can be made from the regions of `encode_images`, which an index stores; else of `regions`.
+
+        It cannot where they are left out because of their size, nor where pictures are cropped first.
+        """
+        ...
+
+    def regions(self, image: Image.Image) -> Floats:
+        """Compute the regions of a whole upright picture, for `attend`: (P, C)."""
+        ...
+
+    @property
     def matches(self) -> bool:
         """Whether the model can match: without, there is no reranking and no probability."""
         ...

@@ -198,7 +198,9 @@ class SearchEngine:
         return Explanation(attention.words, attention.weights, read_picture(self.catalog, image))
 
     def attention(self, image: ImageQuery, text: str) -> Attention:
-        """The attention of each word over the regions of an image; opens no file if the image is indexed.
+        """The attention of each word over the regions of an image.
+
+        No file is opened if the image is indexed, unless the model does not store regions, as pretrained pairs.
 
         Raises:
             QueryError: the image does not exist or is not an image, or the sentence is invalid.
@@ -232,4 +234,6 @@ class SearchEngine:
 def _attention(model: ModelIndex, query: str, image: ImageQuery) -> Attention:
     if not model.encoder.has_regions:
         raise QueryError(f"model {model.encoder.name} has no regions, so it cannot show where it found a word")
-    return model.encoder.attend(query, query_features(model, image).regions)
+    if model.encoder.stores_regions:
+        return model.encoder.attend(query, query_features(model, image).regions)
+    return model.encoder.attend(query, model.encoder.regions(read_picture(model.catalog, image)))

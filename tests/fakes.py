@@ -113,6 +113,15 @@ class FakeEncoder:
         return True
 
     @property
+    def stores_regions(self) -> bool:
+        """It has them stored."""
+        return True
+
+    def regions(self, image: Image.Image) -> Floats:
+        """Compute them anew."""
+        return self.encode_images(self.prepare(image)[None]).regions[0]
+
+    @property
     def matches(self) -> bool:
         """It has a reranker."""
         return True

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from encoders import load_encoder
 from encoders.checkpoint.graphs import GRAPHS
-from encoders.checkpoint.identity import WEIGHTS
-from encoders.pairs.description import is_pair, verify
+from encoders.checkpoint.identity import PAIR_FOLDER, WEIGHTS
+from encoders.errors import CheckpointError
+from encoders.pairs.description import is_pair, read_pair, verify
 from encoders.pairs.known import KNOWN
 from encoders.pairs.sources import is_source, obtain
 from encoders.recall import Recalls
@@ -50,7 +51,7 @@ def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
         table.add_row(
             "active" if state.active else "",
             Text(state.name),
-            "vectors only" if _is_pair(state) else "reranks",
+            _kind(state),
             state.fingerprint[:12],
             str(state.dimension),
             f"{state.images:,} of {state.images_of:,}",
@@ -103,8 +104,9 @@ def add(
                 directory: Path | None = obtain(model, progress=advance)
         else:
             directory = model_directory(Path(model))
-            if directory is not None and is_pair(directory):
-                verify(directory)
+            for pair in () if directory is None else (directory, directory / PAIR_FOLDER):
+                if is_pair(pair):
+                    verify(pair)
             _write_missing_graphs(directory, quiet=json)
         encoder = load_encoder(directory, device=device)
         with stop_on_interrupt() as stop, progress() as advance:
@@ -210,9 +212,14 @@ def _write_missing_graphs(directory: Path | None, *, quiet: bool) -> None:
             write_graphs(directory, advance)
 
 
-def _is_pair(state: ModelState) -> bool:
-    """Whether a model is a pretrained pair, which neither reranks nor has heat maps."""
-    return state.path is not None and is_pair(Path(state.path))
+def _kind(state: ModelState) -> str:
+    """What a model does beside vectors: a pretrained pair by itself at most shows where it finds words."""
+    if state.path is None or not is_pair(Path(state.path)):
+        return "reranks, heat maps"
+    with suppress(CheckpointError):  # of a damaged one at least the vectors are in the index
+        if read_pair(Path(state.path)).has_heat_maps:
+            return "heat maps"
+    return "vectors only"
 
 
 def _state_json(state: ModelState) -> dict[str, Any]:
@@ -221,7 +228,8 @@ def _state_json(state: ModelState) -> dict[str, Any]:
         "fingerprint": state.fingerprint,
         "dimension": state.dimension,
         "path": state.path,
-        "reranks": not _is_pair(state),
+        "reranks": "reranks" in _kind(state),
+        "heat_maps": "heat maps" in _kind(state),
         "active": state.active,
         "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.missing},
         "captions": {"embedded": state.captions, "of": state.captions_of},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from encoders.datasets import Dataset
 from encoders.errors import first_line
+from encoders.pairs.sources import is_source, obtain
 from encoders.progress import Progress
 from encoders.recall import Recalls
 from indexer import open_image
@@ -24,7 +26,9 @@ from .options import Device, Json, model_directory
 from .output import message, print_json, progress
 
 if TYPE_CHECKING:
+    from encoders.checkpoint.files import Checkpoint
     from encoders.training import TrainResult
+    from encoders.training.data.frozen import Frozen
 
 HELD_OUT_SHARE = 0.1
 MIN_VALIDATION_IMAGES = 30
@@ -64,6 +68,14 @@ def train(
     text_tower: Annotated[
         str | None, typer.Option("--text-tower", help="Without --init: transformer, gru, lstm.")
     ] = None,
+    towers: Annotated[
+        str | None,
+        typer.Option(
+            "--towers",
+            metavar="PAIR",
+            help="Train a reranker only, on a pretrained pair: its folder, open_clip:NAME/WEIGHTS, hf:…, onnx:…",
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 15,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 96,
     learning_rate: Annotated[float, typer.Option("--learning-rate", min=0)] = 1e-3,
@@ -88,26 +100,26 @@ def train(
             show_default="with --init 0.5",
         ),
     ] = None,
-    views: Annotated[int, typer.Option("--views", min=1, help="Fixed views of each image.")] = 4,
+    views: Annotated[
+        int | None,
+        typer.Option("--views", min=1, help="Fixed views of each image.", show_default="4, with --towers 2"),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     precision: Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16.")] = "auto",
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Train both towers and the reranker together, or fine-tune a model.
+    """Train both towers and the reranker together, fine-tune a model, or train a reranker on a pretrained pair.
 
     Several datasets are mixed; an image file that several of them have gets all their captions.
 
     With several processes: torchrun --nproc-per-node N --no-python crosslook train …
     """
-    if init is not None and (backbone or text_tower):
-        raise typer.BadParameter("--backbone and --text-tower are for a new model, without --init")
-    if init is None and keep:
-        raise typer.BadParameter("--keep is a share of the --init model's weights, so it needs --init")
+    _check_options(init, towers, (backbone, text_tower), keep)
     dataset_weights = () if weights is None else _weights(weights, len(datasets))
     _require_libraries()
-    from encoders.checkpoint.files import read_checkpoint  # noqa: PLC0415  these bring torch
-    from encoders.training import TrainConfig, fine_tuning_cuts, fresh_start, is_first_process  # noqa: PLC0415
+    from encoders.pairs.training import on_pair  # noqa: PLC0415  these bring torch
+    from encoders.training import TrainConfig, fine_tuning_cuts, is_first_process  # noqa: PLC0415
     from encoders.training import train as run  # noqa: PLC0415
 
     quiet = not is_first_process()  # under torchrun, only the first process prints
@@ -117,18 +129,8 @@ def train(
     if not quiet:
         for dataset, part in zip(captioned, parts, strict=True):
             _announce(*part, prefix=f"{dataset.name}: " if len(datasets) > 1 else "")
-    directory = model_directory(init)
-    if directory is not None:
-        start = read_checkpoint(directory)
-        cuts = fine_tuning_cuts(start)
-    else:
-        cuts = (0, 0)
-        start = fresh_start(
-            training,
-            backbone=backbone or "tf_efficientnet_lite2",
-            text_tower=text_tower or "gru",
-            seed=seed,
-        )
+    start, frozen = _start(init, towers, training, (backbone, text_tower), seed, quiet=quiet)
+    cuts = fine_tuning_cuts(start) if init is not None else (0, 0)
     config = TrainConfig(
         epochs=epochs,
         batch_size=batch_size,
@@ -138,15 +140,25 @@ def train(
         text_cut=cuts[1] if text_cut is None else text_cut,
         keep=(0.5 if init else 0.0) if keep is None else keep,
         dataset_weights=dataset_weights,
-        views=views,
+        views=views or (4 if towers is None else 2),
         seed=seed,
         precision=precision,
         device=device,
     )
+    if towers is not None:
+        config = on_pair(config)
     start = replace(start, name=out.resolve().name)  # a model is named after its folder
     with progress(quiet=quiet) as advance:
         result = run(
-            start, training, held_out, out, config=config, open_picture=open_picture, resume=resume, progress=advance
+            start,
+            training,
+            held_out,
+            out,
+            config=config,
+            open_picture=open_picture,
+            resume=resume,
+            progress=advance,
+            frozen=frozen,
         )
         if quiet:
             return
@@ -165,6 +177,49 @@ def train(
     print_recalls(
         {dataset.name: _recalls(result, prefix=f"{dataset.name} " if len(held_out) > 1 else "") for dataset in held_out}
     )
+
+
+def _check_options(
+    init: Path | None, towers: str | None, new_towers: tuple[str | None, str | None], keep: float | None
+) -> None:
+    """Refuse options that contradict each other."""
+    if towers is not None and (init is not None or any(new_towers)):
+        raise typer.BadParameter("--towers are those of the model; leave out --init, --backbone and --text-tower")
+    if init is not None and any(new_towers):
+        raise typer.BadParameter("--backbone and --text-tower are for a new model, without --init")
+    if init is None and keep:
+        raise typer.BadParameter("--keep is a share of the --init model's weights, so it needs --init")
+
+
+def _start(
+    init: Path | None,
+    towers: str | None,
+    training: Sequence[Dataset],
+    new_towers: tuple[str | None, str | None],
+    seed: int,
+    *,
+    quiet: bool,
+) -> tuple[Checkpoint, Frozen | None]:
+    """The model to start from, and the pair if it stands for the towers; it is fetched first if it is not there yet."""
+    from encoders.checkpoint.files import read_checkpoint  # noqa: PLC0415  these bring torch
+    from encoders.pairs.training import start_on_pair  # noqa: PLC0415
+    from encoders.training import fresh_start  # noqa: PLC0415
+
+    if towers is not None:
+        with progress(quiet=quiet) as advance:
+            folder = obtain(towers, progress=advance) if is_source(towers) else Path(towers)
+        return start_on_pair(folder, seed=seed)
+    directory = model_directory(init)
+    if directory is None:
+        backbone, text_tower = new_towers
+        start = fresh_start(
+            training, backbone=backbone or "tf_efficientnet_lite2", text_tower=text_tower or "gru", seed=seed
+        )
+        return start, None
+    start = read_checkpoint(directory)
+    if start.pair is not None:
+        raise InputError(f"{directory} is a reranker on a pair; train another one with: --towers {start.pair}")
+    return start, None
 
 
 def _require_libraries() -> None:

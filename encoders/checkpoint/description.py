@@ -6,16 +6,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..architecture import ModelConfig
+from ..architecture import PAIR, ModelConfig
 from ..errors import CheckpointError, first_line
 from .calibration import Calibration
-from .identity import DESCRIPTION, WeightsFile, identify
+from .foreign_tokenizer import TOKENIZER, ForeignTokenizer
+from .identity import DESCRIPTION, PAIR_FOLDER, WeightsFile, identify
 from .lexicon import Lexicon
-from .tokenizer import Tokenizer
+from .tokenizer import AnyTokenizer, Tokenizer
 
 RESERVED_KEYS = {
     *("format", "version", "name", "weights_sha256", "architecture", "preprocessing", "calibration"),
-    *("class_names", "word_counts", "vocabulary", "scores"),
+    *("class_names", "word_counts", "vocabulary", "scores", "tokenizer"),
 }
 
 
@@ -27,7 +28,7 @@ class Description:
     name: str
     fingerprint: str
     config: ModelConfig
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     calibration: Calibration
     metadata: dict[str, Any]
     lexicon: Lexicon
@@ -45,7 +46,11 @@ def read_description(directory: Path) -> Description:
     try:
         settings = {f.name for f in fields(ModelConfig)}
         config = ModelConfig(**{k: v for k, v in document["architecture"].items() if k in settings})
-        tokenizer = Tokenizer(document["vocabulary"], config.max_tokens, document.get("scores"))
+        tokenizer: AnyTokenizer
+        if config.text_tower == PAIR:
+            tokenizer = ForeignTokenizer(directory / PAIR_FOLDER / TOKENIZER, **document["tokenizer"])
+        else:
+            tokenizer = Tokenizer(document["vocabulary"], config.max_tokens, document.get("scores"))
         calibration = Calibration(**document["calibration"])
         lexicon = Lexicon(dict(document.get("word_counts", {})), tuple(document.get("class_names", ())))
     except (KeyError, TypeError, ValueError, AttributeError) as exc:

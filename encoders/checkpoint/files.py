@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,16 +14,18 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..architecture import PAIR
 from ..durable import publish
 from ..errors import CheckpointError, first_line
 from ..network.model import CrosslookModel
 from .calibration import Calibration
 from .description import Description, read_description
+from .foreign_tokenizer import ForeignTokenizer
 from .graphs import remove_graphs
-from .identity import DESCRIPTION, FORMAT, VERSION, WEIGHTS, WeightsFile
+from .identity import DESCRIPTION, FORMAT, PAIR_FOLDER, VERSION, WEIGHTS, WeightsFile
 from .lexicon import Lexicon
 from .migrations import from_version_1
-from .tokenizer import Tokenizer
+from .tokenizer import AnyTokenizer, Tokenizer
 from .weights import pack_weights, read_packed_weights, unpack_weights
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -32,15 +35,17 @@ Module = TypeVar("Module", bound=nn.Module)
 class Checkpoint:
     """A model with everything needed to use it.
 
-    `metadata` is free-form: training data and its terms, metrics, base parts and their licences.
+    `metadata` is free-form: training data and its terms, metrics, base parts and their licences. `pair` is the folder
+    of the pretrained pair whose encoders are the towers, if they are.
     """
 
     name: str
     model: CrosslookModel
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     calibration: Calibration
     metadata: dict[str, Any] = field(default_factory=dict)
     lexicon: Lexicon = field(default_factory=Lexicon)
+    pair: Path | None = None
 
 
 def load_part(description: Description, prefix: str, build: Callable[[], Module]) -> Module:
@@ -88,7 +93,8 @@ class _SkipInitialisation(TorchFunctionMode):
 def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
     """Write a model; each file is flushed to the disk under a temporary name, then renamed.
 
-    The graphs of an earlier model there are removed: `export.write_graphs` writes those of this one.
+    The graphs of an earlier model there are removed: `export.write_graphs` writes those of this one. The files of a
+    pair are linked where the file system can, else copied.
 
     Returns:
         The fingerprint: SHA-256 over both files.
@@ -108,16 +114,42 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> str:
         **checkpoint.metadata,
         "class_names": checkpoint.lexicon.class_names,
         "word_counts": dict(sorted(checkpoint.lexicon.counts.items())),
-        "vocabulary": checkpoint.tokenizer.vocabulary,
+        **_tokenizer_document(checkpoint.tokenizer),
     }
-    if checkpoint.tokenizer.scores is not None:
-        document["scores"] = checkpoint.tokenizer.scores
+    if checkpoint.pair is not None:
+        _place(checkpoint.pair, directory / PAIR_FOLDER)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     description.write_text(text, encoding="utf-8")
     remove_graphs(directory)
     publish(weights, directory / WEIGHTS)
     publish(description, directory / DESCRIPTION)
     return read_description(directory).fingerprint
+
+
+def _tokenizer_document(tokenizer: AnyTokenizer) -> dict[str, Any]:
+    if isinstance(tokenizer, ForeignTokenizer):
+        return {"tokenizer": tokenizer.settings}
+    if not isinstance(tokenizer, Tokenizer):
+        raise TypeError(f"no model has a {type(tokenizer).__name__}")
+    scores = {} if tokenizer.scores is None else {"scores": tokenizer.scores}
+    return {"vocabulary": tokenizer.vocabulary} | scores
+
+
+def _place(pair: Path, folder: Path) -> None:
+    """Put the files of a pair into a folder, each whole or not at all."""
+    folder.mkdir(exist_ok=True)
+    for path in filter(Path.is_file, pair.iterdir()):
+        target = folder / path.name
+        if target.exists() and target.samefile(path):
+            continue
+        temporary = folder / f"{path.name}.tmp"
+        temporary.unlink(missing_ok=True)
+        try:
+            temporary.hardlink_to(path)
+            temporary.replace(target)
+        except OSError:  # on another disk, or of a file system without links
+            shutil.copyfile(path, temporary)
+            publish(temporary, target)
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:
@@ -135,4 +167,5 @@ def read_checkpoint(directory: Path) -> Checkpoint:
         description.calibration,
         description.metadata,
         description.lexicon,
+        directory / PAIR_FOLDER if description.config.backbone == PAIR else None,
     )

@@ -14,6 +14,8 @@ from ..errors import CheckpointError, first_line
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 FORMAT, VERSION = "crosslook-model", 3
+PAIR_FOLDER = "pair"
+"""Folder of the pretrained pair whose encoders are the towers of a model, if they are."""
 
 BASE_MODEL = Path(__file__).parent.parent / "base"
 """The model that ships with crosslook."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,23 @@ class Tokens:
         return Tokens(self.ids[rows, :width], self.mask[rows, :width], self.attended[rows, :width])
 
 
+class AnyTokenizer(Protocol):
+    """A model's own tokenizer, or that of a pretrained pair."""
+
+    @property
+    def unknown(self) -> int:
+        """The token of words that the vocabulary lacks."""
+        ...
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise sentences; each has at least one word."""
+        ...
+
+    def words(self, text: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Return the words of a sentence, and for each token of its mask the word it belongs to."""
+        ...
+
+
 class Tokenizer:
     """Tokenises sentences: lower-casing WordPiece as BERT's or, with scores, unigram pieces as XLM-RoBERTa's.
 
@@ -65,6 +83,11 @@ class Tokenizer:
         self.scores = None if scores is None else tuple(scores)
         self._ids = ids
 
+    @property
+    def unknown(self) -> int:
+        """The token of words that the vocabulary lacks."""
+        return self._ids[UNKNOWN]
+
     @cached_property
     def _tokenizer(self) -> _Tokenizer:
         """The library's tokenizer, made when there is something to tokenise: that takes a tenth of a second."""
@@ -78,7 +101,7 @@ class Tokenizer:
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Tokenise sentences; a sentence of no known character becomes one `[UNK]`."""
         encodings = self._tokenizer.encode_batch(list(texts))
-        rows = [e.ids if len(e.ids) > 2 else [e.ids[0], self.vocabulary.index(UNKNOWN), e.ids[-1]] for e in encodings]
+        rows = [e.ids if len(e.ids) > 2 else [e.ids[0], self.unknown, e.ids[-1]] for e in encodings]
         lengths = np.array([len(row) for row in rows])
         width = int(lengths.max(initial=0))
         ids = np.zeros((len(rows), width), np.int64)

@@ -53,6 +53,15 @@ class ModelEncoder:
         return True
 
     @property
+    def stores_regions(self) -> bool:
+        """An index has the regions of whole pictures."""
+        return True
+
+    def regions(self, image: Image.Image) -> Floats:
+        """Compute the regions of an upright picture: (P, C)."""
+        return self.encode_images(self.prepare(image)[None]).regions[0]
+
+    @property
     def matches(self) -> bool:
         """Every model of crosslook has a reranker."""
         return True

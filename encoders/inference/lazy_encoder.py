@@ -58,6 +58,8 @@ class LazyEncoder:
     query = _of_model("query")
     strangeness = _of_model("strangeness")
     has_regions = _of_model("has_regions")
+    stores_regions = _of_model("stores_regions")
+    regions = _of_model("regions")
     matches = _of_model("matches")
     match_images = _of_model("match_images")
     match_captions = _of_model("match_captions")

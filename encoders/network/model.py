@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 
-from ..architecture import CAPTION_WEIGHT, ModelConfig
+from ..architecture import CAPTION_WEIGHT, PAIR, ModelConfig
 from .class_channel import ImageClasses, TextClasses, join
 from .heads import AttentionPool, StateProjection
 from .image_tower import ImageTower
+from .pair_towers import FirstState, PairImageTower, PairTextTower
 from .querybank import Hubness
 from .reranker import Reranker
 from .text_tower import RecurrentTextTower, TextTower, TransformerTextTower
@@ -30,10 +31,8 @@ class ImageSide(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.tower = ImageTower(
-            config.backbone, config.input_size, config.pixel_mean, config.pixel_std, split=config.image_split
-        )
-        self.pool = AttentionPool(self.tower.channels, config.dimension, config.head_dropout)
+        self.tower = _image_tower(config)
+        self.pool = _pool(config, self.tower.channels)
         self.local = StateProjection(self.tower.channels, config.channels, config.head_dropout)
         self.classes = None
         if config.classes:
@@ -65,7 +64,7 @@ class TextSide(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.tower = _text_tower(config)
-        self.pool = AttentionPool(self.tower.channels, config.dimension, config.head_dropout)
+        self.pool = _pool(config, self.tower.channels)
         self.local = StateProjection(self.tower.channels, config.channels, config.head_dropout)
         self.classes = TextClasses(config.dimension, config.class_dimension) if config.classes else None
 
@@ -130,7 +129,21 @@ def create_reranker(config: ModelConfig) -> Reranker:
     )
 
 
+def _image_tower(config: ModelConfig) -> ImageTower:
+    if config.backbone == PAIR:
+        return PairImageTower(config.input_size, config.region_width)
+    return ImageTower(config.backbone, config.input_size, config.pixel_mean, config.pixel_std, split=config.image_split)
+
+
+def _pool(config: ModelConfig, width: int) -> AttentionPool:
+    if config.backbone == PAIR:
+        return FirstState(config.dimension)
+    return AttentionPool(width, config.dimension, config.head_dropout)
+
+
 def _text_tower(config: ModelConfig) -> TextTower:
+    if config.text_tower == "pair":
+        return PairTextTower(config.token_width)
     if config.text_tower == "transformer":
         return TransformerTextTower(
             config.vocabulary_size,

@@ -6,24 +6,27 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from ..architecture import ModelConfig
+from ..architecture import PAIR, ModelConfig
 from .model import ImageSide, TextSide, create_reranker
 
 
 class ImagePart(nn.Module):
-    """(B, S, S, 3), uint8 → vectors (B, D), regions (B, P, C)."""
+    """(B, S, S, 3), uint8 → vectors (B, D), regions (B, P, C). Of a pair: (B, 1 + P, W), see `PairImageTower`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.image = ImageSide(config)
+        self._has_towers = config.backbone != PAIR
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Encode pictures."""
+        if not self._has_towers:
+            return tuple(self.image(pixels))
         return tuple(self.image(pixels.permute(0, 3, 1, 2).float() / 255))
 
 
 class TextPart(nn.Module):
-    """(B, T) three times → vectors (B, D), token states (B, T, C)."""
+    """(B, T) three times → vectors (B, D), token states (B, T, C). Of a pair the first is (B, T, W)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..checkpoint.foreign_tokenizer import TOKENIZER
 from ..checkpoint.identity import DESCRIPTION
 from ..errors import CheckpointError, first_line
 
-FORMAT, VERSION = "crosslook-pair", 1
-IMAGE, TEXT, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
+FORMAT, VERSION = "crosslook-pair", 2
+IMAGE, TEXT = "image.onnx", "text.onnx"
 
 Resize = Literal["shortest", "squash", "longest"]
 Channels = tuple[float, float, float]
@@ -51,11 +52,23 @@ class TextInput:
 
 
 @dataclass(frozen=True)
+class States:
+    """The output of an encoder that has a state for each region or token, and the length of a state.
+
+    Joint states lie in the space of the vectors, so that words can be compared with them as they are.
+    """
+
+    output: str
+    width: int
+    joint: bool
+
+
+@dataclass(frozen=True)
 class PairDescription:
     """The content of `model.json`.
 
-    `scale` and `bias` are those of the pair's own training; None if unknown. `files` has the size and the SHA-256 of
-    each file.
+    `scale` and `bias` are those of the pair's own training; None if unknown. `regions` and `tokens` are the states of
+    pictures and sentences; None if an encoder gives none. `files` has the size and the SHA-256 of each file.
     """
 
     name: str
@@ -66,8 +79,20 @@ class PairDescription:
     text: TextInput
     scale: float | None
     bias: float | None
+    regions: States | None
+    tokens: States | None
     files: dict[str, tuple[int, str]]
     fingerprint: str = ""
+
+    @property
+    def has_heat_maps(self) -> bool:
+        """Whether regions can be compared with words as they are."""
+        return self.regions is not None and self.regions.joint
+
+    @property
+    def trains(self) -> bool:
+        """Whether a reranker can be trained on the states of both encoders."""
+        return self.regions is not None and self.tokens is not None
 
 
 def is_pair(directory: Path) -> bool:
@@ -109,6 +134,8 @@ def read_pair(directory: Path) -> PairDescription:
             text=TextInput(**document["text"]),
             scale=document["scale"],
             bias=document["bias"],
+            regions=_states(document.get("regions")),  # version 1 had none
+            tokens=_states(document.get("tokens")),
             files={name: (int(size), str(digest)) for name, (size, digest) in document["files"].items()},
             fingerprint=hashlib.sha256(raw).hexdigest(),
         )
@@ -123,6 +150,10 @@ def read_pair(directory: Path) -> PairDescription:
         if file.stat().st_size != size:
             raise CheckpointError(f"{file} is cut short or altered; add the model again")
     return description
+
+
+def _states(document: dict[str, Any] | None) -> States | None:
+    return None if document is None else States(**document)
 
 
 def digest(path: Path) -> str:

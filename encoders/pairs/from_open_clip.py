@@ -9,28 +9,18 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..checkpoint.foreign_tokenizer import TOKENIZER
 from ..errors import BackboneError, CheckpointError, cause
 from ..export import OPSET, plain_attention, quiet
 from ..progress import Progress, no_progress
-from .description import IMAGE, TEXT, TOKENIZER, ImageInput, TextInput
+from .description import IMAGE, TEXT, ImageInput, TextInput
 from .importing import complete, new_pair
+from .open_clip_halves import Half, image_half, text_half
+from .towers import JOINT_STATES
 
 START, END = "<start_of_text>", "<end_of_text>"
 PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """How CLIP's tokenizer cuts a sentence into words."""
-
-
-class _Half(nn.Module):
-    """One of a model's encoders: pictures (B, 3, S, S) or token ids (B, T) → vectors (B, D)."""
-
-    def __init__(self, model: nn.Module, method: str) -> None:
-        super().__init__()
-        self.model, self.method = model, method
-
-    def forward(self, batch: Tensor) -> Tensor:
-        """Encode a batch."""
-        vectors: Tensor = getattr(self.model, self.method)(batch)
-        return vectors
 
 
 def export_open_clip(
@@ -71,16 +61,11 @@ def export_open_clip(
     bias = getattr(model, "logit_bias", None)
     with new_pair(directory) as folder:
         progress("exporting", 0, 2)
-        _export(
-            _Half(model, "encode_image"),
-            torch.rand(2, 3, image.size, image.size),
-            folder / IMAGE,
-            "pixel_values",
-            "image_embeds",
-        )
+        pixels = torch.rand(2, 3, image.size, image.size)
+        _export(image_half(model, pixels), pixels, folder / IMAGE, "pixel_values", "image_embeds")
         progress("exporting", 1, 2)
         ids = tokenizer(["a photo of a cat", "two"])
-        _export(_Half(model, "encode_text"), ids, folder / TEXT, "input_ids", "text_embeds")
+        _export(text_half(model, ids), ids, folder / TEXT, "input_ids", "text_embeds")
         progress("exporting", 2, 2)
         pad, canonical = _write_tokenizer(tokenizer, folder / TOKENIZER)
         complete(
@@ -90,8 +75,8 @@ def export_open_clip(
             licence=licence,
             image=image,
             text=TextInput(context, pad, fill=True, canonical=canonical),
-            scale=None if bias is None else float(cast(Any, model).logit_scale.exp()),
-            bias=None if bias is None else float(bias),
+            scale=float(cast(Any, model).logit_scale.detach().exp()),
+            bias=None if bias is None else float(bias.detach()),
         )
 
 
@@ -119,21 +104,21 @@ def _load(architecture: str, tag: str | None) -> tuple[nn.Module, Callable[..., 
     return model.eval().float(), tokenizer, settings
 
 
-def _export(module: nn.Module, example: Tensor, path: Path, argument: str, output: str) -> None:
+def _export(half: Half, example: Tensor, path: Path, argument: str, output: str) -> None:
     dynamic = ({0: torch.export.Dim.DYNAMIC},)
     try:
         with torch.no_grad(), plain_attention(), quiet():
             torch.onnx.export(
-                module.eval(),
+                half.eval(),
                 (example,),
                 path,
                 dynamo=True,
                 verbose=False,
                 opset_version=OPSET,
                 input_names=[argument],
-                output_names=[output],
+                output_names=[output, JOINT_STATES][: len(half(example))],
                 dynamic_shapes=dynamic,
-                external_data=sum(p.numel() for p in module.parameters()) * 4 > 1_800_000_000,
+                external_data=sum(p.numel() for p in half.parameters()) * 4 > 1_800_000_000,
             )
     except Exception as exc:  # the exporter raises anything for an unknown network
         raise CheckpointError(f"{path.stem} half: the network cannot be exported ({cause(exc)})") from exc

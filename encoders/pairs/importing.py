@@ -11,24 +11,35 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checkpoint.foreign_tokenizer import TOKENIZER
 from ..checkpoint.identity import DESCRIPTION
 from ..checkpoint.onnx_file import external_files
 from ..errors import CheckpointError, EncodersError, first_line
-from ..features import Floats
+from ..features import Floats, Pixels
 from ..progress import Progress, no_progress
-from .description import IMAGE, TEXT, TOKENIZER, ImageInput, PairDescription, TextInput, digest, write_description
-from .encoder import (
+from .description import (
+    IMAGE,
+    TEXT,
+    ImageInput,
+    PairDescription,
+    States,
+    TextInput,
+    digest,
+    write_description,
+)
+from .foreign import ForeignPair, read_foreign_pair
+from .towers import (
     ATTENTION,
     IDS,
     IMAGE_OUTPUTS,
+    JOINT_STATES,
     POSITIONS,
+    RAW_STATES,
     TEXT_OUTPUTS,
-    PairEncoder,
+    PairTowers,
     open_session,
-    read_tokenizer,
     vector_output,
 )
-from .foreign import ForeignPair, read_foreign_pair
 
 LARGEST = 8_000_000_000
 """Bytes of a half; a larger file is taken for a mistake."""
@@ -111,11 +122,17 @@ def complete(
     Raises:
         CheckpointError: they are no pair that can be used.
     """
-    _check_inputs(folder)
+    fixed = _check_inputs(folder)
+    if fixed is not None:
+        text = replace(text, context=fixed, fill=True)
     files = {path.name: (path.stat().st_size, digest(path)) for path in sorted(folder.iterdir())}
-    description = PairDescription(name, source, licence, 0, image, text, scale, bias, files)
+    description = PairDescription(name, source, licence, 0, image, text, scale, bias, None, None, files)
     write_description(description, folder)
-    write_description(replace(description, dimension=_try_out(folder)), folder)
+    towers = PairTowers(folder)
+    description = replace(
+        description, dimension=_try_out(towers), regions=_states(towers, IMAGE), tokens=_states(towers, TEXT)
+    )
+    write_description(description, folder)
 
 
 def _files(pair: ForeignPair) -> dict[str, Path]:
@@ -139,8 +156,12 @@ def _files(pair: ForeignPair) -> dict[str, Path]:
     return files
 
 
-def _check_inputs(folder: Path) -> None:
-    """Check what both halves take, and what they state of their vectors."""
+def _check_inputs(folder: Path) -> int | None:
+    """Check what both halves take, and what they state of their vectors.
+
+    Returns:
+        The number of tokens, if the text half takes sentences of one length only.
+    """
     image, text = open_session(folder / IMAGE), open_session(folder / TEXT)
     names = [argument.name for argument in text.get_inputs()]
     if set(names) - {*IDS, ATTENTION, POSITIONS} or not set(names) & set(IDS):
@@ -153,22 +174,22 @@ def _check_inputs(folder: Path) -> None:
         raise CheckpointError(
             f"the halves belong to two models: pictures have vectors of {sizes[0]} values, sentences of {sizes[1]}"
         )
+    fixed = text.get_inputs()[0].shape[-1]
+    return fixed if isinstance(fixed, int) else None
 
 
-def _try_out(folder: Path) -> int:
+def _try_out(towers: PairTowers) -> int:
     """Encode a picture, a sentence, and the last token of the tokenizer, which the text half must know.
 
     Returns:
         The length of the vectors.
     """
-    encoder = PairEncoder(folder)
-    vocabulary = read_tokenizer(folder / TOKENIZER).get_vocab(with_added_tokens=True)
-    last = max(vocabulary, key=lambda token: vocabulary[token])
-    noise = np.random.default_rng(0).integers(0, 256, (2, encoder.input_size, encoder.input_size, 3), np.uint8)
+    size, tokenizer = towers.description.image.size, towers.tokenizer
+    last = tokenizer.last_token()
     trials: tuple[tuple[str, Callable[[], Floats]], ...] = (
-        ("the preprocessing does not fit the image half", lambda: encoder.encode_images(noise).vectors),
-        ("the settings do not fit the text half", lambda: encoder.encode_texts([PROBE, ""]).vectors),
-        ("the tokenizer does not fit the text half", lambda: encoder.encode_texts([last]).vectors),
+        ("the preprocessing does not fit the image half", lambda: towers.image_vectors(_noise(size))),
+        ("the settings do not fit the text half", lambda: towers.text_vectors(tokenizer([PROBE, ""]))),
+        ("the tokenizer does not fit the text half", lambda: towers.text_vectors(tokenizer([last]))),
     )
     sizes = set()
     for fault, encode in trials:
@@ -181,3 +202,31 @@ def _try_out(folder: Path) -> int:
     if len(sizes) > 1:
         raise CheckpointError(f"the halves belong to two models: their vectors have {sorted(sizes)} values")
     return int(sizes.pop())
+
+
+def _states(towers: PairTowers, half: str) -> States | None:
+    """Find the output of a half that has usable states, and try it out; None if there is none."""
+    before = towers.description
+    for name in (JOINT_STATES, RAW_STATES):
+        states = States(name, 0, joint=name == JOINT_STATES)
+        towers.description = replace(before, regions=states, tokens=states)
+        try:
+            if half == IMAGE:
+                found = towers.image_states(_noise(before.image.size))[1]
+            else:
+                tokens = towers.tokenizer([PROBE, PROBE])
+                found = towers.text_states(tokens)[1]
+                if found.shape[:2] != (2, tokens.ids.shape[1] - 1):
+                    continue
+        except Exception:  # noqa: BLE001, S112  there is no such output, or one of a form that nobody knows
+            continue
+        finally:
+            towers.description = before
+        if np.isfinite(found).all():
+            return replace(states, width=found.shape[2])
+    return None
+
+
+def _noise(size: int) -> Pixels:
+    """Make two pictures of noise."""
+    return np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
-from ..checkpoint.tokenizer import Tokens
 from ..device import autocast
 from ..features import Floats
 from ..network.heads import AttentionPool
@@ -47,17 +46,20 @@ def encode_pairs(model: CrosslookModel, pairs: PairSet, *, cut: int) -> EncodedP
     for start in range(0, len(pairs.activations), 64):
         part = torch.from_numpy(np.array(pairs.activations[start : start + 64, 0])).float().to(device)
         images.append(model.image.from_activations(part, cut))
-    labels = None if pairs.labels is None else _encode_texts(model, pairs.labels.tokens)
-    return EncodedPairs(pairs, _join(images), _encode_texts(model, pairs.captions), labels)
+    labels = None
+    if pairs.labels is not None:
+        queries = pairs.labels.tokens
+        labels = _encode_texts(model, PairSet(pairs.activations[:0], queries, np.arange(len(queries.ids))))
+    return EncodedPairs(pairs, _join(images), _encode_texts(model, pairs), labels)
 
 
-def _encode_texts(model: CrosslookModel, tokens: Tokens) -> EncodedTexts:
+def _encode_texts(model: CrosslookModel, pairs: PairSet) -> EncodedTexts:
     device = model.log_scale.device
-    width = tokens.ids.shape[1]
+    count, width = pairs.captions.ids.shape
     texts, masks = [], []
-    for start in range(0, len(tokens.ids), 256):
-        part = tokens.take(np.arange(start, min(start + 256, len(tokens.ids))))
-        ids, mask, attended = (torch.from_numpy(x).to(device) for x in (part.ids, part.mask, part.attended))
+    for start in range(0, count, 256):
+        part = pairs.tokens_of(np.arange(start, min(start + 256, count)))
+        ids, mask, attended = (x.to(device) for x in part)
         vectors, states = model.text(ids, mask, attended)
         pad = width - ids.shape[1]
         texts.append(Encoded(vectors, F.pad(states, (0, 0, 0, pad))))
@@ -66,21 +68,20 @@ def _encode_texts(model: CrosslookModel, tokens: Tokens) -> EncodedTexts:
 
 
 @torch.inference_mode()
-def sentence_means(tower: TextTower, pairs: PairSet, precision: str) -> Tensor:
+def sentence_means(tower: TextTower, pairs: PairSet, precision: str, device: torch.device) -> Tensor:
     """Return the mean of a text tower's states for each caption: (captions, C), rows of length 1."""
     tower.eval()
-    device = next(tower.parameters()).device
     lengths = pairs.captions.attended.sum(1)
     order = np.argsort(lengths, kind="stable")
-    means = torch.empty(len(order), tower.channels)
+    means: list[Tensor] = []
     for start in range(0, len(order), 256):
         rows = order[start : start + 256]
         ids, _, attended = (x.to(device) for x in pairs.tokens_of(rows))
         weight = attended.unsqueeze(-1).float()
         with autocast(device, precision):
             states = tower(ids, attended)[0].float()
-        means[torch.from_numpy(rows)] = F.normalize((states * weight).sum(1) / weight.sum(1), dim=-1).cpu()
-    return means
+        means.append(F.normalize((states * weight).sum(1) / weight.sum(1), dim=-1).cpu())
+    return torch.cat(means)[torch.from_numpy(np.argsort(order))]
 
 
 def _join(parts: list[Encoded]) -> Encoded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..checkpoint.tokenizer import Tokenizer
+from ..checkpoint.tokenizer import AnyTokenizer
 from ..network.model import CrosslookModel
 from .data.pairs import PairSet
 from .encoded import encode_pairs
@@ -22,7 +22,7 @@ def fit_hubness(model: CrosslookModel, pairs: PairSet, *, cut: int) -> None:
 
 
 @torch.inference_mode()
-def fit_classes(model: CrosslookModel, tokenizer: Tokenizer, names: tuple[str, ...]) -> None:
+def fit_classes(model: CrosslookModel, tokenizer: AnyTokenizer, names: tuple[str, ...]) -> None:
     """Compute the vectors of a model's class names, if it has any, with its current text tower."""
     if model.image.classes is None or model.text.classes is None:
         return

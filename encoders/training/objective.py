@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
-from ..checkpoint.tokenizer import Tokenizer
+from ..checkpoint.tokenizer import AnyTokenizer, Tokenizer
 from ..device import autocast
 from ..network.model import CrosslookModel, Encoded
 from .config import TrainConfig
@@ -42,7 +42,8 @@ class Objective:
         model: the model to train.
         sentences: a fixed vector of each training caption, whose cosines say how similar two captions are; None if
             targets are not softened.
-        tokenizer: its vocabulary says which words can be swapped.
+        tokenizer: its vocabulary says which words can be swapped; none can in the sentences of a pretrained pair,
+            which are encoded already.
         config: settings of the run.
         team: the processes that share each batch.
 
@@ -51,12 +52,13 @@ class Objective:
     """
 
     def __init__(
-        self, model: CrosslookModel, sentences: Tensor | None, tokenizer: Tokenizer, config: TrainConfig, team: Team
+        self, model: CrosslookModel, sentences: Tensor | None, tokenizer: AnyTokenizer, config: TrainConfig, team: Team
     ) -> None:
         self._model, self._sentences, self._config, self._team = model, sentences, config, team
         self._device = model.log_scale.device
-        self._movable = movable_words(tokenizer).to(self._device)
-        self._pieces = piece_tokens(tokenizer).to(self._device)
+        self._swaps = None
+        if isinstance(tokenizer, Tokenizer):
+            self._swaps = movable_words(tokenizer).to(self._device), piece_tokens(tokenizer).to(self._device)
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the losses of one batch; with several processes, this one's share of each."""
@@ -88,17 +90,19 @@ class Objective:
             if config.matching_weight:
                 lists = self._lists(similarities, image_of, kinship, share.pictures)
                 first = lists.first
-                swapped, changed = swap_words(ids[first], words[first], self._movable, self._pieces)
-                states = encode_by_length(model.text, swapped, mask[first], attended[first]).states
-                negatives, _ = model.reranker.compare(images.states[share.pictures], states, mask[first])
-                negatives = negatives.float().masked_fill(~changed, -1e4)
+                negatives = None
+                if self._swaps is not None:
+                    swapped, changed = swap_words(ids[first], words[first], *self._swaps)
+                    states = encode_by_length(model.text, swapped, mask[first], attended[first]).states
+                    negatives, _ = model.reranker.compare(images.states[share.pictures], states, mask[first])
+                    negatives = negatives.float().masked_fill(~changed, -1e4)
                 matching = self._matching(lists, images.states, texts.states, mask, negatives)
                 losses["matching"] = matching * (len(first) / len(similarities))
             if config.label_weight:
                 losses["label"] = self._label_loss(batch.labels, images)
         return losses
 
-    def _matching(self, lists: _Lists, regions: Tensor, tokens: Tensor, mask: Tensor, swapped: Tensor) -> Tensor:
+    def _matching(self, lists: _Lists, regions: Tensor, tokens: Tensor, mask: Tensor, swapped: Tensor | None) -> Tensor:
         """Compute the listwise loss of both directions; a picture's list also has its caption with swapped words.
 
         Shape:
@@ -108,8 +112,9 @@ class Objective:
         logits, _ = self._model.reranker.compare(regions[lists.images], tokens[lists.captions], mask[lists.captions])
         by_caption, by_image = logits.float().reshape(lists.kinship.shape).chunk(2)
         kinship_by_caption, kinship_by_image = lists.kinship.chunk(2)
-        by_image = torch.cat([by_image, swapped[:, None]], 1)
-        kinship_by_image = F.pad(kinship_by_image, (0, 1), value=float("-inf"))
+        if swapped is not None:
+            by_image = torch.cat([by_image, swapped[:, None]], 1)
+            kinship_by_image = F.pad(kinship_by_image, (0, 1), value=float("-inf"))
         return (
             listwise_match(by_caption, kinship_by_caption, soft=soft)
             + listwise_match(by_image, kinship_by_image, soft=soft)

@@ -23,9 +23,10 @@ from ..network.model import CrosslookModel
 from ..progress import Progress, no_progress
 from .config import TrainConfig
 from .curves import write_curves
+from .data.frozen import Frozen, FrozenStages
 from .data.labels import Labels
 from .data.mixture import Mixture, check_data, mix
-from .data.pairs import Batch, PairSet, grouped_order, prepare_pairs
+from .data.pairs import Batch, PairSet, grouped_order, prepare_frozen
 from .data.views import OpenPicture
 from .distributed import Team, assemble_team
 from .encoded import EncodedPairs, encode_pairs, sentence_means
@@ -60,6 +61,7 @@ def train(
     resume: bool = False,
     progress: Progress = no_progress,
     cache: Path | None = None,
+    frozen: Frozen | None = None,
 ) -> TrainResult:
     """Train both towers and the reranker together, and keep the epoch that validates best.
 
@@ -80,6 +82,7 @@ def train(
             has its result at once.
         progress: called as the work proceeds.
         cache: a folder of activations that is kept, instead of `cache/` in `out`.
+        frozen: the encoders of a pretrained pair, if they are the towers of `start`.
 
     Raises:
         TrainingError: there is nothing to resume, settings differ, there is too little to train on, datasets overlap,
@@ -99,7 +102,9 @@ def train(
         state = read_state(out, device, facts) if resume else None
         if state is not None and RESULT in state:
             return _result(out, config, state)
-        run = _Run(start, mixture, validation, out, config, open_picture, progress, team, cache or out / CACHE, facts)
+        run = _Run(
+            start, mixture, validation, out, config, open_picture, progress, team, cache or out / CACHE, facts, frozen
+        )
         first = run.begin() if state is None else run.restore(state)
         for epoch in range(first, config.epochs):
             if run.exhausted:
@@ -140,12 +145,14 @@ class _Run:
         team: Team,
         cache: Path,
         facts: dict[str, Any],
+        frozen: Frozen | None,
     ) -> None:
         self.open_picture, self.team, self.cache, self.facts = open_picture, team, cache, facts
         self.start, self.out, self.config, self.progress = start, out, config, progress
         self.device = torch.device(pick_device(config.device))
         keep_freed_memory()
         self.model = start.model.to(self.device)
+        self.frozen = frozen or FrozenStages(self.model.image.tower, config.image_cut)
         self.weights = start.calibration if config.keep and "training" in start.metadata else None
         self.origin = {k: v.detach().clone() for k, v in self.model.named_parameters()} if config.keep else {}
         self.history: list[dict[str, float]] = []
@@ -163,7 +170,7 @@ class _Run:
         self.progress("reading captions", 0, 1)
         sentences, self.neighbours = None, None
         if config.soft_targets or config.group_size > 1:
-            sentences = sentence_means(self.model.text.tower, self.pairs, config.precision)
+            sentences = sentence_means(self.model.text.tower, self.pairs, config.precision, self.device)
             if config.group_size > 1:
                 self.neighbours = team.broadcast(lambda: self.pairs.neighbours(sentences))
         soft = sentences if config.soft_targets else None
@@ -178,13 +185,12 @@ class _Run:
 
     def _prepare(self, dataset: Dataset, phase: str, *, validates: bool = False) -> PairSet:
         def prepare() -> PairSet:
-            return prepare_pairs(
+            return prepare_frozen(
                 dataset,
                 self.open_picture,
-                self.model.image.tower,
+                self.frozen,
                 self.start.tokenizer,
                 self.cache,
-                cut=self.config.image_cut,
                 views=1 if validates else self.config.views,
                 label_queries=validates,
                 phase=phase,
@@ -336,7 +342,7 @@ class _Run:
             | result.figures(),
         }
         write_checkpoint(
-            Checkpoint(self.start.name, model, self.start.tokenizer, result.calibration, metadata, self.lexicon),
+            replace(self.start, model=model, calibration=result.calibration, metadata=metadata, lexicon=self.lexicon),
             self.out / MODEL,
         )
 

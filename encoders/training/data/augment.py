@@ -21,9 +21,11 @@ def crop_maps(maps: Tensor, smallest: float) -> Tensor:
         smallest: smallest side of a crop, as a share of the map's side.
 
     Shape:
-        - maps: (B, c, s, s).
+        - maps: (B, c, s, s), or (B, 1 + P, W) of a pretrained pair, which are no maps and stay as they are.
         - output: (B, c, s', s'), channels last in memory.
     """
+    if maps.ndim != 4:
+        return maps
     count, _, full, _ = maps.shape
     side = int(torch.randint(max(1, round(smallest * full)), full + 1, ()))
     steps = torch.arange(side, device=maps.device)

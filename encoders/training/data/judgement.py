@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...checkpoint.tokenizer import Tokenizer, Tokens
+from ...checkpoint.tokenizer import AnyTokenizer, Tokens
 from ...datasets import Example
 from .labels import Flags, GivenLabels, Rows
 
@@ -36,7 +36,7 @@ class LabelQueries:
     judged: Flags
 
     @classmethod
-    def of(cls, examples: Sequence[Example], tokenizer: Tokenizer) -> LabelQueries | None:
+    def of(cls, examples: Sequence[Example], tokenizer: AnyTokenizer) -> LabelQueries | None:
         """Collect the labels of some pictures; None without any."""
         given = GivenLabels.of(examples)
         if not given.names:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ...checkpoint.lexicon import content_words
-from ...checkpoint.tokenizer import Tokenizer, Tokens
+from ...checkpoint.tokenizer import AnyTokenizer, Tokens
 from ...datasets import Dataset, Example
 
 LEAST_PICTURES = 8
@@ -104,7 +104,7 @@ class Labels:
     masks: Flags
 
     @classmethod
-    def of(cls, examples: Sequence[Example], parts: Sequence[tuple[Dataset, Rows]], tokenizer: Tokenizer) -> Labels:
+    def of(cls, examples: Sequence[Example], parts: Sequence[tuple[Dataset, Rows]], tokenizer: AnyTokenizer) -> Labels:
         """Collect the labels of a training set.
 
         Args:

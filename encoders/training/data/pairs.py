@@ -13,13 +13,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor
 
-from ...checkpoint.tokenizer import UNKNOWN, Tokenizer, Tokens
+from ...checkpoint.tokenizer import AnyTokenizer, Tokens
 from ...datasets import Dataset
 from ...network.image_tower import ImageTower
 from ...progress import Progress, no_progress
+from .frozen import Frozen, FrozenStages, Halves
 from .judgement import LabelQueries
 from .labels import LabelBatch, Labels
-from .views import Halves, OpenPicture, cached_activations
+from .sentences import Sentences, cached_states
+from .views import OpenPicture, cached_outputs
 
 Order = npt.NDArray[np.int64]
 
@@ -33,6 +35,7 @@ class Batch:
 
     Shape:
         - activations: (B, c, h, w); ids, mask, attended: (M, T); image_of, rows: (M,).
+        - of a pretrained pair, activations: (B, 1 + P, W); ids: (M, T, W), states.
     """
 
     activations: Tensor
@@ -48,10 +51,11 @@ class Batch:
 class PairSet:
     """Cached activations of pictures, their tokenised captions, and for validation their labels as queries.
 
-    `unknown` is the token of words that the vocabulary lacks.
+    `unknown` is the token of words that the vocabulary lacks; `sentences` are the states of the captions, if the text
+    tower is frozen.
 
     Shape:
-        - activations: (N, views, c, h, w), float16, memory-mapped; image_of: (captions,).
+        - activations: (N, views, …), float16, memory-mapped; image_of: (captions,).
     """
 
     activations: Halves
@@ -59,17 +63,25 @@ class PairSet:
     image_of: npt.NDArray[np.int64]
     unknown: int = -1
     labels: LabelQueries | None = None
+    sentences: Sentences | None = None
 
     def tokens_of(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ids, word mask and attended (M, T) of some captions, no wider than the longest of them."""
+        """Return ids (or states), word mask and attended of some captions, no wider than the longest of them."""
         tokens = self.captions.take(rows)
-        return torch.from_numpy(tokens.ids), torch.from_numpy(tokens.mask), torch.from_numpy(tokens.attended)
+        if self.sentences is None:
+            ids = torch.from_numpy(tokens.ids)
+        else:
+            ids = self.sentences.take(rows).padded(tokens.ids.shape[1])
+        return ids, torch.from_numpy(tokens.mask), torch.from_numpy(tokens.attended)
 
     def sample(self, count: int) -> PairSet:
         """Select up to `count` evenly spread pictures in one view, each with its first caption."""
         chosen = np.unique(np.linspace(0, len(self.activations) - 1, min(count, len(self.activations)), dtype=np.int64))
         rows = np.searchsorted(self.image_of, chosen)
-        return PairSet(self.activations[chosen, :1], self.captions.take(rows), np.arange(len(chosen)))
+        sentences = None if self.sentences is None else self.sentences.take(rows)
+        return PairSet(
+            self.activations[chosen, :1], self.captions.take(rows), np.arange(len(chosen)), sentences=sentences
+        )
 
     def neighbours(self, sentences: Tensor) -> Order:
         """Find each picture's nearest by their captions, itself included: caption vectors (M, C) → rows (N, k)."""
@@ -148,7 +160,7 @@ def prepare_pairs(
     dataset: Dataset,
     open_picture: OpenPicture,
     tower: ImageTower,
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     cache: Path,
     *,
     cut: int,
@@ -157,12 +169,37 @@ def prepare_pairs(
     phase: str = "pictures",
     progress: Progress = no_progress,
 ) -> PairSet:
-    """Tokenise a dataset's captions, and run the frozen stages over its pictures once; `cache` keeps their output."""
-    paths = [example.image for example in dataset.examples]
-    activations = cached_activations(
-        tower, paths, open_picture, cache, cut=cut, views=views, phase=phase, progress=progress
+    """Prepare a dataset for towers of which the first `cut` stages of the CNN are frozen, see `prepare_frozen`."""
+    return prepare_frozen(
+        dataset,
+        open_picture,
+        FrozenStages(tower, cut),
+        tokenizer,
+        cache,
+        views=views,
+        label_queries=label_queries,
+        phase=phase,
+        progress=progress,
     )
+
+
+def prepare_frozen(
+    dataset: Dataset,
+    open_picture: OpenPicture,
+    frozen: Frozen,
+    tokenizer: AnyTokenizer,
+    cache: Path,
+    *,
+    views: int,
+    label_queries: bool = False,
+    phase: str = "pictures",
+    progress: Progress = no_progress,
+) -> PairSet:
+    """Tokenise a dataset's captions, and run once what is frozen of the towers; `cache` keeps its output."""
+    paths = [example.image for example in dataset.examples]
+    activations = cached_outputs(frozen, paths, open_picture, cache, views=views, phase=phase, progress=progress)
     tokens = tokenizer([caption for example in dataset.examples for caption in example.captions])
     image_of = np.repeat(np.arange(len(paths)), [len(e.captions) for e in dataset.examples])
-    labels = LabelQueries.of(dataset.examples, tokenizer) if label_queries else None
-    return PairSet(activations, tokens, image_of, tokenizer.vocabulary.index(UNKNOWN), labels)
+    sentences = cached_states(frozen, tokens, cache, progress=progress)
+    labels = LabelQueries.of(dataset.examples, tokenizer) if label_queries and sentences is None else None
+    return PairSet(activations, tokens, image_of, tokenizer.unknown, labels, sentences)

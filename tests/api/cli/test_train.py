@@ -17,6 +17,7 @@ from api.errors import InputError
 from encoders import load_encoder
 from encoders.checkpoint.calibration import Calibration
 from encoders.checkpoint.files import Checkpoint, write_checkpoint
+from encoders.checkpoint.tokenizer import Tokenizer
 from encoders.datasets import Dataset
 from encoders.network.model import CrosslookModel
 from tests.api.conftest import Run
@@ -178,6 +179,7 @@ def test_weights_are_one_positive_number_for_each_dataset(run: Run, pictures: Da
 def test_two_processes_train_one_model(pictures: Dataset, tmp_path: Path) -> None:
     """Under torchrun two processes train together, write and print once, resume, and fail together."""
     tokenizer = tiny_checkpoint().tokenizer
+    assert isinstance(tokenizer, Tokenizer)
     model = CrosslookModel(tiny_config(tokenizer, backbone="test_efficientnet", text_tower="gru"))
     write_checkpoint(Checkpoint("start", model, tokenizer, Calibration(1, 0, 1, 0)), tmp_path / "start")
     data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)

@@ -18,9 +18,10 @@ from safetensors.torch import load_file, save_file
 from encoders import load_encoder
 from encoders.checkpoint.description import read_description
 from encoders.checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
+from encoders.checkpoint.tokenizer import Tokenizer
 from encoders.checkpoint.weights import Array, pack_weights, unpack_weights
 from encoders.errors import CheckpointError
-from tests.encoders.conftest import tiny_checkpoint
+from tests.encoders.conftest import WORDS, tiny_checkpoint
 
 
 def change(directory: Path, **values: object) -> None:
@@ -33,7 +34,8 @@ def test_a_round_trip_keeps_the_model_to_half_precision(checkpoint: Checkpoint, 
     """Architecture, vocabulary, calibration, metadata and weights come back."""
     loaded = read_checkpoint(model_directory)
     assert loaded.model.config == checkpoint.model.config
-    assert loaded.tokenizer.vocabulary == checkpoint.tokenizer.vocabulary
+    assert isinstance(loaded.tokenizer, Tokenizer)
+    assert loaded.tokenizer.vocabulary == ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS)
     assert loaded.calibration == checkpoint.calibration
     assert loaded.metadata == checkpoint.metadata
     for name, value in checkpoint.model.state_dict().items():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import open_clip
 import pytest
 import torch
@@ -19,6 +20,19 @@ VISION: dict[str, dict[str, Any]] = {
     "tiny-vit": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
     "tiny-cnn": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8},
 }
+TIMM = {
+    "timm_model_name": "test_vit",
+    "timm_model_pretrained": False,
+    "timm_pool": "map",
+    "timm_proj": None,
+    "image_size": 160,
+}
+FURTHER: dict[str, dict[str, Any]] = {
+    "tiny-map": TIMM,
+    "tiny-timm-cnn": TIMM | {"timm_model_name": "test_convnext", "timm_pool": "avg", "timm_proj": "linear"},
+    "tiny-attentional": VISION["tiny-vit"] | {"attentional_pool": True, "attn_pooler_heads": 2},
+}
+"""Architectures that a few tests need."""
 
 
 @pytest.fixture(scope="session", params=list(VISION))
@@ -26,7 +40,7 @@ def architecture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     """The name of a tiny architecture that open_clip knows; its weights are the same each time."""
     folder = tmp_path_factory.mktemp("configs")
     name: str = request.param
-    document = {"embed_dim": 24, "vision_cfg": VISION[name], "text_cfg": TEXT}
+    document = {"embed_dim": 24, "vision_cfg": (VISION | FURTHER)[name], "text_cfg": TEXT}
     (folder / f"{name}.json").write_text(json.dumps(document))
     open_clip.add_model_config(folder / f"{name}.json")
     create = open_clip.create_model
@@ -48,6 +62,13 @@ def pair(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def without_states(source: Path, target: Path) -> None:
+    """Copy a half without the output that others do not have."""
+    model = onnx.load(source)
+    del model.graph.output[1:]
+    onnx.save(model, target)
+
+
 @pytest.fixture
 def immich(pair: Path, tmp_path: Path) -> Path:
     """The pair as Immich publishes them."""
@@ -55,8 +76,8 @@ def immich(pair: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "immich"
     (folder / "visual").mkdir(parents=True)
     (folder / "textual").mkdir()
-    shutil.copy(pair / "image.onnx", folder / "visual" / "model.onnx")
-    shutil.copy(pair / "text.onnx", folder / "textual" / "model.onnx")
+    without_states(pair / "image.onnx", folder / "visual" / "model.onnx")
+    without_states(pair / "text.onnx", folder / "textual" / "model.onnx")
     shutil.copy(pair / "tokenizer.json", folder / "textual" / "tokenizer.json")
     image = document["image"]
     (folder / "visual" / "preprocess_cfg.json").write_text(
@@ -83,8 +104,8 @@ def transformers_js(pair: Path, tmp_path: Path) -> Path:
     document = json.loads((pair / "model.json").read_text())
     folder = tmp_path / "js"
     (folder / "onnx").mkdir(parents=True)
-    shutil.copy(pair / "image.onnx", folder / "onnx" / "vision_model.onnx")
-    shutil.copy(pair / "text.onnx", folder / "onnx" / "text_model.onnx")
+    without_states(pair / "image.onnx", folder / "onnx" / "vision_model.onnx")
+    without_states(pair / "text.onnx", folder / "onnx" / "text_model.onnx")
     shutil.copy(pair / "tokenizer.json", folder)
     image = document["image"]
     (folder / "preprocessor_config.json").write_text(

@@ -71,14 +71,17 @@ def test_both_foreign_forms_are_imported(
     check(tmp_path / "pair", architecture)
 
 
-def test_a_pair_has_neither_regions_nor_a_heat_map(pair: Path) -> None:
+def test_a_pair_without_states_has_neither_regions_nor_a_heat_map(immich: Path, tmp_path: Path) -> None:
     """And no probability, if its training had no bias."""
-    encoder = load_encoder(pair, device="cpu")
+    import_pair(immich, tmp_path / "pair", name="pair")
+    encoder = load_encoder(tmp_path / "pair", device="cpu")
     images = encoder.encode_images(np.zeros((2, encoder.input_size, encoder.input_size, 3), np.uint8))
     assert images.regions.shape == (2, 0, 1)
-    assert not encoder.matches
+    assert (encoder.matches, encoder.has_regions, encoder.stores_regions) == (False, False, False)
     with pytest.raises(EncodersError, match="has no regions"):
         encoder.attend("a cat", images.regions[0])
+    with pytest.raises(EncodersError, match="has no regions"):
+        encoder.regions(pictures()[0])
     assert encoder.encode_images(np.zeros((0, encoder.input_size, encoder.input_size, 3), np.uint8)).vectors.shape == (
         0,
         24,

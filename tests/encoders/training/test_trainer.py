@@ -20,6 +20,7 @@ from encoders.checkpoint.lexicon import Lexicon
 from encoders.checkpoint.tokenizer import END, PAD, START, UNKNOWN, Tokenizer
 from encoders.datasets import Dataset, Label
 from encoders.errors import BackboneError, TrainingError
+from encoders.features import Pixels
 from encoders.network.image_tower import ImageTower
 from encoders.network.model import CrosslookModel
 from encoders.preprocess import to_square
@@ -56,6 +57,11 @@ def open_picture(path: Path) -> Image.Image:
     """Open a painted picture."""
     with Image.open(path) as image:
         return image.convert("RGB")
+
+
+def square(image: Image.Image) -> Pixels:
+    """Prepare a picture for the tiny model."""
+    return to_square(image, 32)
 
 
 def run(pictures: Dataset, out: Path, config: TrainConfig = CONFIG, *, resume: bool = False) -> list[dict[str, str]]:
@@ -380,7 +386,7 @@ def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tm
     paths = [e.image for e in pictures.examples[:5]]
     array = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3)
     assert array.shape[:2] == (5, 3)
-    view = read_views(paths[4], open_picture, 32, 3, 0)[2:]
+    view = read_views(paths[4], open_picture, square, 3, 0)[2:]
     pixels = torch.from_numpy(view).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
         expected = tower.bottom_stages(pixels, 2)[0].numpy()
@@ -449,12 +455,12 @@ def test_a_damaged_cache_of_activations_is_replaced(pictures: Dataset, tmp_path:
 def test_views_are_the_picture_and_fixed_crops(monkeypatch: pytest.MonkeyPatch) -> None:
     """View 0 is plain; any other is a crop, the same for the same seed, and every second one is mirrored."""
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
-    np.testing.assert_array_equal(make_view(image, 32, 0, np.random.default_rng(0)), to_square(image, 32))
-    crops = [make_view(image, 32, 2, np.random.default_rng(s)) for s in (1, 1, 2)]
+    np.testing.assert_array_equal(make_view(image, square, 0, np.random.default_rng(0)), to_square(image, 32))
+    crops = [make_view(image, square, 2, np.random.default_rng(s)) for s in (1, 1, 2)]
     np.testing.assert_array_equal(crops[0], crops[1])
     assert not np.array_equal(crops[0], crops[2])
     monkeypatch.setattr("encoders.training.data.views.to_square", lambda image, _: np.asarray(image))
-    straight, mirrored = (make_view(image, 32, view, np.random.default_rng(3)) for view in (1, 2))
+    straight, mirrored = (make_view(image, square, view, np.random.default_rng(3)) for view in (1, 2))
     np.testing.assert_array_equal(straight[:, ::-1], mirrored)
 
 
@@ -509,6 +515,7 @@ def test_encoding_by_length_changes_nothing() -> None:
 def test_a_fresh_start_takes_its_words_from_the_training_set(pictures: Dataset) -> None:
     """Backbone and text tower are chosen by name; unknown names are refused."""
     start = fresh_start([pictures], backbone=TINY, text_tower="gru", pretrained=False)
+    assert isinstance(start.tokenizer, Tokenizer)
     assert set(start.tokenizer.vocabulary) >= {"red", "over", "wall"}
     assert start.model.config.text_tower == "gru"
     with pytest.raises(BackboneError, match="no text tower 'rnn'; there are transformer, gru, lstm"):
@@ -520,6 +527,7 @@ def test_a_fresh_start_knows_the_labels(pictures: Dataset) -> None:
     first, *others = pictures.select("train").examples
     labelled = Dataset("labelled", (replace(first, labels=(Label("objects", "Hot Violin"),)), *others))
     start = fresh_start([labelled], backbone=TINY, text_tower="gru", pretrained=False)
+    assert isinstance(start.tokenizer, Tokenizer)
     assert {"hot", "violin"} <= set(start.tokenizer.vocabulary)
 
 
