@@ -22,6 +22,7 @@ from .inference.graph_parts import GraphParts
 from .inference.lazy_encoder import LazyEncoder
 from .inference.parts import Parts
 from .inference.sessions import PROVIDERS, runtime_devices
+from .pairs.calibration import read_curve
 from .pairs.description import is_pair, read_pair
 from .pairs.encoder import PairEncoder
 from .pairs.reranked import RerankedPair
@@ -95,6 +96,25 @@ def _torch_device() -> str:
     from .device import pick_device  # noqa: PLC0415  loads torch
 
     return pick_device()
+
+
+def abilities(model: Path | None) -> list[str]:
+    """Return what a model does beside retrieving by vectors, by its description alone.
+
+    Args:
+        model: directory of a model; None for the base model.
+
+    Returns:
+        Some of `reranks`, `heat maps` and `probabilities`; none for a damaged pair.
+    """
+    if model is None or not is_pair(model):
+        return ["reranks", "heat maps", "probabilities"]
+    try:
+        pair = read_pair(model)
+        has_curve = pair.bias is not None or read_curve(model) is not None
+    except CheckpointError:
+        return []
+    return ["heat maps"] * pair.has_heat_maps + ["probabilities"] * has_curve
 
 
 class DeviceTrial(NamedTuple):

@@ -15,7 +15,9 @@ from encoders import load_encoder
 from encoders.checkpoint.graphs import GRAPHS
 from encoders.checkpoint.identity import PAIR_FOLDER, WEIGHTS
 from encoders.errors import CheckpointError
-from encoders.pairs.description import is_pair, read_pair, verify
+from encoders.loading import abilities
+from encoders.pairs.calibration import write_curve
+from encoders.pairs.description import is_pair, verify
 from encoders.pairs.known import KNOWN
 from encoders.pairs.sources import is_source, obtain
 from encoders.recall import Recalls
@@ -23,6 +25,7 @@ from indexer import Catalog, add_model, remove_model, switch_model
 from indexer.models import AddReport, ModelState, find_model, model_states
 from search import compare_models
 from search.active_model import load_model
+from search.evaluation.calibrate import fit_curve_to_captions
 from search.evaluation.compare import Comparison, ModelResult
 
 from .interrupt import stop_on_interrupt
@@ -51,7 +54,7 @@ def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
         table.add_row(
             "active" if state.active else "",
             Text(state.name),
-            _kind(state),
+            ", ".join(abilities(None if state.path is None else Path(state.path))) or "vectors only",
             state.fingerprint[:12],
             str(state.dimension),
             f"{state.images:,} of {state.images_of:,}",
@@ -111,6 +114,8 @@ def add(
         encoder = load_encoder(directory, device=device)
         with stop_on_interrupt() as stop, progress() as advance:
             report = add_model(catalog, encoder, name=name, batch_size=batch_size, progress=advance, stop=stop)
+        if directory is not None and not (report.stopped or encoder.matches):
+            _calibrate(catalog.for_model(report.state.name, report.state.fingerprint), directory)
     if json:
         print_json(_add_json(report))
     else:
@@ -212,24 +217,24 @@ def _write_missing_graphs(directory: Path | None, *, quiet: bool) -> None:
             write_graphs(directory, advance)
 
 
-def _kind(state: ModelState) -> str:
-    """What a model does beside vectors: a pretrained pair by itself at most shows where it finds words."""
-    if state.path is None or not is_pair(Path(state.path)):
-        return "reranks, heat maps"
-    with suppress(CheckpointError):  # of a damaged one at least the vectors are in the index
-        if read_pair(Path(state.path)).has_heat_maps:
-            return "heat maps"
-    return "vectors only"
+def _calibrate(view: Catalog, directory: Path) -> None:
+    """Fit a pair's probability to the captions of an index, if there are enough and its folder can be written."""
+    curve = fit_curve_to_captions(view)
+    if curve is None:
+        return
+    with suppress(CheckpointError):
+        write_curve(curve, directory)
+        message(f"Match probabilities fitted to {count_of(curve.captions, 'caption')} of the index", style="dim")
 
 
 def _state_json(state: ModelState) -> dict[str, Any]:
+    able = abilities(None if state.path is None else Path(state.path))
     return {
         "name": state.name,
         "fingerprint": state.fingerprint,
         "dimension": state.dimension,
         "path": state.path,
-        "reranks": "reranks" in _kind(state),
-        "heat_maps": "heat maps" in _kind(state),
+        **{key: key.replace("_", " ") in able for key in ("reranks", "heat_maps", "probabilities")},
         "active": state.active,
         "images": {"embedded": state.images, "of": state.images_of, "files_missing": state.missing},
         "captions": {"embedded": state.captions, "of": state.captions_of},

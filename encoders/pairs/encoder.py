@@ -13,6 +13,8 @@ from PIL import Image
 from ..errors import EncodersError
 from ..features import Attention, Floats, ImageFeatures, MatchScores, Pixels, TextFeatures
 from ..inference.batching import BatchingWorkers
+from .calibration import read_curve
+from .description import PairDescription
 from .preprocess import to_input
 from .towers import PairTowers
 
@@ -44,6 +46,7 @@ class PairEncoder:
         self.dimension, self.input_size = self._description.dimension, self._description.image.size
         self.device = self._towers.device
         self.directory: Path | None = directory.absolute()
+        self._curve = _curve(self._description, directory)
 
     @property
     def has_regions(self) -> bool:
@@ -52,8 +55,8 @@ class PairEncoder:
 
     @property
     def matches(self) -> bool:
-        """Whether there is a probability: if the scale and the bias of the pair's training are known."""
-        return self._description.scale is not None and self._description.bias is not None
+        """Whether there is a probability: by the scale and the bias of the pair's training, or fitted to captions."""
+        return self._curve is not None
 
     @property
     def batch_sizes(self) -> Mapping[int, int]:
@@ -99,7 +102,7 @@ class PairEncoder:
         return self._scores(texts.vectors @ image.vectors[0])
 
     def _scores(self, cosines: Floats) -> MatchScores:
-        scale, bias = (self._description.scale or 0.0, self._description.bias or 0.0) if self.matches else (0.0, 0.0)
+        scale, bias = self._curve or (0.0, 0.0)
         probabilities = 1 / (1 + np.exp(-np.clip(scale * cosines + bias, -60, 60)))
         return MatchScores(cosines, probabilities.astype(np.float32), max(scale, 1e-3))
 
@@ -137,6 +140,14 @@ class PairEncoder:
     def _check_regions(self) -> None:
         if not self.has_regions:
             raise EncodersError(f"model {self.name} has no regions, so it cannot show where it found a word")
+
+
+def _curve(description: PairDescription, directory: Path) -> tuple[float, float] | None:
+    """Scale and bias of the probability: those of the pair's training, else those fitted to captions."""
+    if description.scale is not None and description.bias is not None:
+        return description.scale, description.bias
+    fitted = read_curve(directory)
+    return None if fitted is None else (fitted.scale, fitted.bias)
 
 
 def half_known(terms: Sequence[str]) -> list[float]:

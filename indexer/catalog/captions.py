@@ -42,6 +42,14 @@ def captions_of_image(catalog: Catalog, image_id: int) -> list[CaptionRecord]:
     return [CaptionRecord(r.id, r.text, r.image_id, r.source) for r in rows]
 
 
+def own_captions(catalog: Catalog) -> list[CaptionRecord]:
+    """The captions of images that this model has embedded, both caption and image, in the order of their ids."""
+    c, encoder = schema.caption.c, catalog.active_encoder()
+    image = is_embedded(0 if encoder is None else encoder.id, Kind.IMAGE, c.image_id)
+    rows = catalog.rows(select(schema.caption).where(image & _embedded_captions(catalog)).order_by(c.id))
+    return [CaptionRecord(r.id, r.text, r.image_id, r.source) for r in rows]
+
+
 def bank_ids(catalog: Catalog) -> Ids:
     """Ids of the bank's captions that this model has embedded, ascending."""
     c = schema.caption.c

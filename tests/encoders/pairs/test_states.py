@@ -14,9 +14,9 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from PIL import Image
 
 from encoders import load_encoder
-from encoders.checkpoint.foreign_tokenizer import ForeignTokenizer
+from encoders.checkpoint.foreign_tokenizer import TOKENIZER, ForeignTokenizer
 from encoders.errors import CheckpointError
-from encoders.pairs.description import TOKENIZER, read_pair
+from encoders.pairs.description import read_pair
 from encoders.pairs.encoder import PairEncoder
 from encoders.pairs.importing import import_pair
 from encoders.pairs.open_clip_halves import PlainImages, TransformerTexts, image_half, text_half
@@ -47,7 +47,7 @@ def oracle(model: Any, architecture: str, x: torch.Tensor) -> torch.Tensor:
         values = last.attn.in_proj_weight[64:] @ last.ln_1(tokens).transpose(1, 2) + last.attn.in_proj_bias[64:, None]
         tokens = tokens + last.attn.out_proj(values.transpose(1, 2))
         tokens = tokens + last.mlp(last.ln_2(tokens))
-        return (visual.ln_post(tokens) @ visual.proj)[:, 1:]  # type: ignore[no-any-return]
+        return (visual.ln_post(tokens) @ visual.proj)[:, 1:]
     if architecture == "tiny-cnn":
         for stage in (visual.stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4):
             x = stage(x)
@@ -57,11 +57,11 @@ def oracle(model: Any, architecture: str, x: torch.Tensor) -> torch.Tensor:
     if architecture == "tiny-timm-cnn":
         norm = visual.trunk.head.norm
         places = features.flatten(2).transpose(1, 2)
-        return visual.head(F.layer_norm(places, places.shape[2:], norm.weight, norm.bias, norm.eps))  # type: ignore[no-any-return]
+        return visual.head(F.layer_norm(places, places.shape[2:], norm.weight, norm.bias, norm.eps))
     pool = visual.trunk.attn_pool
     value = pool.kv(features).chunk(2, -1)[1]
     value = pool.proj(value)
-    return visual.trunk.head(visual.trunk.fc_norm(value + pool.mlp(pool.norm(value))))[:, -100:]  # type: ignore[no-any-return]
+    return visual.trunk.head(visual.trunk.fc_norm(value + pool.mlp(pool.norm(value))))[:, -100:]
 
 
 @torch.no_grad()
