@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 from skimage import data
+
+from tests.encoders.conftest import painted_pictures
 
 ROOT = Path(__file__).parents[3]
 PHOTOGRAPHS = Path(data.__file__).parent
@@ -100,3 +103,54 @@ def test_a_name_that_is_no_pair_is_refused(crosslook: Crosslook) -> None:
         done = crosslook.run("models", "add", source)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
         assert words in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("architecture")
+@pytest.mark.parametrize("architecture", ["tiny-vit"], indirect=True)
+def test_a_pair_with_states_is_shown_calibrated_and_reranked(pair: Path, crosslook: Crosslook) -> None:
+    """By itself it has heat maps, and probabilities from the captions of the index; with a reranker it reranks."""
+    pictures = painted_pictures(crosslook.folder)
+    rows = [
+        f"{example.image},{words} {caption} {number},{example.split}"  # pictures of the same colours are one
+        for number, example in enumerate(pictures.examples)
+        for caption in example.captions
+        for words in ("a picture of", "here is", "look:")
+    ]
+    (crosslook.folder / "captions.csv").write_text("\n".join(["image,caption,split", *rows]) + "\n")
+    crosslook.json("index", ".", "--captions", "captions.csv")
+    alone = crosslook.folder.parent / "alone"
+    shutil.copytree(pair, alone)
+    added = crosslook.run("models", "add", alone)
+    assert "Match probabilities fitted to 241 captions of the index" in added.stderr
+    crosslook.json("models", "switch", "tiny-vit")
+    listed = crosslook.json("models", "list")["models"][0]
+    assert (listed["name"], listed["reranks"], listed["heat_maps"], listed["probabilities"]) == (
+        "tiny-vit",
+        False,
+        True,
+        True,
+    )
+    assert "heat maps, probabilities" in " ".join(crosslook.run("models", "list").stdout.split())
+    (hit, *_) = crosslook.json("search", "red over blue")["hits"]
+    assert 0 < hit["match_probability"] < 1
+    assert crosslook.run("explain", "chelsea.png", "a cat", "--out", "alone.png").returncode == 0
+    trained = ("train", "captions.csv", "--towers", alone, "--out", "reranked", "--epochs", "1", "--views", "1")
+    result = crosslook.json(*trained, "--batch-size", "14", "--device", "cpu")
+    assert result["model"] == "reranked/model"
+    assert {path.name for path in (crosslook.folder / "reranked" / "model").iterdir()} == {
+        *("model.json", "model.safetensors", "graphs.json", "image.onnx", "text.onnx", "reranker.onnx", "pair"),
+    }
+    crosslook.json("models", "add", "reranked/model")
+    crosslook.json("models", "switch", "reranked")
+    listed = crosslook.json("models", "list")["models"][0]
+    assert (listed["name"], listed["reranks"], listed["heat_maps"]) == ("reranked", True, True)
+    (hit, *_) = crosslook.json("search", "red over blue")["hits"]
+    assert hit["rerank_score"] is not None
+    assert crosslook.run("explain", "chelsea.png", "a cat", "--out", "reranked.png").returncode == 0
+    assert crosslook.json("captions", "chelsea.png")["hits"]
+    refused = crosslook.run("train", "captions.csv", "--init", "reranked/model", "--out", "again")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == (
+        "crosslook: reranked/model is a reranker on a pair; train another one with: --towers reranked/model/pair"
+    )
