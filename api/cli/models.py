@@ -16,8 +16,8 @@ from encoders.checkpoint.graphs import GRAPHS
 from encoders.checkpoint.identity import PAIR_FOLDER, WEIGHTS
 from encoders.errors import CheckpointError
 from encoders.loading import abilities
-from encoders.pairs.calibration import write_curve
-from encoders.pairs.description import is_pair, verify
+from encoders.pairs.calibration import read_curve, write_curve
+from encoders.pairs.description import is_pair, read_pair, verify
 from encoders.pairs.known import KNOWN
 from encoders.pairs.sources import is_source, obtain
 from encoders.recall import Recalls
@@ -114,7 +114,7 @@ def add(
         encoder = load_encoder(directory, device=device)
         with stop_on_interrupt() as stop, progress() as advance:
             report = add_model(catalog, encoder, name=name, batch_size=batch_size, progress=advance, stop=stop)
-        if directory is not None and not (report.stopped or encoder.matches):
+        if directory is not None and not report.stopped:
             _calibrate(catalog.for_model(report.state.name, report.state.fingerprint), directory)
     if json:
         print_json(_add_json(report))
@@ -218,9 +218,14 @@ def _write_missing_graphs(directory: Path | None, *, quiet: bool) -> None:
 
 
 def _calibrate(view: Catalog, directory: Path) -> None:
-    """Fit a pair's probability to the captions of an index, if there are enough and its folder can be written."""
-    curve = fit_curve_to_captions(view)
-    if curve is None:
+    """Fit the probability of a pair that has none to the captions of an index, if there are enough.
+
+    One that was fitted to more captions is kept, such as those of another index.
+    """
+    if not is_pair(directory) or read_pair(directory).bias is not None:
+        return
+    known, curve = read_curve(directory), fit_curve_to_captions(view)
+    if curve is None or (known is not None and known.captions > curve.captions):
         return
     with suppress(CheckpointError):
         write_curve(curve, directory)

@@ -89,11 +89,6 @@ class PairDescription:
         """Whether regions can be compared with words as they are."""
         return self.regions is not None and self.regions.joint
 
-    @property
-    def trains(self) -> bool:
-        """Whether a reranker can be trained on the states of both encoders."""
-        return self.regions is not None and self.tokens is not None
-
 
 def is_pair(directory: Path) -> bool:
     """Whether a folder holds a pair: its description begins with the format, and can be megabytes long."""

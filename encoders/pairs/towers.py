@@ -107,6 +107,9 @@ class PairTowers:
 
     def _images(self, pixels: Pixels, states: str | None) -> list[Floats]:
         settings = self.description.image
+        if not len(pixels):
+            grey = np.full((1, settings.size, settings.size, 3), 128, np.uint8)
+            return [output[:0] for output in self._images(grey, states)]
         mean, std = (np.array(values, np.float32) for values in (settings.mean, settings.std))
         normal = (pixels.astype(np.float32) / np.float32(255) - mean) / std
         session = self._session(IMAGE)

@@ -94,7 +94,6 @@ def start_on_pair(directory: Path, *, seed: int = 0) -> tuple[Checkpoint, Frozen
         dimension=pair.dimension,
         region_width=pair.regions.width,
         token_width=pair.tokens.width,
-        max_tokens=pair.text.context + 1,
         querybank=CENTRES,
     )
     torch.manual_seed(seed)

@@ -97,7 +97,9 @@ def train(
         facts = {
             "config": asdict(config),
             "data": dataset_digest(mixture.dataset, *validation),
-            "origin": weights_digest(start.model.parameters() if config.keep else ()),
+            "origin": weights_digest(start.model.parameters() if config.keep else ())
+            if frozen is None
+            else frozen.key((), 0, 0),
         }
         state = read_state(out, device, facts) if resume else None
         if state is not None and RESULT in state:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from indexer import Catalog
 from search import Explanation, SearchEngine
-from search.errors import QueryError
+from search.errors import ImageNotFoundError, QueryError
 from tests.fakes import SIDE, FakeEncoder
 
 
@@ -37,6 +37,31 @@ def test_each_word_attends_to_its_colour(explanation: Explanation) -> None:
     np.testing.assert_allclose(explanation.weights.sum(axis=(1, 2)), 1, rtol=1e-5)
     assert explanation.weights[0, :, : SIDE // 2].sum() > 0.9
     assert explanation.weights[1, :, SIDE // 2 :].sum() > 0.9
+
+
+class Unstored(FakeEncoder):
+    """A model whose regions no index has, as those of a pretrained pair."""
+
+    @property
+    def stores_regions(self) -> bool:
+        """They are computed when asked for."""
+        return False
+
+
+def test_regions_that_no_index_has_are_computed_from_the_file(indexed: Catalog, encoder: FakeEncoder) -> None:
+    """With the same heat map; without the file there is none."""
+    with SearchEngine.open(indexed.directory, encoder=encoder) as stored:
+        image_id = stored.search_images("red", k=1).hits[0].image_id
+        expected = stored.attention(image_id, "red thing").weights
+        path = stored.image_path(image_id)
+    other = Unstored()
+    with SearchEngine.open(indexed.directory, encoder=other) as engine:
+        found = engine.attention(image_id, "red thing").weights
+        assert other.images_encoded == 1
+        path.unlink()
+        with pytest.raises(ImageNotFoundError, match="index its folder again"):
+            engine.attention(image_id, "red thing")
+    np.testing.assert_allclose(found, expected, atol=0.01)
 
 
 def test_an_overlay_is_bright_where_the_word_attends(explanation: Explanation) -> None:

@@ -71,7 +71,8 @@ def test_a_model_is_added_compared_switched_to_and_removed(ready: Run, folder: P
 
 def test_the_documents_have_the_documented_keys(ready: Run, folder: Path, other: FakeEncoder) -> None:
     """Each command's JSON has the documented keys, and nothing else is on stdout."""
-    model = ["name", "fingerprint", "dimension", "path", "reranks", "active", "images", "captions", "bytes"]
+    abilities = ["reranks", "heat_maps", "probabilities"]
+    model = ["name", "fingerprint", "dimension", "path", *abilities, "active", "images", "captions", "bytes"]
     added = ready("models", "add", other.directory, "--name", "mine", "--json")
     assert added.err == ""
     assert list(added.json) == ["model", "images_added", "captions_added", "unread", "stopped", "seconds"]

@@ -103,6 +103,7 @@ class TestReranker:
         encoder, alone = load_encoder(model, device="cpu"), load_encoder(pair, device="cpu")
         assert isinstance(encoder, RerankedPair)
         assert (encoder.name, encoder.dimension) == ("reranked", alone.dimension)
+        assert encoder.encode_images(np.zeros((0, 32, 32, 3), np.uint8)).regions.shape == (0, 16, 128)
         texts = ["red over blue", "a white wall", ""]
         pixels = np.stack([encoder.prepare(open_picture(example.image)) for example in pictures.examples[:3]])
         np.testing.assert_array_equal(pixels[0], alone.prepare(open_picture(pictures.examples[0].image)))
@@ -145,7 +146,7 @@ class TestReranker:
         subprocess.run([sys.executable, "-c", program, trained[0]], check=True, cwd=Path(__file__).parents[3])
 
     def test_a_resumed_run_follows_the_same_curve(self, trained: Trained, pair: Path, tmp_path: Path) -> None:
-        """Stopped and resumed, it ends with the same weights."""
+        """Stopped and resumed, it ends with the same weights; with another pair it does not go on."""
         _, pictures, _ = trained
         config = replace(CONFIG, epochs=2)
         run(pair, pictures, tmp_path / "whole", config=config)
@@ -162,6 +163,11 @@ class TestReranker:
         run(pair, pictures, tmp_path / "parted", resume=True, config=config)
         files = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "parted")]
         assert files[0] == files[1]
+        shutil.copytree(pair, tmp_path / "other")
+        description = tmp_path / "other" / "model.json"
+        description.write_text(json.dumps(json.loads(description.read_text()) | {"name": "other"}))
+        with pytest.raises(TrainingError, match="was started from another model; resume with the same one"):
+            run(tmp_path / "other", pictures, tmp_path / "parted", resume=True, config=config)
 
     def test_a_reranker_on_another_pair_is_refused(self, trained: Trained, tmp_path: Path) -> None:
         """And so is one whose pair is damaged."""
@@ -178,7 +184,8 @@ class TestReranker:
     def test_only_a_pair_with_states_can_be_trained_on(self, immich: Path, tmp_path: Path) -> None:
         """Anything else is refused with one sentence."""
         import_pair(immich, tmp_path / "pair", name="plain")
-        assert not read_pair(tmp_path / "pair").trains
+        description = read_pair(tmp_path / "pair")
+        assert (description.regions, description.tokens) == (None, None)
         with pytest.raises(TrainingError, match="model plain has vectors only: without states"):
             start_on_pair(tmp_path / "pair")
         with pytest.raises(TrainingError, match="is no pretrained pair; name the folder that models list shows"):

@@ -11,6 +11,7 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
+from open_clip.model import _build_vision_tower
 from PIL import Image
 
 from encoders import load_encoder
@@ -19,6 +20,7 @@ from encoders.errors import CheckpointError
 from encoders.pairs.description import read_pair
 from encoders.pairs.encoder import PairEncoder
 from encoders.pairs.importing import import_pair
+from encoders.pairs.known import KNOWN
 from encoders.pairs.open_clip_halves import PlainImages, TransformerTexts, image_half, text_half
 from encoders.pairs.towers import PairTowers, as_regions, averaged, joined
 
@@ -132,9 +134,9 @@ class TestHeatMaps:
             onnx.save(model, immich / theirs / "model.onnx")
         import_pair(immich, tmp_path / "pair", name="pair")
         description = read_pair(tmp_path / "pair")
-        assert description.trains
         assert not description.has_heat_maps
         assert description.regions is not None
+        assert description.tokens is not None
         assert (description.regions.output, description.regions.width) == ("last_hidden_state", 24)
         assert not load_encoder(tmp_path / "pair", device="cpu").has_regions
 
@@ -175,3 +177,26 @@ def test_fine_grids_are_averaged() -> None:
     assert both.shape == (1, 26, 5)
     np.testing.assert_array_equal(both[:, 1:, :3], grid)
     assert not both[:, 1:, 3:].any()
+
+
+class Pictures(torch.nn.Module):
+    """The image encoder of an architecture, at random weights."""
+
+    def __init__(self, architecture: str) -> None:
+        super().__init__()
+        settings = open_clip.get_model_config(architecture)
+        self.visual = _build_vision_tower(settings["embed_dim"], settings["vision_cfg"]).eval()
+        self.size = int(settings["vision_cfg"]["image_size"])
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Encode a batch, as open_clip's models do."""
+        vectors: torch.Tensor = self.visual(pixels)
+        return vectors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", [pair.source for pair in KNOWN])
+def test_every_known_pair_has_regions(source: str) -> None:
+    """Their image encoders at random weights, in torch."""
+    model = Pictures(source.removeprefix("open_clip:").partition("/")[0])
+    assert not isinstance(image_half(model, torch.rand(1, 3, model.size, model.size)), PlainImages)
