@@ -54,7 +54,7 @@ def list_models(index: Index = DEFAULT_INDEX, json: Json = False) -> None:
         table.add_row(
             "active" if state.active else "",
             Text(state.name),
-            ", ".join(abilities(None if state.path is None else Path(state.path))) or "vectors only",
+            _kind(state),
             state.fingerprint[:12],
             str(state.dimension),
             f"{state.images:,} of {state.images_of:,}",
@@ -232,8 +232,18 @@ def _calibrate(view: Catalog, directory: Path) -> None:
         message(f"Match probabilities fitted to {count_of(curve.captions, 'caption')} of the index", style="dim")
 
 
+def _abilities(state: ModelState) -> list[str]:
+    return abilities(None if state.path is None else Path(state.path))
+
+
+def _kind(state: ModelState) -> str:
+    """What a model does beside retrieving by vectors; one that reranks does all."""
+    able = _abilities(state)
+    return "reranks" if "reranks" in able else ", ".join(able) or "vectors only"
+
+
 def _state_json(state: ModelState) -> dict[str, Any]:
-    able = abilities(None if state.path is None else Path(state.path))
+    able = _abilities(state)
     return {
         "name": state.name,
         "fingerprint": state.fingerprint,

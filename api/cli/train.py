@@ -14,7 +14,7 @@ from PIL import Image
 
 from encoders.datasets import Dataset
 from encoders.errors import first_line
-from encoders.pairs.sources import is_source, obtain
+from encoders.pairs.sources import find_pair, is_source, obtain
 from encoders.progress import Progress
 from encoders.recall import Recalls
 from indexer import open_image
@@ -73,7 +73,7 @@ def train(
         typer.Option(
             "--towers",
             metavar="PAIR",
-            help="Train a reranker only, on a pretrained pair: its folder, open_clip:NAME/WEIGHTS, hf:…, onnx:…",
+            help="Train only a reranker, on a pretrained pair: its name or folder, open_clip:NAME/WEIGHTS, hf:…, onnx:…",
         ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 15,
@@ -207,7 +207,7 @@ def _start(
 
     if towers is not None:
         with progress(quiet=quiet) as advance:
-            folder = obtain(towers, progress=advance) if is_source(towers) else Path(towers)
+            folder = obtain(towers, progress=advance) if is_source(towers) else find_pair(towers)
         return start_on_pair(folder, seed=seed)
     directory = model_directory(init)
     if directory is None:

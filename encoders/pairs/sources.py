@@ -11,7 +11,7 @@ import platformdirs
 
 from ..errors import CheckpointError, EncodersError
 from ..progress import Progress, no_progress
-from .description import digest, verify
+from .description import digest, is_pair, read_pair, verify
 from .foreign import read_foreign_pair
 from .importing import import_pair
 from .known import KNOWN
@@ -83,6 +83,32 @@ def obtain(source: str, folder: Path | None = None, progress: Progress = no_prog
         licence = next((pair.licence for pair in KNOWN if pair.source == source), None)
         export_open_clip(architecture, tag, directory, name=f"{architecture}/{tag}", licence=licence, progress=progress)
     return directory
+
+
+def find_pair(name: str, folder: Path | None = None) -> Path:
+    """Return the folder of a pair that is there already.
+
+    Args:
+        name: its folder, or its own name if it is kept in `folder`.
+        folder: where pairs are kept; None for this user's folder.
+
+    Raises:
+        EncodersError: there is no such pair, or several have the name.
+    """
+    if is_pair(Path(name)):
+        return Path(name)
+    kept = models_folder() if folder is None else folder
+    pairs = [path for path in sorted(kept.glob("*")) if is_pair(path)]
+    found = [path for path in pairs if read_pair(path).name == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise EncodersError(f"several pairs are called {name!r}; name one's folder: {', '.join(map(str, found))}")
+    known = ", ".join(sorted({read_pair(path).name for path in pairs})) or "none"
+    raise EncodersError(
+        f"{name} is no pretrained pair; name a folder, a source such as open_clip:ViT-B-32/laion2b_s34b_b79k, "
+        f"or a pair that was added before: {known}"
+    )
 
 
 def _is_there(directory: Path) -> bool:

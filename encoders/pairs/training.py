@@ -23,7 +23,6 @@ from ..network.model import CrosslookModel
 from ..network.querybank import CENTRES
 from ..training import TrainConfig
 from ..training.data.frozen import Halves
-from .description import is_pair
 from .preprocess import to_input
 from .reranked import TRAINED_ON
 from .towers import PairTowers
@@ -72,14 +71,9 @@ def start_on_pair(directory: Path, *, seed: int = 0) -> tuple[Checkpoint, Frozen
     """Make an untrained reranker on the pair in a directory, and the pair as `train` takes it.
 
     Raises:
-        TrainingError: the directory holds no pair, or one without states.
-        CheckpointError: the pair cannot be used.
+        TrainingError: the pair has no states.
+        CheckpointError: the directory holds no usable pair.
     """
-    if not is_pair(directory):
-        raise TrainingError(
-            f"{directory} is no pretrained pair; name the folder that models list shows, or a source such as "
-            "open_clip:ViT-B-32/laion2b_s34b_b79k"
-        )
     towers = PairTowers(directory)
     pair = towers.description
     if pair.regions is None or pair.tokens is None:

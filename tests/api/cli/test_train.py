@@ -175,6 +175,15 @@ def test_weights_are_one_positive_number_for_each_dataset(run: Run, pictures: Da
     assert "2 numbers" in done.err
 
 
+def test_towers_come_from_one_place(run: Run, pictures: Dataset) -> None:
+    """A pair is no model to fine-tune, and leaves no tower to choose."""
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    for option in (("--init", "base"), ("--backbone", TINY), ("--text-tower", "gru")):
+        done = run("train", data, "--out", "out", "--towers", "open_clip:RN50/openai", *option)
+        assert done.status == 2
+        assert "leave out --init, --backbone and --text-tower" in " ".join(done.err.replace("│", " ").split())
+
+
 @pytest.mark.slow
 def test_two_processes_train_one_model(pictures: Dataset, tmp_path: Path) -> None:
     """Under torchrun two processes train together, write and print once, resume, and fail together."""
@@ -223,6 +232,8 @@ def test_training_errors_are_one_sentence(run: Run, pictures: Dataset, tmp_path:
         ("train", data, "--out", out, "--backbone", TINY, "--resume"): "holds no run to resume",
         ("train", data, "--out", out, "--backbone", "nonsense_5"): "timm has no model 'nonsense_5'",
         ("train", data, "--out", out, "--split", "dev", "--validation", "dev"): "they share images",
+        ("train", data, "--out", out, "--towers", tmp_path / "tiny"): "tiny is no pretrained pair; name a folder, a",
+        ("train", data, "--out", out, "--towers", "open_clip:RN50"): "write open_clip:ARCHITECTURE/WEIGHTS",
         ("train", data, "--out", out, "--split", "test"): "has no split 'test'; it has: dev, train, all",
         ("train", data, "--out", data / "x", "--backbone", TINY): "cannot write to",
     }

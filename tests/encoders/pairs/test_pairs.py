@@ -22,7 +22,7 @@ from encoders.pairs.description import verify
 from encoders.pairs.encoder import PairEncoder
 from encoders.pairs.from_open_clip import export_open_clip
 from encoders.pairs.importing import import_pair
-from encoders.pairs.sources import obtain
+from encoders.pairs.sources import find_pair, obtain
 
 TEXTS = ["a photo of a cat", "Two DOGS, running… 3 times!", "", "it's a café in Zürich", "word " * 40]
 
@@ -214,6 +214,20 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         export_open_clip("ViT-Z", "openai", tmp_path / "pair", name="pair")
     with pytest.raises(BackboneError, match="RN50 has no weights 'nothing'; it has: openai"):
         export_open_clip("RN50", "nothing", tmp_path / "pair", name="pair")
+
+
+def test_a_pair_is_found_by_its_folder_or_its_name(pair: Path, architecture: str, tmp_path: Path) -> None:
+    """An unknown name and one that two have are refused; the message says which there are."""
+    assert find_pair(str(pair), tmp_path) == pair
+    with pytest.raises(EncodersError, match=r"nothing is no pretrained pair; .* added before: none"):
+        find_pair("nothing", tmp_path / "empty")
+    shutil.copytree(pair, tmp_path / "one")
+    assert find_pair(architecture, tmp_path) == tmp_path / "one"
+    shutil.copytree(pair, tmp_path / "two")
+    with pytest.raises(EncodersError, match=f"several pairs are called '{architecture}'; name one's folder: "):
+        find_pair(architecture, tmp_path)
+    with pytest.raises(EncodersError, match=f"added before: {architecture}$"):
+        find_pair("nothing", tmp_path)
 
 
 def test_weights_in_a_sparse_constant_are_found_too(tmp_path: Path) -> None:

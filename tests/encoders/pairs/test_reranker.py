@@ -188,5 +188,5 @@ class TestReranker:
         assert (description.regions, description.tokens) == (None, None)
         with pytest.raises(TrainingError, match="model plain has vectors only: without states"):
             start_on_pair(tmp_path / "pair")
-        with pytest.raises(TrainingError, match="is no pretrained pair; name the folder that models list shows"):
+        with pytest.raises(CheckpointError, match=r"model\.json cannot be read"):
             start_on_pair(immich)
