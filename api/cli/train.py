@@ -73,7 +73,7 @@ def train(
         typer.Option(
             "--towers",
             metavar="PAIR",
-            help="Train only a reranker, on a pretrained pair: its name or folder, open_clip:NAME/WEIGHTS, hf:…, onnx:…",
+            help="Train only a reranker, on a pair: its name, folder, or open_clip:NAME/WEIGHTS, hf:…, onnx:…",
         ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 15,
