@@ -84,6 +84,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     while position < len(message):
         tag, position = _varint(message, position)
         number, wire = tag >> 3, tag & 7
+        if number == 0:
+            raise ValueError("no field has the number 0")
         if wire == _VARINT:
             _, position = _varint(message, position)
         elif wire in (_FIXED64, _FIXED32):

@@ -141,6 +141,8 @@ def _files(pair: ForeignPair) -> dict[str, Path]:
     External data keeps its name, which the ONNX file refers to.
     """
     files = {TOKENIZER: pair.tokenizer, IMAGE: pair.image, TEXT: pair.text}
+    for path in files.values():
+        _check_size(path)
     for path in (pair.image, pair.text):
         for location in sorted(external_files(np.memmap(path, np.uint8, mode="r"), path)):
             data = path.parent / location
@@ -148,12 +150,16 @@ def _files(pair: ForeignPair) -> dict[str, Path]:
                 raise CheckpointError(f"{path} keeps weights outside its folder, in {location!r}, which is refused")
             if not data.is_file():
                 raise CheckpointError(f"{data} is missing: {path.name} keeps weights there")
+            _check_size(data)
             if location == DESCRIPTION or files.setdefault(location, data) != data:
                 raise CheckpointError(f"two files of the pair are named {location}; rename one of them")
-    for path in files.values():
-        if path.stat().st_size > LARGEST:
-            raise CheckpointError(f"{path} has {path.stat().st_size / 1e9:.0f} GB, more than any model crosslook knows")
     return files
+
+
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise CheckpointError(f"{path} has {size / 1e9:.0f} GB, more than any model crosslook knows")
 
 
 def _check_inputs(folder: Path) -> int | None:

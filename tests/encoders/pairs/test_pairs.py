@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,11 @@ def damage_garbage(folder: Path) -> None:
     (folder / "visual" / "model.onnx").write_bytes(b"PK\x03\x04 not a model" * 100)
 
 
+def damage_zeros(folder: Path) -> None:
+    """As a download that reserved its space first leaves a file."""
+    (folder / "visual" / "model.onnx").write_bytes(bytes(5000))
+
+
 def damage_tokenizer(folder: Path) -> None:
     """Give the tokenizer a token beyond the text half's vocabulary."""
     document = json.loads((folder / "textual" / "tokenizer.json").read_text())
@@ -157,6 +164,7 @@ def damage_settings(folder: Path) -> None:
         (damage_half, "model.onnx is missing: a pair has both halves"),
         (damage_cut, "is not a complete ONNX file"),
         (damage_garbage, "is not a complete ONNX file"),
+        (damage_zeros, "is not a complete ONNX file"),
         (damage_tokenizer, "the tokenizer does not fit the text half"),
         (damage_nan, "a vector is not finite"),
         (damage_outside, "keeps weights outside its folder"),
@@ -172,6 +180,31 @@ def test_a_damaged_folder_is_refused_and_nothing_is_left(
         import_pair(immich, tmp_path / "models" / "pair", name="pair")
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "models").exists() or not list((tmp_path / "models").iterdir())
+
+
+@pytest.mark.parametrize("name", ["visual/model.onnx", "visual/weights.bin"])
+def test_a_file_larger_than_any_model_is_refused(immich: Path, tmp_path: Path, name: str) -> None:
+    """Before it is read or copied."""
+    if name.endswith(".bin"):
+        path = immich / "visual" / "model.onnx"
+        onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=512)
+    os.truncate(immich / name, 40_000_000_000)
+    with pytest.raises(CheckpointError, match=f"{name} has 40 GB, more than any model crosslook knows"):
+        import_pair(immich, tmp_path / "pair", name="pair")
+    assert not (tmp_path / "pair").exists()
+
+
+def test_a_full_disk_leaves_nothing_behind(immich: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the file that did not fit."""
+
+    def fill(_: Path, target: Path) -> None:
+        target.write_bytes(b"the first bytes")
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr("encoders.pairs.importing.shutil.copyfile", fill)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: No space left on device"):
+        import_pair(immich, tmp_path / "models" / "pair", name="pair")
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_halves_of_two_models_are_refused(immich: Path, tmp_path: Path) -> None:
