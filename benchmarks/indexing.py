@@ -5,6 +5,7 @@
 - **crosslook**: `crosslook index` into a new index, from opening the files to the last commit, without Python startup.
 - **open_clip**: open, preprocess, encode and normalise, one picture at a time as its README shows, and in batches; its
   weights are random, which does not affect speed.
+- **rclip**, with `--rclip PROGRAM`: its release indexes the pictures, without its start (`rclip.py`); random weights.
 - **CNN alone**: crosslook's model on the same pictures, decoded before the clock starts.
 
 They run in turn, `--rounds` times; figures are medians in milliseconds per picture. With `--megapixels 12` the
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks import report
+from benchmarks import rclip, report
 from encoders import Encoder, load_encoder
 from encoders.datasets import IMAGE_SUFFIXES
 from indexer import Catalog, index_paths, open_image
@@ -87,9 +88,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--megapixels", type=float)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rclip", type=Path, metavar="PROGRAM", help="rclip, installed in an environment of its own")
     options = parser.parse_args()
     encoder = load_encoder()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as rclip_data:
         paths = pictures(options.pictures, options.count, options.megapixels, Path(folder))
         pixels = np.stack([encoder.prepare(open_image(path, at_least=2 * encoder.input_size)) for path in paths])
         encode = clip()
@@ -101,11 +103,17 @@ def main() -> None:
         }
         forward(encoder, pixels[:BATCH])  # warm up
         times: dict[str, list[float]] = {name: [] for name in runs}
+        if options.rclip:
+            rclip.write_model(Path(rclip_data))
+            times["rclip"] = []
         for _ in range(options.rounds):
             for name, run in runs.items():
                 began = time.perf_counter()
                 run()
                 times[name].append(1000 * (time.perf_counter() - began) / len(paths))
+            if options.rclip:
+                seconds = rclip.indexing_seconds(options.rclip, Path(rclip_data), Path(folder))
+                times["rclip"].append(1000 * seconds / len(paths))
     medians = {name: round(statistics.median(milliseconds), 2) for name, milliseconds in times.items()}
     result = {
         "milliseconds_a_picture": medians,
