@@ -57,7 +57,7 @@ def indexing_seconds(program: Path, data: Path, pictures: Path) -> float:
 
 
 def _search(program: Path, data: Path, pictures: Path) -> float:
-    command = [program.absolute(), "--filepath-only", "--top", "1", "a dog"]
+    command = [str(program.absolute()), "--filepath-only", "--top", "1", "a dog"]
     environment = os.environ | {"RCLIP_DATADIR": str(data), "HF_HUB_OFFLINE": "1"}
     began = time.perf_counter()
     done = subprocess.run(  # noqa: S603  the program that the caller named
