@@ -105,9 +105,9 @@ class ForeignTokenizer:
             if self._loaded is None:
                 try:
                     loaded: tokenizers.Tokenizer = Tokenizer.from_file(str(self.path))
+                    loaded.enable_truncation(self.context)
                 except Exception as exc:  # the library raises nothing more specific
                     raise CheckpointError(f"{self.path} is no tokenizer ({first_line(exc)})") from exc
-                loaded.enable_truncation(self.context)
                 loaded.no_padding()
                 self._loaded = loaded
             return self._loaded

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from ..checkpoint.foreign_tokenizer import TOKENIZER
 from ..checkpoint.identity import DESCRIPTION
@@ -19,6 +20,7 @@ FORMAT, VERSION = "crosslook-pair", 2
 IMAGE, TEXT = "image.onnx", "text.onnx"
 
 Resize = Literal["shortest", "squash", "longest"]
+Interpolation = Literal["bicubic", "bilinear", "nearest"]
 Channels = tuple[float, float, float]
 
 
@@ -32,7 +34,7 @@ class ImageInput:
 
     size: int
     resize: Resize
-    interpolation: Literal["bicubic", "bilinear", "nearest"]
+    interpolation: Interpolation
     mean: Channels
     std: Channels
 
@@ -125,20 +127,22 @@ def read_pair(directory: Path) -> PairDescription:
             source=str(document["source"]),
             licence=document["licence"],
             dimension=int(document["dimension"]),
-            image=ImageInput(**(document["image"] | {key: tuple(document["image"][key]) for key in ("mean", "std")})),
-            text=TextInput(**document["text"]),
-            scale=document["scale"],
-            bias=document["bias"],
+            image=_image(document["image"]),
+            text=_text(document["text"]),
+            scale=_number(document["scale"]),
+            bias=_number(document["bias"]),
             regions=_states(document.get("regions")),  # version 1 had none
             tokens=_states(document.get("tokens")),
             files={name: (int(size), str(digest)) for name, (size, digest) in document["files"].items()},
             fingerprint=hashlib.sha256(raw).hexdigest(),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
         raise CheckpointError(f"{path} cannot be read ({first_line(exc)}); add the model again") from exc
     if not {IMAGE, TEXT, TOKENIZER} <= description.files.keys():
         raise CheckpointError(f"{path} lists too few files; add the model again")
     for name, (size, _) in description.files.items():
+        if Path(name).name != name:
+            raise CheckpointError(f"{path} lists a file outside its folder, {name!r}, which is refused")
         file = directory / name
         if not file.is_file():
             raise CheckpointError(f"{file} is missing; add the model again")
@@ -147,8 +151,37 @@ def read_pair(directory: Path) -> PairDescription:
     return description
 
 
+def _image(document: dict[str, Any]) -> ImageInput:
+    channels = [tuple(float(value) for value in document[key]) for key in ("mean", "std")]
+    image = ImageInput(
+        int(document["size"]), document["resize"], document["interpolation"], *cast("list[Channels]", channels)
+    )
+    if image.resize not in get_args(Resize) or image.interpolation not in get_args(Interpolation):
+        raise ValueError("a way to resize pictures that is unknown")
+    if image.size < 1 or [len(values) for values in channels] != [3, 3] or min(image.std) <= 0:
+        raise ValueError("a size or a channel that no picture has")
+    return image
+
+
+def _text(document: dict[str, Any]) -> TextInput:
+    text = TextInput(
+        int(document["context"]), int(document["pad"]), bool(document["fill"]), bool(document["canonical"])
+    )
+    if text.context < 1:
+        raise ValueError("sentences of no tokens")
+    return text
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401  as JSON has it
+    if value is not None and not math.isfinite(value):
+        raise ValueError("a number is not finite")
+    return None if value is None else float(value)
+
+
 def _states(document: dict[str, Any] | None) -> States | None:
-    return None if document is None else States(**document)
+    if document is None:
+        return None
+    return States(str(document["output"]), int(document["width"]), bool(document["joint"]))
 
 
 def digest(path: Path) -> str:

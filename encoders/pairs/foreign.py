@@ -14,6 +14,9 @@ from .description import Channels, ImageInput, TextInput
 CONTEXT = 77
 """CLIP's, which folders leave out."""
 
+LARGEST = 8_000_000_000
+"""Bytes of a half; a larger file is taken for a mistake."""
+
 RESAMPLE = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers, in which `preprocessor_config.json` names the interpolation."""
 
@@ -38,7 +41,8 @@ def read_foreign_pair(directory: Path) -> ForeignPair:
       `tokenizer.json`, `tokenizer_config.json`, `config.json`.
 
     Raises:
-        CheckpointError: it has neither form, a file is missing, or a setting is one that crosslook does not know.
+        CheckpointError: it has neither form, a file is missing, empty or too large, or a setting is one that
+            crosslook does not know.
     """
     if not directory.is_dir():
         raise CheckpointError(f"{directory} is not a folder")
@@ -143,6 +147,20 @@ def _require(*files: Path) -> None:
     for path in files:
         if not path.is_file():
             raise CheckpointError(f"{path} is missing: a pair has both halves and a tokenizer")
+        check_size(path)
+
+
+def check_size(path: Path) -> None:
+    """Refuse a file that is empty or too large, before it is read.
+
+    Raises:
+        CheckpointError: it is.
+    """
+    size = path.stat().st_size
+    if not size:
+        raise CheckpointError(f"{path} is empty; fetch it again")
+    if size > LARGEST:
+        raise CheckpointError(f"{path} has {size / 1e9:.0f} GB, more than any model crosslook knows")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -25,9 +25,10 @@ from .description import (
     States,
     TextInput,
     digest,
+    is_pair,
     write_description,
 )
-from .foreign import ForeignPair, read_foreign_pair
+from .foreign import ForeignPair, check_size, read_foreign_pair
 from .towers import (
     ATTENTION,
     IDS,
@@ -40,9 +41,6 @@ from .towers import (
     open_session,
     vector_output,
 )
-
-LARGEST = 8_000_000_000
-"""Bytes of a half; a larger file is taken for a mistake."""
 
 PROBE = "a photo of a cat"
 
@@ -101,7 +99,11 @@ def new_pair(directory: Path) -> Iterator[Path]:
             folder = Path(temporary, "pair")
             folder.mkdir()
             yield folder
-            folder.rename(directory)
+            try:
+                folder.rename(directory)
+            except OSError:
+                if not is_pair(directory):  # else another process was faster
+                    raise
     except OSError as exc:
         raise CheckpointError(f"{exc.filename or directory}: {exc.strerror or exc}") from exc
 
@@ -141,8 +143,6 @@ def _files(pair: ForeignPair) -> dict[str, Path]:
     External data keeps its name, which the ONNX file refers to.
     """
     files = {TOKENIZER: pair.tokenizer, IMAGE: pair.image, TEXT: pair.text}
-    for path in files.values():
-        _check_size(path)
     for path in (pair.image, pair.text):
         for location in sorted(external_files(np.memmap(path, np.uint8, mode="r"), path)):
             data = path.parent / location
@@ -150,16 +150,10 @@ def _files(pair: ForeignPair) -> dict[str, Path]:
                 raise CheckpointError(f"{path} keeps weights outside its folder, in {location!r}, which is refused")
             if not data.is_file():
                 raise CheckpointError(f"{data} is missing: {path.name} keeps weights there")
-            _check_size(data)
+            check_size(data)
             if location == DESCRIPTION or files.setdefault(location, data) != data:
                 raise CheckpointError(f"two files of the pair are named {location}; rename one of them")
     return files
-
-
-def _check_size(path: Path) -> None:
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise CheckpointError(f"{path} has {size / 1e9:.0f} GB, more than any model crosslook knows")
 
 
 def _check_inputs(folder: Path) -> int | None:

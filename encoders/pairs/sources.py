@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -98,17 +99,26 @@ def find_pair(name: str, folder: Path | None = None) -> Path:
     if is_pair(Path(name)):
         return Path(name)
     kept = models_folder() if folder is None else folder
-    pairs = [path for path in sorted(kept.glob("*")) if is_pair(path)]
-    found = [path for path in pairs if read_pair(path).name == name]
+    names = _names(kept)
+    found = [path for path, each in names.items() if each == name]
     if len(found) == 1:
         return found[0]
     if found:
         raise EncodersError(f"several pairs are called {name!r}; name one's folder: {', '.join(map(str, found))}")
-    known = ", ".join(sorted({read_pair(path).name for path in pairs})) or "none"
+    known = ", ".join(sorted(set(names.values()))) or "none"
     raise EncodersError(
         f"{name} is no pretrained pair; name a folder, a source such as open_clip:ViT-B-32/laion2b_s34b_b79k, "
         f"or a pair that was added before: {known}"
     )
+
+
+def _names(kept: Path) -> dict[Path, str]:
+    """The names of the pairs in a folder; damaged ones have none."""
+    names = {}
+    for path in filter(is_pair, sorted(kept.glob("*"))):
+        with suppress(CheckpointError):
+            names[path] = read_pair(path).name
+    return names
 
 
 def _is_there(directory: Path) -> bool:

@@ -119,6 +119,8 @@ class PairTowers:
 
     def _texts(self, tokens: Tokens, states: str | None) -> list[Floats]:
         """Fill sentences up if the encoder takes those of one length only, or was trained so."""
+        if not len(tokens.ids):
+            return [output[:0] for output in self._texts(self.tokenizer([""]), states)]
         session, settings = self._session(TEXT), self.description.text
         ids, attended = tokens.ids[:, 1:], tokens.attended[:, 1:]
         fixed = session.get_inputs()[0].shape[-1]
@@ -144,6 +146,8 @@ class PairTowers:
         import onnxruntime  # noqa: PLC0415  loaded with the session
 
         outputs = [vector_output(session, names), *([] if states is None else [states])]
+        if not {output.name for output in session.get_outputs()}.issuperset(outputs):
+            raise CheckpointError(f"{self._folder}: an encoder has no output {states!r}; add the model again")
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True  # else it computes states that nobody asked for
         (first, *_) = session.get_inputs()

@@ -23,7 +23,7 @@ from encoders.errors import BackboneError, CheckpointError
 from encoders.pairs.description import verify
 from encoders.pairs.encoder import PairEncoder
 from encoders.pairs.from_open_clip import export_open_clip
-from encoders.pairs.importing import import_pair
+from encoders.pairs.importing import import_pair, new_pair
 from encoders.pairs.sources import find_pair, obtain
 
 TEXTS = ["a photo of a cat", "Two DOGS, running… 3 times!", "", "it's a café in Zürich", "word " * 40]
@@ -110,6 +110,11 @@ def damage_cut(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-5000])
 
 
+def damage_empty(folder: Path) -> None:
+    """Leave nothing of a half."""
+    (folder / "visual" / "model.onnx").write_bytes(b"")
+
+
 def damage_garbage(folder: Path) -> None:
     """Replace a half by something else."""
     (folder / "visual" / "model.onnx").write_bytes(b"PK\x03\x04 not a model" * 100)
@@ -163,6 +168,7 @@ def damage_settings(folder: Path) -> None:
     [
         (damage_half, "model.onnx is missing: a pair has both halves"),
         (damage_cut, "is not a complete ONNX file"),
+        (damage_empty, "is empty; fetch it again"),
         (damage_garbage, "is not a complete ONNX file"),
         (damage_zeros, "is not a complete ONNX file"),
         (damage_tokenizer, "the tokenizer does not fit the text half"),
@@ -183,15 +189,32 @@ def test_a_damaged_folder_is_refused_and_nothing_is_left(
 
 
 @pytest.mark.parametrize("name", ["visual/model.onnx", "visual/weights.bin"])
-def test_a_file_larger_than_any_model_is_refused(immich: Path, tmp_path: Path, name: str) -> None:
+def test_a_file_larger_than_any_model_is_refused(
+    immich: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before it is read or copied."""
+
+    def small_only(path: Path) -> str:
+        assert path.stat().st_size < 1_000_000_000
+        return "0"
+
+    monkeypatch.setattr("encoders.pairs.sources.digest", small_only)
     if name.endswith(".bin"):
         path = immich / "visual" / "model.onnx"
         onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=512)
     os.truncate(immich / name, 40_000_000_000)
     with pytest.raises(CheckpointError, match=f"{name} has 40 GB, more than any model crosslook knows"):
-        import_pair(immich, tmp_path / "pair", name="pair")
-    assert not (tmp_path / "pair").exists()
+        obtain(f"onnx:{immich}", tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_pair_that_two_processes_make_is_made_once(pair: Path, tmp_path: Path) -> None:
+    """The slower one takes the faster one's."""
+    with new_pair(tmp_path / "models" / "pair") as folder:
+        shutil.copytree(pair, folder, dirs_exist_ok=True)
+        shutil.copytree(pair, tmp_path / "models" / "pair")
+    verify(tmp_path / "models" / "pair")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["pair"]
 
 
 def test_a_full_disk_leaves_nothing_behind(immich: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +264,39 @@ def test_a_damaged_pair_is_refused(pair: Path, tmp_path: Path) -> None:
         load_encoder(tmp_path / "pair", device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        (None, {"scale": "1", "bias": 2.0}, "cannot be read"),
+        (None, {"bias": float("nan")}, "cannot be read"),
+        ("image", {"size": "large"}, "cannot be read"),
+        ("image", {"resize": "seam carving"}, "cannot be read"),
+        ("image", {"interpolation": "lanczos"}, "cannot be read"),
+        ("image", {"std": [1, 0, 1]}, "cannot be read"),
+        ("text", {"context": 0}, "cannot be read"),
+        ("text", {"pad": "none"}, "cannot be read"),
+        ("regions", {"output": "nothing"}, "has no output 'nothing'"),
+        ("files", {"../secret": [6, "0"]}, "lists a file outside its folder"),
+    ],
+)
+def test_an_altered_description_is_refused(
+    part: str | None, change: dict[str, Any], message: str, pair: Path, tmp_path: Path
+) -> None:
+    """With one sentence, whichever value was altered; a file elsewhere is not opened."""
+    (tmp_path / "secret").write_bytes(b"secret")
+    shutil.copytree(pair, tmp_path / "pair")
+    document = json.loads((pair / "model.json").read_text())
+    document |= change if part is None else {part: document[part] | change}
+    (tmp_path / "pair" / "model.json").write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match=message):
+        load_encoder(tmp_path / "pair", device="cpu").regions(pictures()[0])
+
+
+def test_no_sentences_have_no_vectors(pair: Path) -> None:
+    """As no pictures have none."""
+    assert load_encoder(pair, device="cpu").encode_texts([]).vectors.shape == (0, 24)
+
+
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
     """Of architectures and of weights; the message lists what there is."""
     with pytest.raises(BackboneError, match="open_clip has no architecture 'ViT-Z'"):
@@ -261,6 +317,8 @@ def test_a_pair_is_found_by_its_folder_or_its_name(pair: Path, architecture: str
         find_pair(architecture, tmp_path)
     with pytest.raises(EncodersError, match=f"added before: {architecture}$"):
         find_pair("nothing", tmp_path)
+    (tmp_path / "one" / "text.onnx").unlink()
+    assert find_pair(architecture, tmp_path) == tmp_path / "two"
 
 
 def test_weights_in_a_sparse_constant_are_found_too(tmp_path: Path) -> None:
