@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import shutil
 from collections.abc import Callable
@@ -136,11 +137,11 @@ def _tokenizer_document(tokenizer: AnyTokenizer) -> dict[str, Any]:
 
 
 def _place(pair: Path, folder: Path) -> None:
-    """Put the files of a pair into a folder, each whole or not at all."""
+    """Put the files of a pair into a folder, each whole or not at all; those that are there already stay."""
     folder.mkdir(exist_ok=True)
     for path in filter(Path.is_file, pair.iterdir()):
         target = folder / path.name
-        if target.exists() and target.samefile(path):
+        if target.exists() and (target.samefile(path) or filecmp.cmp(path, target)):
             continue
         temporary = folder / f"{path.name}.tmp"
         temporary.unlink(missing_ok=True)
@@ -148,8 +149,11 @@ def _place(pair: Path, folder: Path) -> None:
             temporary.hardlink_to(path)
             temporary.replace(target)
         except OSError:  # on another disk, or of a file system without links
-            shutil.copyfile(path, temporary)
-            publish(temporary, target)
+            try:
+                shutil.copy2(path, temporary)  # with its time, by which the next call knows it
+                publish(temporary, target)
+            finally:
+                temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,11 +45,13 @@ def write_curve(curve: PairCurve, directory: Path) -> None:
     """Write the curve of the pair in a directory.
 
     Raises:
-        CheckpointError: the directory cannot be written.
+        CheckpointError: the directory cannot be written; a curve that is there stays.
     """
-    temporary = directory / f"{CALIBRATION}.tmp"
+    temporary = directory / f"{CALIBRATION}.{os.getpid()}.tmp"  # another process may write it too
     try:
         temporary.write_text(json.dumps(curve._asdict(), indent=1) + "\n", encoding="utf-8")
         publish(temporary, directory / CALIBRATION)
     except OSError as exc:
         raise CheckpointError(f"{directory / CALIBRATION}: {exc.strerror or exc}") from exc
+    finally:
+        temporary.unlink(missing_ok=True)

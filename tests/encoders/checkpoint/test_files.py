@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +306,27 @@ def test_a_description_that_python_cannot_parse_is_refused(model_directory: Path
     (model_directory / "model.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"model\.json cannot be read"):
         load_encoder(model_directory)
+
+
+def test_a_pair_is_copied_once_where_links_are_impossible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model is written after each good epoch, its pair only if it changed."""
+    (tmp_path / "pair").mkdir()
+    (tmp_path / "pair" / "image.onnx").write_bytes(b"one")
+    copied = []
+
+    def copy(source: Path, target: Path) -> None:
+        copied.append(source.name)
+        shutil.copystat(source, shutil.copyfile(source, target))
+
+    def refuse(*_: object) -> None:
+        raise OSError("another disk")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr("encoders.checkpoint.files.shutil.copy2", copy)
+    checkpoint = replace(tiny_checkpoint(), pair=tmp_path / "pair")
+    for _ in range(2):
+        write_checkpoint(checkpoint, tmp_path / "model")
+    assert copied == ["image.onnx"]
+    (tmp_path / "pair" / "image.onnx").write_bytes(b"another")
+    write_checkpoint(checkpoint, tmp_path / "model")
+    assert [path.read_bytes() for path in (tmp_path / "model" / "pair").iterdir()] == [b"another"]
