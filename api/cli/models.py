@@ -18,7 +18,7 @@ from encoders.errors import CheckpointError
 from encoders.loading import abilities
 from encoders.pairs.calibration import read_curve, write_curve
 from encoders.pairs.description import is_pair, read_pair, verify
-from encoders.pairs.known import KNOWN
+from encoders.pairs.known import KNOWN, licence_of
 from encoders.pairs.sources import is_source, obtain
 from encoders.recall import Recalls
 from indexer import Catalog, add_model, remove_model, switch_model
@@ -100,8 +100,7 @@ def add(
     """Embed the index with another model, or complete one. Searches keep using the active model."""
     with Catalog.open(index) as catalog:
         if is_source(model):
-            licence = next((pair.licence for pair in KNOWN if pair.source == model), None)
-            if licence is not None:
+            if (licence := licence_of(model)) is not None:
                 message(f"{model}: licence {licence}", style="dim")
             with progress(quiet=json) as advance:
                 directory: Path | None = obtain(model, progress=advance)

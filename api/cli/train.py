@@ -14,6 +14,7 @@ from PIL import Image
 
 from encoders.datasets import Dataset
 from encoders.errors import first_line
+from encoders.pairs.known import licence_of
 from encoders.pairs.sources import find_pair, is_source, obtain
 from encoders.progress import Progress
 from encoders.recall import Recalls
@@ -206,6 +207,8 @@ def _start(
     from encoders.training import fresh_start  # noqa: PLC0415
 
     if towers is not None:
+        if not quiet and (licence := licence_of(towers)) is not None:
+            message(f"{towers}: licence {licence}", style="dim")
         with progress(quiet=quiet) as advance:
             folder = obtain(towers, progress=advance) if is_source(towers) else find_pair(towers)
         return start_on_pair(folder, seed=seed)

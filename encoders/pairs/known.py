@@ -31,3 +31,8 @@ KNOWN = (
     KnownPair("open_clip:ViT-B-16-SigLIP2/webli", 1501, "many", None, None, "Apache-2.0"),
     KnownPair("open_clip:MobileCLIP2-S0/dfndr2b", 299, "English", None, None, "Apple's, for research only"),
 )
+
+
+def licence_of(source: str) -> str | None:
+    """The licence of a pair's weights, if it is a known one."""
+    return next((pair.licence for pair in KNOWN if pair.source == source), None)

@@ -15,7 +15,7 @@ from ..progress import Progress, no_progress
 from .description import digest, is_pair, read_pair, verify
 from .foreign import read_foreign_pair
 from .importing import import_pair
-from .known import KNOWN
+from .known import licence_of
 
 OPEN_CLIP, HUB, ONNX = "open_clip:", "hf:", "onnx:"
 
@@ -81,8 +81,14 @@ def obtain(source: str, folder: Path | None = None, progress: Progress = no_prog
     if not _is_there(directory):
         from .from_open_clip import export_open_clip  # noqa: PLC0415  loads torch
 
-        licence = next((pair.licence for pair in KNOWN if pair.source == source), None)
-        export_open_clip(architecture, tag, directory, name=f"{architecture}/{tag}", licence=licence, progress=progress)
+        export_open_clip(
+            architecture,
+            tag,
+            directory,
+            name=f"{architecture}/{tag}",
+            licence=licence_of(source),
+            progress=progress,
+        )
     return directory
 
 

@@ -79,7 +79,7 @@ def start_on_pair(directory: Path, *, seed: int = 0) -> tuple[Checkpoint, Frozen
     if pair.regions is None or pair.tokens is None:
         raise TrainingError(
             f"model {pair.name} has vectors only: without states of its regions and words no reranker can be trained; "
-            "one that open_clip has, crosslook exports with states"
+            "pairs that crosslook exports from open_clip have them"
         )
     config = ModelConfig(
         backbone=PAIR,

@@ -184,6 +184,21 @@ def test_towers_come_from_one_place(run: Run, pictures: Dataset) -> None:
         assert "leave out --init, --backbone and --text-tower" in " ".join(done.err.replace("│", " ").split())
 
 
+def test_the_licence_of_a_pair_is_said_before_it_is_fetched(
+    run: Run, pictures: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Research only, for some."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise InputError("no network")
+
+    monkeypatch.setattr("api.cli.train.obtain", fail)
+    data = table(pictures, pictures.examples[0].image.parent / "data.csv", splits=True)
+    done = run("train", data, "--out", "out", "--towers", "open_clip:MobileCLIP2-S0/dfndr2b")
+    assert done.status == 1
+    assert "open_clip:MobileCLIP2-S0/dfndr2b: licence Apple's, for research only" in done.err
+
+
 @pytest.mark.slow
 def test_two_processes_train_one_model(pictures: Dataset, tmp_path: Path) -> None:
     """Under torchrun two processes train together, write and print once, resume, and fail together."""
