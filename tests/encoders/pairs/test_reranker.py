@@ -128,9 +128,14 @@ class TestReranker:
         encoder = load_encoder(trained[0], device="cpu", lazy=True)
         assert encoder.has_regions
         assert not encoder.stores_regions
-        wide = open_picture(trained[1].examples[0].image).resize((160, 40))
+        wide = Image.new("RGB", (160, 40))
+        for column, example in enumerate(trained[1].examples[:4]):
+            wide.paste(open_picture(example.image), (40 * column, 0))
         regions = encoder.regions(wide)
-        np.testing.assert_allclose(regions, encoder.regions(wide.resize((40, 40))), atol=0.1)
+        squashed = wide.resize((32, 32), Image.Resampling.BICUBIC)
+        np.testing.assert_allclose(regions, encoder.regions(squashed), atol=1e-5)
+        middle = encoder.encode_images(encoder.prepare(wide)[None]).regions[0]
+        assert np.abs(regions - middle).max() > 0.01
         found = encoder.attend("red over blue", regions)
         assert found.words == ("red", "over", "blue")
         assert found.weights.shape == (3, 4, 4)
