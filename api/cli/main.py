@@ -85,7 +85,10 @@ COMMANDS = {
         "List duplicates: identical files, and resized, recompressed, cropped, grey, mirrored or turned versions.",
     ),
     "explain": ("search", "Draw a heat map of where each word of a sentence appears in an image."),
-    "train": ("train", "Train both towers and the reranker together, or fine-tune a model."),
+    "train": (
+        "train",
+        "Train both towers and the reranker together, fine-tune a model, or train a reranker on a pretrained pair.",
+    ),
     "evaluate": (
         "evaluate",
         "Measure recall@1, 5 and 10 in both directions, before and after reranking; several datasets each by itself.",
