@@ -35,6 +35,7 @@ from encoders.hardware import machine
 from encoders.network.fusion import FUSIONS, AttentionFusion, Fused
 from encoders.network.model import CrosslookModel
 from encoders.training import TrainConfig, train
+from encoders.training.data.frozen import FrozenStages
 from encoders.training.data.pairs import PairSet, prepare_pairs
 from encoders.training.encoded import EncodedPairs, encode_pairs, match_lists
 from encoders.training.validation import validate
@@ -125,10 +126,9 @@ class Bench:
             return prepare_pairs(
                 dataset,
                 open_picture,
-                self.start.model.image.tower.to(pick_device()),
+                FrozenStages(self.start.model.image.tower.to(pick_device()), settings.image_cut),
                 self.start.tokenizer,
                 self.work / "cache",
-                cut=settings.image_cut,
                 views=settings.views,
                 phase=phase,
                 progress=report,

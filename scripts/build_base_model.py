@@ -44,6 +44,7 @@ from encoders.network.model import CrosslookModel
 from encoders.network.querybank import CENTRES
 from encoders.progress import Progress, no_progress
 from encoders.training import TrainConfig, TrainResult, train
+from encoders.training.data.frozen import FrozenStages
 from encoders.training.data.mixture import mix
 from encoders.training.data.views import OpenPicture, cached_activations
 from encoders.training.resume import STATE_FILE
@@ -191,7 +192,7 @@ def recognise(
     """
     paths = [example.image for example in examples]
     activations = cached_activations(
-        tower, paths, open_picture, cache, cut=IMAGE_CUT, views=TOWERS.views, progress=progress
+        FrozenStages(tower, IMAGE_CUT), paths, open_picture, cache, views=TOWERS.views, progress=progress
     )
     tower.eval()
     found: list[list[int]] = []

@@ -26,7 +26,7 @@ from .curves import write_curves
 from .data.frozen import Frozen, FrozenStages
 from .data.labels import Labels
 from .data.mixture import Mixture, check_data, mix
-from .data.pairs import Batch, PairSet, grouped_order, prepare_frozen
+from .data.pairs import Batch, PairSet, grouped_order, prepare_pairs
 from .data.views import OpenPicture
 from .distributed import Team, assemble_team
 from .encoded import EncodedPairs, encode_pairs, sentence_means
@@ -187,7 +187,7 @@ class _Run:
 
     def _prepare(self, dataset: Dataset, phase: str, *, validates: bool = False) -> PairSet:
         def prepare() -> PairSet:
-            return prepare_frozen(
+            return prepare_pairs(
                 dataset,
                 self.open_picture,
                 self.frozen,

@@ -15,13 +15,12 @@ from torch import Tensor
 
 from ...checkpoint.tokenizer import AnyTokenizer, Tokens
 from ...datasets import Dataset
-from ...network.image_tower import ImageTower
 from ...progress import Progress, no_progress
-from .frozen import Frozen, FrozenStages, Halves
+from .frozen import Frozen, Halves
 from .judgement import LabelQueries
 from .labels import LabelBatch, Labels
 from .sentences import Sentences, cached_states
-from .views import OpenPicture, cached_outputs
+from .views import OpenPicture, cached_activations
 
 Order = npt.NDArray[np.int64]
 
@@ -159,33 +158,6 @@ def grouped_order(pictures: Order, neighbours: Order | None, size: int, rng: np.
 def prepare_pairs(
     dataset: Dataset,
     open_picture: OpenPicture,
-    tower: ImageTower,
-    tokenizer: AnyTokenizer,
-    cache: Path,
-    *,
-    cut: int,
-    views: int,
-    label_queries: bool = False,
-    phase: str = "pictures",
-    progress: Progress = no_progress,
-) -> PairSet:
-    """Prepare a dataset for towers of which the first `cut` stages of the CNN are frozen, see `prepare_frozen`."""
-    return prepare_frozen(
-        dataset,
-        open_picture,
-        FrozenStages(tower, cut),
-        tokenizer,
-        cache,
-        views=views,
-        label_queries=label_queries,
-        phase=phase,
-        progress=progress,
-    )
-
-
-def prepare_frozen(
-    dataset: Dataset,
-    open_picture: OpenPicture,
     frozen: Frozen,
     tokenizer: AnyTokenizer,
     cache: Path,
@@ -197,7 +169,7 @@ def prepare_frozen(
 ) -> PairSet:
     """Tokenise a dataset's captions, and run once what is frozen of the towers; `cache` keeps its output."""
     paths = [example.image for example in dataset.examples]
-    activations = cached_outputs(frozen, paths, open_picture, cache, views=views, phase=phase, progress=progress)
+    activations = cached_activations(frozen, paths, open_picture, cache, views=views, phase=phase, progress=progress)
     tokens = tokenizer([caption for example in dataset.examples for caption in example.captions])
     image_of = np.repeat(np.arange(len(paths)), [len(e.captions) for e in dataset.examples])
     sentences = cached_states(frozen, tokens, cache, progress=progress)

@@ -17,9 +17,8 @@ from PIL import Image, ImageEnhance
 
 from ...errors import TrainingError
 from ...features import Pixels
-from ...network.image_tower import ImageTower
 from ...progress import Progress, no_progress
-from .frozen import Frozen, FrozenStages, Halves
+from .frozen import Frozen, Halves
 
 OpenPicture = Callable[[Path], Image.Image]
 """Opens a file's picture, upright and RGB, as in use, or raises an error that names the file."""
@@ -62,34 +61,6 @@ def read_views(
 
 
 def cached_activations(
-    tower: ImageTower,
-    paths: Sequence[Path],
-    open_picture: OpenPicture,
-    directory: Path,
-    *,
-    cut: int,
-    views: int,
-    seed: int = 0,
-    batch_size: int = 32,
-    phase: str = "pictures",
-    progress: Progress = no_progress,
-) -> Halves:
-    """Return the activations of a tower after its first `cut` stages, as `cached_outputs` does."""
-    frozen = FrozenStages(tower, cut)
-    return cached_outputs(
-        frozen,
-        paths,
-        open_picture,
-        directory,
-        views=views,
-        seed=seed,
-        batch_size=batch_size,
-        phase=phase,
-        progress=progress,
-    )
-
-
-def cached_outputs(
     frozen: Frozen,
     paths: Sequence[Path],
     open_picture: OpenPicture,

@@ -20,6 +20,7 @@ from encoders.datasets import Dataset, Example, Label
 from encoders.errors import TrainingError
 from encoders.network import backbones
 from encoders.training import TrainConfig, is_first_process, train
+from encoders.training.data.frozen import FrozenStages
 from encoders.training.data.labels import LabelBatch, Labels
 from encoders.training.data.pairs import prepare_pairs
 from encoders.training.distributed import Team, assemble_team
@@ -165,7 +166,7 @@ def test_the_shares_of_the_label_loss_add_up(pictures: Dataset, tmp_path: Path, 
     start = calm_checkpoint()
     training = Dataset("train", tuple(map(_labelled, pictures.examples[:7])))
     tower, tokenizer = start.model.image.tower, start.tokenizer
-    pairs = prepare_pairs(training, open_picture, tower, tokenizer, tmp_path, cut=0, views=1)
+    pairs = prepare_pairs(training, open_picture, FrozenStages(tower, 0), tokenizer, tmp_path, views=1)
     labels = Labels.of(training.examples, [(training, np.arange(7))], tokenizer)
     batch = labels.sample(np.arange(7), np.random.default_rng(0))
     assert batch is not None

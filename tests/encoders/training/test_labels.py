@@ -13,6 +13,7 @@ from encoders.checkpoint.files import read_checkpoint
 from encoders.checkpoint.tokenizer import Tokenizer
 from encoders.datasets import Dataset, Example, Label
 from encoders.training import train
+from encoders.training.data.frozen import FrozenStages
 from encoders.training.data.labels import LEAST_PICTURES, LabelBatch, Labels
 from encoders.training.data.pairs import prepare_pairs
 from encoders.training.losses import label_candidates, label_loss
@@ -147,7 +148,7 @@ def test_training_learns_names_that_no_caption_has(pictures: Dataset, tmp_path: 
         train(tiny_checkpoint(), [training], [validation], out, config=config, open_picture=open_picture)
         trained = read_checkpoint(out / "model")
         tower, tokenizer = trained.model.image.tower, trained.tokenizer
-        pairs = prepare_pairs(validation, open_picture, tower, tokenizer, out / "cache", cut=0, views=1)
+        pairs = prepare_pairs(validation, open_picture, FrozenStages(tower, 0), tokenizer, out / "cache", views=1)
         tokens = tokenizer([word])
         with torch.inference_mode():
             model = trained.model.eval()

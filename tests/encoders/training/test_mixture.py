@@ -19,6 +19,7 @@ from encoders.checkpoint.description import read_description
 from encoders.datasets import Dataset, Example, Label
 from encoders.errors import TrainingError
 from encoders.training import TrainResult, train
+from encoders.training.data.frozen import FrozenStages
 from encoders.training.data.mixture import check_apart, mix
 from encoders.training.data.pairs import Batch, PairSet, prepare_pairs
 from encoders.training.encoded import encode_pairs
@@ -181,7 +182,12 @@ def test_one_calibration_is_the_best_for_the_mean(pictures: Dataset, tmp_path: P
     splits = {}
     for name, part in (("first", pictures.examples[:15]), ("rest", pictures.examples[15:])):
         pairs = prepare_pairs(
-            Dataset(name, part), open_picture, start.model.image.tower, start.tokenizer, tmp_path, cut=1, views=1
+            Dataset(name, part),
+            open_picture,
+            FrozenStages(start.model.image.tower, 1),
+            start.tokenizer,
+            tmp_path,
+            views=1,
         )
         splits[name] = encode_pairs(start.model, pairs, cut=1)
     both = validate(start.model, splits)

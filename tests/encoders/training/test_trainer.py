@@ -34,6 +34,7 @@ from encoders.training.data.augment import (
     piece_tokens,
     swap_words,
 )
+from encoders.training.data.frozen import FrozenStages
 from encoders.training.data.pairs import PairSet, grouped_order, prepare_pairs
 from encoders.training.data.views import cached_activations, make_view, read_views
 from encoders.training.encoded import encode_pairs
@@ -384,7 +385,7 @@ def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tm
     start = tiny_checkpoint()
     tower = start.model.image.tower.eval()
     paths = [e.image for e in pictures.examples[:5]]
-    array = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3)
+    array = cached_activations(FrozenStages(tower, 2), paths, open_picture, tmp_path, views=3)
     assert array.shape[:2] == (5, 3)
     view = read_views(paths[4], open_picture, square, 3, 0)[2:]
     pixels = torch.from_numpy(view).permute(0, 3, 1, 2).float() / 255
@@ -393,11 +394,13 @@ def test_cached_activations_are_those_of_the_frozen_stages(pictures: Dataset, tm
     np.testing.assert_allclose(array[4, 2], expected, atol=2e-3)
     calls: list[int] = []
     tower.bottom_stages, original = (lambda *a: calls.append(1) or original(*a)), tower.bottom_stages  # type: ignore[method-assign, func-returns-value]
-    again = cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3)
+    again = cached_activations(FrozenStages(tower, 2), paths, open_picture, tmp_path, views=3)
     np.testing.assert_array_equal(again, array)
     assert len(calls) == 1  # only the sample for the shape
     next(tmp_path.glob("*.npy")).unlink()
-    np.testing.assert_array_equal(cached_activations(tower, paths, open_picture, tmp_path, cut=2, views=3), array)
+    np.testing.assert_array_equal(
+        cached_activations(FrozenStages(tower, 2), paths, open_picture, tmp_path, views=3), array
+    )
 
 
 def count_computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -416,19 +419,19 @@ def test_edited_pictures_are_computed_again(pictures: Dataset, tmp_path: Path, m
     """They are recognised by size and modification time; the others are not computed again."""
     tower = tiny_checkpoint().model.image.tower
     paths = [example.image for example in pictures.examples[:5]]
-    first = np.array(cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=2))
+    first = np.array(cached_activations(FrozenStages(tower, 1), paths, open_picture, tmp_path, views=2))
     Image.new("RGB", (40, 40), (9, 200, 77)).save(paths[2])
     computed = count_computed(monkeypatch)
-    again = cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=2)
+    again = cached_activations(FrozenStages(tower, 1), paths, open_picture, tmp_path, views=2)
     assert computed == ["2.png"]
     assert not np.array_equal(again[2], first[2])
     np.testing.assert_array_equal(np.delete(again, 2, 0), np.delete(first, 2, 0))
-    elsewhere = cached_activations(tower, paths, open_picture, tmp_path / "elsewhere", cut=1, views=2)
+    elsewhere = cached_activations(FrozenStages(tower, 1), paths, open_picture, tmp_path / "elsewhere", views=2)
     np.testing.assert_array_equal(again, elsewhere)
     computed.clear()
     paths[4].unlink()
     with pytest.raises(FileNotFoundError, match=r"4\.png"):
-        cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=2)
+        cached_activations(FrozenStages(tower, 1), paths, open_picture, tmp_path, views=2)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "junk", "header", "other", "gone"])
@@ -437,7 +440,7 @@ def test_a_damaged_cache_of_activations_is_replaced(pictures: Dataset, tmp_path:
     """Truncated, overwritten, of another shape, or missing: the result is the same as from an empty folder."""
     tower = tiny_checkpoint().model.image.tower
     paths = [example.image for example in pictures.examples[:4]]
-    expected = np.array(cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=1))
+    expected = np.array(cached_activations(FrozenStages(tower, 1), paths, open_picture, tmp_path, views=1))
     (stamps,) = tmp_path.glob("*.stamps")
     file = stamps if which == "stamps" else stamps.with_suffix(".npy")
     content = file.read_bytes()
@@ -448,7 +451,7 @@ def test_a_damaged_cache_of_activations_is_replaced(pictures: Dataset, tmp_path:
     else:
         contents = {"empty": b"", "cut": content[:-8], "junk": b"no array", "header": content[:40]}
         file.write_bytes(contents[damage])
-    again = cached_activations(tower, paths, open_picture, tmp_path, cut=1, views=1)
+    again = cached_activations(FrozenStages(tower, 1), paths, open_picture, tmp_path, views=1)
     np.testing.assert_array_equal(again, expected)
 
 
@@ -467,7 +470,9 @@ def test_batches_hold_every_picture_once_with_its_own_captions(pictures: Dataset
     """An epoch is a permutation of the pictures; captions belong to their picture."""
     start = tiny_checkpoint()
     training = pictures.select("train")
-    pairs = prepare_pairs(training, open_picture, start.model.image.tower, start.tokenizer, tmp_path, cut=1, views=1)
+    pairs = prepare_pairs(
+        training, open_picture, FrozenStages(start.model.image.tower, 1), start.tokenizer, tmp_path, views=1
+    )
     batched: list[int] = []
     for batch in pairs.batches(np.random.default_rng(0).permutation(28), 8, 2, np.random.default_rng(1)):
         for row in range(len(batch.activations)):
@@ -544,7 +549,13 @@ def test_labels_shift_the_probability(pictures: Dataset, tmp_path: Path) -> None
         splits = {}
         for name, part in (("first", pictures.examples[:15]), ("rest", examples[15:])):
             pairs = prepare_pairs(
-                Dataset(name, part), open_picture, tower, tokenizer, tmp_path, cut=1, views=1, label_queries=True
+                Dataset(name, part),
+                open_picture,
+                FrozenStages(tower, 1),
+                tokenizer,
+                tmp_path,
+                views=1,
+                label_queries=True,
             )
             splits[name] = encode_pairs(start.model, pairs, cut=1)
         assert splits["first"].labels is None
