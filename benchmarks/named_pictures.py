@@ -1,15 +1,13 @@
-"""Recall for words that no training caption contains: `python -m benchmarks.named_pictures FOLDER`.
+"""Recall for the names of pictures, many of them rare words: `python -m benchmarks.named_pictures FOLDER`.
 
 FOLDER holds pictures with `NAME.txt` beside `NAME.png`, its first line naming what is shown; Debian's
 `tuxpaint-stamps-default` has some at /usr/share/tuxpaint/stamps. Each name is a query, and any picture of that name is
-relevant. Measured with and without the class channel, before and after reranking, for all names and for those of
-familiar words only. Prints JSON.
+relevant. Measured before and after reranking, for all names and for those of familiar words only. Prints JSON.
 """
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +15,7 @@ import numpy.typing as npt
 
 from benchmarks import report
 from encoders import BASE_MODEL, Encoder, ImageFeatures, load_encoder
-from encoders.checkpoint.files import read_checkpoint, write_checkpoint
 from encoders.datasets import IMAGE_SUFFIXES
-from encoders.network.class_channel import plain_cosine
-from encoders.network.model import CrosslookModel
 from indexer import open_image
 from indexer.errors import DecodeError
 
@@ -52,20 +47,6 @@ def find(folder: Path) -> Named:
                 files.append(file)
                 called.append(name)
     return Named(tuple(files), tuple(called))
-
-
-def without_classes(model: Path, directory: Path) -> Path:
-    """Write a copy of a model without its class channel to a directory."""
-    full = read_checkpoint(model)
-    if not full.model.config.classes:
-        raise SystemExit(f"{model} has no class channel")
-    plain = CrosslookModel(replace(full.model.config, classes=0))
-    plain.load_state_dict({k: v for k, v in full.model.state_dict().items() if ".classes." not in k})
-    weight = full.calibration.similarity_weight / plain_cosine()
-    write_checkpoint(
-        replace(full, model=plain, calibration=replace(full.calibration, similarity_weight=weight)), directory
-    )
-    return directory
 
 
 def encode(named: Named, encoder: Encoder) -> tuple[ImageFeatures, npt.NDArray[np.bool_]]:
@@ -113,15 +94,8 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=100)
     options = parser.parse_args()
     named = find(options.folder)
-    with tempfile.TemporaryDirectory() as scratch:
-        plain = load_encoder(without_classes(options.model, Path(scratch)))
-        figures = {
-            "pictures": len(named.files),
-            "calibration": asdict(read_checkpoint(options.model).calibration),
-            "without_class_channel": measure(named, plain, options.depth),
-            "with_class_channel": measure(named, load_encoder(options.model), options.depth),
-        }
-    report.write(figures | {"on": report.provenance()}, options.out)
+    figures = measure(named, load_encoder(options.model), options.depth)
+    report.write({"pictures": len(named.files)} | figures | {"on": report.provenance()}, options.out)
 
 
 if __name__ == "__main__":

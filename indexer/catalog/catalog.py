@@ -236,11 +236,20 @@ class Catalog:
         return active.id
 
     def mismatch(self, held: EncoderRow, name: str, fingerprint: str) -> EncoderMismatchError:
-        """The error for a model that the index does not hold."""
+        """The error for an index that another model made; it says how to go on with the one at hand."""
+        known = next((row.name for row in self.encoders() if row.fingerprint == fingerprint), None)
+        if known is not None:
+            advice = f"it holds the second as well, so switch with: crosslook models switch {known}"
+        elif held.path is None and held.name == name:  # the base model of an earlier version
+            advice = "to embed the pictures with the new one, run: crosslook models add base"
+        else:
+            advice = (
+                "to embed the pictures with the second as well, or if the first has moved, run: "
+                "crosslook models add MODEL_DIR"
+            )
         return EncoderMismatchError(
             f"the index in {self.directory} was made by model {held.name} ({held.fingerprint[:12]}), not by {name} "
-            f"({fingerprint[:12]}); to embed the pictures with the second as well, or if the first has moved, run: "
-            f"crosslook models add MODEL_DIR --index {self.directory}"
+            f"({fingerprint[:12]}); {advice} --index {self.directory}"
         )
 
     def vacuum(self) -> None:

@@ -157,6 +157,25 @@ def test_an_index_is_searched_with_the_model_that_made_it(
     assert "crosslook models switch fake --index mine" in other_run.err
 
 
+def test_an_index_of_an_earlier_base_model_says_how_to_move_on(
+    ready: Run, folder: Path, encoder: FakeEncoder, other: FakeEncoder
+) -> None:
+    """The new base model is added and switched to; the old one can be brought back from a folder."""
+    other.name, other.fingerprint, other.turn = encoder.name, encoder.fingerprint, 0
+    encoder.fingerprint = "e" * 64
+    for command in (("search", "red"), ("index", folder)):
+        refused = ready(*command)
+        assert refused.status == 1
+        assert "to embed the pictures with the new one, run: crosslook models add base --index" in refused.err
+    assert "crosslook models switch fake-eeeeee" in ready("models", "add", "base").err
+    assert "it holds the second as well, so switch with: crosslook models switch fake-eeeeee" in ready("search", "red").err
+    assert ready("models", "switch", "fake-eeeeee").status == 0
+    assert ready("search", "red", "--json").json["hits"][0]["path"] == str(folder / "red.png")
+    assert ready("models", "add", other.directory).status == 0
+    assert ready("models", "switch", "fake").status == 0
+    assert ready("search", "red", "--json").json["hits"][0]["path"] == str(folder / "red.png")
+
+
 def test_a_moved_model_is_reported_and_can_be_added_again(ready: Run, folder: Path, other: FakeEncoder) -> None:
     """Errors name the model, its old directory and what to do; `doctor` reports a fault."""
     ready("index", folder, "--index", "mine", "--model", other.directory)

@@ -163,12 +163,12 @@ def test_a_picture_is_resized_without_cropping(encoder: Encoder) -> None:
 
 
 def test_the_base_model_is_small_and_sound() -> None:
-    """Its files take at most 64 MB, and every part loads without a network connection."""
-    assert sum(f.stat().st_size for f in BASE_MODEL.iterdir()) <= 64_000_000
+    """Its files take at most 96 MB, and every part loads without a network connection."""
+    assert sum(f.stat().st_size for f in BASE_MODEL.iterdir()) <= 96_000_000
     encoder = load_encoder(device="cpu")
     assert encoder.name == "crosslook-base"
     images = encoder.encode_images(np.zeros((1, encoder.input_size, encoder.input_size, 3), np.uint8))
-    assert images.regions.shape == (1, 49, 192)
+    assert images.regions.shape == (1, 121, 96)
     assert encoder.encode_texts(["a dog"]).vectors.shape == (1, encoder.dimension)
 
 
@@ -182,13 +182,10 @@ def test_the_base_model_tells_sentences_apart() -> None:
 
 
 def test_the_base_model_knows_which_words_are_familiar() -> None:
-    """Everyday words are familiar, rare ones are not; an unfamiliar query's class part has more weight."""
+    """Everyday words are familiar in every language of its captions, rare ones and names of files are not."""
     encoder = load_encoder(device="cpu")
-    texts = encoder.encode_texts(["a dog in the snow", "a zebra"])
+    texts = encoder.encode_texts(["a dog in the snow", "a theodolite"])
     assert texts.familiarity is not None
     assert texts.familiarity[0] > 0.99
     assert texts.familiarity[1] < 0.2
-    assert encoder.strangeness(["dog", "zebra", "IMG_2034"]) == pytest.approx([0, 1, 1], abs=0.06)
-    classes = np.linalg.norm(encoder.query(texts).vectors[:, 256:], axis=1)
-    assert classes[0] < 0.1
-    assert classes[1] > 0.9
+    assert encoder.strangeness(["dog", "狗", "theodolite", "IMG_2034"]) == pytest.approx([0, 0, 1, 1], abs=0.06)
