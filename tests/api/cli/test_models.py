@@ -168,7 +168,9 @@ def test_an_index_of_an_earlier_base_model_says_how_to_move_on(
         assert refused.status == 1
         assert "to embed the pictures with the new one, run: crosslook models add base --index" in refused.err
     assert "crosslook models switch fake-eeeeee" in ready("models", "add", "base").err
-    assert "it holds the second as well, so switch with: crosslook models switch fake-eeeeee" in ready("search", "red").err
+    assert (
+        "it holds the second as well, so switch with: crosslook models switch fake-eeeeee" in ready("search", "red").err
+    )
     assert ready("models", "switch", "fake-eeeeee").status == 0
     assert ready("search", "red", "--json").json["hits"][0]["path"] == str(folder / "red.png")
     assert ready("models", "add", other.directory).status == 0
