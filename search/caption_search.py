@@ -12,7 +12,7 @@ from encoders.sentences import encode_in_batches
 from indexer import Catalog
 from indexer.catalog.captions import add_bank, bank_ids, captions_by_id, has_captions
 from indexer.catalog.embeddings import stored_features
-from indexer.catalog.records import Ids, Kind
+from indexer.catalog.records import BANK, Ids, Kind
 from indexer.errors import CatalogWriteError
 
 from .answers import CaptionAnswer, CaptionHit
@@ -24,6 +24,9 @@ from .timing import Stopwatch
 
 FEW = 200
 """An index with fewer captions of its own is searched together with the bank."""
+
+FITTING = 0.5
+"""Minimum match probability of a caption of the bank, which was written for no picture in particular."""
 
 Encoded = dict[str, tuple[Floats, Floats]]
 """Vector (D,) and token states (T, C) of captions by their text."""
@@ -55,7 +58,8 @@ class CaptionSearch:
         if self.rerank and model.encoder.matches and candidates:
             with watch.stage("rerank"):
                 candidates = _rerank(model, candidates, query_image, self.depth, extra)
-        return CaptionAnswer(describe(self.image), _hits(model.catalog, candidates, self.k), watch.milliseconds())
+        hits = _hits(model.catalog, candidates, self.k, frozenset(extra) - frozenset(model.bank))
+        return CaptionAnswer(describe(self.image), hits, watch.milliseconds())
 
     def _retrieve(
         self, model: ModelIndex, query_image: QueryImage, hidden: Ids, extra: Encoded
@@ -122,8 +126,13 @@ def _encode(model: ModelIndex, captions: Sequence[str]) -> Encoded:
     return encoded
 
 
-def _hits(catalog: Catalog, candidates: Sequence[Candidate[int | str]], k: int) -> tuple[CaptionHit, ...]:
-    """The first k captions with different texts."""
+def _hits(
+    catalog: Catalog, candidates: Sequence[Candidate[int | str]], k: int, given: frozenset[str]
+) -> tuple[CaptionHit, ...]:
+    """The first k captions with different texts, without those of the bank that do not fit.
+
+    `given` are the captions that came with the query; like those of the index, they are always shown.
+    """
     records = captions_by_id(catalog, [c.key for c in candidates if isinstance(c.key, int)])
     hits: dict[str, CaptionHit] = {}
     for c in candidates:
@@ -132,7 +141,9 @@ def _hits(catalog: Catalog, candidates: Sequence[Candidate[int | str]], k: int) 
                 continue
             caption_id, text, source = c.key, records[c.key].text, records[c.key].source
         else:
-            caption_id, text, source = None, c.key, "bank"
+            caption_id, text, source = None, c.key, BANK
+        if source == BANK and text not in given and c.match_probability is not None and c.match_probability < FITTING:
+            continue
         if text not in hits and len(hits) < k:
             scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)
             hits[text] = CaptionHit(len(hits) + 1, caption_id, text, source, *scores)

@@ -143,7 +143,7 @@ class FakeEncoder:
     def _match(self, scores: Floats) -> MatchScores:
         if self.reverse_rerank:
             scores = -scores
-        probabilities = 1 / (1 + np.exp(-4 * (scores - 1)))
+        probabilities = 1 / (1 + np.exp(-4 * (scores - 0.88)))
         return MatchScores(scores.astype(np.float32), probabilities.astype(np.float32), slope=4.0)
 
     def attend(self, text: str, regions: Floats) -> Attention:

@@ -52,7 +52,7 @@ export function queryPicture(host, { search, remove }) {
       const { hits } = await api.captions(picture, { k: 6 }, signal);
       note.textContent = hits.length
         ? "Search for a caption, or add words above."
-        : "Add words above to refine the search.";
+        : "No caption fits this picture. Add words above to refine the search.";
       list.append(...hits.map((hit) => el("li", {}, chip(hit))));
     } catch (error) {
       if (!signal.aborted) note.textContent = `No captions: ${error.message}`;
