@@ -52,7 +52,7 @@ def main() -> None:
         for each in (encoder, reference)
     ]
     attention = [
-        np.stack([each.attend(SENTENCES[2], images[1].regions[row]).weights for row in range(len(paths))])
+        np.stack([each.attend(SENTENCES[2], images[1].take([row])).weights for row in range(len(paths))])
         for each in (encoder, reference)
     ]
     differences = {

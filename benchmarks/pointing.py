@@ -86,9 +86,9 @@ def heat_maps(encoder: Encoder, scene: Scene) -> list[dict[str, Floats]]:
     Shape:
         - each heat map: (rows, columns), sums to 1.
     """
-    regions, (first, second) = scene.image.regions[0], scene.pair.names
-    alone = [encoder.attend(name, regions) for name in (first, second)]
-    sentence = encoder.attend(scene.pair.sentence, regions)
+    first, second = scene.pair.names
+    alone = [encoder.attend(name, scene.image) for name in (first, second)]
+    sentence = encoder.attend(scene.pair.sentence, scene.image)
     begin, count = int(with_article(first) != first), [len(attention.words) for attention in alone]
     within = sentence.weights[begin : begin + count[0]], sentence.weights[len(sentence.words) - count[1] :]
     return [
@@ -161,7 +161,7 @@ def measure(pairs: Sequence[Pair], encoder: Encoder) -> dict[str, Any]:
                 places.append(Place(form, scene.sides[i], source, correct))
             present.append(signals(encoder, heats["alone"], texts[scene.pair.names[i]], scene.image))
         for name in scene.pair.absent:
-            heat = encoder.attend(name, scene.image.regions[0]).weights.mean(axis=0)
+            heat = encoder.attend(name, scene.image).weights.mean(axis=0)
             absent.append(signals(encoder, heat, texts[name], scene.image))
     return {"pictures": 2 * len(pairs), **shares(places), "absent": told_apart(present, absent)}
 

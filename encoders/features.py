@@ -92,10 +92,13 @@ class Attention:
     Shape:
         - words: W words, as written.
         - weights: (W, rows, columns), non-negative, each word's grid sums to 1.
+        - probabilities: (W,), that the picture shows what each word says by itself; NaN where nothing can be said, as
+          for `the`.
     """
 
     words: tuple[str, ...]
     weights: Floats
+    probabilities: Floats
 
 
 def pack_states(states: Floats) -> bytes:

@@ -91,6 +91,6 @@ class Encoder(Protocol):
         """Score K captions for one picture."""
         ...
 
-    def attend(self, text: str, regions: Floats) -> Attention:
-        """Compute the attention of each word of `text` over a picture's `regions` (P, C)."""
+    def attend(self, text: str, image: ImageFeatures) -> Attention:
+        """Compute the attention of each word of `text` over the regions of one picture."""
         ...

@@ -137,10 +137,10 @@ def _caption(hit: CaptionHit) -> str:
 
 
 def _words(explanation: Explanation) -> str:
-    panels = ((word, explanation.overlay(i, size=PANEL)) for i, word in enumerate(explanation.words))
+    panels = ((explanation.label(i), explanation.overlay(i, size=PANEL)) for i in range(len(explanation.words)))
     return "".join(
-        f'<figure><img src="{_data(panel)}" alt=""><figcaption>{html.escape(word)}</figcaption></figure>'
-        for word, panel in panels
+        f'<figure><img src="{_data(panel)}" alt=""><figcaption>{html.escape(label)}</figcaption></figure>'
+        for label, panel in panels
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from encoders import Attention, Encoder
+from encoders import Attention, Encoder, ImageFeatures
 from indexer import Catalog
 from indexer.errors import EncoderMismatchError
 
@@ -195,7 +195,8 @@ class SearchEngine:
             QueryError: the image does not exist or is not an image, or the sentence is invalid.
         """
         attention = self.attention(image, text)
-        return Explanation(attention.words, attention.weights, read_picture(self.catalog, image))
+        picture = read_picture(self.catalog, image)
+        return Explanation(attention.words, attention.weights, attention.probabilities, picture)
 
     def attention(self, image: ImageQuery, text: str) -> Attention:
         """The attention of each word over the regions of an image.
@@ -234,6 +235,8 @@ class SearchEngine:
 def _attention(model: ModelIndex, query: str, image: ImageQuery) -> Attention:
     if not model.encoder.has_regions:
         raise QueryError(f"model {model.encoder.name} has no regions, so it cannot show where it found a word")
-    if model.encoder.stores_regions:
-        return model.encoder.attend(query, query_features(model, image).regions)
-    return model.encoder.attend(query, model.encoder.regions(read_picture(model.catalog, image)))
+    features = query_features(model, image)
+    regions = features.regions
+    if not model.encoder.stores_regions:
+        regions = model.encoder.regions(read_picture(model.catalog, image))
+    return model.encoder.attend(query, ImageFeatures(features.vector[None], regions[None]))

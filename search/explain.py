@@ -15,20 +15,34 @@ _STOPS = np.array(
 """Six samples of matplotlib's perceptually uniform colour map `inferno`, dark to bright."""
 
 
+ABSENT = 0.1
+"""Probability below which a word counts as not shown by a picture."""
+
+
 @dataclass(frozen=True)
 class Explanation:
     """A picture, the words of a sentence, and the attention of each word over the picture.
 
     Shape:
         - weights: (W, H, W'), non-negative; the grid of each of W words sums to 1.
+        - probabilities: (W,), that the picture shows what each word says by itself; NaN for words such as `the`.
     """
 
     words: tuple[str, ...]
     weights: Floats
+    probabilities: Floats
     image: Image.Image
 
+    def is_absent(self, word: int) -> bool:
+        """Whether nothing in the picture matches a word; false for words that say nothing about pictures."""
+        return bool(self.probabilities[word] < ABSENT)
+
+    def label(self, word: int) -> str:
+        """The word, and whether nothing matches it."""
+        return f"{self.words[word]} (no match)" if self.is_absent(word) else self.words[word]
+
     def overlay(self, word: int, *, size: int = 320) -> Image.Image:
-        """Draw the heat map of one word over the picture.
+        """Draw the heat map of one word over the picture, which is only grey if nothing matches the word.
 
         Brightness is relative to uniform attention: cells with less than half of that stay dark.
 
@@ -37,6 +51,8 @@ class Explanation:
             size: pixels of the longer side.
         """
         picture = _fit(self.image, size)
+        if self.is_absent(word):
+            return picture.convert("L").convert("RGB")
         grid = self.weights[word] * self.weights[word].size  # 1 is uniform attention
         strength = np.clip((grid - 0.5) / max(float(grid.max()) - 0.5, 1e-6), 0, 1)
         heat = Image.fromarray((strength * 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
@@ -48,7 +64,7 @@ class Explanation:
     def sheet(self, *, size: int = 320, columns: int = 4) -> Image.Image:
         """Draw one picture of labelled panels: the original, then the heat map of each word."""
         panels = [(_fit(self.image, size), "the picture")]
-        panels += [(self.overlay(i, size=size), word) for i, word in enumerate(self.words)]
+        panels += [(self.overlay(i, size=size), self.label(i)) for i in range(len(self.words))]
         font = _font(max(14, size // 16))
         width, height = panels[0][0].size
         bar, gap = max(26, size // 9), 12

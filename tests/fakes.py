@@ -146,10 +146,14 @@ class FakeEncoder:
         probabilities = 1 / (1 + np.exp(-4 * (scores - 0.88)))
         return MatchScores(scores.astype(np.float32), probabilities.astype(np.float32), slope=4.0)
 
-    def attend(self, text: str, regions: Floats) -> Attention:
-        """Compute the softmax of word-region products."""
+    def attend(self, text: str, image: ImageFeatures) -> Attention:
+        """Compute the softmax of word-region products; colours alone can be judged."""
         words = tuple(text.split())
-        logits = self.encode_texts([text]).tokens[0] @ regions.T * 8
+        logits = self.encode_texts([text]).tokens[0] @ image.regions[0].T * 8
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         weights /= weights.sum(axis=1, keepdims=True)
-        return Attention(words=words, weights=weights.reshape(len(words), SIDE, SIDE).astype(np.float32))
+        shown = np.full(len(words), np.nan, np.float32)
+        for row, word in enumerate(words):
+            if word.lower() in COLOURS:
+                shown[row] = self.match_images(self.query(self.encode_texts([word])), image).probabilities[0]
+        return Attention(words, weights.reshape(len(words), SIDE, SIDE).astype(np.float32), shown)

@@ -220,6 +220,11 @@ class ExplainResponse(BaseModel):
         description="W grids (rows by columns) over the whole image from its top left; each grid sums to 1.",
         examples=[[[[0.25, 0.25], [0.25, 0.25]], [[0.1, 0.1], [0.1, 0.7]]]],
     )
+    probabilities: list[float | None] = Field(
+        description="For each word, the probability that the image shows what it says by itself; null for words such as "
+        "'the', which no image shows, and for models that judge no single words.",
+        examples=[[None, 0.93]],
+    )
     width: int = Field(description="Width in pixels after EXIF rotation.", examples=[4000])
     height: int = Field(description="Height in pixels after EXIF rotation.", examples=[3000])
 

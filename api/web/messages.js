@@ -8,7 +8,7 @@ import { isNoMatch, likelihood } from "./probability-words.js";
 export function matchesNothing(state, answer) {
   if (state.q.trim() === "" || answer.items.length === 0) return false;
   const best = Math.max(...answer.items.map((item) => item.hit.match_probability ?? 0));
-  return isNoMatch(state.q, best);
+  return isNoMatch(best);
 }
 
 /** What screen readers announce about an answer. */

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { light, whereabouts } from "./attention.js";
 import { el, icon } from "./dom.js";
 import { stars } from "./filters.js";
-import { likelihood, MEANING, percent } from "./probability-words.js";
+import { isAbsent, likelihood, MEANING, percent } from "./probability-words.js";
 
 const WEB_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // shown by every browser
 const THUMBNAIL = 1024; // pixels
@@ -44,7 +44,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   let pending = new AbortController(); // of the requests for this picture
   let drawn = Promise.resolve(); // resolves when the thumbnail is shown
   let sentence = ""; // the explained sentence
-  let attention = null; // { words, weights } of that sentence
+  let attention = null; // { words, weights, probabilities } of that sentence
 
   // --- showing ---
 
@@ -212,13 +212,15 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
   }
 
   function wordButton(word, index) {
-    const weights = attention.weights[index];
-    const spot = whereabouts(weights);
+    const weights = heatOf(index);
+    const spot = weights ? whereabouts(weights) : "nothing in this picture matches it";
     const button = el(
       "button",
       { type: "button", className: "word", ariaLabel: `${word}: ${spot}`, ariaPressed: "false" },
       word,
     );
+    button.classList.toggle("absent", !weights);
+    if (!weights) button.title = "Nothing in this picture matches this word";
     const highlight = (isLit) => {
       lamp.show(isLit ? weights : pressedWeights());
       button.classList.toggle("lit", isLit);
@@ -237,10 +239,15 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     return button;
   }
 
+  /** The weights of a word; null if nothing in the picture matches it. */
+  function heatOf(index) {
+    return isAbsent(attention.probabilities[index]) ? null : attention.weights[index];
+  }
+
   /** The weights of the word that was clicked, or null. */
   function pressedWeights() {
     const index = [...why.querySelectorAll(".words button")].findIndex((button) => button.ariaPressed === "true");
-    return index < 0 ? null : attention.weights[index];
+    return index < 0 ? null : heatOf(index);
   }
 
   // --- actions, details and captions ---

@@ -64,6 +64,11 @@ class Calibration:
         slope, intercept = self.curve(lengths, familiarity)
         return (1 / (1 + np.exp(-np.clip(slope * scores + intercept, -60, 60)))).astype(np.float32)
 
+    @property
+    def judges_words(self) -> bool:
+        """Whether the curve was fitted to single words as well; that of earlier versions was not."""
+        return bool(self.length_slope or self.length_intercept)
+
     def curve(self, lengths: Lengths, familiarity: float = 1.0) -> tuple[AnyFloats, AnyFloats]:
         """Return slope and intercept for sentences of some lengths in tokens, and words of the given familiarity."""
         log_lengths = _log_lengths(lengths)

@@ -24,9 +24,14 @@ def hubness(vectors: Floats, centres: Floats, log_shares: Floats, scale: Floats 
     Shape:
         - centres: (Q, D); log_shares: (Q,).
     """
-    similar = scale * (_normalize(vectors[:, : centres.shape[1]]) @ centres.T) + log_shares
+    similar = scale * cosines(vectors, centres) + log_shares
     highest = similar.max(axis=1, keepdims=True)
     return (highest[:, 0] + np.log(np.exp(similar - highest).sum(axis=1))).astype(np.float32)
+
+
+def cosines(vectors: Floats, centres: Floats) -> Floats:
+    """Cosines of vectors (N, D) with a bank's centres (Q, D): (N, Q). A class part is ignored."""
+    return _normalize(vectors[:, : centres.shape[1]]) @ centres.T
 
 
 def _normalize(rows: Floats) -> Floats:

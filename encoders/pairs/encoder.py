@@ -117,25 +117,23 @@ class PairEncoder:
         ((_, regions),) = self._workers.map(self._towers.image_states, [pixels])
         return regions[0] / np.maximum(np.linalg.norm(regions[0], axis=1, keepdims=True), 1e-8)
 
-    def attend(self, text: str, regions: Floats) -> Attention:
-        """Compare each word, encoded alone, with a picture's regions.
+    def attend(self, text: str, image: ImageFeatures) -> Attention:
+        """Compare each word, encoded alone, with the regions of one picture, which are those of `regions`.
 
         A word's weights are the softmax of its cosines in standard deviations over the picture: some pairs have all
         cosines within a few hundredths.
-
-        Shape:
-            - regions: (P, D), of `regions`.
 
         Raises:
             EncodersError: the pair has no regions that words can be compared with.
         """
         self._check_regions()
         words, _ = self._towers.tokenizer.words(text)
-        cosines = self.encode_texts(words).vectors @ regions.T
+        cosines = self.encode_texts(words).vectors @ image.regions[0].T
         cosines -= cosines.mean(axis=1, keepdims=True)
         weights = np.exp(cosines / np.maximum(cosines.std(axis=1, keepdims=True), 1e-6))
-        side = math.isqrt(len(regions))
-        return Attention(words, (weights / weights.sum(axis=1, keepdims=True)).reshape(len(words), side, side))
+        side, unknown = math.isqrt(image.regions.shape[1]), np.full(len(words), np.nan, np.float32)
+        grids = (weights / weights.sum(axis=1, keepdims=True)).reshape(len(words), side, side)
+        return Attention(words, grids, unknown)
 
     def _check_regions(self) -> None:
         if not self.has_regions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from benchmarks.composed import Pair
 from benchmarks.everyday import Photograph
 from benchmarks.pointing import Place, concentration, heat_maps, hottest, measure, scenes, shares, told_apart
-from encoders.features import Attention, Floats
+from encoders.features import Attention, ImageFeatures
 from tests.conftest import painter
 from tests.fakes import FakeEncoder
 
@@ -18,10 +19,10 @@ from tests.fakes import FakeEncoder
 class Mirrored(FakeEncoder):
     """A model that looks at the wrong side."""
 
-    def attend(self, text: str, regions: Floats) -> Attention:
+    def attend(self, text: str, image: ImageFeatures) -> Attention:
         """Turn each heat map round."""
-        attention = super().attend(text, regions)
-        return Attention(attention.words, np.ascontiguousarray(attention.weights[:, :, ::-1]))
+        attention = super().attend(text, image)
+        return replace(attention, weights=np.ascontiguousarray(attention.weights[:, :, ::-1]))
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_names_are_found_in_the_sentence(pairs: list[Pair]) -> None:
     scene = next(scenes(pairs, encoder))
     named = Pair(pairs[0].photographs, ("red thing", "blue"), ("green", "yellow"))
     scene = type(scene)(named, scene.image, scene.boundary, scene.sides)
-    weights = encoder.attend("a red thing and a blue", scene.image.regions[0]).weights
+    weights = encoder.attend("a red thing and a blue", scene.image).weights
     first, second = heat_maps(encoder, scene)
     np.testing.assert_allclose(first["in_sentence"], weights[1:3].mean(axis=0))
     np.testing.assert_allclose(second["in_sentence"], weights[5])

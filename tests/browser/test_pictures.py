@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.actions import frames, open_first, search, seen, tiles
 from tests.browser.conftest import Visits
 
-STATEMENTS = ((0.3, "Very likely"), (0.1, "Likely"), (0.03, "Maybe"), (0, "Unlikely"))
+STATEMENTS = ((0.8, "Very likely"), (0.5, "Likely"), (0.1, "Maybe"), (0, "Unlikely"))
 
 
 def lit(dialog: Locator) -> list[float]:

@@ -77,7 +77,7 @@ def test_it_agrees_with_torch(exported: Path) -> None:
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-4)
     one, other = (e.match_captions(pictures.take([0]), texts) for e in (encoder, torch_encoder))
     np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
-    maps = [e.attend(TEXTS[1], pictures.regions[0]).weights for e in (encoder, torch_encoder)]
+    maps = [e.attend(TEXTS[1], pictures.take([0])).weights for e in (encoder, torch_encoder)]
     np.testing.assert_allclose(maps[0], maps[1], atol=1e-5)
 
 

@@ -14,6 +14,9 @@ from search.errors import ImageNotFoundError, QueryError
 from tests.fakes import SIDE, FakeEncoder
 
 
+UNKNOWN = np.array([np.nan], np.float32)
+
+
 @pytest.fixture
 def split(tmp_path: Path) -> Path:
     """A picture that is red on the left and blue on the right."""
@@ -76,7 +79,7 @@ def test_a_sheet_has_the_picture_and_a_panel_for_each_word(explanation: Explanat
     sheet = explanation.sheet(size=100)
     assert sheet.width > 3 * 100
     assert sheet.height < 2 * 100
-    many = Explanation(("word",) * 9, np.full((9, 2, 2), 0.25, np.float32), explanation.image)
+    many = Explanation(("word",) * 9, np.full((9, 2, 2), 0.25, np.float32), UNKNOWN.repeat(9), explanation.image)
     assert many.sheet(size=100).height > 3 * 100
 
 
@@ -84,7 +87,17 @@ def test_uniform_and_zero_weights_divide_by_nothing() -> None:
     """Neither raises a warning."""
     picture = Image.new("RGB", (10, 30), "white")
     for weights in (np.full((1, 2, 2), 0.25, np.float32), np.zeros((1, 2, 2), np.float32)):
-        assert Explanation(("a",), weights, picture).overlay(0, size=30).size == (10, 30)
+        assert Explanation(("a",), weights, UNKNOWN, picture).overlay(0, size=30).size == (10, 30)
+
+
+def test_a_word_that_nothing_matches_is_shown_as_such(indexed: Catalog, encoder: FakeEncoder, folder: Path) -> None:
+    """Its panel is grey and its label says so; a word that says nothing about pictures has a heat map."""
+    with SearchEngine.open(indexed.directory, encoder=encoder) as engine:
+        explanation = engine.explain(folder / "red.png", "the red blue")
+    assert np.isnan(explanation.probabilities[0])
+    assert [explanation.label(i) for i in range(3)] == ["the", "red", "blue (no match)"]
+    pixels = [np.asarray(explanation.overlay(i, size=32), np.int16) for i in range(3)]
+    assert [bool((each[..., 0] == each[..., 2]).all()) for each in pixels] == [False, False, True]
 
 
 def test_an_empty_sentence_is_rejected(indexed: Catalog, encoder: FakeEncoder, split: Path) -> None:

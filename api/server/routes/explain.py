@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
@@ -30,7 +31,11 @@ async def explain(request: Request, service: Served, body: Annotated[ExplainRequ
             raise ImageNotFoundError(f"no image has the id {body.image_id}")
         attention = service.engine.attention(body.image_id, body.text)
         return ExplainResponse(
-            words=list(attention.words), weights=attention.weights.tolist(), width=record.width, height=record.height
+            words=list(attention.words),
+            weights=attention.weights.tolist(),
+            probabilities=[None if np.isnan(p) else float(p) for p in attention.probabilities],
+            width=record.width,
+            height=record.height,
         )
 
     return await service.work.run(request, find)

@@ -23,6 +23,12 @@ def encoder(model_directory: Path) -> Encoder:
     return load_encoder(model_directory, device="cpu")
 
 
+def load_written(checkpoint: Checkpoint, directory: Path) -> Encoder:
+    """Write a model and load it."""
+    write_checkpoint(checkpoint, directory)
+    return load_encoder(directory, device="cpu")
+
+
 def pixels(count: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Random pictures of the model's size."""
     return np.random.default_rng(0).integers(0, 255, (count, 32, 32, 3), np.uint8)
@@ -132,11 +138,29 @@ def test_scores_do_not_depend_on_the_batch_size(encoder: Encoder, monkeypatch: p
 
 def test_each_word_has_an_attention_grid(encoder: Encoder) -> None:
     """Each grid sums to 1."""
-    attention = encoder.attend("A red Wall", encoder.encode_images(pixels(1)).regions[0])
+    attention = encoder.attend("A red Wall", encoder.encode_images(pixels(1)))
     assert attention.words == ("A", "red", "Wall")
     assert attention.weights.shape == (3, 4, 4)
     assert (attention.weights >= 0).all()
     np.testing.assert_allclose(attention.weights.sum(axis=(1, 2)), 1, rtol=1e-4)
+
+
+def test_words_that_pictures_can_show_are_judged_by_themselves(tmp_path: Path) -> None:
+    """A word's probability is that of the word as a query; words far from all training pictures have none."""
+    checkpoint = tiny_checkpoint(querybank=2)
+    hubness = checkpoint.model.hubness
+    assert hubness is not None
+    plain = load_written(checkpoint, tmp_path / "plain")
+    red, wall = plain.encode_texts(["red", "wall"]).vectors
+    hubness.images.centres.copy_(torch.from_numpy(np.stack([red, -wall])))
+    judging = replace(checkpoint, calibration=replace(checkpoint.calibration, length_intercept=-0.1))
+    encoder = load_written(judging, tmp_path / "judging")
+    image = encoder.encode_images(pixels(1))
+    shown = encoder.attend("red wall", image).probabilities
+    expected = encoder.match_images(encoder.query(encoder.encode_texts(["red"])), image).probabilities[0]
+    assert shown[0] == pytest.approx(float(expected))
+    assert bool(np.isnan(shown[1])) == (red @ wall < 0.2)
+    assert np.isnan(plain.attend("red wall", image).probabilities).all()
 
 
 @pytest.mark.parametrize("fusion", ["attention", "gated", "concatenation"])
@@ -148,7 +172,7 @@ def test_every_fusion_works_with_every_text_tower(tmp_path: Path, fusion: str, t
     images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
     scores = encoder.match_images(TextFeatures(texts.vectors[:1], texts.tokens[:1]), images)
     assert np.isfinite(scores.scores).all()
-    np.testing.assert_allclose(encoder.attend(TEXTS[0], images.regions[0]).weights.sum(axis=(1, 2)), 1, rtol=1e-4)
+    np.testing.assert_allclose(encoder.attend(TEXTS[0], images.take([0])).weights.sum(axis=(1, 2)), 1, rtol=1e-4)
 
 
 def test_a_picture_is_resized_without_cropping(encoder: Encoder) -> None:

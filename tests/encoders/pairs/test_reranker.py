@@ -134,9 +134,9 @@ class TestReranker:
         regions = encoder.regions(wide)
         squashed = wide.resize((32, 32), Image.Resampling.BICUBIC)
         np.testing.assert_allclose(regions, encoder.regions(squashed), atol=1e-5)
-        middle = encoder.encode_images(encoder.prepare(wide)[None]).regions[0]
-        assert np.abs(regions - middle).max() > 0.01
-        found = encoder.attend("red over blue", regions)
+        middle = encoder.encode_images(encoder.prepare(wide)[None])
+        assert np.abs(regions - middle.regions[0]).max() > 0.01
+        found = encoder.attend("red over blue", replace(middle, regions=regions[None]))
         assert found.words == ("red", "over", "blue")
         assert found.weights.shape == (3, 4, 4)
         np.testing.assert_allclose(found.weights.sum((1, 2)), 1, atol=1e-4)

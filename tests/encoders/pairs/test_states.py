@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from open_clip.model import _build_vision_tower
 from PIL import Image
 
-from encoders import load_encoder
+from encoders import ImageFeatures, load_encoder
 from encoders.checkpoint.foreign_tokenizer import TOKENIZER, ForeignTokenizer
 from encoders.errors import CheckpointError
 from encoders.pairs.description import read_pair
@@ -111,7 +111,7 @@ class TestHeatMaps:
         picture = Image.effect_noise((90, 40), 80).convert("RGB")
         regions = encoder.regions(picture)
         assert regions.shape == (16, 24)
-        found = encoder.attend("two dogs, running", regions)
+        found = encoder.attend("two dogs, running", ImageFeatures(np.zeros((1, 24), np.float32), regions[None]))
         assert found.words == ("two", "dogs", ",", "running")
         np.testing.assert_allclose(found.weights.sum((1, 2)), 1, atol=1e-5)
         squashed = np.asarray(picture.resize((32, 32), Image.Resampling.BICUBIC))[None]

@@ -21,6 +21,7 @@ def test_weights_are_those_of_the_engine(client: TestClient, engine: SearchEngin
     assert document == {
         "words": ["a", "red", "thing"],
         "weights": explained.weights.tolist(),
+        "probabilities": [None, pytest.approx(float(explained.probabilities[1])), None],
         "width": 48,
         "height": 40,
     }
