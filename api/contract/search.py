@@ -221,8 +221,8 @@ class ExplainResponse(BaseModel):
         examples=[[[[0.25, 0.25], [0.25, 0.25]], [[0.1, 0.1], [0.1, 0.7]]]],
     )
     probabilities: list[float | None] = Field(
-        description="For each word, the probability that the image shows what it says by itself; null for words such as "
-        "'the', which no image shows, and for models that judge no single words.",
+        description="For each word, the probability that the image shows what it says by itself; null for words such "
+        "as 'the', which no image shows, and for models that judge no single words.",
         examples=[[None, 0.93]],
     )
     width: int = Field(description="Width in pixels after EXIF rotation.", examples=[4000])

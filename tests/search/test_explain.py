@@ -13,7 +13,6 @@ from search import Explanation, SearchEngine
 from search.errors import ImageNotFoundError, QueryError
 from tests.fakes import SIDE, FakeEncoder
 
-
 UNKNOWN = np.array([np.nan], np.float32)
 
 
