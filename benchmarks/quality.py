@@ -4,13 +4,15 @@ Two figures on one split of a captioned dataset:
 
 - **word order**: how often a caption scores higher than a copy with two nouns swapped;
 - **no answer**: area under the ROC curve of the best hit's probability, captions of the split against queries for
-  things that none of them mentions.
+  things that none of them mentions; and by thresholds, how many captions, single nouns that captions use, and such
+  queries have a hit above it, in percent.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +86,11 @@ ABSENT = (
     ),
     *("an electron microscope image", "a barometer", "a kangaroo", "a washing machine", "a polar bear", "a toaster"),
 )
+
+
+THRESHOLDS = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+MENTIONS = 3
+"""Captions of the split that use a noun which its pictures are taken to show."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,22 @@ def best_probabilities(split: Split, queries: Sequence[str], depth: int) -> Floa
     return np.array([for_sentence(split, texts.take([q]), depth).max() for q in range(len(queries))], np.float32)
 
 
+def shown_nouns(captions: Sequence[str]) -> list[str]:
+    """Select the nouns that several captions use."""
+    counts = Counter(word for caption in captions for word in set(re.findall(r"\w+", caption.lower())))
+    return sorted(noun for noun in NOUNS if counts[noun] >= MENTIONS)
+
+
+def above(probabilities: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
+    """The percentage of each group of queries whose best hit has at least a threshold."""
+    return {
+        f"{threshold:g}": {
+            name: round(100 * float((best >= threshold).mean()), 1) for name, best in probabilities.items()
+        }
+        for threshold in THRESHOLDS
+    }
+
+
 def main() -> None:
     """Measure and print."""
     parser = report.parser(__doc__)
@@ -182,13 +205,21 @@ def main() -> None:
     best = np.array(
         [for_sentence(split, queries.take([c]), options.depth).max() for c in range(len(split.captions))], np.float32
     )
-    absent = absent_queries(split.captions)
+    absent, nouns = absent_queries(split.captions), shown_nouns(split.captions)
+    groups = {
+        "captions": best,
+        "nouns": best_probabilities(split, nouns, options.depth),
+        "unanswerable": best_probabilities(split, absent, options.depth),
+    }
     figures = {
         "word_order": word_order(split),
         "no_answer": {
             "answerable": len(best),
+            "nouns": len(nouns),
             "unanswerable": len(absent),
-            "roc_auc": round(roc_auc(best, best_probabilities(split, absent, options.depth)), 3),
+            "roc_auc": round(roc_auc(best, groups["unanswerable"]), 3),
+            "roc_auc_nouns": round(roc_auc(groups["nouns"], groups["unanswerable"]), 3),
+            "above": above(groups),
         },
     }
     report.write(figures | {"on": report.provenance()}, options.out)
