@@ -78,8 +78,8 @@ TOWERS = TrainConfig(
 )
 LARGER = replace(TOWERS, epochs=3, patience=3, batch_size=128, learning_rate=4e-4)
 RERANKER = TrainConfig(
-    epochs=8,
-    patience=8,
+    epochs=6,
+    patience=6,
     train_towers=False,
     contrastive_weight=0.0,
     hard_negatives=16,

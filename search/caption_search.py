@@ -25,7 +25,7 @@ from .timing import Stopwatch
 FEW = 200
 """An index with fewer captions of its own is searched together with the bank."""
 
-FITTING = 0.5
+FITTING = 0.35
 """Minimum match probability of a caption of the bank, which was written for no picture in particular."""
 
 Encoded = dict[str, tuple[Floats, Floats]]

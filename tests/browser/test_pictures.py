@@ -122,17 +122,17 @@ def test_both_ranks_stand_side_by_side(page: Page) -> None:
 
 def test_no_good_match_is_said_with_the_nearest_pictures_below(page: Page) -> None:
     """A sentence that no photograph shows gets a heading above the nearest pictures."""
-    answer = search(page, "an elephant playing the piano under water")
-    assert answer["hits"][0]["match_probability"] < 0.03
-    expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_visible()
+    for words in ("an elephant", "an elephant playing the piano under water"):
+        answer = search(page, words)
+        assert answer["hits"][0]["match_probability"] < 0.1
+        expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_visible()
     seen(page)
     verdict, first = page.locator("#verdict").bounding_box(), tiles(page).first.bounding_box()
     assert verdict is not None
     assert first is not None
     assert verdict["y"] + verdict["height"] <= first["y"]
-    for words in ("a tabby cat", "an elephant"):  # of a single thing the probability says too little
-        search(page, words)
-        expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_hidden()
+    search(page, "a tabby cat")
+    expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_hidden()
 
 
 def test_a_shared_picture_opens_by_itself(visits: Visits, url: str) -> None:
