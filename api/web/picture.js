@@ -335,7 +335,8 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
     try {
       const { hits } = await api.captions(id, { k: CAPTIONS }, signal);
       if (signal.aborted) return;
-      captions.querySelector("ul").replaceChildren(...hits.map(captionLine));
+      if (hits.length) captions.querySelector("ul").replaceChildren(...hits.map(captionLine));
+      else captions.querySelector("ul").replaceWith(el("p", { className: "muted" }, "No caption fits this picture."));
       if (!query && hits.length) showSentence(hits[0].text, `A caption that fits. ${HINT}`);
     } catch (error) {
       if (!signal.aborted && error.status !== 404)

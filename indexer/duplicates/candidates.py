@@ -18,13 +18,13 @@ from ..catalog.embeddings import read_vectors, stored_features
 from ..catalog.records import Kind
 from ..vectors.index import VectorIndex
 
-COSINE = 0.5
+COSINE = 0.3
 """Minimum cosine of the vectors of candidates."""
 
-AGREEMENT, TURNED_AGREEMENT = 0.65, 0.6
-"""Minimum agreement of the regions of candidates: upright or mirrored, and turned, which changes what a CNN sees.
+AGREEMENT = 0.75
+"""Minimum agreement of the regions of candidates, in any orientation.
 
-Like `COSINE` measured for one base model, see docs/LOG.md: lower ones find more and open more files.
+Like `COSINE` measured for the base model, see docs/LOG.md: a lower one finds more and opens more files.
 """
 
 NEIGHBOURS = 16
@@ -61,9 +61,6 @@ def agreements(ones: Floats, twos: Floats) -> Floats:
     return np.stack(rows).astype(np.float32)
 
 
-_THRESHOLDS = np.array([[AGREEMENT]] * 2 + [[TURNED_AGREEMENT]] * 6)
-
-
 def _unit(regions: Floats) -> Floats:
     return regions / np.maximum(np.linalg.norm(regions, axis=2, keepdims=True), np.float32(1e-8))
 
@@ -97,6 +94,6 @@ def _with_agreeing_regions(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -
             agreeing += batch
             continue
         ones, twos = (np.searchsorted(ids, side) for side in zip(*batch, strict=True))
-        agree = np.any(agreements(grids[ones], grids[twos]) >= _THRESHOLDS, axis=0)
+        agree = np.any(agreements(grids[ones], grids[twos]) >= AGREEMENT, axis=0)
         agreeing += [pair for pair, agrees in zip(batch, agree, strict=True) if agrees]
     return agreeing

@@ -168,4 +168,6 @@ def test_a_picture_page_shows_its_metadata(page: Page, url: str) -> None:
     details = page.locator("dialog#picture .details")
     for text in (known["format"], known["folder"], str(known["width"]), known["camera"] or "Format"):
         expect(details).to_contain_text(text)
-    expect(page.get_by_role("region", name="In words").get_by_role("listitem")).to_have_count(4)
+    fitting = page.request.post(f"{url}/v1/captions", multipart={"image_id": 1, "k": 4}).json()["hits"]
+    assert fitting
+    expect(page.get_by_role("region", name="In words").get_by_role("listitem")).to_have_count(len(fitting))
