@@ -90,7 +90,7 @@ ABSENT = (
 
 THRESHOLDS = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 MENTIONS = 3
-"""Captions of the split that use a noun which its pictures are taken to show."""
+"""A noun counts as shown if at least so many captions of the split use it."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ def shown_nouns(captions: Sequence[str]) -> list[str]:
     return sorted(noun for noun in NOUNS if counts[noun] >= MENTIONS)
 
 
-def above(probabilities: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
-    """The percentage of each group of queries whose best hit has at least a threshold."""
+def shares_above(probabilities: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
+    """The percentage of each group of queries whose best hit has at least a threshold; no group is empty."""
     return {
         f"{threshold:g}": {
             name: round(100 * float((best >= threshold).mean()), 1) for name, best in probabilities.items()
@@ -211,6 +211,8 @@ def main() -> None:
         "nouns": best_probabilities(split, nouns, options.depth),
         "unanswerable": best_probabilities(split, absent, options.depth),
     }
+    if empty := [name for name, probabilities in groups.items() if not len(probabilities)]:
+        raise SystemExit(f"{options.dataset} has no {' or '.join(empty)} to measure")
     figures = {
         "word_order": word_order(split),
         "no_answer": {
@@ -219,7 +221,7 @@ def main() -> None:
             "unanswerable": len(absent),
             "roc_auc": round(roc_auc(best, groups["unanswerable"]), 3),
             "roc_auc_nouns": round(roc_auc(groups["nouns"], groups["unanswerable"]), 3),
-            "above": above(groups),
+            "above": shares_above(groups),
         },
     }
     report.write(figures | {"on": report.provenance()}, options.out)

@@ -83,6 +83,15 @@ class Encoder(Protocol):
         """Whether the model can match: without, there is no reranking and no probability."""
         ...
 
+    @property
+    def describes(self) -> bool:
+        """Whether a probability says how likely the words describe the picture, single words too.
+
+        Without, as in pairs without a reranker and in models that earlier versions trained, it says how likely they
+        were written for just this picture, and is lower.
+        """
+        ...
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Score K pictures for one sentence, from `query`."""
         ...
@@ -92,5 +101,5 @@ class Encoder(Protocol):
         ...
 
     def attend(self, text: str, image: ImageFeatures) -> Attention:
-        """Compute the attention of each word of `text` over the regions of one picture."""
+        """Compute the attention of each word of `text` over the regions of one picture, as `regions` gives them."""
         ...

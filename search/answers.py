@@ -81,6 +81,8 @@ class PageStart:
 class Answer:
     """Images for a query, best first, milliseconds by stage, and the excluded phrases.
 
+    `describes` says whether match probabilities are those of the words describing the image. Those of pairs without a
+    reranker, and of models that earlier versions trained, are those of their being written for it, and lower.
     `following` is where the next page begins; None on the last page.
     """
 
@@ -88,12 +90,13 @@ class Answer:
     hits: tuple[Hit, ...]
     timings_ms: dict[str, float]
     without: tuple[str, ...] = ()
+    describes: bool = False
     following: PageStart | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types."""
         hits = [hit.as_dict() for hit in self.hits]
-        document: dict[str, Any] = {"query": self.query, "hits": hits, "timings_ms": self.timings_ms}
+        document = {"query": self.query, "hits": hits, "describes": self.describes, "timings_ms": self.timings_ms}
         return document | {"without": list(self.without)} if self.without else document
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,13 +52,16 @@ class CaptionSearch:
             query_image = query_features(model, self.image)
         with watch.stage("bank"):
             hidden = _hidden_captions(model)
-            extra = model.bank | _encode(model, self.bank)
+            given = _encode(model, self.bank)
+            extra = model.bank | given
         with watch.stage("retrieve"):
             candidates = self._retrieve(model, query_image, hidden, extra)
+        least = 0.0
         if self.rerank and model.encoder.matches and candidates:
             with watch.stage("rerank"):
                 candidates = _rerank(model, candidates, query_image, self.depth, extra)
-        hits = _hits(model.catalog, candidates, self.k, frozenset(extra) - frozenset(model.bank))
+            least = FITTING if model.encoder.describes else 0.0
+        hits = _hits(model.catalog, candidates, self.k, given, least)
         return CaptionAnswer(describe(self.image), hits, watch.milliseconds())
 
     def _retrieve(
@@ -127,11 +130,11 @@ def _encode(model: ModelIndex, captions: Sequence[str]) -> Encoded:
 
 
 def _hits(
-    catalog: Catalog, candidates: Sequence[Candidate[int | str]], k: int, given: frozenset[str]
+    catalog: Catalog, candidates: Sequence[Candidate[int | str]], k: int, given: Container[str], least: float
 ) -> tuple[CaptionHit, ...]:
-    """The first k captions with different texts, without those of the bank that do not fit.
+    """The first k captions with different texts, without those of the bank below a probability.
 
-    `given` are the captions that came with the query; like those of the index, they are always shown.
+    `given` are the captions that came with the query; like those of the index, they have no minimum.
     """
     records = captions_by_id(catalog, [c.key for c in candidates if isinstance(c.key, int)])
     hits: dict[str, CaptionHit] = {}
@@ -142,7 +145,7 @@ def _hits(
             caption_id, text, source = c.key, records[c.key].text, records[c.key].source
         else:
             caption_id, text, source = None, c.key, BANK
-        if source == BANK and text not in given and c.match_probability is not None and c.match_probability < FITTING:
+        if source == BANK and text not in given and (c.match_probability or 0.0) < least:
             continue
         if text not in hits and len(hits) < k:
             scores = (c.score, c.retrieval_score, c.rerank_score, c.match_probability)

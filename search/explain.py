@@ -42,7 +42,7 @@ class Explanation:
         return f"{self.words[word]} (no match)" if self.is_absent(word) else self.words[word]
 
     def overlay(self, word: int, *, size: int = 320) -> Image.Image:
-        """Draw the heat map of one word over the picture, which is only grey if nothing matches the word.
+        """Draw the heat map of one word over the picture, or, if nothing matches the word, only the grey picture.
 
         Brightness is relative to uniform attention: cells with less than half of that stay dark.
 

@@ -90,7 +90,7 @@ class ImageSearch:
         following = None
         if len(hits) == self.k < len(candidates):
             following = replace(page, shown=(*page.shown, *(hit.image_id for hit in hits)))
-        return Answer(query.text, hits, watch.milliseconds(), query.without, following)
+        return Answer(query.text, hits, watch.milliseconds(), query.without, encoder.describes, following)
 
     def _encode(self, model: ModelIndex, query: Query) -> _Vectors:
         features = model.encoder.query(model.encoder.encode_texts([query.text, *query.without]))

@@ -126,6 +126,11 @@ class FakeEncoder:
         """It has a reranker."""
         return True
 
+    @property
+    def describes(self) -> bool:
+        """Its probability is taken for one of describing."""
+        return True
+
     def match_images(self, text: TextFeatures, images: ImageFeatures) -> MatchScores:
         """Add the retrieval score to each word's best region, averaged over words."""
         if not is_query(text.vectors).all():

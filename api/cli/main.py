@@ -77,7 +77,7 @@ COMMANDS = {
     "search": ("search", "Find images by text, by example image, or both."),
     "captions": (
         "search",
-        "Find captions for an image, among those of the index or else of the built-in caption bank.",
+        "Find captions for an image, among those of the index or else those of the built-in caption bank that fit.",
     ),
     "similar": ("search", "Find images similar to an image."),
     "duplicates": (

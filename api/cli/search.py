@@ -102,7 +102,7 @@ def captions(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Find captions for an image, among those of the index or else of the built-in caption bank."""
+    """Find captions for an image, among those of the index or else those of the built-in caption bank that fit."""
     lines = _read_bank(bank) if bank else None
     with _engine_or_bank(index, model, device) as engine:
         answer = engine.find_captions(image, k=k, depth=depth, rerank=not no_rerank, bank=lines)

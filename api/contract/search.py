@@ -160,6 +160,11 @@ class SimilarResponse(BaseModel):
 
     query: str = Field(description="The query without its exclusions.", examples=["a beach"])
     hits: list[ImageHit] = Field(description="Image hits, best first.")
+    describes: bool = Field(
+        description="Whether match probabilities say how likely the words describe the image. Those of some models say "
+        "how likely they were written for just this image, and are lower.",
+        examples=[True],
+    )
     timings_ms: Timings
     without: list[str] = Field(
         default_factory=list, description="Texts the query excludes; omitted if none.", examples=[["people"]]
@@ -222,7 +227,7 @@ class ExplainResponse(BaseModel):
     )
     probabilities: list[float | None] = Field(
         description="For each word, the probability that the image shows what it says by itself; null for words such "
-        "as 'the', which no image shows, and for models that judge no single words.",
+        "as 'the', which no image shows, for some colours and numbers, and for models that judge no single words.",
         examples=[[None, 0.93]],
     )
     width: int = Field(description="Width in pixels after EXIF rotation.", examples=[4000])

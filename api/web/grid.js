@@ -114,7 +114,7 @@ export function grid(host, { link, open, more, scrolled, say }) {
     tile.dataset.id = item.id;
     tile.stop = new AbortController();
     if (item.hit?.match_probability != null) {
-      const words = el("span", { className: "caption" }, likelihood(item.hit.match_probability), " ");
+      const words = el("span", { className: "caption" }, likelihood(item.hit), " ");
       words.append(el("b", {}, percent(item.hit.match_probability)));
       anchor.append(words);
     }
@@ -164,7 +164,7 @@ export function grid(host, { link, open, more, scrolled, say }) {
   function label(item) {
     const parts = [item.name];
     if (item.hit?.match_probability != null)
-      parts.push(`${likelihood(item.hit.match_probability)}, ${percent(item.hit.match_probability)}`);
+      parts.push(...[likelihood(item.hit), percent(item.hit.match_probability)].filter(Boolean));
     if (item.taken) parts.push(item.taken.slice(0, 10));
     if (item.copies?.length) parts.push(`and ${item.copies.length} like it; press D to show`);
     return parts.join(", ");

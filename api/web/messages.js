@@ -7,8 +7,7 @@ import { isNoMatch, likelihood } from "./probability-words.js";
     query has a picture or excluded words. */
 export function matchesNothing(state, answer) {
   if (state.q.trim() === "" || answer.items.length === 0) return false;
-  const best = Math.max(...answer.items.map((item) => item.hit.match_probability ?? 0));
-  return isNoMatch(best);
+  return isNoMatch(answer.items.map((item) => item.hit));
 }
 
 /** What screen readers announce about an answer. */
@@ -17,8 +16,8 @@ export function announcement(state, answer) {
   if (!first) return "No pictures";
   if (matchesNothing(state, answer)) return `No good match for ${answer.query}. The nearest pictures follow.`;
   if (state.q.trim()) {
-    const how = likelihood(first.hit.match_probability).toLowerCase();
-    return `Pictures for ${answer.query}. The first is ${how}: ${first.name}`;
+    const how = likelihood(first.hit).toLowerCase();
+    return `Pictures for ${answer.query}. The first is ${how && `${how}: `}${first.name}`;
   }
   return state.like || state.upload ? "Pictures like this one" : "All pictures, newest first";
 }

@@ -138,12 +138,12 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
         el(
           "p",
           { className: "statement" },
-          el("strong", {}, likelihood(hit.match_probability)),
+          el("strong", {}, likelihood(hit)),
           ` ${percent(hit.match_probability)}`,
           el("span", { className: "muted" }, " match probability"),
         ),
         share,
-        el("p", { className: "muted meaning" }, MEANING),
+        hit.describes ? el("p", { className: "muted meaning" }, MEANING) : "",
       );
     } else if (hit) why.append(el("h3", {}, "Why this one"));
     if (query) showSentence(query, HINT);
@@ -213,14 +213,14 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
 
   function wordButton(word, index) {
     const weights = heatOf(index);
-    const spot = weights ? whereabouts(weights) : "nothing in this picture matches it";
+    const spot = weights ? whereabouts(weights) : "probably not in this picture";
     const button = el(
       "button",
       { type: "button", className: "word", ariaLabel: `${word}: ${spot}`, ariaPressed: "false" },
       word,
     );
     button.classList.toggle("absent", !weights);
-    if (!weights) button.title = "Nothing in this picture matches this word";
+    if (!weights) button.title = "Probably not in this picture";
     const highlight = (isLit) => {
       lamp.show(isLit ? weights : pressedWeights());
       button.classList.toggle("lit", isLit);

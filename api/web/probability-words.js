@@ -15,9 +15,10 @@ const WORDS = [
 /** The explanation shown beside the number. */
 export const MEANING = "The probability that these words describe this picture.";
 
-/** Whether the highest probability among the hits is too low for any to count as a match. */
-export function isNoMatch(probability) {
-  return probability < MATCH;
+/** Whether all probabilities of hits are too low for a match; false if there are none, or of another kind. */
+export function isNoMatch(hits) {
+  const judged = hits.filter((hit) => hit.describes && hit.match_probability !== null);
+  return judged.length > 0 && judged.every((hit) => hit.match_probability < MATCH);
 }
 
 /** Whether a picture does not show what a word says by itself; null is the probability of a word such as "the". */
@@ -25,9 +26,9 @@ export function isAbsent(probability) {
   return probability !== null && probability < MATCH;
 }
 
-/** "Very likely", "Likely", "Maybe", "Unlikely". */
-export function likelihood(probability) {
-  return WORDS.find(([least]) => probability >= least)[1];
+/** "Very likely", "Likely", "Maybe", "Unlikely", of a hit; nothing without such a probability. */
+export function likelihood({ describes, match_probability }) {
+  return describes && match_probability !== null ? WORDS.find(([least]) => match_probability >= least)[1] : "";
 }
 
 /** "87 %", or "0.4 %" if it is small. */

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { el, icon } from "./dom.js";
-import { likelihood, percent } from "./probability-words.js";
+import { percent } from "./probability-words.js";
 import { uploads } from "./result-pages.js";
 
 /** Calls `search(text)` when a caption is chosen, and `remove()` when the picture is removed. */
@@ -61,8 +61,7 @@ export function queryPicture(host, { search, remove }) {
 
   function chip({ text, match_probability }) {
     const button = el("button", { type: "button", className: "chip", title: text }, text);
-    if (match_probability !== null)
-      button.title = `${likelihood(match_probability)}, ${percent(match_probability)}: ${text}`;
+    if (match_probability !== null) button.title = `${percent(match_probability)}: ${text}`;
     button.addEventListener("click", () => search(text));
     return button;
   }

@@ -83,7 +83,7 @@ function headings(images) {
 }
 
 function resultPage(page, last, words) {
-  const items = page.hits.map((hit) => item(hit.image_id, hit, { hit }));
+  const items = page.hits.map((hit) => item(hit.image_id, hit, { hit: { ...hit, describes: page.describes } }));
   return { items, last, query: words ? page.query : "", milliseconds: page.timings_ms.total };
 }
 

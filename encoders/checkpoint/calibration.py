@@ -65,9 +65,12 @@ class Calibration:
         return (1 / (1 + np.exp(-np.clip(slope * scores + intercept, -60, 60)))).astype(np.float32)
 
     @property
-    def judges_words(self) -> bool:
-        """Whether the curve was fitted to single words as well; that of earlier versions was not."""
-        return bool(self.length_slope or self.length_intercept)
+    def describes(self) -> bool:
+        """Whether the curve was fitted to judgements whether words describe a picture, single words included.
+
+        Those that earlier versions fitted, to pictures and their own captions, do not depend on the length.
+        """
+        return abs(self.length_slope) + abs(self.length_intercept) > 1e-9
 
     def curve(self, lengths: Lengths, familiarity: float = 1.0) -> tuple[AnyFloats, AnyFloats]:
         """Return slope and intercept for sentences of some lengths in tokens, and words of the given familiarity."""

@@ -23,8 +23,11 @@ from .vectors import cosines, hubness, with_class_weight
 
 MATCH_BATCH = 512
 DEPICTED = 0.2
-"""Cosine with the nearest kind of training picture from which on a word can be judged. Of the base model, in six
-languages, `the`, `with` and their like have at most 0.18, and things and activities 0.2 to 0.6."""
+"""Cosine with the nearest kind of training picture from which on a word can be judged.
+
+Of the base model, in six languages, `the`, `with` and their like have at most 0.18 but for two of 67, things and
+activities 0.17 to 0.55, and colours and numbers 0.12 to 0.27 (docs/LOG.md), so that some of these are not judged.
+"""
 
 
 class ModelEncoder:
@@ -68,6 +71,11 @@ class ModelEncoder:
     def matches(self) -> bool:
         """Every model of crosslook has a reranker."""
         return True
+
+    @property
+    def describes(self) -> bool:
+        """Whether the probability was fitted to judgements whether words describe a picture."""
+        return self._description.calibration.describes
 
     def prepare(self, image: Image.Image) -> Pixels:
         """Resize an upright picture to the input square: (S, S, 3) uint8."""
@@ -175,9 +183,10 @@ class ModelEncoder:
         """Compute the probability (W,) that a picture shows what each word says by itself.
 
         NaN for words that no kind of picture shows, such as `the`: those far from all centres of training pictures.
+        Nor can words be judged if the regions are not those that a search compares.
         """
         shown = np.full(len(words), np.nan, np.float32)
-        if len(words) and self._description.config.querybank and self._description.calibration.judges_words:
+        if len(words) and self._description.config.querybank and self.describes and self.stores_regions:
             texts = self.query(self.encode_texts(words))
             nearest = cosines(texts.vectors, self._read("hubness.images.")["centres"]).max(axis=1)
             for row in np.flatnonzero(nearest >= DEPICTED).tolist():

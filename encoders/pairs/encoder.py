@@ -59,6 +59,11 @@ class PairEncoder:
         return self._curve is not None
 
     @property
+    def describes(self) -> bool:
+        """A pair says how likely a sentence is a picture's own."""
+        return False
+
+    @property
     def batch_sizes(self) -> Mapping[int, int]:
         """Number of batches encoded, by their number of sentences."""
         return self._workers.sizes

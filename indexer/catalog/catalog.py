@@ -240,7 +240,7 @@ class Catalog:
         known = next((row.name for row in self.encoders() if row.fingerprint == fingerprint), None)
         if known is not None:
             advice = f"it holds the second as well, so switch with: crosslook models switch {known}"
-        elif held.path is None and held.name == name:  # the base model of an earlier version
+        elif held.path is None and held.name.startswith(name):  # the base model of an earlier version
             advice = "to embed the pictures with the new one, run: crosslook models add base"
         else:
             advice = (

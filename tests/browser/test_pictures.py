@@ -94,6 +94,19 @@ def test_each_word_says_where_it_was_seen(opened: tuple[Locator, dict[str, Any]]
     expect(word).to_be_visible()
 
 
+def test_a_word_that_the_picture_does_not_show_says_so(page: Page, url: str) -> None:
+    """It is struck through, and lights up nothing."""
+    page.goto(f"{url}/?q=a+cat+and+an+elephant&picture=1")
+    dialog = page.locator("dialog#picture")
+    absent = dialog.get_by_role("button", name="elephant: probably not in this picture")
+    expect(absent).to_be_visible()
+    absent.hover()
+    assert max(lit(dialog)) == 0
+    cat = dialog.get_by_role("button", name=re.compile(r"^cat: (the centre|upper|middle|lower)"))
+    cat.hover()
+    assert max(lit(dialog)) > 0
+
+
 def test_the_match_is_stated_in_words_with_the_number_behind_them(opened: tuple[Locator, dict[str, Any]]) -> None:
     """The statement follows from the server's probability."""
     dialog, answer = opened

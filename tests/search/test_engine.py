@@ -285,11 +285,25 @@ def test_captions_of_the_query_are_candidates(engine: SearchEngine, folder: Path
     assert [h.text for h in again] == [bank[0]]
 
 
-def test_captions_of_the_bank_are_withheld_if_they_do_not_fit(engine: SearchEngine, bank: tuple[str, ...]) -> None:
-    """Without reranking there is no probability, so all are shown."""
+def test_captions_of_the_bank_are_withheld_if_they_do_not_fit(
+    engine: SearchEngine, bank: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are those beyond the reranked depth shown; without reranking there is no probability, so all are."""
+    monkeypatch.setattr("search.caption_search.FITTING", 0.5)
     grey = Image.new("RGB", (20, 20), (90, 90, 90))
     assert engine.find_captions(grey).hits == ()
+    assert engine.find_captions(grey, depth=1).hits == ()
     assert len(engine.find_captions(grey, rerank=False).hits) == len(bank)
+
+
+def test_a_probability_of_another_kind_withholds_no_caption(
+    engine: SearchEngine, bank: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of being written for just this picture is low for captions that fit."""
+    assert engine.search_images("red").describes
+    monkeypatch.setattr(FakeEncoder, "describes", False)
+    assert len(engine.find_captions(Image.new("RGB", (20, 20), (90, 90, 90))).hits) == len(bank)
+    assert not engine.search_images("red").describes
 
 
 def test_captions_of_a_picture_in_memory(engine: SearchEngine, bank: tuple[str, ...]) -> None:
@@ -372,7 +386,7 @@ def test_answers_have_the_documented_keys(engine: SearchEngine, folder: Path, ba
     """Other programs read this JSON."""
     scores = ["score", "retrieval_score", "rerank_score", "match_probability"]
     document = engine.search_images("red").as_dict()
-    assert list(document) == ["query", "hits", "timings_ms"]
+    assert list(document) == ["query", "hits", "describes", "timings_ms"]
     added = ["sources", "matched", "retrieval_rank", "width", "height"]
     assert list(document["hits"][0]) == ["rank", "image_id", "path", *scores, *added]
     assert document["hits"][0]["path"] == str(folder / "red.png")
