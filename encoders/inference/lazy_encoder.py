@@ -61,6 +61,7 @@ class LazyEncoder:
     stores_regions = _of_model("stores_regions")
     regions = _of_model("regions")
     matches = _of_model("matches")
+    describes = _of_model("describes")
     match_images = _of_model("match_images")
     match_captions = _of_model("match_captions")
     attend = _of_model("attend")
