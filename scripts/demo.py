@@ -51,7 +51,7 @@ QUERIES = (
     "a motorcycle in a garage",
     "green grass",
 )
-CAPTIONED = ("motorcycle_left.png", "camera.png", "astronaut.png", "color.png")
+CAPTIONED = ("chelsea.png", "camera.png", "astronaut.png", "color.png")
 HITS = 4
 PANEL = 190  # pixels
 
@@ -118,8 +118,8 @@ def _search_section(engine: SearchEngine, query: str) -> str:
 
 def _caption_section(engine: SearchEngine, photograph: Path) -> str:
     hits = engine.find_captions(photograph).hits
-    message(f"  {photograph.name}: " + "; ".join(hit.text for hit in hits[:3]))
-    captions = "".join(_caption(hit) for hit in hits)
+    message(f"  {photograph.name}: " + ("; ".join(hit.text for hit in hits[:3]) or "no built-in caption fits"))
+    captions = "".join(_caption(hit) for hit in hits) or "No built-in caption fits."
     return f"""<section><h2>Captions for {html.escape(photograph.name)}</h2><div class="row">
 <figure><img src="{_data(open_image(photograph))}" alt=""></figure><ol>{captions}</ol></div></section>"""
 

@@ -15,8 +15,12 @@ _STOPS = np.array(
 """Six samples of matplotlib's perceptually uniform colour map `inferno`, dark to bright."""
 
 
-ABSENT = 0.1
-"""Probability below which a word counts as not shown by a picture."""
+ABSENT = 0.02
+"""Probability below which a word counts as not shown by a picture.
+
+Of the base model on everyday photographs, 18 % of the objects in them, many small, have less, and 75 % of those that
+are not in them.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Explanation:
     image: Image.Image
 
     def is_absent(self, word: int) -> bool:
-        """Whether nothing in the picture matches a word; false for words that say nothing about pictures."""
+        """Whether the picture probably does not show a word; false for words that say nothing about pictures."""
         return bool(self.probabilities[word] < ABSENT)
 
     def label(self, word: int) -> str:

@@ -7,7 +7,10 @@ import { isNoMatch, likelihood } from "./probability-words.js";
     query has a picture or excluded words. */
 export function matchesNothing(state, answer) {
   if (state.q.trim() === "" || answer.items.length === 0) return false;
-  return isNoMatch(answer.items.map((item) => item.hit));
+  return isNoMatch(
+    state.q,
+    answer.items.map((item) => item.hit),
+  );
 }
 
 /** What screen readers announce about an answer. */

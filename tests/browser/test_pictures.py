@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.actions import frames, open_first, search, seen, tiles
 from tests.browser.conftest import Visits
 
-STATEMENTS = ((0.8, "Very likely"), (0.5, "Likely"), (0.1, "Maybe"), (0, "Unlikely"))
+STATEMENTS = ((0.8, "Very likely"), (0.5, "Likely"), (0.05, "Maybe"), (0, "Unlikely"))
 
 
 def lit(dialog: Locator) -> list[float]:
@@ -137,7 +137,7 @@ def test_no_good_match_is_said_with_the_nearest_pictures_below(page: Page) -> No
     """A sentence that no photograph shows gets a heading above the nearest pictures."""
     for words in ("an elephant", "an elephant playing the piano under water"):
         answer = search(page, words)
-        assert answer["hits"][0]["match_probability"] < 0.1
+        assert answer["hits"][0]["match_probability"] < 0.05
         expect(page.get_by_role("heading", name=re.compile("No good match for"))).to_be_visible()
     seen(page)
     verdict, first = page.locator("#verdict").bounding_box(), tiles(page).first.bounding_box()
