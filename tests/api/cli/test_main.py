@@ -197,7 +197,7 @@ def test_search_prints_json_and_nothing_else(ready: Run, folder: Path) -> None:
     done = ready("search", "a red square", "-k", "2", "--json")
     assert done.status == 0
     assert done.err == ""
-    assert list(done.json) == ["query", "hits", "timings_ms"]
+    assert list(done.json) == ["query", "hits", "describes", "timings_ms"]
     added = ["sources", "matched", "retrieval_rank", "width", "height"]
     assert list(done.json["hits"][0]) == ["rank", "image_id", "path", *SCORES, *added]
     assert done.json["hits"][0]["path"] == str(folder / "red.png")
