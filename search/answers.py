@@ -83,6 +83,7 @@ class Answer:
 
     `describes` says whether match probabilities are those of the words describing the image. Those of pairs without a
     reranker, and of models that earlier versions trained, are those of their being written for it, and lower.
+    `no_match` says that all hits are too unlikely for any to be called a match; it is false where that is not known.
     `following` is where the next page begins; None on the last page.
     """
 
@@ -91,12 +92,14 @@ class Answer:
     timings_ms: dict[str, float]
     without: tuple[str, ...] = ()
     describes: bool = False
+    no_match: bool = False
     following: PageStart | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types."""
         hits = [hit.as_dict() for hit in self.hits]
-        document = {"query": self.query, "hits": hits, "describes": self.describes, "timings_ms": self.timings_ms}
+        said = {"describes": self.describes, "no_match": self.no_match}
+        document = {"query": self.query, "hits": hits} | said | {"timings_ms": self.timings_ms}
         return document | {"without": list(self.without)} if self.without else document
 
 

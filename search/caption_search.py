@@ -21,15 +21,10 @@ from .model_index import ModelIndex
 from .stages.query import check_numbers, is_unicode
 from .stages.rerank import Candidate, reorder
 from .timing import Stopwatch
+from .verdicts import FITTING
 
 FEW = 200
 """An index with fewer captions of its own is searched together with the bank."""
-
-FITTING = 0.4
-"""Minimum match probability of a caption of the bank, which was written for no picture in particular.
-
-Of the demo's 21 photographs, two have such captions, all right; wrong ones reach 0.36 (docs/LOG.md).
-"""
 
 Encoded = dict[str, tuple[Floats, Floats]]
 """Vector (D,) and token states (T, C) of captions by their text."""

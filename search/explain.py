@@ -9,18 +9,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from encoders import Floats
 
+from .verdicts import ABSENT
+
 _STOPS = np.array(
     [[13, 8, 35], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], np.float32
 )
 """Six samples of matplotlib's perceptually uniform colour map `inferno`, dark to bright."""
-
-
-ABSENT = 0.02
-"""Probability below which a word counts as not shown by a picture.
-
-Of the base model on everyday photographs, 18 % of the objects in them, many small, have less, and 75 % of those that
-are not in them.
-"""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from .stages.query import EXCLUDED, Query, check_numbers, check_text, parse
 from .stages.rerank import Candidate, match, reorder
 from .stages.retrieve import retrieve
 from .timing import Stopwatch
+from .verdicts import matches_nothing
 
 PAGED = 1024
 """Number of nearest images retrieved for pages beyond the reranked depth, unless they need more."""
@@ -90,7 +91,8 @@ class ImageSearch:
         following = None
         if len(hits) == self.k < len(candidates):
             following = replace(page, shown=(*page.shown, *(hit.image_id for hit in hits)))
-        return Answer(query.text, hits, watch.milliseconds(), query.without, encoder.describes, following)
+        no_match = encoder.describes and matches_nothing(query.text, _probabilities(hits))
+        return Answer(query.text, hits, watch.milliseconds(), query.without, encoder.describes, no_match, following)
 
     def _encode(self, model: ModelIndex, query: Query) -> _Vectors:
         features = model.encoder.query(model.encoder.encode_texts([query.text, *query.without]))
@@ -135,6 +137,10 @@ def _rerank(model: ModelIndex, candidates: list[Candidate[int]], depth: int, vec
     evidence = np.array([c.evidence for c in first], np.float32)
     matches = match(model.encoder, images, evidence, vectors.sentence, vectors.order, vectors.excluded)
     return reorder(first + candidates[depth:], matches)
+
+
+def _probabilities(hits: Sequence[Hit]) -> list[float]:
+    return [hit.match_probability for hit in hits if hit.match_probability is not None]
 
 
 def _hits(

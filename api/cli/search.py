@@ -87,6 +87,8 @@ def search(
         print_json(answer.as_dict())
     else:
         print_hits(answer.hits, answer.timings_ms)
+        if answer.no_match:
+            message("No good match: these are only the nearest pictures.", style="yellow")
 
 
 def captions(

@@ -165,6 +165,11 @@ class SimilarResponse(BaseModel):
         "how likely they were written for just this image, and are lower.",
         examples=[True],
     )
+    no_match: bool = Field(
+        description="Whether all hits of this page are too unlikely for any to be called a match. False for models "
+        "without such probabilities, and for hits of a picture alone.",
+        examples=[False],
+    )
     timings_ms: Timings
     without: list[str] = Field(
         default_factory=list, description="Texts the query excludes; omitted if none.", examples=[["people"]]
@@ -229,6 +234,9 @@ class ExplainResponse(BaseModel):
         description="For each word, the probability that the image shows what it says by itself; null for words such "
         "as 'the', which no image shows, for some colours and numbers, and for models that judge no single words.",
         examples=[[None, 0.93]],
+    )
+    absent: list[bool] = Field(
+        description="For each word, whether the image probably does not show it.", examples=[[False, False]]
     )
     width: int = Field(description="Width in pixels after EXIF rotation.", examples=[4000])
     height: int = Field(description="Height in pixels after EXIF rotation.", examples=[3000])

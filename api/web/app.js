@@ -7,7 +7,7 @@ import { acceptPictures } from "./drop.js";
 import { filters } from "./filters.js";
 import { grid } from "./grid.js";
 import { askForKey } from "./key-dialog.js";
-import { announcement, emptyState, failureState, matchesNothing } from "./messages.js";
+import { announcement, emptyState, failureState } from "./messages.js";
 import * as nearDuplicates from "./near-duplicates.js";
 import { picturePage } from "./picture.js";
 import { queryPicture } from "./query-picture.js";
@@ -228,7 +228,8 @@ function restore(key) {
 let presented = null; // the shown answer
 
 function present(answer) {
-  presented = { query: answer.query, milliseconds: answer.milliseconds, items: answer.items, last: answer.last };
+  const { query, noMatch, milliseconds, items, last } = answer;
+  presented = { query, noMatch, milliseconds, items, last };
   hasFailed = false;
   isPresented = true;
   const announce = state.view === null ? say : () => {}; // an open view makes its own announcements
@@ -241,7 +242,7 @@ function present(answer) {
     showState(emptyState(state, go));
     return;
   }
-  if (matchesNothing(state, answer)) {
+  if (answer.noMatch) {
     const text = "No picture is likely to show this. The closest ones follow.";
     showVerdict(`No good match for “${answer.query}”`, text);
   }

@@ -1,23 +1,13 @@
 /* The messages about an answer: for screen readers, for an empty grid, and for failures. */
 
 import { DEFAULT_STATE, filtered } from "./address.js";
-import { isNoMatch, likelihood } from "./probability-words.js";
-
-/** Whether no picture is likely to show the words of the query. The first hit need not be the most likely one, if the
-    query has a picture or excluded words. */
-export function matchesNothing(state, answer) {
-  if (state.q.trim() === "" || answer.items.length === 0) return false;
-  return isNoMatch(
-    state.q,
-    answer.items.map((item) => item.hit),
-  );
-}
+import { likelihood } from "./probability-words.js";
 
 /** What screen readers announce about an answer. */
 export function announcement(state, answer) {
   const [first] = answer.items;
   if (!first) return "No pictures";
-  if (matchesNothing(state, answer)) return `No good match for ${answer.query}. The nearest pictures follow.`;
+  if (answer.noMatch) return `No good match for ${answer.query}. The nearest pictures follow.`;
   if (state.q.trim()) {
     const how = likelihood(first.hit).toLowerCase();
     return `Pictures for ${answer.query}. The first is ${how && `${how}: `}${first.name}`;

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { light, whereabouts } from "./attention.js";
 import { el, icon } from "./dom.js";
 import { stars } from "./filters.js";
-import { isAbsent, likelihood, MEANING, percent } from "./probability-words.js";
+import { likelihood, MEANING, percent } from "./probability-words.js";
 
 const WEB_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]; // shown by every browser
 const THUMBNAIL = 1024; // pixels
@@ -241,7 +241,7 @@ export function picturePage(dialog, { around, go, leave, like, search, say }) {
 
   /** The weights of a word; null if nothing in the picture matches it. */
   function heatOf(index) {
-    return isAbsent(attention.probabilities[index]) ? null : attention.weights[index];
+    return attention.absent[index] ? null : attention.weights[index];
   }
 
   /** The weights of the word that was clicked, or null. */

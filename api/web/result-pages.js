@@ -14,8 +14,8 @@ export const uploads = new Map();
 /**
  * Returns a function that loads the next page for a state.
  *
- * It resolves to `items` (pictures), `last` (whether this is the last page), `query` (the words without exclusions) and
- * `milliseconds` (none when browsing).
+ * It resolves to `items` (pictures), `last` (whether this is the last page), `query` (the words without exclusions),
+ * `noMatch` (whether no picture is likely to match the words) and `milliseconds` (none when browsing).
  */
 export function resultPages(state) {
   const text = state.q.trim();
@@ -84,7 +84,7 @@ function headings(images) {
 
 function resultPage(page, last, words) {
   const items = page.hits.map((hit) => item(hit.image_id, hit, { hit: { ...hit, describes: page.describes } }));
-  return { items, last, query: words ? page.query : "", milliseconds: page.timings_ms.total };
+  return { items, last, query: words ? page.query : "", noMatch: page.no_match, milliseconds: page.timings_ms.total };
 }
 
 function item(id, { path, width, height }, more) {

@@ -30,8 +30,10 @@ class Calibration:
 
     learned = match_weight · match logit + whole_weight · global match - hubness_weight · hubness of the candidate;
     score = similarity_weight · cosine + trust · learned + (1 - trust) · learned_mean;
-    probability = sigmoid((slope + length_slope · log length) · score + intercept + length_intercept · log length),
-    where length is the number of the sentence's tokens, at most 6: single words have lower cosines than sentences.
+    probability = sigmoid(slope · score + intercept - breadth_slope · breadth of the query),
+    where each of the three is linear in the log of the length (`slope` + `length_slope` · log length, …). Length is
+    the number of the sentence's tokens, at most 6: single words have lower cosines than sentences. The breadth of a
+    query is its own hubness, that is how similar it is to candidates in general: `room` is near very many pictures.
 
     With a class channel the learned part is trusted as far as captions covered the query's words: trust =
     familiarity^`trust_exponent`, in [0, 1]. For words that no caption used, the order of retrieval stays, and slope and
@@ -49,6 +51,8 @@ class Calibration:
     length_slope: float = 0.0
     length_intercept: float = 0.0
     trust_exponent: float = TRUST
+    breadth_slope: float = 0.0
+    length_breadth: float = 0.0
 
     def scores(
         self, similarities: Floats, logits: Floats, global_matches: Floats, hubness: Floats, familiarity: float = 1.0
@@ -59,9 +63,16 @@ class Calibration:
         trusted = trust * learned + (1 - trust) * self.learned_mean
         return (self.similarity_weight * similarities + trusted).astype(np.float32)
 
-    def probabilities(self, scores: Floats, lengths: Lengths, familiarity: float = 1.0) -> Floats:
+    @property
+    def needs_breadth(self) -> bool:
+        """Whether the curve depends on the breadth of the query."""
+        return abs(self.breadth_slope) + abs(self.length_breadth) > 0
+
+    def probabilities(
+        self, scores: Floats, lengths: Lengths, familiarity: float = 1.0, breadth: AnyFloats | float = 0.0
+    ) -> Floats:
         """Convert scores (…) of sentences, with their lengths in tokens, into probabilities (…) in [0, 1]."""
-        slope, intercept = self.curve(lengths, familiarity)
+        slope, intercept = self.curve(lengths, familiarity, breadth)
         return (1 / (1 + np.exp(-np.clip(slope * scores + intercept, -60, 60)))).astype(np.float32)
 
     @property
@@ -72,11 +83,17 @@ class Calibration:
         """
         return abs(self.length_slope) + abs(self.length_intercept) > 1e-9
 
-    def curve(self, lengths: Lengths, familiarity: float = 1.0) -> tuple[AnyFloats, AnyFloats]:
-        """Return slope and intercept for sentences of some lengths in tokens, and words of the given familiarity."""
+    def curve(
+        self, lengths: Lengths, familiarity: float = 1.0, breadth: AnyFloats | float = 0.0
+    ) -> tuple[AnyFloats, AnyFloats]:
+        """Return slope and intercept for sentences of some lengths in tokens, and words of the given familiarity.
+
+        The intercept includes what is subtracted for the breadth of the query.
+        """
         log_lengths = _log_lengths(lengths)
         slope = self.slope + self.length_slope * log_lengths
         intercept = self.intercept + self.length_intercept * log_lengths
+        intercept = intercept - (self.breadth_slope + self.length_breadth * log_lengths) * breadth
         if self.unfamiliar is None:
             return slope, intercept
         slope, intercept = (
@@ -93,31 +110,54 @@ class Curve(NamedTuple):
     intercept: float
     length_slope: float
     length_intercept: float
+    breadth_slope: float
+    length_breadth: float
 
 
 def fit_curve(
-    scores: AnyFloats, lengths: npt.NDArray[np.int64], correct: npt.NDArray[np.bool_], weights: AnyFloats
+    scores: AnyFloats,
+    lengths: npt.NDArray[np.int64],
+    breadths: AnyFloats,
+    correct: npt.NDArray[np.bool_],
+    weights: AnyFloats,
 ) -> Curve:
-    """Fit a curve that rises with the score, and whose slope and intercept change with the length of the sentence.
+    """Fit a curve that rises with the score, and whose coefficients change with the length of the sentence.
 
-    A ridge keeps the changes small where few positives of different lengths speak for them.
+    A ridge keeps breadth and the changes small where few positives speak for them.
 
     Shape:
-        - scores, lengths in tokens, correct, weights: (N,).
+        - scores, lengths in tokens, breadths of the queries, correct, weights: (N,).
     """
-    mean, spread = float(scores.mean()), float(scores.std()) or 1.0
+    (score, mean, spread), (breadth, usual, range_) = _standardised(scores), _standardised(breadths)
     logs = _log_lengths(lengths)
-    middle, range_ = float(logs.mean()), math.log(LONG)
-    score, length = (scores - mean) / spread, (logs - middle) / range_
-    features = np.stack([score, np.ones(len(score)), length, score * length], axis=1).astype(np.float64)
-    beta = _newton(features, correct, weights, ridge=np.array([0, 0, RIDGE, RIDGE]))
-    shortest, longest = -middle / range_, (math.log(LONG) - middle) / range_
-    if beta[0] + min(shortest * beta[3], longest * beta[3]) < FLATTEST:
-        beta = np.append(_newton(features[:, :3], correct, weights, ridge=np.array([0, 0, RIDGE])), 0.0)
+    middle, span = float(logs.mean()), math.log(LONG)
+    length = (logs - middle) / span
+    columns = [score, np.ones(len(score)), length, breadth, length * breadth, length * score]
+    features = np.stack(columns, axis=1).astype(np.float64)
+    ridge = np.array([0, 0, *[RIDGE] * 4])
+    beta = _newton(features, correct, weights, ridge)
+    shortest, longest = -middle / span, (math.log(LONG) - middle) / span
+    if beta[0] + min(shortest * beta[5], longest * beta[5]) < FLATTEST:
+        beta = np.append(_newton(features[:, :5], correct, weights, ridge[:5]), 0.0)
         beta[0] = max(beta[0], FLATTEST)
-    slope, length_slope = (beta[0] - beta[3] * middle / range_) / spread, beta[3] / range_ / spread
-    intercept = beta[1] - beta[2] * middle / range_ - mean * slope
-    return Curve(*map(float, (slope, intercept, length_slope, beta[2] / range_ - mean * length_slope)))
+    of_score, length_slope = _unstandardised(beta[0], beta[5], middle, span, spread)
+    of_breadth, length_breadth = _unstandardised(beta[3], beta[4], middle, span, range_)
+    intercept = beta[1] - beta[2] * middle / span - mean * of_score - usual * of_breadth
+    length_intercept = beta[2] / span - mean * length_slope - usual * length_breadth
+    return Curve(*map(float, (of_score, intercept, length_slope, length_intercept, -of_breadth, -length_breadth)))
+
+
+def _standardised(values: AnyFloats) -> tuple[AnyFloats, float, float]:
+    """Subtract the mean and divide by the spread; return both as well."""
+    mean, spread = float(values.mean()), float(values.std()) or 1.0
+    return (values - mean) / spread, mean, spread
+
+
+def _unstandardised(
+    coefficient: float, by_length: float, middle: float, span: float, spread: float
+) -> tuple[float, float]:
+    """Convert a coefficient, and its change with the length, from standardised values to plain ones."""
+    return (coefficient - by_length * middle / span) / spread, by_length / span / spread
 
 
 def fit_probability(scores: npt.NDArray[np.floating], correct: npt.NDArray[np.bool_]) -> tuple[float, float]:
@@ -128,8 +168,8 @@ def fit_probability(scores: npt.NDArray[np.floating], correct: npt.NDArray[np.bo
 
     Source: Platt, "Probabilistic Outputs for Support Vector Machines", 1999, with his smoothed targets.
     """
-    mean, spread = float(scores.mean()), float(scores.std()) or 1.0
-    features = np.stack([(scores - mean) / spread, np.ones(len(scores))], axis=1).astype(np.float64)
+    score, mean, spread = _standardised(scores)
+    features = np.stack([score, np.ones(len(scores))], axis=1).astype(np.float64)
     beta = _newton(features, correct, np.ones(len(scores)))
     slope = beta[0] / spread
     return float(slope), float(beta[1] - slope * mean)

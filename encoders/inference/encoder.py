@@ -140,7 +140,7 @@ class ModelEncoder:
         scores = self._description.calibration.scores(
             images.vectors @ text.vectors[0], logits, global_matches, hubness_, familiarity
         )
-        return self._scores(scores, len(text.tokens[0]), familiarity)
+        return self._scores(scores, len(text.tokens[0]), self._breadth("images", text.vectors), familiarity)
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
         """Score K captions for one picture, as `match_images` scores pictures.
@@ -152,16 +152,21 @@ class ModelEncoder:
         scores = self._description.calibration.scores(
             texts.vectors @ image.vectors[0], logits, global_matches, hubness_
         )
-        return self._scores(scores, LONG)
+        return self._scores(scores, LONG, self._breadth("captions", image.vectors))
 
-    def _scores(self, scores: Floats, length: int, familiarity: float = 1.0) -> MatchScores:
+    def _scores(self, scores: Floats, length: int, breadth: float, familiarity: float = 1.0) -> MatchScores:
         calibration = self._description.calibration
         slope = max(float(calibration.curve(length, familiarity)[0]), 1e-3)  # fitted to very little it may be flat
-        return MatchScores(scores, calibration.probabilities(scores, length, familiarity), slope)
+        return MatchScores(scores, calibration.probabilities(scores, length, familiarity, breadth), slope)
+
+    def _breadth(self, bank: str, vector: Floats) -> float:
+        """How similar a query's vector (1, D) is to candidates in general."""
+        return float(self._hubness(bank, vector)[0]) if self._description.calibration.needs_breadth else 0.0
 
     def _hubness(self, bank: str, vectors: Floats) -> Floats:
+        """Hubness of vectors (N, D): (N,); zero if the calibration does not use it."""
         config, calibration = self._description.config, self._description.calibration
-        if not (config.querybank and calibration.hubness_weight):
+        if not config.querybank or not (calibration.hubness_weight or calibration.needs_breadth):
             return np.zeros(len(vectors), np.float32)
         weights = self._read(f"hubness.{bank}.")
         scale = weights.get("scale", np.float32(calibration.similarity_weight))  # format version 1 had none

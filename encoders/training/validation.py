@@ -97,13 +97,14 @@ class _Lists:
     """The reranking features of each query's candidates, and what is known about them; all (L, K).
 
     `correct` is a sentence with its own picture, `described` what the probability is about, which is known for `judged`
-    pairs only. `lengths` are the sentences' tokens.
+    pairs only. `lengths` are the sentences' tokens, `breadths` the hubness of the query.
     """
 
     similarities: Floats
     logits: Floats
     global_matches: Floats
     hubness: Floats
+    breadths: Floats
     lengths: npt.NDArray[np.int64]
     correct: Flags
     described: Flags
@@ -177,19 +178,22 @@ def _lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> tuple[_Lis
     captions, pictures = (torch.arange(n, device=similarities.device)[:, None] for n in similarities.shape)
     by_text = similarities.topk(min(depth, similarities.shape[1]), dim=1).indices
     by_picture = similarities.topk(min(depth, similarities.shape[0]), dim=0).indices.T
-    image_hubness, text_hubness = _hubness(model, pairs)
+    image_hubness, text_hubness = _hubness(model, pairs.images.vectors, pairs.texts.vectors)
 
-    def lists(images: Tensor, texts: Tensor, hubness: Floats) -> _Lists:
+    def lists(images: Tensor, texts: Tensor, *, for_texts: bool) -> _Lists:
         matches = match_lists(model.reranker, pairs.images, pairs.texts, images, texts)
         cosines = similarities[texts, images].cpu().numpy()
         of_text, of_image = texts.cpu().numpy(), images.cpu().numpy()
         lengths = pairs.source.captions.mask.sum(1)[of_text]
         correct = pairs.source.image_of[of_text] == of_image
-        return _Lists(cosines, *matches, hubness, lengths, correct, *_judge(pairs.source, of_text, of_image))
+        measured = image_hubness[of_image], text_hubness[of_text]
+        hubness, breadths = measured if for_texts else measured[::-1]
+        judgements = _judge(pairs.source, of_text, of_image)
+        return _Lists(cosines, *matches, hubness, breadths, lengths, correct, *judgements)
 
     return (
-        lists(by_text, captions.expand_as(by_text), image_hubness[by_text.cpu().numpy()]),
-        lists(pictures.expand_as(by_picture), by_picture, text_hubness[by_picture.cpu().numpy()]),
+        lists(by_text, captions.expand_as(by_text), for_texts=True),
+        lists(pictures.expand_as(by_picture), by_picture, for_texts=False),
     )
 
 
@@ -215,10 +219,12 @@ def _label_lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> _Lis
     matches = match_lists(model.reranker, pairs.images, pairs.labels, images, texts)
     of_text, of_image = texts.cpu().numpy(), images.cpu().numpy()
     shown = labels.shown[of_text, of_image]
+    image_hubness, label_hubness = _hubness(model, pairs.images.vectors, pairs.labels.vectors)
     return _Lists(
         cosines.cpu().numpy(),
         *matches,
-        _hubness(model, pairs)[0][of_image],
+        image_hubness[of_image],
+        label_hubness[of_text],
         labels.tokens.mask.sum(1)[of_text],
         shown,
         shown,
@@ -238,7 +244,11 @@ def _with_probability(
     counts = [count for lists in kinds if (count := sum(int(x.judged.sum()) for x in lists))]
     weights = np.concatenate([np.full(count, sum(counts) / len(counts) / count) for count in counts])
     curve = fit_curve(
-        joined(lambda x: x.scores(best)), joined(lambda x: x.lengths), joined(lambda x: x.described), weights
+        joined(lambda x: x.scores(best)),
+        joined(lambda x: x.lengths),
+        joined(lambda x: x.breadths),
+        joined(lambda x: x.described),
+        weights,
     )
     learned = np.concatenate([(x.scores(best) - x.scores(plain)).ravel() for x in captions])
     return replace(best, **curve._asdict(), learned_mean=float(learned.mean()))
@@ -262,9 +272,8 @@ def _with_unfamiliar(
     return replace(calibration, unfamiliar=fit_probability(np.concatenate(scores), np.concatenate(correct)))
 
 
-def _hubness(model: CrosslookModel, pairs: EncodedPairs) -> tuple[Floats, Floats]:
-    """Measure the hubness of all pictures (N,), and of all captions (M,); zero without a querybank."""
+def _hubness(model: CrosslookModel, images: Tensor, texts: Tensor) -> tuple[Floats, Floats]:
+    """Measure the hubness of pictures (N, D) and of sentences (M, D): (N,) and (M,); zero without a querybank."""
     if model.hubness is None:
-        return np.zeros(len(pairs.images.vectors), np.float32), np.zeros(len(pairs.texts.vectors), np.float32)
-    of_images = model.hubness.captions(pairs.images.vectors)
-    return of_images.cpu().numpy(), model.hubness.images(pairs.texts.vectors).cpu().numpy()
+        return np.zeros(len(images), np.float32), np.zeros(len(texts), np.float32)
+    return model.hubness.captions(images).cpu().numpy(), model.hubness.images(texts).cpu().numpy()

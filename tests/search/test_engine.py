@@ -296,6 +296,16 @@ def test_captions_of_the_bank_are_withheld_if_they_do_not_fit(
     assert len(engine.find_captions(grey, rerank=False).hits) == len(bank)
 
 
+def test_an_answer_says_that_nothing_matches(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of probabilities of another kind, nor without reranking."""
+    assert not engine.search_images("red").no_match
+    monkeypatch.setattr("search.verdicts.SHORT_MATCH", 1.0)
+    assert engine.search_images("red").as_dict()["no_match"] is True
+    assert not engine.search_images("red", rerank=False).no_match
+    monkeypatch.setattr(FakeEncoder, "describes", False)
+    assert not engine.search_images("red").no_match
+
+
 def test_a_probability_of_another_kind_withholds_no_caption(
     engine: SearchEngine, bank: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,7 +396,7 @@ def test_answers_have_the_documented_keys(engine: SearchEngine, folder: Path, ba
     """Other programs read this JSON."""
     scores = ["score", "retrieval_score", "rerank_score", "match_probability"]
     document = engine.search_images("red").as_dict()
-    assert list(document) == ["query", "hits", "describes", "timings_ms"]
+    assert list(document) == ["query", "hits", "describes", "no_match", "timings_ms"]
     added = ["sources", "matched", "retrieval_rank", "width", "height"]
     assert list(document["hits"][0]) == ["rank", "image_id", "path", *scores, *added]
     assert document["hits"][0]["path"] == str(folder / "red.png")

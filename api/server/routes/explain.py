@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from indexer.catalog.images import images_by_id
 from search.errors import ImageNotFoundError
+from search.verdicts import ABSENT
 
 from ...contract.search import ExplainRequest, ExplainResponse
 from ..openapi import errors
@@ -34,6 +35,7 @@ async def explain(request: Request, service: Served, body: Annotated[ExplainRequ
             words=list(attention.words),
             weights=attention.weights.tolist(),
             probabilities=[None if np.isnan(p) else float(p) for p in attention.probabilities],
+            absent=(attention.probabilities < ABSENT).tolist(),
             width=record.width,
             height=record.height,
         )

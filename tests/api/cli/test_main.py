@@ -197,12 +197,21 @@ def test_search_prints_json_and_nothing_else(ready: Run, folder: Path) -> None:
     done = ready("search", "a red square", "-k", "2", "--json")
     assert done.status == 0
     assert done.err == ""
-    assert list(done.json) == ["query", "hits", "describes", "timings_ms"]
+    assert list(done.json) == ["query", "hits", "describes", "no_match", "timings_ms"]
     added = ["sources", "matched", "retrieval_rank", "width", "height"]
     assert list(done.json["hits"][0]) == ["rank", "image_id", "path", *SCORES, *added]
     assert done.json["hits"][0]["path"] == str(folder / "red.png")
     assert len(done.json["hits"]) == 2
     assert {"load", "encode", "retrieve", "rerank", "total"} == set(done.json["timings_ms"])
+
+
+def test_search_says_that_nothing_matches(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the nearest pictures, which are shown all the same."""
+    assert "No good match" not in ready("search", "red").err
+    monkeypatch.setattr("search.verdicts.SHORT_MATCH", 1.0)
+    done = ready("search", "red")
+    assert "No good match" in done.err
+    assert done.out.splitlines()[0].split()[0] == "1"
 
 
 def test_search_prints_a_table(ready: Run) -> None:

@@ -53,7 +53,7 @@ def test_a_search_answers_as_the_command_line_does(client: TestClient, folder: P
     response = client.post("/v1/search", json={"text": "a red square", "k": 2})
     assert response.status_code == 200
     document = response.json()
-    assert set(document) == {"query", "hits", "describes", "timings_ms", "next_cursor"}
+    assert set(document) == {"query", "hits", "describes", "no_match", "timings_ms", "next_cursor"}
     assert document["hits"][0]["path"] == str(folder / "red.png")
     assert len(document["hits"]) == 2
     plain = client.post("/v1/search", json={"text": "red", "rerank": False}).json()

@@ -77,15 +77,26 @@ def test_short_queries_have_a_curve_of_their_own() -> None:
     assert probabilities[0] == calibration.probabilities(array(1.5), 1)[0] > probabilities[1]
 
 
-def test_a_known_curve_by_length_is_recovered() -> None:
-    """Outcomes drawn from a curve that changes with length give it back, whatever the weights."""
+def test_a_broad_query_needs_a_higher_score() -> None:
+    """What is near everything proves less by being near; the more so, here, the shorter the query."""
+    calibration = Calibration(10, 0, slope=2, intercept=-1, breadth_slope=0.5, length_breadth=-0.1)
+    assert calibration.needs_breadth
+    assert calibration.curve(1, breadth=3.0) == pytest.approx((2, -1 - 1.5))
+    assert calibration.curve(4, breadth=3.0) == pytest.approx((2, -1 - 3 * (0.5 - 0.1 * np.log(4))))
+    narrow, broad = (calibration.probabilities(array(1.5), 1, breadth=breadth)[0] for breadth in (-2.0, 2.0))
+    assert narrow > calibration.probabilities(array(1.5), 1)[0] > broad
+
+
+def test_a_known_curve_by_length_and_breadth_is_recovered() -> None:
+    """Outcomes drawn from a curve that changes with both give it back, whatever the weights."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 20, 400_000)
     scores = rng.normal(3, 2, len(lengths)) + lengths.clip(1, 6) / 3
-    known = Calibration(1, 0, slope=0.8, intercept=-2, length_slope=0.5, length_intercept=-1)
-    correct = rng.random(len(lengths)) < known.probabilities(scores.astype(np.float32), lengths)
-    curve = fit_curve(scores, lengths, correct, np.where(lengths > 5, 0.5, 2.0))
-    assert curve == pytest.approx((0.8, -2, 0.5, -1), rel=0.05)
+    breadths = rng.normal(-4, 1.5, len(lengths))
+    known = Calibration(1, 0, 0.8, -4, length_slope=0.5, length_intercept=-1, breadth_slope=0.7, length_breadth=-0.2)
+    correct = rng.random(len(lengths)) < known.probabilities(scores.astype(np.float32), lengths, breadth=breadths)
+    curve = fit_curve(scores, lengths, breadths, correct, np.where(lengths > 5, 0.5, 2.0))
+    assert curve == pytest.approx((0.8, -4, 0.5, -1, 0.7, -0.2), rel=0.07)
 
 
 @pytest.mark.parametrize("lengths", [[7] * 8, [1, 1, 1, 9, 9, 9, 9, 9]])
@@ -93,7 +104,7 @@ def test_few_outcomes_give_a_curve_that_rises_for_every_length(lengths: list[int
     """Also where short queries alone would give a falling one, and where all have one length."""
     scores = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0, 5.0])
     correct = np.array([True, False, False, False, False, True, True, True])
-    curve = fit_curve(scores, np.array(lengths), correct, np.ones(8))
+    curve = fit_curve(scores, np.array(lengths), np.zeros(8), correct, np.ones(8))
     assert np.isfinite(curve).all()
     calibration = Calibration(1, 0, **curve._asdict())
     assert min(calibration.curve(length)[0] for length in (1, 2, 6, 50)) > 0
@@ -106,7 +117,9 @@ def test_without_short_queries_a_word_keeps_the_curve_of_sentences() -> None:
         lengths = np.repeat(np.where(np.arange(500) < 20, 5, 10), 100)
         correct = np.tile(np.arange(100) == 0, 500)
         scores = rng.normal(0, 1, len(lengths)) + 4 * correct
-        curve = Calibration(1, 0, **fit_curve(scores, lengths, correct, np.ones(len(lengths)))._asdict())
+        curve = Calibration(
+            1, 0, **fit_curve(scores, lengths, np.zeros(len(lengths)), correct, np.ones(len(lengths)))._asdict()
+        )
         even = np.array([-curve.curve(9)[1] / curve.curve(9)[0]], np.float32)  # a sentence's probability is 1/2
         assert 0.15 < curve.probabilities(even, 1)[0] < 0.85
 
@@ -115,5 +128,5 @@ def test_without_short_queries_a_word_keeps_the_curve_of_sentences() -> None:
 def test_scores_that_mislead_give_a_flat_curve(lengths: list[int]) -> None:
     """Never a falling one, which would turn lists around."""
     scores, correct = np.array([6.0, 5.0, 4.0, 3.0, 2.0, 1.0]), np.array([False, False, False, True, True, True])
-    curve = Calibration(1, 0, **fit_curve(scores, np.array(lengths), correct, np.ones(6))._asdict())
+    curve = Calibration(1, 0, **fit_curve(scores, np.array(lengths), np.zeros(6), correct, np.ones(6))._asdict())
     assert min(curve.curve(length)[0] for length in (1, 3, 6)) > 0

@@ -72,9 +72,12 @@ def test_a_pair_scores_the_same_alone_and_in_a_list(encoder: Encoder) -> None:
     assert len(encoder.match_images(text, nothing).scores) == 0
 
 
-def test_hubness_is_subtracted_from_scores(tmp_path: Path) -> None:
-    """By its weight: that of pictures from the bank of captions, that of captions from the bank of pictures."""
-    scores = []
+def test_hubness_is_subtracted(tmp_path: Path) -> None:
+    """That of candidates from scores, and that of the query from log-odds.
+
+    Pictures are compared with the bank of captions, captions with that of pictures.
+    """
+    scores, odds = [], []  # of both directions
     for weight in (0.0, 0.5):
         checkpoint = tiny_checkpoint(querybank=3)
         assert checkpoint.model.hubness is not None
@@ -84,17 +87,24 @@ def test_hubness_is_subtracted_from_scores(tmp_path: Path) -> None:
             bank.fit(torch.nn.functional.normalize(vectors, dim=-1), 20.0)
             for tensor in (bank.centres, bank.log_shares):
                 tensor.copy_(tensor.half())
-        calibration = replace(checkpoint.calibration, hubness_weight=weight)
+        calibration = replace(checkpoint.calibration, hubness_weight=weight, breadth_slope=0.25)
         write_checkpoint(replace(checkpoint, calibration=calibration), tmp_path / str(weight))
         encoder = load_encoder(tmp_path / str(weight), device="cpu")
         images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
         text = TextFeatures(texts.vectors[:1], texts.tokens[:1])
         image = ImageFeatures(images.vectors[:1], images.regions[:1])
-        scores.append([encoder.match_images(text, images).scores, encoder.match_captions(image, texts).scores])
+        matches = [encoder.match_images(text, images), encoder.match_captions(image, texts)]
+        scores.append([match.scores for match in matches])
+        odds = [np.log(match.probabilities / (1 - match.probabilities)) for match in matches]
+    of_query = []
     for bank, vectors, plain, reduced in zip(banks, (images.vectors, texts.vectors), *scores, strict=True):
         similar = np.exp(checkpoint.calibration.similarity_weight * vectors @ bank.centres.numpy().T)
         hubness = np.log((similar * np.exp(bank.log_shares.numpy())).sum(axis=1))
         np.testing.assert_allclose(reduced, plain - 0.5 * hubness, atol=1e-3)
+        of_query.append(hubness[0])
+    curve = checkpoint.calibration.slope, checkpoint.calibration.intercept
+    for match, reduced, breadth in zip(odds, scores[1], reversed(of_query), strict=True):
+        np.testing.assert_allclose(match, curve[0] * reduced + curve[1] - 0.25 * breadth, atol=1e-2)
 
 
 def test_the_slope_is_the_log_odds_per_unit_of_score(encoder: Encoder) -> None:

@@ -22,6 +22,7 @@ def test_weights_are_those_of_the_engine(client: TestClient, engine: SearchEngin
         "words": ["a", "red", "thing"],
         "weights": explained.weights.tolist(),
         "probabilities": [None, pytest.approx(float(explained.probabilities[1])), None],
+        "absent": [False] * 3,
         "width": 48,
         "height": 40,
     }

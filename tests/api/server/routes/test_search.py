@@ -108,7 +108,7 @@ def test_images_similar_to_an_upload(client: TestClient, folder: Path) -> None:
     """An upload finds similar pictures, alone or with text; both can exclude texts."""
     upload = {"image": ("x.png", picture("blue"))}
     alone = client.post("/v1/search/image", files=upload, data={"k": "1000"}).json()
-    assert set(alone) == {"query", "hits", "describes", "timings_ms"}
+    assert set(alone) == {"query", "hits", "describes", "no_match", "timings_ms"}
     assert alone["query"] == "picture"
     assert len(alone["hits"]) == 5
     assert alone["hits"][0]["path"] == str(folder / "blue.png")
