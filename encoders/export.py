@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,12 +18,14 @@ from torch import Tensor
 from .architecture import PAIR, ModelConfig
 from .checkpoint.description import Description, read_description
 from .checkpoint.files import load_part
-from .checkpoint.graphs import GRAPHS, VERSION, graph_file, read_graphs
+from .checkpoint.graphs import GRAPHS, INT8, VERSION, graph_file, read_graphs
 from .checkpoint.identity import BASE_MODEL, WEIGHTS
 from .checkpoint.weights import BLOCK, ROW_SCALE, SCALES, StoredTensor, stored_tensors
 from .durable import publish
+from .features import Pixels
 from .network.parts import PARTS
 from .progress import Progress, no_progress
+from .quantization import quantize_image_part
 
 if TYPE_CHECKING:
     import onnx
@@ -47,8 +49,16 @@ STORED = {"F16": "FLOAT16", "F32": "FLOAT", "I8": "INT8"}
 """ONNX's names of the types of stored weights."""
 
 
-def write_graphs(directory: Path, progress: Progress = no_progress) -> bool:
+def write_graphs(
+    directory: Path, progress: Progress = no_progress, photographs: Callable[[int], Pixels] | None = None
+) -> bool:
     """Write the graphs of the model in a directory. Where it has the base model's architecture, they are copies.
+
+    Args:
+        directory: of the model.
+        progress: called as the work proceeds.
+        photographs: reads some pictures at a size S: (N, S, S, 3). With them the image part is written in int8 as
+            well, if it can be.
 
     Returns:
         Whether the model has graphs now. One with a recurrent text tower, or of the format's first version, has none,
@@ -66,6 +76,10 @@ def write_graphs(directory: Path, progress: Progress = no_progress) -> bool:
         progress("writing graphs", number, len(PARTS))
         if part not in graphs:
             graphs[part] = _export(description, part, stored)
+    if photographs is not None and description.config.backbone != PAIR:
+        pictures = photographs(description.config.input_size)
+        quantized = quantize_image_part(graphs["image"], description.weights, pictures)
+        graphs |= {} if quantized is None else {INT8: quantized}
     document = {
         "version": VERSION,
         "weights_sha256": description.weights.digest,
@@ -90,6 +104,8 @@ def _graphs_of_base(config: ModelConfig, stored: Mapping[str, StoredTensor]) -> 
         return {}
     graphs: dict[str, bytes] = {}
     for part, graph in (read_graphs(BASE_MODEL, base.weights.digest) or {}).items():
+        if part == INT8:  # whose scales are those of its weights
+            continue
         model = load_from_string(graph)
         for tensor in model.graph.initializer:
             if tensor.name in stored:

@@ -22,6 +22,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ from encoders.network.image_tower import ImageTower
 from encoders.network.model import CrosslookModel
 from encoders.network.querybank import CENTRES
 from encoders.progress import Progress, no_progress
+from encoders.quantization import sample_photographs
 from encoders.training import TrainConfig, TrainResult, train
 from encoders.training.data.frozen import FrozenStages
 from encoders.training.data.mixture import mix
@@ -308,7 +310,8 @@ def main() -> int:
         larger = step("larger", with_larger_pictures(read_checkpoint(towers.model)), training, validation, options)
         result = step("reranker", with_reranker_layers(read_checkpoint(larger.model)), training, validation, options)
         with progress() as advance:
-            write_graphs(result.model, advance)
+            pictures = [example.image for example in examples]
+            write_graphs(result.model, advance, partial(sample_photographs, pictures, open_picture))
     except EXPECTED as exc:
         print(exc, file=sys.stderr)
         return 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-MATCH, SHORT_MATCH = 0.05, 0.15
+MATCH, SHORT_MATCH = 0.05, 0.3
 """Minimum probability of the likeliest hit, for sentences and for short queries: below it, nothing matches.
 
 Missing a true match is the worse error.

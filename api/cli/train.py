@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from encoders.errors import first_line
 from encoders.pairs.known import licence_of
 from encoders.pairs.sources import find_pair, is_source, obtain
 from encoders.progress import Progress
+from encoders.quantization import sample_photographs
 from encoders.recall import Recalls
 from indexer import open_image
 from indexer.errors import DecodeError
@@ -163,7 +165,7 @@ def train(
         )
         if quiet:
             return
-        _write_graphs(result.model, advance)
+        _write_graphs(result.model, [e.image for dataset in training for e in dataset.examples], advance)
     if result.best_epoch == 0:
         message(
             f"None of {result.epochs} epochs validated better than the starting model, "
@@ -233,12 +235,12 @@ def _require_libraries() -> None:
         raise InputError(f"training needs {', '.join(missing)}: pip install 'crosslook[train]'")
 
 
-def _write_graphs(directory: Path, advance: Progress) -> None:
+def _write_graphs(directory: Path, pictures: Sequence[Path], advance: Progress) -> None:
     """Write the graphs of a model; without them it is whole, and PyTorch runs it."""
     from encoders.export import write_graphs  # noqa: PLC0415  brings torch
 
     try:
-        write_graphs(directory, advance)
+        write_graphs(directory, advance, partial(sample_photographs, pictures, open_picture))
     except Exception as exc:  # noqa: BLE001  the exporter raises anything; hours of training must not end in that
         message(f"No graphs for ONNX Runtime ({first_line(exc)}); PyTorch will run the model", style="yellow")
 

@@ -18,6 +18,8 @@ from .onnx_file import external_files
 
 GRAPHS = "graphs.json"
 PARTS = ("image", "text", "reranker")
+INT8 = "image.int8"
+"""The image part in int8, beside the exact one; a model may have none."""
 VERSION = 1
 
 
@@ -59,7 +61,7 @@ def read_graphs(directory: Path, weights_digest: str) -> dict[str, bytes] | None
                 raise CheckpointError(f"{directory / graph_file(part)} is cut short or altered; copy the model again")
             if external_files(np.frombuffer(graphs[part], np.uint8), index) != {WEIGHTS}:
                 raise CheckpointError(f"{directory / graph_file(part)} keeps weights elsewhere, which is refused")
-        if graphs.keys() != set(PARTS):
+        if graphs.keys() - {INT8} != set(PARTS):
             raise CheckpointError(f"{index} lists other parts than {', '.join(PARTS)}; copy the model again")
     except FileNotFoundError as exc:
         if exc.filename == str(index):

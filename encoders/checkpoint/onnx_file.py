@@ -21,7 +21,7 @@ _NODE_ATTRIBUTE = 5
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 _ATTRIBUTE_SPARSE, _ATTRIBUTE_SPARSES = 22, 23
 _SPARSE_VALUES, _SPARSE_INDICES = 1, 2
-_TENSOR_EXTERNAL = 13
+_TENSOR_NAME, _TENSOR_EXTERNAL = 8, 13
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -47,35 +47,48 @@ DEEPEST = 32
 """Messages inside each other; real models have at most about ten."""
 
 
-def external_files(content: npt.NDArray[np.uint8], path: Path) -> set[str]:
-    """Return the files in which an ONNX file keeps weights, as it writes them: relative to its folder.
+def external_weights(content: npt.NDArray[np.uint8], path: Path) -> list[tuple[str, str]]:
+    """Return the weights that an ONNX file keeps in other files: their names, and the files.
 
     Args:
         content: of the file.
         path: of the file, for the message.
 
+    Returns:
+        Names, empty for constants, with files as the ONNX file writes them: relative to its folder.
+
     Raises:
         CheckpointError: it is not an ONNX file, or is cut short.
     """
     try:
-        return set(_locations(memoryview(content.data), "model", 0))
+        return list(_external(memoryview(content.data), "model", 0))
     except (ValueError, IndexError) as exc:
         raise CheckpointError(f"{path} is not a complete ONNX file; fetch it again") from exc
 
 
-def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
+def external_files(content: npt.NDArray[np.uint8], path: Path) -> set[str]:
+    """Return the files in which an ONNX file keeps weights; arguments and errors as for `external_weights`."""
+    return {file for _, file in external_weights(content, path)}
+
+
+def _external(message: memoryview, kind: str, depth: int) -> Iterator[tuple[str, str]]:
     if depth > DEEPEST:
         raise ValueError("nested too deeply")
+    name, files = "", []
     for number, value in _fields(message):
+        if kind == "tensor" and number == _TENSOR_NAME:
+            name = bytes(value).decode("utf-8")
         inner = _NESTED[kind].get(number)
         if inner is None:
             continue
         if inner == "entry":
             entry = {key: bytes(content) for key, content in _fields(value)}
             if entry.get(_ENTRY_KEY) == b"location":
-                yield entry.get(_ENTRY_VALUE, b"").decode("utf-8")
+                files.append(entry.get(_ENTRY_VALUE, b"").decode("utf-8"))
         else:
-            yield from _locations(value, inner, depth + 1)
+            yield from _external(value, inner, depth + 1)
+    for file in files:
+        yield name, file
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:

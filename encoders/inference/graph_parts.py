@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..checkpoint.description import Description
+from ..checkpoint.graphs import INT8
+from ..checkpoint.onnx_file import external_weights
 from ..checkpoint.weights import read_packed_weights
 from ..errors import CheckpointError, EncodersError, first_line
 from ..features import Floats
+from ..hardware import multiplies_bytes
 from ..memory import return_freed_memory, share_arenas
 from .parts import Array
 from .sessions import check_device, create_session, session_options
@@ -29,6 +32,7 @@ class GraphParts:
         graphs: by the names of their parts.
         device: as for `create_session`.
         one_thread: whether each call computes in one thread.
+        int8: whether pictures are encoded in int8 if the model has that graph; None: where it is faster.
 
     Raises:
         EncodersError: the device is not available.
@@ -37,13 +41,20 @@ class GraphParts:
     image_batch = 8
 
     def __init__(
-        self, description: Description, graphs: Mapping[str, bytes], device: str = "cpu", *, one_thread: bool = False
+        self,
+        description: Description,
+        graphs: Mapping[str, bytes],
+        device: str = "cpu",
+        *,
+        one_thread: bool = False,
+        int8: bool | None = None,
     ) -> None:
         if device != "cpu":
             check_device(device)
         self.device = device
         self._description, self._graphs = description, graphs
         self._one_thread = one_thread
+        self.int8 = device == "cpu" and INT8 in graphs and (multiplies_bytes() if int8 is None else int8)
         if one_thread:
             share_arenas()
         self._sessions: dict[str, tuple[onnxruntime.InferenceSession, object]] = {}
@@ -77,17 +88,19 @@ class GraphParts:
     def _load(self, name: str) -> tuple[onnxruntime.InferenceSession, object]:
         """Load a part, and return it with what must live as long."""
         weights, options = self._description.weights, session_options(one_thread=self._one_thread)
-        options.add_session_config_entry("session.disable_quant_qdq", "1")  # unpack weights now, not each time
+        graph = self._graphs[INT8 if name == "image" and self.int8 else name]
+        if graph is not self._graphs.get(INT8):
+            options.add_session_config_entry("session.disable_quant_qdq", "1")  # unpack weights now, not each time
         try:
             if weights.is_in_place():
                 folder = str(weights.path.parent.resolve())
                 options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
-                session = create_session(self._graphs[name], options, self.device)
+                session = create_session(graph, options, self.device)
                 if weights.is_in_place():
                     return session, None
-            values = self._values(name)
+            values = self._values(graph)
             options.add_external_initializers(list(values), list(values.values()))
-            return create_session(self._graphs[name], options, self.device), values
+            return create_session(graph, options, self.device), values
         except EncodersError:
             raise
         except Exception as exc:  # ONNX Runtime's errors have no other common base
@@ -95,13 +108,11 @@ class GraphParts:
         finally:
             return_freed_memory()  # loading takes more than the part itself
 
-    def _values(self, name: str) -> dict[str, onnxruntime.OrtValue]:
-        """Return a part's weights from the file that is held open: another one has its name now."""
+    def _values(self, graph: bytes) -> dict[str, onnxruntime.OrtValue]:
+        """Return a graph's weights from the file that is held open: another one has its name now."""
         import onnxruntime  # noqa: PLC0415  as above
 
-        weights = read_packed_weights(self._description.weights, f"{name}.")
-        return {
-            key: onnxruntime.OrtValue.ortvalue_from_numpy(array)
-            for key, array in weights.items()
-            if array.dtype != np.int64  # batch norm's counts of training steps
-        }
+        weights = self._description.weights
+        stored = read_packed_weights(weights, "")
+        used = external_weights(np.frombuffer(graph, np.uint8), weights.path)
+        return {name: onnxruntime.OrtValue.ortvalue_from_numpy(stored[name]) for name, _ in used}
