@@ -1,7 +1,8 @@
 """How far ONNX Runtime's results are from torch's: `python -m benchmarks.congruence PICTURES`.
 
-64 photographs, and sentences of all lengths, are encoded and matched by both, torch in float32. Prints JSON: the
-largest difference of any value of vectors, states, scores and attention, and the lowest cosine of vectors.
+64 photographs, and sentences of all lengths, are encoded and matched by torch in float32, and by ONNX Runtime with the
+exact image part and with that in int8. Prints JSON: the largest difference of any value of vectors, states, scores and
+attention, and cosines of pictures.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from encoders import BASE_MODEL, ImageFeatures, load_encoder
+from encoders import BASE_MODEL, Pixels
 from encoders.checkpoint.description import read_description
+from encoders.checkpoint.graphs import INT8, read_graphs
 from encoders.datasets import IMAGE_SUFFIXES
 from encoders.inference.encoder import ModelEncoder
+from encoders.inference.graph_parts import GraphParts
 from encoders.inference.torch_parts import TorchParts
 from indexer import open_image
 
@@ -30,6 +33,35 @@ SENTENCES = (
 )
 
 
+def compare(encoder: ModelEncoder, reference: ModelEncoder, pixels: Pixels) -> dict[str, float]:
+    """The largest difference of any value; scores, probabilities and attention are those of each one's own pictures."""
+    images = [each.encode_images(pixels) for each in (encoder, reference)]
+    texts = [each.query(each.encode_texts(SENTENCES)) for each in (encoder, reference)]
+    matches = [
+        [each.match_images(texts[i].take([row]), images[i]) for row in range(len(SENTENCES))]
+        for i, each in enumerate((encoder, reference))
+    ]
+    values = {
+        "image vectors": [one.vectors for one in images],
+        "regions": [one.regions for one in images],
+        "sentence vectors": [one.vectors for one in texts],
+        "token states": [np.concatenate(one.tokens) for one in texts],
+        "scores": [np.stack([match.scores for match in one]) for one in matches],
+        "probabilities": [np.stack([match.probabilities for match in one]) for one in matches],
+        "attention": [
+            np.stack([each.attend(SENTENCES[2], images[i].take([row])).weights for row in range(len(pixels))])
+            for i, each in enumerate((encoder, reference))
+        ],
+    }
+    differences = {name: float(np.abs(one - two).max()) for name, (one, two) in values.items()}
+    cosines = [np.asarray((one * two).sum(-1)) for one, two in (values["image vectors"], values["regions"])]
+    return differences | {
+        "lowest cosine of images": float(cosines[0].min()),
+        "median cosine of images": float(np.median(cosines[0])),
+        "median cosine of regions": float(np.median(cosines[1])),
+    }
+
+
 def main() -> None:
     """Measure and write the result."""
     parser = report.parser(__doc__)
@@ -38,40 +70,17 @@ def main() -> None:
     options = parser.parse_args()
     description = read_description(options.model)
     reference = ModelEncoder(options.model, description, TorchParts(description, "cpu", precision="float32"))
-    encoder = load_encoder(options.model, device="cpu")
+    graphs = read_graphs(options.model, description.weights.digest)
+    if graphs is None:
+        raise SystemExit(f"{options.model} has no graphs for ONNX Runtime")
     paths = sorted(p for p in options.pictures.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)[:PICTURES]
-    pixels = np.stack([encoder.prepare(open_image(path)) for path in paths])
-    images: list[ImageFeatures] = [each.encode_images(pixels) for each in (encoder, reference)]
-    texts = [each.query(each.encode_texts(SENTENCES)) for each in (encoder, reference)]
-    scores = [
-        np.stack([each.match_images(texts[1].take([row]), images[1]).scores for row in range(len(SENTENCES))])
-        for each in (encoder, reference)
-    ]
-    probabilities = [
-        np.stack([each.match_images(texts[1].take([row]), images[1]).probabilities for row in range(len(SENTENCES))])
-        for each in (encoder, reference)
-    ]
-    attention = [
-        np.stack([each.attend(SENTENCES[2], images[1].take([row])).weights for row in range(len(paths))])
-        for each in (encoder, reference)
-    ]
-    differences = {
-        "image vectors": [one.vectors for one in images],
-        "regions": [one.regions for one in images],
-        "sentence vectors": [one.vectors for one in texts],
-        "token states": [np.concatenate(one.tokens) for one in texts],
-        "scores": scores,
-        "probabilities": probabilities,
-        "attention": attention,
-    }
-    result: dict[str, Any] = {
-        "pictures": len(paths),
-        "sentences": len(SENTENCES),
-        "largest_difference": {name: float(np.abs(one - two).max()) for name, (one, two) in differences.items()},
-        "lowest_cosine_of_images": float((images[0].vectors * images[1].vectors).sum(1).min()),
-        "on": report.provenance(),
-    }
-    report.write(result, options.out)
+    pixels = np.stack([reference.prepare(open_image(path)) for path in paths])
+    result: dict[str, Any] = {"pictures": len(paths), "sentences": len(SENTENCES)}
+    for name, int8 in (("exact", False), ("int8", True)):
+        if not int8 or INT8 in graphs:
+            encoder = ModelEncoder(options.model, description, GraphParts(description, graphs, int8=int8))
+            result[name] = compare(encoder, reference, pixels)
+    report.write(result | {"on": report.provenance()}, options.out)
 
 
 if __name__ == "__main__":

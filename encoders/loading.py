@@ -32,7 +32,9 @@ from .protocol import Encoder
 TRIAL_PICTURES = 16
 
 
-def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool = False, workers: int = 1) -> Encoder:
+def load_encoder(
+    model: Path | None = None, *, device: str = "auto", lazy: bool = False, workers: int = 1, exact: bool = False
+) -> Encoder:
     """Load a model.
 
     Args:
@@ -41,6 +43,7 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
         lazy: read name and fingerprint now; load the rest when there is something to encode.
         workers: calls computed in parallel. With more than one, each uses one CPU core: a single query takes longer,
             and throughput is higher.
+        exact: encode pictures in float32 even where int8 is faster.
 
     Raises:
         CheckpointError: the directory holds no usable model.
@@ -49,7 +52,7 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
     directory = BASE_MODEL if model is None else model
     if lazy:
         name, fingerprint = _identify(directory)
-        load = partial(load_encoder, directory, device=device, workers=workers)
+        load = partial(load_encoder, directory, device=device, workers=workers, exact=exact)
         return LazyEncoder(directory, name, fingerprint, load)
     if is_pair(directory):
         return PairEncoder(directory, device=device, workers=workers)
@@ -58,7 +61,7 @@ def load_encoder(model: Path | None = None, *, device: str = "auto", lazy: bool 
         towers = PairTowers(directory / PAIR_FOLDER, device=device, one_thread=workers > 1)
         trained = _parts(directory, description, "cpu", one_thread=workers > 1)
         return RerankedPair(directory, description, towers, trained, workers=workers)
-    parts = _parts(directory, description, device, one_thread=workers > 1)
+    parts = _parts(directory, description, device, one_thread=workers > 1, exact=exact)
     return ModelEncoder(directory, description, parts, workers=workers)
 
 
@@ -68,7 +71,7 @@ def _identify(directory: Path) -> tuple[str, str]:
     return model.name, model.fingerprint
 
 
-def _parts(directory: Path, description: Description, device: str, *, one_thread: bool) -> Parts:
+def _parts(directory: Path, description: Description, device: str, *, one_thread: bool, exact: bool = False) -> Parts:
     """Choose ONNX Runtime for its own devices and where there is no GPU, else torch."""
     has_torch = find_spec("torch") is not None
     if device == "auto":
@@ -80,7 +83,7 @@ def _parts(directory: Path, description: Description, device: str, *, one_thread
                 raise EncodersError(
                     f"device {device!r} needs PyTorch: pip install 'crosslook[gpu]'; or use --device cpu"
                 )
-            return GraphParts(description, graphs, device, one_thread=one_thread)
+            return GraphParts(description, graphs, device, one_thread=one_thread, int8=False if exact else None)
         if not has_torch:
             raise CheckpointError(
                 f"the model in {directory} has no graphs for ONNX Runtime, as earlier versions of crosslook wrote it; "
@@ -118,11 +121,12 @@ def abilities(model: Path | None) -> list[str]:
 
 
 class DeviceTrial(NamedTuple):
-    """How a device did: milliseconds a picture, and the lowest cosine to the CPU's vectors; or why it does not work."""
+    """How a device did: milliseconds a picture, and the lowest cosine to exact vectors; or why it does not work."""
 
     device: str
     milliseconds: float | None = None
     agreement: float | None = None
+    int8: bool = False
     fault: str | None = None
 
 
@@ -130,7 +134,7 @@ def try_devices(model: Path | None = None) -> list[DeviceTrial]:
     """Encode the same pictures on every device that this machine seems to have, the CPU first."""
     gpus = [f"cuda:{number}" for number in range(len(nvidia_gpus()))] if find_spec("torch") is not None else []
     trials: list[DeviceTrial] = []
-    expected: Floats | None = None
+    expected: Floats | None = None  # the CPU's
     for device in [*runtime_devices(), *gpus]:
         try:
             encoder = load_encoder(model, device=device)
@@ -140,11 +144,15 @@ def try_devices(model: Path | None = None) -> list[DeviceTrial]:
             began = time.perf_counter()
             encoder.encode_images(pixels)
             taken = 1e3 * (time.perf_counter() - began) / len(pixels)
+            int8 = isinstance(encoder, ModelEncoder) and encoder.int8
+            if expected is None:
+                expected = (
+                    load_encoder(model, device=device, exact=True).encode_images(pixels).vectors if int8 else vectors
+                )
         except Exception as exc:  # noqa: BLE001  drivers raise anything, and the other devices are tried all the same
             trials.append(DeviceTrial(device, fault=first_line(exc)))
             continue
-        expected = vectors if expected is None else expected
-        trials.append(DeviceTrial(device, taken, float((vectors * expected).sum(1).min())))
+        trials.append(DeviceTrial(device, taken, float((vectors * expected).sum(1).min()), int8))
     return trials
 
 

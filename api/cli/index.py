@@ -229,6 +229,8 @@ def _describe_trial(trial: dict[str, Any]) -> str:
     if trial["fault"] is not None:
         return f"{trial['device']} does not work ({trial['fault']})"
     text = f"{trial['device']} {trial['milliseconds']:.1f} ms a picture"
+    if trial["int8"]:
+        return f"{text}, in int8"
     return text if trial["agreement"] > SAME else f"{text}, but other vectors (cosine {trial['agreement']:.3f})"
 
 

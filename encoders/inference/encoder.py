@@ -54,6 +54,11 @@ class ModelEncoder:
         self._workers = BatchingWorkers(self._encode_texts, workers)
 
     @property
+    def int8(self) -> bool:
+        """Whether pictures are encoded in int8."""
+        return self._parts.int8
+
+    @property
     def has_regions(self) -> bool:
         """Every model of crosslook has regions."""
         return True

@@ -19,6 +19,8 @@ class Parts(Protocol):
     device: str
     image_batch: int
     """Pictures in one run: more take more memory, and on a CPU no less time each."""
+    int8: bool
+    """Whether pictures are encoded in int8."""
 
     def run(self, name: str, inputs: Sequence[Array]) -> list[Floats]:
         """Run a part.

@@ -30,6 +30,8 @@ class TorchParts:
         EncodersError: the device is not available.
     """
 
+    int8 = False
+
     def __init__(
         self, description: Description, device: str, *, one_thread: bool = False, precision: str = "auto"
     ) -> None:

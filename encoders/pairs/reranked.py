@@ -32,7 +32,7 @@ class PairParts:
 
     def __init__(self, towers: PairTowers, trained: Parts) -> None:
         self._towers, self._trained = towers, trained
-        self.device, self.image_batch = towers.device, trained.image_batch
+        self.device, self.image_batch, self.int8 = towers.device, trained.image_batch, trained.int8
 
     def run(self, name: str, inputs: Sequence[Array]) -> list[Floats]:
         """Run a part."""

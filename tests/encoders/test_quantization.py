@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage
 import torch
 from PIL import Image
 from torch import nn
@@ -122,7 +123,7 @@ def test_a_cnn_of_other_operations_is_left_exact(tmp_path: Path, monkeypatch: py
 
     def with_gates(_: str, *, pretrained: bool) -> nn.Module:  # noqa: ARG001  as the function that it replaces
         cnn = tiny_backbone()
-        cnn.features[1][2] = nn.SiLU()
+        cnn.features = nn.Sequential(*cnn.features[:2], nn.SiLU(), *cnn.features[2:])  # type: ignore[index,misc]
         return cnn
 
     monkeypatch.setattr(backbones, "_torchvision_model", with_gates)
@@ -136,7 +137,7 @@ def test_a_cnn_of_other_operations_is_left_exact(tmp_path: Path, monkeypatch: py
 def test_channels_without_weights_keep_their_bias(tmp_path: Path) -> None:
     """A scale of nearly zero would let the bias overflow."""
     checkpoint = tiny_checkpoint()
-    first, norm = checkpoint.model.image.tower.stages[0][:2]
+    first, norm = list(checkpoint.model.image.tower.stages[0].children())[:2]
     with torch.no_grad():
         first.weight[0] = 0
         norm.bias[0] = 3
@@ -165,18 +166,12 @@ def test_photographs_are_drawn_evenly(tmp_path: Path) -> None:
 
 def test_the_base_model_has_one() -> None:
     """Its vectors and regions are near the exact ones on photographs."""
-    from skimage import data  # noqa: PLC0415  only here
-
     description = read_description(BASE_MODEL)
     graphs = read_graphs(BASE_MODEL, description.weights.digest)
     assert graphs is not None
-    size = description.config.input_size
-    pictures = np.stack(
-        [
-            np.asarray(Image.fromarray(each).resize((size, size)))
-            for each in (data.chelsea(), data.coffee(), data.rocket())
-        ]
-    )
+    folder = Path(skimage.__file__).parent / "data"
+    paths = [folder / name for name in ("chelsea.png", "coffee.png", "rocket.jpg")]
+    pictures = sample_photographs(paths, lambda path: Image.open(path).convert("RGB"), description.config.input_size)
     exact, int8 = (encode(GraphParts(description, graphs, int8=chosen), pictures) for chosen in (False, True))
     assert cosines(exact[0], int8[0]).min() > 0.97
     assert np.median(cosines(exact[1], int8[1])) > 0.98
