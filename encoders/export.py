@@ -52,13 +52,13 @@ STORED = {"F16": "FLOAT16", "F32": "FLOAT", "I8": "INT8"}
 def write_graphs(
     directory: Path, progress: Progress = no_progress, photographs: Callable[[int], Pixels] | None = None
 ) -> bool:
-    """Write the graphs of the model in a directory. Where it has the base model's architecture, they are copies.
+    """Write the graphs of the model in a directory. Where it has the base model's architecture, exact ones are copies.
 
     Args:
         directory: of the model.
         progress: called as the work proceeds.
         photographs: reads some pictures at a size S: (N, S, S, 3). With them the image part is written in int8 as
-            well, if it can be.
+            well, if it can be; whatever fails then, the exact graphs are there.
 
     Returns:
         Whether the model has graphs now. One with a recurrent text tower, or of the format's first version, has none,
@@ -76,10 +76,18 @@ def write_graphs(
         progress("writing graphs", number, len(PARTS))
         if part not in graphs:
             graphs[part] = _export(description, part, stored)
+    _publish(directory, description, graphs)
     if photographs is not None and description.config.backbone != PAIR:
         pictures = photographs(description.config.input_size)
         quantized = quantize_image_part(graphs["image"], description.weights, pictures)
-        graphs |= {} if quantized is None else {INT8: quantized}
+        if quantized is not None:
+            _publish(directory, description, graphs | {INT8: quantized})
+    progress("writing graphs", len(PARTS), len(PARTS))
+    return True
+
+
+def _publish(directory: Path, description: Description, graphs: Mapping[str, bytes]) -> None:
+    """Write graphs, and last the file that lists them."""
     document = {
         "version": VERSION,
         "weights_sha256": description.weights.digest,
@@ -90,12 +98,10 @@ def write_graphs(
         temporary = directory / f"{name}.tmp"
         temporary.write_bytes(content)
         publish(temporary, directory / name)
-    progress("writing graphs", len(PARTS), len(PARTS))
-    return True
 
 
 def _graphs_of_base(config: ModelConfig, stored: Mapping[str, StoredTensor]) -> dict[str, bytes]:
-    """Return the base model's graphs if they fit this model: they depend on its architecture only."""
+    """Return the base model's exact graphs if they fit this model: they depend on its architecture only."""
     from onnx import load_from_string  # noqa: PLC0415  only an export needs it
 
     base = read_description(BASE_MODEL)

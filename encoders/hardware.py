@@ -35,11 +35,11 @@ def nvidia_gpus() -> tuple[str, ...]:
 
 
 @cache
-def multiplies_bytes() -> bool:
-    """Whether the processor has instructions that sum products of bytes without overflow (VNNI).
+def has_vnni() -> bool:
+    """Whether the processor has instructions that sum products of bytes in 32 bits.
 
-    Known of x86 on Linux only. Elsewhere nobody measured whether int8 is faster; without the instructions, the sums
-    that ONNX Runtime computes can overflow.
+    Detected on x86 Linux only. Without them ONNX Runtime sums pairs of products in 16 bits, which saturates; elsewhere
+    nobody measured whether int8 is faster.
     """
     try:
         flags = CPU_FLAGS.read_text(encoding="utf-8", errors="replace")

@@ -31,7 +31,7 @@ PHOTOGRAPHS = 200
 """Enough to measure ranges."""
 BATCH = 8
 LARGEST_BIAS = 2**30
-"""Steps of a bias, an int32; a channel whose weights are nearly zero gets larger steps for its sake."""
+"""Half of an int32, which leaves room for the products. Where weights are nearly 0, the scale is raised to fit it."""
 FLOAT = 1
 """ONNX's number for float32."""
 UNPACKED = " unpacked"
@@ -69,8 +69,8 @@ class _Convolution(NamedTuple):
 
 def sample_photographs(paths: Sequence[Path], open_picture: Callable[[Path], Image.Image], size: int) -> Pixels:
     """Read pictures evenly from a list, as squares: (at most `PHOTOGRAPHS`, size, size, 3)."""
-    chosen = paths[:: max(1, len(paths) // PHOTOGRAPHS)][:PHOTOGRAPHS]
-    return np.stack([to_square(open_picture(path), size) for path in chosen])
+    count = min(PHOTOGRAPHS, len(paths))
+    return np.stack([to_square(open_picture(paths[i * len(paths) // count]), size) for i in range(count)])
 
 
 def quantize_image_part(graph: bytes, weights: WeightsFile, photographs: Pixels) -> bytes | None:
@@ -82,8 +82,8 @@ def quantize_image_part(graph: bytes, weights: WeightsFile, photographs: Pixels)
         photographs: (N, S, S, 3), uint8; a few hundred of the kind that the model will see.
 
     Returns:
-        A graph with the same inputs and outputs; None if the CNN is not one of convolutions, batch norms, ReLUs and
-        sums alone, as EfficientNet-lite is.
+        A graph with the same inputs and outputs; None if the CNN has more between its convolutions than batch norms,
+        ReLUs directly behind these, and sums: MobileNetV2 and EfficientNet-lite have no more, ResNet has.
     """
     from onnx import load_from_string  # noqa: PLC0415  only an export needs it
 
@@ -103,15 +103,15 @@ def quantize_image_part(graph: bytes, weights: WeightsFile, photographs: Pixels)
 
 
 def _convolutions(graph: onnx.GraphProto) -> list[_Convolution]:
-    """All convolutions; none if one has no batch norm."""
+    """All convolutions; none if one has a bias or no batch norm."""
     users = _users(graph)
     found = []
     for node in graph.node:
         if node.op_type == "Conv":
-            norms = users[node.output[0]]
-            if [norm.op_type for norm in norms] != ["BatchNormalization"]:
+            norms = users.get(node.output[0], [])
+            if len(node.input) > 2 or [norm.op_type for norm in norms] != ["BatchNormalization"]:
                 return []
-            behind = users[norms[0].output[0]]
+            behind = users.get(norms[0].output[0], [])
             clip = behind[0] if len(behind) == 1 and behind[0].op_type in ("Clip", "Relu") else None
             found.append(_Convolution(node, norms[0], clip))
     return found
@@ -203,7 +203,8 @@ class _Rewriter:
         bias = beta - mean * factors
         largest = np.abs(self._weights[name] * factors.reshape(-1, 1, 1, 1)).reshape(len(factors), -1).max(axis=1)
         step = np.float32(self._ranges[node.input[0]].scale)
-        scales = np.maximum(largest / 127, np.abs(bias) / step / LARGEST_BIAS).astype(np.float32)
+        scales = np.maximum(largest / 127, np.abs(bias) / step / LARGEST_BIAS)
+        scales = np.maximum(scales, 1e-12).astype(np.float32)
         factors_name = self._constant(f"{name} factors", factors.reshape(-1, 1, 1, 1))
         scales_name = self._constant(f"{name} steps", scales)
         self._add("Mul", [node.input[1], factors_name], f"{name} folded")

@@ -83,7 +83,8 @@ class Answer:
 
     `describes` says whether match probabilities are those of the words describing the image. Those of pairs without a
     reranker, and of models that earlier versions trained, are those of their being written for it, and lower.
-    `no_match` says that all hits are too unlikely for any to be called a match; it is false where that is not known.
+    `no_match` says that all reranked images are too unlikely for a match, those on other pages too; it is false where
+    that is not known.
     `following` is where the next page begins; None on the last page.
     """
 

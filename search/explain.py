@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from encoders import Floats
 
-from .verdicts import ABSENT
+from .verdicts import is_absent
 
 _STOPS = np.array(
     [[13, 8, 35], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], np.float32
@@ -33,7 +33,7 @@ class Explanation:
 
     def is_absent(self, word: int) -> bool:
         """Whether the picture probably does not show a word; false for words that say nothing about pictures."""
-        return bool(self.probabilities[word] < ABSENT)
+        return is_absent(float(self.probabilities[word]))
 
     def label(self, word: int) -> str:
         """The word, and whether nothing matches it."""

@@ -83,6 +83,7 @@ class ImageSearch:
         if self.rerank and encoder.matches:
             with watch.stage("rerank"):
                 candidates = _rerank(model, candidates, reranked, vectors)
+        no_match = encoder.describes and matches_nothing(len(vectors.sentence.tokens[0]), _probabilities(candidates))
         if self.min_probability is not None:
             candidates = [c for c in candidates if (c.match_probability or 0.0) >= self.min_probability]
         shown = set(page.shown)
@@ -91,7 +92,6 @@ class ImageSearch:
         following = None
         if len(hits) == self.k < len(candidates):
             following = replace(page, shown=(*page.shown, *(hit.image_id for hit in hits)))
-        no_match = encoder.describes and matches_nothing(query.text, _probabilities(hits))
         return Answer(query.text, hits, watch.milliseconds(), query.without, encoder.describes, no_match, following)
 
     def _encode(self, model: ModelIndex, query: Query) -> _Vectors:
@@ -139,8 +139,8 @@ def _rerank(model: ModelIndex, candidates: list[Candidate[int]], depth: int, vec
     return reorder(first + candidates[depth:], matches)
 
 
-def _probabilities(hits: Sequence[Hit]) -> list[float]:
-    return [hit.match_probability for hit in hits if hit.match_probability is not None]
+def _probabilities(candidates: Sequence[Candidate[int]]) -> list[float]:
+    return [c.match_probability for c in candidates if c.match_probability is not None]
 
 
 def _hits(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from PIL import Image
 
+from encoders.checkpoint.graphs import GRAPHS
 from encoders.datasets import Dataset
 from encoders.errors import first_line
 from encoders.pairs.known import licence_of
@@ -242,7 +243,9 @@ def _write_graphs(directory: Path, pictures: Sequence[Path], advance: Progress) 
     try:
         write_graphs(directory, advance, partial(sample_photographs, pictures, open_picture))
     except Exception as exc:  # noqa: BLE001  the exporter raises anything; hours of training must not end in that
-        message(f"No graphs for ONNX Runtime ({first_line(exc)}); PyTorch will run the model", style="yellow")
+        lack = "No graph in int8" if (directory / GRAPHS).exists() else "No graphs for ONNX Runtime"
+        runner = "ONNX Runtime" if (directory / GRAPHS).exists() else "PyTorch"
+        message(f"{lack} ({first_line(exc)}); {runner} will run the model", style="yellow")
 
 
 def open_picture(path: Path) -> Image.Image:

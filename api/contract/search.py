@@ -166,8 +166,8 @@ class SimilarResponse(BaseModel):
         examples=[True],
     )
     no_match: bool = Field(
-        description="Whether all hits of this page are too unlikely for any to be called a match. False for models "
-        "without such probabilities, and for hits of a picture alone.",
+        description="Whether all reranked images are too unlikely for a match, those on other pages too. False where "
+        "that is not known: without reranking, without a text, and for models without such probabilities.",
         examples=[False],
     )
     timings_ms: Timings
@@ -236,7 +236,8 @@ class ExplainResponse(BaseModel):
         examples=[[None, 0.93]],
     )
     absent: list[bool] = Field(
-        description="For each word, whether the image probably does not show it.", examples=[[False, False]]
+        description="For each word, whether the image probably does not show it; false where the probability is null.",
+        examples=[[False, False]],
     )
     width: int = Field(description="Width in pixels after EXIF rotation.", examples=[4000])
     height: int = Field(description="Height in pixels after EXIF rotation.", examples=[3000])

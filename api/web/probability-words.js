@@ -11,7 +11,8 @@ const WORDS = [
 export const MEANING = "The probability that these words describe this picture.";
 
 /** "Very likely", "Likely", "Maybe", "Unlikely", of a hit; nothing without such a probability. */
-export function likelihood({ describes, match_probability }) {
+export function likelihood({ describes, noMatch, match_probability }) {
+  if (noMatch) return "Unlikely";
   return describes && match_probability !== null ? WORDS.find(([least]) => match_probability >= least)[1] : "";
 }
 

@@ -83,7 +83,9 @@ function headings(images) {
 }
 
 function resultPage(page, last, words) {
-  const items = page.hits.map((hit) => item(hit.image_id, hit, { hit: { ...hit, describes: page.describes } }));
+  const items = page.hits.map((hit) =>
+    item(hit.image_id, hit, { hit: { ...hit, describes: page.describes, noMatch: page.no_match } }),
+  );
   return { items, last, query: words ? page.query : "", noMatch: page.no_match, milliseconds: page.timings_ms.total };
 }
 

@@ -17,7 +17,7 @@ AnyFloats = npt.NDArray[np.floating]
 LONG = 6
 """Tokens from which on all sentences have one curve."""
 RIDGE = 10.0
-"""Penalty of what changes with length: as much evidence as about ten positives would give."""
+"""Penalty of what changes with length and with hubness: as much evidence as about ten positives would give."""
 FLATTEST = 1e-3
 """Smallest slope of a curve, in log-odds per standard deviation of scores: a falling one would turn lists around."""
 TRUST = 6
@@ -30,10 +30,12 @@ class Calibration:
 
     learned = match_weight · match logit + whole_weight · global match - hubness_weight · hubness of the candidate;
     score = similarity_weight · cosine + trust · learned + (1 - trust) · learned_mean;
-    probability = sigmoid(slope · score + intercept - breadth_slope · breadth of the query),
+    probability = sigmoid(slope · score + intercept - excess_slope · excess),
     where each of the three is linear in the log of the length (`slope` + `length_slope` · log length, …). Length is
-    the number of the sentence's tokens, at most 6: single words have lower cosines than sentences. The breadth of a
-    query is its own hubness, that is how similar it is to candidates in general: `room` is near very many pictures.
+    the number of the sentence's tokens, at most 6: single words have lower cosines than sentences. The excess is how
+    far the sentence's own hubness is above `usual_hubness`: what is near many pictures proves less by being near. A
+    sentence below it gains nothing, since `the` is near none. For the captions of a picture, `of_pictures` has slope
+    and intercept.
 
     With a class channel the learned part is trusted as far as captions covered the query's words: trust =
     familiarity^`trust_exponent`, in [0, 1]. For words that no caption used, the order of retrieval stays, and slope and
@@ -51,8 +53,10 @@ class Calibration:
     length_slope: float = 0.0
     length_intercept: float = 0.0
     trust_exponent: float = TRUST
-    breadth_slope: float = 0.0
-    length_breadth: float = 0.0
+    usual_hubness: float = 0.0
+    excess_slope: float = 0.0
+    length_excess: float = 0.0
+    of_pictures: tuple[float, float] | None = None
 
     def scores(
         self, similarities: Floats, logits: Floats, global_matches: Floats, hubness: Floats, familiarity: float = 1.0
@@ -64,16 +68,23 @@ class Calibration:
         return (self.similarity_weight * similarities + trusted).astype(np.float32)
 
     @property
-    def needs_breadth(self) -> bool:
-        """Whether the curve depends on the breadth of the query."""
-        return abs(self.breadth_slope) + abs(self.length_breadth) > 0
+    def needs_query_hubness(self) -> bool:
+        """Whether the curve depends on the hubness of the query."""
+        return abs(self.excess_slope) + abs(self.length_excess) > 0
 
     def probabilities(
-        self, scores: Floats, lengths: Lengths, familiarity: float = 1.0, breadth: AnyFloats | float = 0.0
+        self, scores: Floats, lengths: Lengths, familiarity: float = 1.0, query_hubness: AnyFloats | float = -math.inf
     ) -> Floats:
         """Convert scores (…) of sentences, with their lengths in tokens, into probabilities (…) in [0, 1]."""
-        slope, intercept = self.curve(lengths, familiarity, breadth)
-        return (1 / (1 + np.exp(-np.clip(slope * scores + intercept, -60, 60)))).astype(np.float32)
+        return sigmoid(scores, self.curve(lengths, familiarity, query_hubness))
+
+    def caption_curve(self) -> tuple[AnyFloats | float, AnyFloats | float]:
+        """Return slope and intercept for the captions of a picture, which all have the same, and so their order."""
+        return self.curve(LONG) if self.of_pictures is None else self.of_pictures
+
+    def excess(self, query_hubness: AnyFloats | float) -> AnyFloats | float:
+        """How far the hubness of queries is above the usual one; never less than 0."""
+        return np.maximum(np.subtract(query_hubness, self.usual_hubness), 0.0)
 
     @property
     def describes(self) -> bool:
@@ -84,16 +95,16 @@ class Calibration:
         return abs(self.length_slope) + abs(self.length_intercept) > 1e-9
 
     def curve(
-        self, lengths: Lengths, familiarity: float = 1.0, breadth: AnyFloats | float = 0.0
+        self, lengths: Lengths, familiarity: float = 1.0, query_hubness: AnyFloats | float = -math.inf
     ) -> tuple[AnyFloats, AnyFloats]:
         """Return slope and intercept for sentences of some lengths in tokens, and words of the given familiarity.
 
-        The intercept includes what is subtracted for the breadth of the query.
+        The intercept includes what is subtracted for the excess of the sentence's hubness.
         """
         log_lengths = _log_lengths(lengths)
         slope = self.slope + self.length_slope * log_lengths
         intercept = self.intercept + self.length_intercept * log_lengths
-        intercept = intercept - (self.breadth_slope + self.length_breadth * log_lengths) * breadth
+        intercept = intercept - (self.excess_slope + self.length_excess * log_lengths) * self.excess(query_hubness)
         if self.unfamiliar is None:
             return slope, intercept
         slope, intercept = (
@@ -110,29 +121,35 @@ class Curve(NamedTuple):
     intercept: float
     length_slope: float
     length_intercept: float
-    breadth_slope: float
-    length_breadth: float
+    excess_slope: float
+    length_excess: float
+
+
+def sigmoid(scores: Floats, curve: tuple[AnyFloats | float, AnyFloats | float]) -> Floats:
+    """Convert scores (…) into probabilities (…) by slope and intercept, without overflow."""
+    slope, intercept = curve
+    return (1 / (1 + np.exp(-np.clip(slope * scores + intercept, -60, 60)))).astype(np.float32)
 
 
 def fit_curve(
     scores: AnyFloats,
     lengths: npt.NDArray[np.int64],
-    breadths: AnyFloats,
+    excesses: AnyFloats,
     correct: npt.NDArray[np.bool_],
     weights: AnyFloats,
 ) -> Curve:
     """Fit a curve that rises with the score, and whose coefficients change with the length of the sentence.
 
-    A ridge keeps breadth and the changes small where few positives speak for them.
+    A ridge keeps the weight of the excess and the changes small where few positives speak for them.
 
     Shape:
-        - scores, lengths in tokens, breadths of the queries, correct, weights: (N,).
+        - scores, lengths in tokens, excesses of the queries' hubness, correct, weights: (N,).
     """
-    (score, mean, spread), (breadth, usual, range_) = _standardised(scores), _standardised(breadths)
+    (score, mean, spread), (excess, mean_excess, excess_spread) = _standardised(scores), _standardised(excesses)
     logs = _log_lengths(lengths)
     middle, span = float(logs.mean()), math.log(LONG)
     length = (logs - middle) / span
-    columns = [score, np.ones(len(score)), length, breadth, length * breadth, length * score]
+    columns = [score, np.ones(len(score)), length, excess, length * excess, length * score]
     features = np.stack(columns, axis=1).astype(np.float64)
     ridge = np.array([0, 0, *[RIDGE] * 4])
     beta = _newton(features, correct, weights, ridge)
@@ -140,11 +157,11 @@ def fit_curve(
     if beta[0] + min(shortest * beta[5], longest * beta[5]) < FLATTEST:
         beta = np.append(_newton(features[:, :5], correct, weights, ridge[:5]), 0.0)
         beta[0] = max(beta[0], FLATTEST)
-    of_score, length_slope = _unstandardised(beta[0], beta[5], middle, span, spread)
-    of_breadth, length_breadth = _unstandardised(beta[3], beta[4], middle, span, range_)
-    intercept = beta[1] - beta[2] * middle / span - mean * of_score - usual * of_breadth
-    length_intercept = beta[2] / span - mean * length_slope - usual * length_breadth
-    return Curve(*map(float, (of_score, intercept, length_slope, length_intercept, -of_breadth, -length_breadth)))
+    slope, length_slope = _unstandardised(beta[0], beta[5], middle, span, spread)
+    of_excess, length_excess = _unstandardised(beta[3], beta[4], middle, span, excess_spread)
+    intercept = beta[1] - beta[2] * middle / span - mean * slope - mean_excess * of_excess
+    length_intercept = beta[2] / span - mean * length_slope - mean_excess * length_excess
+    return Curve(*map(float, (slope, intercept, length_slope, length_intercept, -of_excess, -length_excess)))
 
 
 def _standardised(values: AnyFloats) -> tuple[AnyFloats, float, float]:

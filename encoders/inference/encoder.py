@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..architecture import CAPTION_WEIGHT, UNFAMILIAR_WEIGHT
-from ..checkpoint.calibration import LONG
+from ..checkpoint.calibration import sigmoid
 from ..checkpoint.description import Description
 from ..checkpoint.identity import recorded_directory
 from ..checkpoint.weights import read_packed_weights, unpack_weights
@@ -145,33 +146,27 @@ class ModelEncoder:
         scores = self._description.calibration.scores(
             images.vectors @ text.vectors[0], logits, global_matches, hubness_, familiarity
         )
-        return self._scores(scores, len(text.tokens[0]), self._breadth("images", text.vectors), familiarity)
+        calibration, length, query_hubness = self._description.calibration, len(text.tokens[0]), -math.inf
+        if calibration.needs_query_hubness:
+            query_hubness = float(self._hubness("images", text.vectors)[0])
+        return _scored(scores, calibration.curve(length, familiarity, query_hubness))
 
     def match_captions(self, image: ImageFeatures, texts: TextFeatures) -> MatchScores:
         """Score K captions for one picture, as `match_images` scores pictures.
 
-        All have the curve of long sentences, so that their probabilities are in the order of their scores.
+        All have the same curve, so that their probabilities are in the order of their scores.
         """
         logits, global_matches = self._workers.run(lambda: self._matches(texts.tokens, image.regions))
         hubness_ = self._hubness("images", texts.vectors)
         scores = self._description.calibration.scores(
             texts.vectors @ image.vectors[0], logits, global_matches, hubness_
         )
-        return self._scores(scores, LONG, self._breadth("captions", image.vectors))
-
-    def _scores(self, scores: Floats, length: int, breadth: float, familiarity: float = 1.0) -> MatchScores:
-        calibration = self._description.calibration
-        slope = max(float(calibration.curve(length, familiarity)[0]), 1e-3)  # fitted to very little it may be flat
-        return MatchScores(scores, calibration.probabilities(scores, length, familiarity, breadth), slope)
-
-    def _breadth(self, bank: str, vector: Floats) -> float:
-        """How similar a query's vector (1, D) is to candidates in general."""
-        return float(self._hubness(bank, vector)[0]) if self._description.calibration.needs_breadth else 0.0
+        return _scored(scores, self._description.calibration.caption_curve())
 
     def _hubness(self, bank: str, vectors: Floats) -> Floats:
         """Hubness of vectors (N, D): (N,); zero if the calibration does not use it."""
         config, calibration = self._description.config, self._description.calibration
-        if not config.querybank or not (calibration.hubness_weight or calibration.needs_breadth):
+        if not config.querybank or not (calibration.hubness_weight or calibration.needs_query_hubness):
             return np.zeros(len(vectors), np.float32)
         weights = self._read(f"hubness.{bank}.")
         scale = weights.get("scale", np.float32(calibration.similarity_weight))  # format version 1 had none
@@ -243,6 +238,11 @@ class ModelEncoder:
                 weights = unpack_weights(read_packed_weights(self._description.weights, prefix))
                 self._weights[prefix] = {name.removeprefix(prefix): array for name, array in weights.items()}
             return self._weights[prefix]
+
+
+def _scored(scores: Floats, curve: tuple[Floats | float, Floats | float]) -> MatchScores:
+    slope = max(float(curve[0]), 1e-3)  # fitted to very little it may be flat
+    return MatchScores(scores, sigmoid(scores, curve), slope)
 
 
 def _repeated(array: Array, count: int) -> Array:

@@ -15,7 +15,7 @@ from ..checkpoint.onnx_file import external_weights
 from ..checkpoint.weights import read_packed_weights
 from ..errors import CheckpointError, EncodersError, first_line
 from ..features import Floats
-from ..hardware import multiplies_bytes
+from ..hardware import has_vnni
 from ..memory import return_freed_memory, share_arenas
 from .parts import Array
 from .sessions import check_device, create_session, session_options
@@ -54,7 +54,7 @@ class GraphParts:
         self.device = device
         self._description, self._graphs = description, graphs
         self._one_thread = one_thread
-        self.int8 = device == "cpu" and INT8 in graphs and (multiplies_bytes() if int8 is None else int8)
+        self.int8 = device == "cpu" and INT8 in graphs and (has_vnni() if int8 is None else int8)
         if one_thread:
             share_arenas()
         self._sessions: dict[str, tuple[onnxruntime.InferenceSession, object]] = {}
@@ -88,8 +88,9 @@ class GraphParts:
     def _load(self, name: str) -> tuple[onnxruntime.InferenceSession, object]:
         """Load a part, and return it with what must live as long."""
         weights, options = self._description.weights, session_options(one_thread=self._one_thread)
-        graph = self._graphs[INT8 if name == "image" and self.int8 else name]
-        if graph is not self._graphs.get(INT8):
+        int8 = name == "image" and self.int8
+        graph = self._graphs[INT8 if int8 else name]
+        if not int8:
             options.add_session_config_entry("session.disable_quant_qdq", "1")  # unpack weights now, not each time
         try:
             if weights.is_in_place():

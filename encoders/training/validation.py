@@ -28,6 +28,8 @@ from .encoded import EncodedPairs, match_lists
 MATCH_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 WHOLE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 HUBNESS_WEIGHTS = (0.0, 0.5, 0.75, 1.0)
+USUAL = 0.25
+"""Share of the labels whose hubness is below the usual one; words that no picture shows have less than nearly all."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,14 @@ class _Lists:
     """The reranking features of each query's candidates, and what is known about them; all (L, K).
 
     `correct` is a sentence with its own picture, `described` what the probability is about, which is known for `judged`
-    pairs only. `lengths` are the sentences' tokens, `breadths` the hubness of the query.
+    pairs only. `lengths` are the sentences' tokens, `query_hubness` that of the query.
     """
 
     similarities: Floats
     logits: Floats
     global_matches: Floats
     hubness: Floats
-    breadths: Floats
+    query_hubness: Floats
     lengths: npt.NDArray[np.int64]
     correct: Flags
     described: Flags
@@ -165,7 +167,7 @@ def validate(
             choices = list(product(MATCH_WEIGHTS, hubness_weights, WHOLE_WEIGHTS))
         candidates = (replace(plain, match_weight=m, hubness_weight=h, whole_weight=w) for m, h, w in choices)
         best = max(candidates, key=lambda c: mean_of([*recalls(c).values()]).total)
-        calibration = _with_probability(best, plain, every, labels)
+        calibration = _with_probability(best, plain, [*lists.values()], labels)
         if model.config.classes:
             calibration = _with_unfamiliar(calibration, model, splits.values(), depth)
     before, after = recalls(plain), recalls(calibration)
@@ -187,9 +189,9 @@ def _lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> tuple[_Lis
         lengths = pairs.source.captions.mask.sum(1)[of_text]
         correct = pairs.source.image_of[of_text] == of_image
         measured = image_hubness[of_image], text_hubness[of_text]
-        hubness, breadths = measured if for_texts else measured[::-1]
+        hubness, query_hubness = measured if for_texts else measured[::-1]
         judgements = _judge(pairs.source, of_text, of_image)
-        return _Lists(cosines, *matches, hubness, breadths, lengths, correct, *judgements)
+        return _Lists(cosines, *matches, hubness, query_hubness, lengths, correct, *judgements)
 
     return (
         lists(by_text, captions.expand_as(by_text), for_texts=True),
@@ -233,25 +235,40 @@ def _label_lists(model: CrosslookModel, pairs: EncodedPairs, depth: int) -> _Lis
 
 
 def _with_probability(
-    best: Calibration, plain: Calibration, captions: Sequence[_Lists], labels: Sequence[_Lists]
+    best: Calibration,
+    plain: Calibration,
+    captions: Sequence[tuple[_Lists, _Lists]],
+    labels: Sequence[_Lists],
 ) -> Calibration:
-    """Fit the mean of the learned part, and the probability curve, for which captions and labels weigh the same."""
-    kinds = [lists for lists in (captions, labels) if lists]
+    """Fit the mean of the learned part, and the probability curves.
+
+    One is for sentences and labels as queries, which weigh the same; the other for pictures as queries.
+    """
+    of_texts, of_pictures = [both[0] for both in captions], [both[1] for both in captions]
+    kinds = [lists for lists in (of_texts, labels) if lists]
 
     def joined(values: Callable[[_Lists], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return np.concatenate([values(x)[x.judged] for lists in kinds for x in lists])
 
+    usual = float(np.quantile(np.concatenate([x.query_hubness[:, 0] for x in labels or of_texts]), USUAL))
+    best = replace(best, usual_hubness=usual)
     counts = [count for lists in kinds if (count := sum(int(x.judged.sum()) for x in lists))]
     weights = np.concatenate([np.full(count, sum(counts) / len(counts) / count) for count in counts])
     curve = fit_curve(
         joined(lambda x: x.scores(best)),
         joined(lambda x: x.lengths),
-        joined(lambda x: x.breadths),
+        joined(lambda x: np.asarray(best.excess(x.query_hubness))),
         joined(lambda x: x.described),
         weights,
     )
-    learned = np.concatenate([(x.scores(best) - x.scores(plain)).ravel() for x in captions])
-    return replace(best, **curve._asdict(), learned_mean=float(learned.mean()))
+    slope, intercept = fit_probability(
+        np.concatenate([x.scores(best)[x.judged] for x in of_pictures]),
+        np.concatenate([x.described[x.judged] for x in of_pictures]),
+    )
+    learned = np.concatenate([(x.scores(best) - x.scores(plain)).ravel() for both in captions for x in both])
+    return replace(
+        best, **curve._asdict(), of_pictures=(max(slope, 1e-3), intercept), learned_mean=float(learned.mean())
+    )
 
 
 def _with_unfamiliar(

@@ -301,6 +301,8 @@ def test_an_answer_says_that_nothing_matches(engine: SearchEngine, monkeypatch: 
     assert not engine.search_images("red").no_match
     monkeypatch.setattr("search.verdicts.SHORT_MATCH", 1.0)
     assert engine.search_images("red").as_dict()["no_match"] is True
+    assert engine.search_images("red", k=1).no_match
+    assert engine.search_images("red", min_probability=0.999999).no_match  # also if no hit is left
     assert not engine.search_images("red", rerank=False).no_match
     monkeypatch.setattr(FakeEncoder, "describes", False)
     assert not engine.search_images("red").no_match

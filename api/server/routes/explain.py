@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from indexer.catalog.images import images_by_id
 from search.errors import ImageNotFoundError
-from search.verdicts import ABSENT
+from search.verdicts import is_absent
 
 from ...contract.search import ExplainRequest, ExplainResponse
 from ..openapi import errors
@@ -35,7 +35,7 @@ async def explain(request: Request, service: Served, body: Annotated[ExplainRequ
             words=list(attention.words),
             weights=attention.weights.tolist(),
             probabilities=[None if np.isnan(p) else float(p) for p in attention.probabilities],
-            absent=(attention.probabilities < ABSENT).tolist(),
+            absent=[is_absent(float(p)) for p in attention.probabilities],
             width=record.width,
             height=record.height,
         )

@@ -77,26 +77,35 @@ def test_short_queries_have_a_curve_of_their_own() -> None:
     assert probabilities[0] == calibration.probabilities(array(1.5), 1)[0] > probabilities[1]
 
 
-def test_a_broad_query_needs_a_higher_score() -> None:
+def test_a_query_near_many_pictures_needs_a_higher_score() -> None:
     """What is near everything proves less by being near; the more so, here, the shorter the query."""
-    calibration = Calibration(10, 0, slope=2, intercept=-1, breadth_slope=0.5, length_breadth=-0.1)
-    assert calibration.needs_breadth
-    assert calibration.curve(1, breadth=3.0) == pytest.approx((2, -1 - 1.5))
-    assert calibration.curve(4, breadth=3.0) == pytest.approx((2, -1 - 3 * (0.5 - 0.1 * np.log(4))))
-    narrow, broad = (calibration.probabilities(array(1.5), 1, breadth=breadth)[0] for breadth in (-2.0, 2.0))
-    assert narrow > calibration.probabilities(array(1.5), 1)[0] > broad
+    calibration = Calibration(10, 0, 2, -1, usual_hubness=4, excess_slope=0.5, length_excess=-0.1)
+    assert calibration.needs_query_hubness
+    assert calibration.curve(1, query_hubness=7.0) == pytest.approx((2, -1 - 1.5))
+    assert calibration.curve(4, query_hubness=7.0) == pytest.approx((2, -1 - 3 * (0.5 - 0.1 * np.log(4))))
+    low, usual, high = (calibration.probabilities(array(1.5), 1, query_hubness=h)[0] for h in (-2.0, 4.0, 6.0))
+    assert low == usual == calibration.probabilities(array(1.5), 1)[0] > high  # being near nothing proves nothing
 
 
-def test_a_known_curve_by_length_and_breadth_is_recovered() -> None:
+def test_captions_of_a_picture_have_a_curve_of_their_own() -> None:
+    """Without one, that of long sentences."""
+    calibration = Calibration(10, 0, 2, -1, length_intercept=-1)
+    assert calibration.caption_curve() == calibration.curve(6)
+    assert replace(calibration, of_pictures=(0.5, -7)).caption_curve() == (0.5, -7)
+
+
+def test_a_known_curve_by_length_and_hubness_is_recovered() -> None:
     """Outcomes drawn from a curve that changes with both give it back, whatever the weights."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 20, 400_000)
     scores = rng.normal(3, 2, len(lengths)) + lengths.clip(1, 6) / 3
-    breadths = rng.normal(-4, 1.5, len(lengths))
-    known = Calibration(1, 0, 0.8, -4, length_slope=0.5, length_intercept=-1, breadth_slope=0.7, length_breadth=-0.2)
-    correct = rng.random(len(lengths)) < known.probabilities(scores.astype(np.float32), lengths, breadth=breadths)
-    curve = fit_curve(scores, lengths, breadths, correct, np.where(lengths > 5, 0.5, 2.0))
-    assert curve == pytest.approx((0.8, -4, 0.5, -1, 0.7, -0.2), rel=0.07)
+    hubness = rng.normal(4, 1.5, len(lengths))
+    known = Calibration(1, 0, 0.8, -4, 0, 0, 0, None, 0.5, -1, usual_hubness=3, excess_slope=0.7, length_excess=-0.2)
+    probabilities = known.probabilities(scores.astype(np.float32), lengths, query_hubness=hubness)
+    excess = np.asarray(known.excess(hubness))
+    correct = rng.random(len(lengths)) < probabilities
+    curve = fit_curve(scores, lengths, excess, correct, np.where(lengths > 5, 0.5, 2.0))
+    assert curve == pytest.approx((0.8, -4, 0.5, -1, 0.7, -0.2), rel=0.1)
 
 
 @pytest.mark.parametrize("lengths", [[7] * 8, [1, 1, 1, 9, 9, 9, 9, 9]])

@@ -77,7 +77,7 @@ def test_hubness_is_subtracted(tmp_path: Path) -> None:
 
     Pictures are compared with the bank of captions, captions with that of pictures.
     """
-    scores, odds = [], []  # of both directions
+    scores = []  # of both directions
     for weight in (0.0, 0.5):
         checkpoint = tiny_checkpoint(querybank=3)
         assert checkpoint.model.hubness is not None
@@ -87,7 +87,7 @@ def test_hubness_is_subtracted(tmp_path: Path) -> None:
             bank.fit(torch.nn.functional.normalize(vectors, dim=-1), 20.0)
             for tensor in (bank.centres, bank.log_shares):
                 tensor.copy_(tensor.half())
-        calibration = replace(checkpoint.calibration, hubness_weight=weight, breadth_slope=0.25)
+        calibration = replace(checkpoint.calibration, hubness_weight=weight, usual_hubness=-50.0, excess_slope=0.25)
         write_checkpoint(replace(checkpoint, calibration=calibration), tmp_path / str(weight))
         encoder = load_encoder(tmp_path / str(weight), device="cpu")
         images, texts = encoder.encode_images(pixels()), encoder.encode_texts(TEXTS)
@@ -103,8 +103,9 @@ def test_hubness_is_subtracted(tmp_path: Path) -> None:
         np.testing.assert_allclose(reduced, plain - 0.5 * hubness, atol=1e-3)
         of_query.append(hubness[0])
     curve = checkpoint.calibration.slope, checkpoint.calibration.intercept
-    for match, reduced, breadth in zip(odds, scores[1], reversed(of_query), strict=True):
-        np.testing.assert_allclose(match, curve[0] * reduced + curve[1] - 0.25 * breadth, atol=1e-2)
+    excess = of_query[1] + 50  # of the sentence; for pictures as queries it does not count
+    for match, reduced, less in zip(odds, scores[1], (0.25 * excess, 0.0), strict=True):
+        np.testing.assert_allclose(match, curve[0] * reduced + curve[1] - less, atol=1e-2)
 
 
 def test_the_slope_is_the_log_odds_per_unit_of_score(encoder: Encoder) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from encoders.training.data.frozen import FrozenStages
 from encoders.training.data.mixture import check_apart, mix
 from encoders.training.data.pairs import Batch, PairSet, prepare_pairs
 from encoders.training.encoded import encode_pairs
-from encoders.training.validation import validate
+from encoders.training.validation import _lists, validate
 from tests.encoders.conftest import tiny_checkpoint
 from tests.encoders.training.test_trainer import CONFIG, Interrupted, open_picture
 
@@ -200,6 +201,24 @@ def test_one_calibration_is_the_best_for_the_mean(pictures: Dataset, tmp_path: P
         totals.append(validate(start.model, splits, calibration=own).mean.reranked.total)
     assert both.mean.reranked.total >= max(totals)
     assert both.mean.reranked.total == pytest.approx(np.mean([r.reranked.total for r in both.datasets.values()]))
+
+
+def test_the_hubness_of_queries_is_not_that_of_candidates(pictures: Dataset, tmp_path: Path) -> None:
+    """A list has one query, whose hubness is measured in the other bank than that of its candidates."""
+    model = tiny_checkpoint(querybank=3).model.eval()
+    assert model.hubness is not None
+    for seed, bank in enumerate((model.hubness.captions, model.hubness.images)):
+        vectors = torch.randn(9, 16, generator=torch.Generator().manual_seed(seed))
+        bank.fit(torch.nn.functional.normalize(vectors, dim=-1), 20.0)
+    frozen = FrozenStages(model.image.tower, 1)
+    split = prepare_pairs(pictures, open_picture, frozen, tiny_checkpoint().tokenizer, tmp_path, views=1)
+    encoded = encode_pairs(model, split, cut=1)
+    of_images = model.hubness.captions(encoded.images.vectors).numpy()
+    of_texts = model.hubness.images(encoded.texts.vectors).numpy()
+    by_text, by_picture = _lists(model, encoded, 4)
+    for lists, of_queries, of_candidates in ((by_text, of_texts, of_images), (by_picture, of_images, of_texts)):
+        np.testing.assert_array_equal(lists.query_hubness, np.repeat(of_queries[:, None], 4, axis=1))
+        assert np.isin(lists.hubness, of_candidates).all()
 
 
 def test_datasets_that_cannot_be_mixed_are_refused(pictures: Dataset, tmp_path: Path) -> None:

@@ -30,6 +30,13 @@ def test_weights_are_those_of_the_engine(client: TestClient, engine: SearchEngin
         assert sum(map(sum, grid)) == pytest.approx(1)
 
 
+def test_words_below_the_threshold_are_absent(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those without a probability."""
+    monkeypatch.setattr("search.verdicts.ABSENT", 1.0)
+    document = client.post("/v1/explain", json={"image_id": first_id(client), "text": "a red  thing"}).json()
+    assert document["absent"] == [False, True, False]
+
+
 def test_the_drawing_is_that_of_the_command_line(client: TestClient, engine: SearchEngine) -> None:
     """The PNG is the engine's sheet, pixel for pixel."""
     red = first_id(client)
