@@ -4,8 +4,8 @@ Two figures on one split of a captioned dataset:
 
 - **word order**: how often a caption scores higher than a copy with two nouns swapped;
 - **no answer**: area under the ROC curve of the best hit's probability, captions of the split against queries for
-  things that none of them mentions; and by thresholds, how many captions, single nouns that captions use, and such
-  queries have a hit above it, in percent.
+  things that none of them mentions; and by thresholds, how many captions, single nouns that captions use, such
+  queries, and words that say nothing have a hit above it, in percent.
 """
 
 from __future__ import annotations
@@ -88,7 +88,13 @@ ABSENT = (
 )
 
 
-THRESHOLDS = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+SAYING_NOTHING = (
+    *("the", "of", "because", "7", "why", "something", "with", "and", "from", "this", "very", "1984"),
+    *("und", "ist", "nicht", "le", "una", "que", "的", "不", "و", "qwertz", "asdf", "xyzzy"),
+)
+"""Words that no picture shows, in several languages, and no words at all."""
+
+THRESHOLDS = (0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5)
 MENTIONS = 3
 """A noun counts as shown if at least so many captions of the split use it."""
 
@@ -210,6 +216,7 @@ def main() -> None:
         "captions": best,
         "nouns": best_probabilities(split, nouns, options.depth),
         "unanswerable": best_probabilities(split, absent, options.depth),
+        "saying nothing": best_probabilities(split, SAYING_NOTHING, options.depth),
     }
     if empty := [name for name, probabilities in groups.items() if not len(probabilities)]:
         raise SystemExit(f"{options.dataset} has no {' or '.join(empty)} to measure")

@@ -79,7 +79,7 @@ def write_graphs(
     _publish(directory, description, graphs)
     if photographs is not None and description.config.backbone != PAIR:
         pictures = photographs(description.config.input_size)
-        quantized = quantize_image_part(graphs["image"], description.weights, pictures)
+        quantized = quantize_image_part(graphs["image"], description, pictures)
         if quantized is not None:
             _publish(directory, description, graphs | {INT8: quantized})
     progress("writing graphs", len(PARTS), len(PARTS))

@@ -1,4 +1,4 @@
-"""A model's image part in int8: twice as fast on processors that multiply bytes (docs/decisions/0020-…).
+"""A model's image part in int8: twice as fast on processors with VNNI (docs/decisions/0020-pictures-in-int8.md).
 
 Convolutions multiply int8 weights, one scale a channel, with uint8 activations, whose ranges are measured on
 photographs. The graph holds scales and biases; the int8 weights are computed from the stored ones as it is loaded.
@@ -17,19 +17,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .checkpoint.identity import WeightsFile
+from .checkpoint.description import Description
 from .checkpoint.weights import BLOCK, Array, read_packed_weights, unpack_weights
 from .features import Floats, Pixels
-from .inference.sessions import create_session, session_options
+from .inference.graph_parts import GraphParts
 from .preprocess import to_square
 
 if TYPE_CHECKING:
     import onnx
-    import onnxruntime
 
 PHOTOGRAPHS = 200
 """Enough to measure ranges."""
-BATCH = 8
 LARGEST_BIAS = 2**30
 """Half of an int32, which leaves room for the products. Where weights are nearly 0, the scale is raised to fit it."""
 FLOAT = 1
@@ -60,11 +58,11 @@ class _Convolution(NamedTuple):
 
     node: onnx.NodeProto
     norm: onnx.NodeProto
-    clip: onnx.NodeProto | None
+    activation: onnx.NodeProto | None
 
     @property
     def output(self) -> str:
-        return str((self.clip or self.norm).output[0])
+        return str((self.activation or self.norm).output[0])
 
 
 def sample_photographs(paths: Sequence[Path], open_picture: Callable[[Path], Image.Image], size: int) -> Pixels:
@@ -73,12 +71,12 @@ def sample_photographs(paths: Sequence[Path], open_picture: Callable[[Path], Ima
     return np.stack([to_square(open_picture(paths[i * len(paths) // count]), size) for i in range(count)])
 
 
-def quantize_image_part(graph: bytes, weights: WeightsFile, photographs: Pixels) -> bytes | None:
+def quantize_image_part(graph: bytes, description: Description, photographs: Pixels) -> bytes | None:
     """Quantise the convolutions of an image part.
 
     Args:
         graph: that of the image part, as `export.py` writes it.
-        weights: that the graph refers to.
+        description: of the model, to whose weights the graph refers.
         photographs: (N, S, S, 3), uint8; a few hundred of the kind that the model will see.
 
     Returns:
@@ -96,8 +94,8 @@ def quantize_image_part(graph: bytes, weights: WeightsFile, photographs: Pixels)
     quantized |= {node.output[0] for node in sums}
     if not quantized.issuperset(c.node.input[0] for c in convolutions):
         return None
-    ranges = _measure(model, quantized, weights, photographs)
-    stored = unpack_weights(read_packed_weights(weights, "image."))
+    ranges = _measure(model, quantized, description, photographs)
+    stored = unpack_weights(read_packed_weights(description.weights, "image."))
     _Rewriter(model.graph, ranges, stored).run(convolutions, sums)
     return bytes(model.SerializeToString())
 
@@ -112,8 +110,8 @@ def _convolutions(graph: onnx.GraphProto) -> list[_Convolution]:
             if len(node.input) > 2 or [norm.op_type for norm in norms] != ["BatchNormalization"]:
                 return []
             behind = users.get(norms[0].output[0], [])
-            clip = behind[0] if len(behind) == 1 and behind[0].op_type in ("Clip", "Relu") else None
-            found.append(_Convolution(node, norms[0], clip))
+            activation = behind[0] if len(behind) == 1 and behind[0].op_type in ("Clip", "Relu") else None
+            found.append(_Convolution(node, norms[0], activation))
     return found
 
 
@@ -135,7 +133,9 @@ def _users(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
     return users
 
 
-def _measure(model: onnx.ModelProto, names: set[str], weights: WeightsFile, photographs: Pixels) -> dict[str, Range]:
+def _measure(
+    model: onnx.ModelProto, names: set[str], description: Description, photographs: Pixels
+) -> dict[str, Range]:
     """Measure the ranges of some activations over photographs."""
     from onnx import helper  # noqa: PLC0415  as above
 
@@ -143,21 +143,13 @@ def _measure(model: onnx.ModelProto, names: set[str], weights: WeightsFile, phot
     observed.CopyFrom(model)
     ordered = sorted(names)
     observed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in ordered)
-    session = _session(observed.SerializeToString(), weights)
+    parts = GraphParts(description, {"image": observed.SerializeToString()})
     lows, highs = np.zeros(len(ordered)), np.zeros(len(ordered))
-    for start in range(0, len(photographs), BATCH):
-        values = session.run(ordered, {"pixels": photographs[start : start + BATCH]})
+    for start in range(0, len(photographs), parts.image_batch):
+        values = parts.run("image", [photographs[start : start + parts.image_batch]])[-len(ordered) :]
         lows = np.minimum(lows, [value.min() for value in values])
         highs = np.maximum(highs, [value.max() for value in values])
     return {name: Range(float(low), float(high)) for name, low, high in zip(ordered, lows, highs, strict=True)}
-
-
-def _session(graph: bytes, weights: WeightsFile) -> onnxruntime.InferenceSession:
-    options = session_options(one_thread=False)
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    folder = str(weights.path.parent.resolve())
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
-    return create_session(graph, options, "cpu")
 
 
 class _Rewriter:
@@ -170,7 +162,7 @@ class _Rewriter:
     def run(self, convolutions: Sequence[_Convolution], sums: Sequence[onnx.NodeProto]) -> None:
         """Replace convolutions, their batch norms and ReLUs, the sums, and DequantizeLinear."""
         of_node = {c.node.output[0]: c for c in convolutions}
-        gone = {part.output[0] for c in convolutions for part in (c.norm, c.clip) if part is not None}
+        gone = {part.output[0] for c in convolutions for part in (c.norm, c.activation) if part is not None}
         added = {node.output[0] for node in sums}
         for node in list(self._graph.node):
             output = node.output[0]

@@ -87,7 +87,7 @@ def search(
         print_json(answer.as_dict())
     else:
         print_hits(answer.hits, answer.timings_ms)
-        if answer.no_match:
+        if answer.no_match and answer.hits:
             message("No good match: these are only the nearest pictures.", style="yellow")
 
 

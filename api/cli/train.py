@@ -243,8 +243,8 @@ def _write_graphs(directory: Path, pictures: Sequence[Path], advance: Progress) 
     try:
         write_graphs(directory, advance, partial(sample_photographs, pictures, open_picture))
     except Exception as exc:  # noqa: BLE001  the exporter raises anything; hours of training must not end in that
-        lack = "No graph in int8" if (directory / GRAPHS).exists() else "No graphs for ONNX Runtime"
-        runner = "ONNX Runtime" if (directory / GRAPHS).exists() else "PyTorch"
+        exact = (directory / GRAPHS).exists()  # they are written first
+        lack, runner = ("No graph in int8", "the exact one") if exact else ("No graphs for ONNX Runtime", "PyTorch")
         message(f"{lack} ({first_line(exc)}); {runner} will run the model", style="yellow")
 
 

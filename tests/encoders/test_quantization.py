@@ -198,7 +198,7 @@ def test_the_base_model_has_one() -> None:
     exact, int8 = (encode(GraphParts(description, graphs, int8=chosen), pictures) for chosen in (False, True))
     assert cosines(exact[0], int8[0]).min() > 0.97
     assert np.median(cosines(exact[1], int8[1])) > 0.98
-    made = quantize_image_part(graphs["image"], description.weights, pictures)
+    made = quantize_image_part(graphs["image"], description, pictures)
     assert made is not None
     anew = encode(GraphParts(description, graphs | {INT8: made}, int8=True), pictures)
     assert cosines(exact[0], anew[0]).min() > 0.97

@@ -211,6 +211,7 @@ def test_search_says_that_nothing_matches(ready: Run, monkeypatch: pytest.Monkey
     monkeypatch.setattr("search.verdicts.SHORT_MATCH", 1.0)
     done = ready("search", "red")
     assert "No good match" in done.err
+    assert "No good match" not in ready("search", "red", "--min-probability", "1").err  # there are no nearest ones
     assert done.out.splitlines()[0].split()[0] == "1"
 
 
